@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: help demo up test lint bench clean lock
+
+PYTHON ?= python3
+UV = .venv/bin/uv
+# uv does not read pip's settings: pass a city's own mirror on, and trust the system's certificates.
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+export UV_SYSTEM_CERTS ?= 1
+PYPROJECTS = pyproject.toml libs/common/pyproject.toml libs/cli/pyproject.toml $(wildcard services/*/pyproject.toml)
+MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS)))
+
+help: ## what there is to do here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+
+demo: .venv/ready ## start everything, play a sample day, stay up until Ctrl-C (ONCE=1: stop after the summary)
+	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
+
+up: .venv/ready ## the same stack, empty, until Ctrl-C
+	@.venv/bin/lastmetre up
+
+test: lint ## lint, then all tests, the quick ones first
+	.venv/bin/pytest -x tests/unit tests/contract
+	.venv/bin/pytest tests/integration tests/e2e tests/faults
+
+lint: .venv/ready ## ruff, mypy, import rule
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/ready ## what a lifecycle costs, next to the floor
+	.venv/bin/python -m tests.bench
+
+clean: ## forget data and caches of this checkout
+	rm -rf .venv .cache .lastmetre .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: .venv/ready ## work the lock out anew (needs a network)
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  pyproject.toml --group dev $(addprefix --no-emit-package lastmetre-,$(notdir $(MEMBERS))) -o requirements.lock
+
+# Once made, a second run takes no time; a change of the lock or of a member brings it up to date.
+.venv/ready: requirements-uv.lock requirements.lock $(PYPROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lastmetre needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(UV) pip install --python .venv --require-hashes -r requirements.lock
+	@$(UV) pip install --python .venv --no-deps --no-build-isolation $(foreach member,$(MEMBERS),-e $(member))
+	@touch $@

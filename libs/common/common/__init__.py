@@ -1,0 +1,1 @@
+"""What the services of Lastmetre share: contracts, runtime, telemetry and the pages' kit."""
