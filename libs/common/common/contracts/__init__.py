@@ -1,0 +1,1 @@
+"""Events and topics: the only thing that services share about each other."""

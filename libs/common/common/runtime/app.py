@@ -1,0 +1,132 @@
+"""A service's HTTP side: its pages and API with health, metrics and dead letters beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from common.runtime.clock import RealClock
+from common.runtime.dead_letters import dead_letter_router
+from common.runtime.runtime import Runtime
+from common.runtime.settings import ServiceSettings
+from common.telemetry.logs import configure_logs
+from common.web.access import Anyone, ChannelCaller, GuardedRoute, allow, guard
+from common.web.kit import Pages
+from common.web.problems import install
+from common.web.tokens import DevelopmentAuthenticator
+
+
+def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> Pages:
+    """The pages of `service`, with the city's names, zone and addresses from the settings."""
+    return Pages(
+        service,
+        static_path=static_path,
+        time_zone=settings.city_time_zone.key,
+        city_names={"zh": settings.city_name_zh, "en": settings.city_name_en},
+        public_urls={
+            "intake": settings.intake_public_url,
+            "dispatch": settings.dispatch_public_url,
+            "notify": settings.notify_public_url,
+            "metrics": settings.metrics_public_url,
+        },
+    )
+
+
+def build_app(
+    runtime: Runtime,
+    routers: Sequence[APIRouter],
+    pages: Pages,
+    *,
+    channel_keys: Mapping[str, ChannelCaller] | None = None,
+) -> FastAPI:
+    """The application of a service: starts and drains `runtime`, refuses undeclared routes."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await runtime.start()
+        try:
+            yield
+        finally:
+            await runtime.stop()
+
+    # FastAPI's own documentation pages load from elsewhere, so they are not served.
+    app = FastAPI(
+        title=f"Lastmetre {runtime.name}",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.runtime = runtime
+    for router in (health_router(runtime), dead_letter_router(runtime), *routers):
+        app.include_router(router)
+    pages.mount(app)
+    install(app, pages)
+    settings = runtime.settings
+    guard(
+        app,
+        DevelopmentAuthenticator(
+            settings.token_key,
+            service_keys=settings.service_keys,
+            channel_keys=channel_keys or {},
+            clock=RealClock(),
+        ),
+    )
+    return app
+
+
+def health_router(runtime: Runtime) -> APIRouter:
+    """`/livez`, `/readyz` and `/metrics`."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.get("/livez")
+    @allow(Anyone())
+    async def livez(_: Request) -> Response:
+        return _verdict(runtime.alive())
+
+    @router.get("/readyz")
+    @allow(Anyone())
+    async def readyz(_: Request) -> Response:
+        return _verdict(await runtime.ready())
+
+    @router.get("/metrics")
+    @allow(Anyone())
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _verdict(missing: list[str]) -> Response:
+    return JSONResponse(
+        {"status": "unavailable" if missing else "ok", "missing": missing},
+        status_code=503 if missing else 200,
+    )
+
+
+def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
+    """Run the service until SIGTERM or SIGINT, then drain it."""
+    configure_logs(name)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    config = server.config
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve())

@@ -1,0 +1,52 @@
+"""The city's clock: real time, or the demo's time-lapse."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+
+class Clock(Protocol):
+    """Where the time comes from. Always injected."""
+
+    def now(self) -> datetime:
+        """The present instant of the city, aware, in UTC."""
+
+
+class RealClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+class TimeLapse(BaseModel):
+    """A stretch of city time played faster than it was.
+
+    City time stands at `epoch` until the real instant `anchor`, then runs `speed` times as fast
+    until it reaches `until`, and is real time from then on.
+    """
+
+    epoch: AwareDatetime
+    anchor: AwareDatetime
+    speed: float = Field(gt=0)
+    until: AwareDatetime
+
+    def at(self, real: datetime) -> datetime:
+        """City time at the real instant `real`."""
+        elapsed = max(real - self.anchor, real - real)
+        city = self.epoch + elapsed * self.speed
+        return city if city < self.until else real
+
+
+class TimeLapseClock:
+    """A clock that plays a time-lapse over another clock."""
+
+    def __init__(self, lapse: TimeLapse, real: Clock) -> None:
+        self._lapse = lapse
+        self._real = real
+
+    def now(self) -> datetime:
+        """The present instant of the city, aware, in UTC."""
+        return self._lapse.at(self._real.now()).astimezone(UTC)

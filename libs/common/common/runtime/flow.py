@@ -1,0 +1,439 @@
+"""The batch consumer: what it does for a batch is one transaction, position included.
+
+Positions live in PostgreSQL. Kafka's own offsets are committed lazily and only for lag tools.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+from pydantic import ValidationError
+
+from common.runtime import store
+from common.runtime.clock import Clock
+from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from common.runtime.records import BadRecord, Record, UnknownContract, describe
+from common.runtime.relay import Relay
+from common.runtime.store import Position
+from common.runtime.work import Sealing, UnitOfWork
+from common.telemetry import metrics
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+    from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+    from common.runtime.database import Pool
+
+log = structlog.get_logger()
+
+Handler = Callable[[UnitOfWork, Sequence[Record]], Awaitable[None]]
+
+BATCH_RECORDS: Final = 500
+POLL_MILLISECONDS: Final = 20
+SESSION_TIMEOUT_MS: Final = 6_000
+REBALANCE_TIMEOUT_MS: Final = 60_000
+OFFSET_COMMIT_SECONDS: Final = 1.0
+OFFSET_COMMIT_TIMEOUT_SECONDS: Final = 5.0
+BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+DEAD_LETTER_WINDOW: Final = 1000
+DEAD_LETTER_SHARE: Final = 0.5
+
+
+class Displaced(Exception):
+    """A stored position is not where we left it: another process has the partition now."""
+
+
+class DeadLetterLimit:
+    """Stops a consumer that would empty its topic into the dead letters."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._dead = 0
+
+    def reached(self, handled: int, dead: int) -> bool:
+        """Count a batch; True once over half of the last thousand records died."""
+        self._seen += handled
+        self._dead += dead
+        if self._seen >= DEAD_LETTER_WINDOW:
+            over = self._dead > self._seen * DEAD_LETTER_SHARE
+            self._seen = self._dead = 0
+            return over
+        return False
+
+
+class Flow(ConsumerRebalanceListener):
+    """One consumer group of a service over some topics, all in one order of effects.
+
+    `handle` gets a unit of work and records in partition order; it may bury or park single ones.
+    What it raises decides: a transient error waits, anything else is narrowed down to the record
+    at fault, which is buried. UnknownContract stops the flow: this build is too old.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        topics: Sequence[str],
+        handle: Handler,
+        *,
+        service: str,
+        pool: "Pool",
+        relay: Relay,
+        clock: Clock,
+        sealing: Sealing,
+        prefix: str,
+        batch_records: int = BATCH_RECORDS,
+    ) -> None:
+        self.name = name
+        self.topics = tuple(topics)
+        self.handle = handle
+        self.stopped_because: str | None = None
+        self.assigned: set[tuple[str, int]] | None = None
+        self.waiting_for: str | None = None
+        self._turned_at = time.monotonic()
+        self._watched: AIOKafkaConsumer | None = None
+        self._service = service
+        self._pool = pool
+        self._relay = relay
+        self._clock = clock
+        self._sealing = sealing
+        self._prefix = prefix
+        self._batch_records = batch_records
+        self._busy = asyncio.Lock()
+        self._here: dict[tuple[str, int], Position | None] = {}
+        self._unchecked: set[tuple[str, int]] = set()
+        self._limit = DeadLetterLimit()
+        self._committed_at = 0.0
+        self._subscriber: BatchSubscriber | None = None
+        self._random = random.Random()
+
+    # --- joining the broker -------------------------------------------------------------
+
+    def subscribe(self, broker: KafkaBroker) -> None:
+        """Register with FastStream. Acknowledging is ours: MANUAL, and nothing is raised."""
+        subscriber = broker.subscriber(
+            *(self._prefix + topic for topic in self.topics),
+            batch=True,
+            group_id=f"{self._prefix}{self._service}.{self.name}",
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            max_records=self._batch_records,
+            batch_timeout_ms=POLL_MILLISECONDS,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=24 * 60 * 60 * 1000,
+            listener=self,
+            parser=_raw_message,
+            decoder=_raw_records,
+        )
+        subscriber(self._consume)
+        self._subscriber = subscriber
+
+    @property
+    def _consumer(self) -> "AIOKafkaConsumer":
+        if self._subscriber is None or self._subscriber.consumer is None:
+            raise RuntimeError(f"flow {self.name} is not started")
+        return self._subscriber.consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let the running batch finish: its partitions may be somebody else's after this."""
+        async with self._busy:
+            self._here.clear()
+            self._unchecked.clear()
+            self.assigned = None
+            metrics.ASSIGNED.labels(self._service, self.name).set(0)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Go where the database says we stand, whatever Kafka remembers."""
+        async with self._busy:
+            self._watch(self._consumer)
+            mine = {self._logical(each) for each in assigned}
+            stored = await self._stored_positions()
+            for each in mine:
+                self._begin(each, stored.get(each))
+            self.assigned = mine
+            metrics.ASSIGNED.labels(self._service, self.name).set(len(mine))
+
+    def _watch(self, consumer: "AIOKafkaConsumer") -> None:
+        """Note every turn of FastStream's loop: it has no hook for an empty poll."""
+        if consumer is self._watched:
+            return
+        self._watched = consumer
+        poll = consumer.getmany
+
+        async def getmany(*args: Any, **options: Any) -> Any:
+            self._turned_at = time.monotonic()
+            return await poll(*args, **options)
+
+        consumer.getmany = getmany  # type: ignore[method-assign]
+
+    def idle_seconds(self) -> float:
+        """Since the consume loop last turned, seconds."""
+        return time.monotonic() - self._turned_at
+
+    def lag(self) -> int:
+        """Records behind the end of the assigned partitions, as far as the broker has told."""
+        behind = 0
+        for place, position in self._here.items():
+            with suppress(RuntimeError, AssertionError, KafkaError):
+                end = self._consumer.highwater(self._physical(place))
+                behind += max((end or 0) - (position.next_offset if position else 0), 0)
+        return behind
+
+    def _begin(self, place: tuple[str, int], position: Position | None) -> None:
+        """Seek to the record before the position, to see whether it is still the same one."""
+        self._here[place] = position
+        before = max(position.next_offset - 1, 0) if position else 0
+        if position:
+            self._unchecked.add(place)
+        self._consumer.seek(self._physical(place), before)
+
+    async def _stored_positions(self) -> dict[tuple[str, int], Position]:
+        while True:
+            try:
+                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+                    return await store.positions(connection, self.name)
+            except TRANSIENT as error:
+                log.warning("positions wait for the database", error=type(error).__name__)
+                await asyncio.sleep(BACKOFF_SECONDS[-1])
+
+    def _logical(self, place: TopicPartition) -> tuple[str, int]:
+        return place.topic.removeprefix(self._prefix), place.partition
+
+    def _physical(self, place: tuple[str, int]) -> TopicPartition:
+        return TopicPartition(self._prefix + place[0], place[1])
+
+    # --- a batch ------------------------------------------------------------------------
+
+    async def _consume(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> None:
+        await self._relay.has_room.wait()
+        async with self._busy:
+            records = self._current(batch)
+            if records and self.stopped_because is None:
+                await self._handle_until_done(records)
+            elif records:
+                self._rewind(records)
+                await asyncio.sleep(BACKOFF_SECONDS[-1])
+        await self._commit_offsets()
+
+    def _current(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> list[Record]:
+        """The records that are ours to handle: not of an old assignment, not done already."""
+        records: list[Record] = []
+        moved: set[tuple[str, int]] = set()
+        for raw in batch:
+            topic = raw.topic.removeprefix(self._prefix)
+            place = topic, raw.partition
+            if place not in self._here or place in moved:
+                continue
+            if place in self._unchecked:
+                verdict = self._check(place, raw.offset, raw.timestamp)
+                if verdict == "done":
+                    continue
+                if verdict == "moved":
+                    moved.add(place)
+                    continue
+            records.append(
+                Record(
+                    topic,
+                    raw.partition,
+                    raw.offset,
+                    raw.timestamp,
+                    raw.key,
+                    raw.value,
+                    raw.headers,
+                )
+            )
+        return records
+
+    def _check(self, place: tuple[str, int], offset: int, timestamp: int) -> str:
+        """Compare a partition's first record with the position that we stored."""
+        self._unchecked.discard(place)
+        position = self._here[place]
+        if position is None:
+            return "ours"
+        if offset == position.next_offset - 1 and timestamp == position.appended_at:
+            return "done"
+        if offset >= position.next_offset:
+            if offset > position.next_offset:
+                log.warning(
+                    "records are gone",
+                    flow=self.name,
+                    topic=place[0],
+                    partition=place[1],
+                    stored=position.next_offset,
+                    found=offset,
+                )
+            return "ours"
+        metrics.RESETS.labels(self._service, self.name).inc()
+        log.error(
+            "the topic is not the one we read: beginning at its earliest record",
+            flow=self.name,
+            topic=place[0],
+            partition=place[1],
+            stored=position.next_offset,
+            found=offset,
+        )
+        if offset == 0:
+            return "ours"
+        self._consumer.seek(self._physical(place), 0)
+        return "moved"
+
+    async def _handle_until_done(self, records: list[Record]) -> None:
+        attempt = 0
+        pending = [records]
+        while pending:
+            part = pending[0]
+            try:
+                await self._transact(part)
+            except Displaced:
+                log.warning("another process took over", flow=self.name)
+                await self._return_to_stored()
+                return
+            except UnknownContract as error:
+                self._stop(str(error), [r for rest in pending for r in rest])
+                return
+            except TRANSIENT as error:
+                metrics.BATCH_RETRIES.labels(self._service, self.name, type(error).__name__).inc()
+                self.waiting_for = type(error).__name__
+                log.warning(
+                    "batch waits",
+                    flow=self.name,
+                    records=len(part),
+                    error=f"{type(error).__name__}: {error}",
+                )
+                if isinstance(error, TimeoutError) and len(part) > 1:
+                    pending[:1] = _halves(part)
+                backoff = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+                attempt += 1
+                await asyncio.sleep(backoff * (0.5 + self._random.random()))
+                self._turned_at = time.monotonic()
+            except Exception as error:
+                if len(part) > 1:
+                    pending[:1] = _halves(part)
+                else:
+                    log.exception(
+                        "record cannot be handled",
+                        flow=self.name,
+                        topic=part[0].topic,
+                        partition=part[0].partition,
+                        offset=part[0].offset,
+                    )
+                    await self._bury_until_done(part[0], error)
+                    pending.pop(0)
+            else:
+                pending.pop(0)
+
+    async def _bury_until_done(self, record: Record, error: Exception) -> None:
+        reason = _reason(error)
+
+        async def bury(work: UnitOfWork, records: Sequence[Record]) -> None:
+            work.bury(records[0], reason)
+
+        while True:
+            try:
+                await self._transact([record], bury)
+            except TRANSIENT:
+                await asyncio.sleep(BACKOFF_SECONDS[-1])
+            except Displaced:
+                await self._return_to_stored()
+                return
+            else:
+                return
+
+    async def _transact(self, records: list[Record], handle: Handler | None = None) -> None:
+        started = time.perf_counter()
+        after: dict[tuple[str, int], Position] = {}
+        for record in records:
+            after[record.topic, record.partition] = Position(record.offset + 1, record.timestamp)
+        async with (
+            self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            if not await store.move_positions(connection, self.name, self._here, after):
+                raise Displaced
+            work = UnitOfWork(
+                connection,
+                service=self._service,
+                flow=self.name,
+                now=self._clock.now(),
+                sealing=self._sealing,
+            )
+            await (handle or self.handle)(work, records)
+            await work.flush()
+        self._here.update(after)
+        self.waiting_for = None
+        if work.sends:
+            self._relay.wake()
+        metrics.CONSUMED.labels(self._service, self.name).inc(len(records))
+        metrics.BATCHES.labels(self._service, self.name).observe(time.perf_counter() - started)
+        if work.dead_count:
+            metrics.DEAD_LETTERS.labels(self._service, self.name).inc(work.dead_count)
+        if self._limit.reached(len(records), work.dead_count):
+            self._stop("more than half of the last thousand records are dead letters", [])
+
+    async def _return_to_stored(self) -> None:
+        stored = await self._stored_positions()
+        for place in list(self._here):
+            self._begin(place, stored.get(place))
+
+    def _stop(self, reason: str, unhandled: list[Record]) -> None:
+        self.stopped_because = reason
+        metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
+        log.error("flow stops until it is restarted", flow=self.name, reason=reason)
+        self._rewind(unhandled)
+
+    def _rewind(self, records: list[Record]) -> None:
+        first: dict[tuple[str, int], int] = {}
+        for record in records:
+            first.setdefault((record.topic, record.partition), record.offset)
+        for place, offset in first.items():
+            self._consumer.seek(self._physical(place), offset)
+
+    async def _commit_offsets(self) -> None:
+        """For lag tools only, so errors do not matter, and once a second is enough."""
+        now = time.monotonic()
+        if now - self._committed_at < OFFSET_COMMIT_SECONDS or not self._here:
+            return
+        self._committed_at = now
+        offsets = {
+            self._physical(place): position.next_offset
+            for place, position in self._here.items()
+            if position is not None
+        }
+        with suppress(KafkaError, TimeoutError, ValueError):
+            if offsets:
+                await asyncio.wait_for(
+                    self._consumer.commit(offsets), OFFSET_COMMIT_TIMEOUT_SECONDS
+                )
+
+
+async def _raw_message(message: "tuple[ConsumerRecord[Any, Any], ...]") -> KafkaMessage:
+    """FastStream's own parser decodes headers, and one that is not UTF-8 would drop a batch."""
+    return KafkaMessage(raw_message=message, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _raw_records(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+def _halves(records: list[Record]) -> list[list[Record]]:
+    middle = len(records) // 2
+    return [records[:middle], records[middle:]]
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the data itself."""
+    if isinstance(error, ValidationError):
+        return describe(error)
+    if isinstance(error, BadRecord):
+        return str(error)
+    return type(error).__name__

@@ -1,0 +1,57 @@
+"""Secrets that residents hold: receipts and links. Checked without a database.
+
+A secret is `identity + tag`, the tag an HMAC-SHA256 of the identity under a purpose of its own,
+so that a receipt does not reveal the link to its progress page.
+"""
+
+import base64
+import hashlib
+import hmac
+from enum import StrEnum
+
+RECEIPT_IDENTITY_BYTES = 12
+_TAG_BYTES = {"receipt": 3, "progress": 13, "rate": 12}
+
+
+class Purpose(StrEnum):
+    """What a secret opens."""
+
+    RECEIPT = "receipt"
+    PROGRESS = "progress"
+    RATE = "rate"
+
+
+class Links:
+    """Seals and opens secrets with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def _tag(self, purpose: Purpose, identity: bytes) -> bytes:
+        full = hmac.digest(self._key, purpose.value.encode() + b"\0" + identity, hashlib.sha256)
+        return full[: _TAG_BYTES[purpose]]
+
+    def receipt_identity(self, sender: str, channel: str, source_id: str) -> bytes:
+        """What a report's receipt stands for: the same for every repetition of the report."""
+        identity = "\0".join((sender, channel, source_id)).encode()
+        return hmac.digest(self._key, b"identity\0" + identity, hashlib.sha256)[
+            :RECEIPT_IDENTITY_BYTES
+        ]
+
+    def seal(self, purpose: Purpose, identity: bytes) -> str:
+        """The secret for `identity`: letters and digits only, safe in a URL and on the phone."""
+        sealed = identity + self._tag(purpose, identity)
+        return base64.b32encode(sealed).decode().rstrip("=").lower()
+
+    def open(self, purpose: Purpose, secret: str) -> bytes | None:
+        """The identity inside `secret`, or None if we did not make it for this purpose."""
+        if not secret.isascii() or len(secret) > 128:
+            return None
+        padded = secret.upper() + "=" * (-len(secret) % 8)
+        try:
+            sealed = base64.b32decode(padded)
+        except ValueError:
+            return None
+        identity = sealed[: -_TAG_BYTES[purpose]]
+        tag = sealed[-_TAG_BYTES[purpose] :]
+        return identity if hmac.compare_digest(tag, self._tag(purpose, identity)) else None

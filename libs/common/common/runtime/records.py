@@ -1,0 +1,136 @@
+"""Kafka records in and out, as CloudEvents 1.0 in binary content mode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from common.contracts.base import Message
+from common.runtime.ids import TRACEPARENT
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+CONTENT_TYPE: Final = "application/json"
+
+
+@dataclass(slots=True, frozen=True)
+class Record:
+    """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
+    broker's append time in milliseconds since 1970 UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def header(self, name: str) -> bytes | None:
+        """The first header called `name`."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def appended_at(self) -> datetime:
+        """When the broker took the record, UTC."""
+        return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that the record belongs to, if it has a valid one."""
+        value = self.header("traceparent")
+        return value.decode() if value and TRACEPARENT.match(value) else None
+
+
+@dataclass(slots=True, frozen=True)
+class Outgoing:
+    """A record on its way out through the outbox. `headers` is a JSON object of strings."""
+
+    topic: str
+    key: bytes
+    headers: bytes
+    value: bytes | None
+
+
+class BadRecord(Exception):
+    """The record's data is wrong and will stay wrong: it belongs to the dead letters."""
+
+
+class UnknownContract(Exception):
+    """Our own topic holds a type or version that this build does not know: it is too old."""
+
+
+def instant(value: datetime) -> str:
+    """RFC 3339 in UTC with a Z, to the microsecond where there are any."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def cloud_event(
+    message: Message,
+    *,
+    topic: str,
+    key: str,
+    event_id: str,
+    source: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    traceparent: str,
+) -> Outgoing:
+    """`message` as a CloudEvent. `occurred_at` becomes ce_time, `recorded_at` ce_recordedtime."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_type": message.TYPE,
+        "ce_source": source,
+        "ce_subject": key,
+        "ce_time": instant(occurred_at),
+        "ce_recordedtime": instant(recorded_at),
+        "traceparent": traceparent,
+        "content-type": CONTENT_TYPE,
+    }
+    return Outgoing(topic, key.encode(), to_json(headers), message.to_json())
+
+
+def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
+    """The headers of an `Outgoing` as the producer wants them."""
+    return [(name, value.encode()) for name, value in from_json(packed).items()]
+
+
+def message_type(record: Record) -> str:
+    """The CloudEvents type of `record`; raises BadRecord where it has none."""
+    raw = record.header("ce_type")
+    if raw is None:
+        raise BadRecord("the header ce_type is missing")
+    return raw.decode("utf-8", "replace")
+
+
+def decode(record: Record, types: Mapping[str, type[Message]]) -> Message:
+    """The message in a record of our own topics.
+
+    Raises UnknownContract for a type that is not in `types` and BadRecord for anything else
+    that is wrong.
+    """
+    name = message_type(record)
+    model = types.get(name)
+    if model is None:
+        raise UnknownContract(f"{record.topic} holds the type {name!r}, not known to this build")
+    if record.value is None:
+        raise BadRecord("the record has no body")
+    try:
+        return model.from_json(record.value)
+    except ValidationError as error:
+        raise BadRecord(describe(error)) from error
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong, by field, without the values: they may be personal data."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:8]
+    )

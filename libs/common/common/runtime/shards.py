@@ -1,0 +1,54 @@
+"""Sharing work between the processes of a service by PostgreSQL advisory locks."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from common.runtime.database import Connection
+
+_CLASS_BASE: Final = 0x4C4D_0000
+
+
+class ShardLocks:
+    """The shards that this process owns, a fair part of all of them.
+
+    A lock lives as long as `connection`: whoever loses the connection owns nothing. `kind` keeps
+    different uses in one database apart.
+    """
+
+    def __init__(self, connection: "Connection", kind: int, shards: Sequence[int]) -> None:
+        self._connection = connection
+        self._lock_class = _CLASS_BASE + 2 * kind
+        self._member_class = self._lock_class + 1
+        self._shards = list(shards)
+        self.owned: list[int] = []
+
+    async def join(self) -> None:
+        """Be counted among the processes that share."""
+        await self._connection.execute("SELECT pg_advisory_lock_shared($1, 0)", self._member_class)
+
+    async def balance(self) -> list[int]:
+        """Take or give up shards until the part is fair; returns those newly taken."""
+        members: int = await self._connection.fetchval(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = 0 AND l.granted"
+            " AND d.datname = current_database()",
+            self._member_class,
+        )
+        fair = math.ceil(len(self._shards) / max(members, 1))
+        for shard in self.owned[fair:]:
+            await self._connection.execute(
+                "SELECT pg_advisory_unlock($1, $2)", self._lock_class, shard
+            )
+        del self.owned[fair:]
+        taken: list[int] = []
+        for shard in self._shards:
+            if len(self.owned) + len(taken) >= fair:
+                break
+            if shard not in self.owned and await self._connection.fetchval(
+                "SELECT pg_try_advisory_lock($1, $2)", self._lock_class, shard
+            ):
+                taken.append(shard)
+        self.owned.extend(taken)
+        return taken

@@ -1,0 +1,184 @@
+"""One unit of work: everything that a batch does, committed together or not at all."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from common.contracts.topics import MESSAGE_BYTES, PARTITIONS, dead_letter_topic
+from common.runtime import store
+from common.runtime.murmur2 import partitions_of
+from common.runtime.records import Outgoing, Record, instant
+
+if TYPE_CHECKING:
+    from common.runtime.database import Connection
+
+RECORD_OVERHEAD_BYTES: Final = 1024
+
+
+class Sealing(Protocol):
+    """How a service keeps the bodies of its dead letters; intake encrypts them."""
+
+    def seal(self, body: bytes) -> bytes:
+        """As it is stored."""
+
+    def open(self, sealed: bytes) -> bytes:
+        """As it came."""
+
+
+class Plain:
+    """For services that see no personal data."""
+
+    def seal(self, body: bytes) -> bytes:
+        """The same."""
+        return body
+
+    def open(self, sealed: bytes) -> bytes:
+        """The same."""
+        return sealed
+
+
+class MessageTooLarge(ValueError):
+    """The record would not fit its topic; found before it can stop the relay."""
+
+
+def shard_of(topic: str, partition: int) -> int:
+    """The relay's lock for a partition: a stable number in PostgreSQL's int range."""
+    return partitions_of([f"{topic}-{partition}".encode()], 0x7FFFFFFF)[0]
+
+
+class ShardTable:
+    """Shard numbers worked out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], int] = {}
+
+    def of(self, topic: str, partition: int) -> int:
+        """The shard of a partition."""
+        found = self._known.get((topic, partition))
+        if found is None:
+            found = self._known[topic, partition] = shard_of(topic, partition)
+        return found
+
+
+_SHARDS: Final = ShardTable()
+
+
+async def append(connection: "Connection", outgoing: list[Outgoing]) -> None:
+    """Put records into the outbox, in this order, each with its partition worked out."""
+    if not outgoing:
+        return
+    partitions = partitions_of([each.key for each in outgoing], PARTITIONS)
+    await store.append_outbox(
+        connection,
+        [
+            (o.topic, p, _SHARDS.of(o.topic, p), o.key, o.headers, o.value)
+            for o, p in zip(outgoing, partitions, strict=True)
+        ],
+    )
+
+
+class UnitOfWork:
+    """What one transaction has done so far. `now` is one instant for all of it, UTC."""
+
+    def __init__(
+        self,
+        connection: "Connection",
+        *,
+        service: str,
+        flow: str,
+        now: datetime,
+        sealing: Sealing,
+    ) -> None:
+        self.connection = connection
+        self.flow = flow
+        self.now = now
+        self._service = service
+        self._sealing = sealing
+        self._outgoing: list[Outgoing] = []
+        self._dead: list[tuple[Record, str]] = []
+        self._parked: list[tuple[UUID, int, Record]] = []
+        self._unparked: list[Record] = []
+
+    @property
+    def sends(self) -> bool:
+        """Whether committing this gives the relay something to do."""
+        return bool(self._outgoing)
+
+    @property
+    def dead_count(self) -> int:
+        """How many records this work gave up."""
+        return len(self._dead)
+
+    @property
+    def first_error(self) -> str:
+        """Why the first record was given up."""
+        return self._dead[0][1]
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Put a record into the outbox; raises MessageTooLarge."""
+        size = len(outgoing.key) + len(outgoing.headers) + len(outgoing.value or b"")
+        if size + RECORD_OVERHEAD_BYTES > MESSAGE_BYTES:
+            raise MessageTooLarge(f"{size} bytes do not fit {outgoing.topic}")
+        self._outgoing.append(outgoing)
+
+    def bury(self, record: Record, error: str) -> None:
+        """Give a record to the dead letters, with what is wrong with it."""
+        self._dead.append((record, error))
+
+    def park(self, key: UUID, seq: int, record: Record) -> None:
+        """Keep a record until its turn within `key` has come."""
+        self._parked.append((key, seq, record))
+
+    def unpark(self, records: Iterable[Record]) -> None:
+        """These parked records have had their turn."""
+        self._unparked.extend(records)
+
+    async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
+        """What waits in this flow for each of these keys, in order."""
+        return await store.parked_of(self.connection, self.flow, keys)
+
+    async def flush(self) -> None:
+        """Write what was collected; the caller commits."""
+        if self._unparked:
+            await store.delete_parked(self.connection, self.flow, self._unparked)
+        if self._parked:
+            await store.insert_parked(self.connection, self.flow, self._parked, self.now)
+        if self._dead:
+            await self._flush_dead()
+        await append(self.connection, self._outgoing)
+
+    async def _flush_dead(self) -> None:
+        sealed = [(self._sealed(record), error) for record, error in self._dead]
+        await store.insert_dead_letters(self.connection, self.flow, sealed, self.now)
+        self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
+
+    def _sealed(self, record: Record) -> Record:
+        if record.value is None:
+            return record
+        return Record(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            self._sealing.seal(record.value),
+            record.headers,
+        )
+
+    def _letter(self, record: Record, error: str) -> Outgoing:
+        headers = {
+            name: "" if value is None else value.decode("utf-8", "replace")
+            for name, value in record.headers
+        } | {
+            "lastmetre_error": error,
+            "lastmetre_flow": self.flow,
+            "lastmetre_topic": record.topic,
+            "lastmetre_partition": str(record.partition),
+            "lastmetre_offset": str(record.offset),
+            "lastmetre_died_at": instant(self.now),
+        }
+        topic = dead_letter_topic(self._service)
+        return Outgoing(topic, record.key or b"", to_json(headers), record.value)

@@ -1,0 +1,44 @@
+"""Structured logs: one JSON object a line, with the case id and trace id where there are any."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(service: str) -> None:
+    """Send our own and the libraries' logs to stderr as JSON lines."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    structlog.contextvars.bind_contextvars(service=service)
+    # A receipt or a secret link stands in the path: no access log.
+    for name, level in (
+        ("uvicorn.access", logging.CRITICAL),
+        ("uvicorn.error", logging.WARNING),
+        ("aiokafka", logging.ERROR),
+        ("httpx", logging.WARNING),
+    ):
+        logging.getLogger(name).setLevel(level)

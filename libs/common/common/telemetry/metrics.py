@@ -1,0 +1,68 @@
+"""The one registry of metric names. A test holds every service to it.
+
+Base units, `_total` for counters, and no label that could name a person or a case.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+CONSUMED: Final = Counter(
+    "lastmetre_records_consumed", "Records whose effect is committed.", ["service", "flow"]
+)
+BATCHES: Final = Histogram(
+    "lastmetre_batch_duration_seconds",
+    "From a batch's first statement to its commit.",
+    ["service", "flow"],
+    buckets=BATCH_SECONDS,
+)
+BATCH_RETRIES: Final = Counter(
+    "lastmetre_batch_retries", "Batches begun anew, by error.", ["service", "flow", "error"]
+)
+DEAD_LETTERS: Final = Counter(
+    "lastmetre_records_dead_lettered", "Records given up.", ["service", "flow"]
+)
+DEAD_LETTERS_WAITING: Final = Gauge(
+    "lastmetre_dead_letters_waiting", "Dead letters that wait for a person.", ["service"]
+)
+PARKED_WAITING: Final = Gauge(
+    "lastmetre_parked_records_waiting", "Records that wait for an earlier one.", ["service"]
+)
+RESETS: Final = Counter(
+    "lastmetre_position_resets", "Partitions begun from the earliest record.", ["service", "flow"]
+)
+FLOW_STOPPED: Final = Gauge(
+    "lastmetre_flow_stopped",
+    "1 while a flow stands still and needs a person.",
+    ["service", "flow"],
+)
+ASSIGNED: Final = Gauge(
+    "lastmetre_assigned_partitions", "Partitions that this process consumes.", ["service", "flow"]
+)
+LAG: Final = Gauge(
+    "lastmetre_consumer_lag_records",
+    "Records behind the end of the assigned partitions.",
+    ["service", "flow"],
+)
+OUTBOX_ROWS: Final = Gauge("lastmetre_outbox_rows", "Records that wait to be relayed.", ["service"])
+RELAYED: Final = Counter(
+    "lastmetre_records_relayed", "Outbox records that Kafka has acknowledged.", ["service"]
+)
+RELAY_RESTARTS: Final = Counter(
+    "lastmetre_relay_restarts", "Times the relay began anew at the head.", ["service"]
+)
+REPORTS_TAKEN: Final = Counter(
+    "lastmetre_reports_taken",
+    "Reports that Kafka has, by the edge's answer.",
+    ["channel"],
+)
+REPORTS_REFUSED: Final = Counter(
+    "lastmetre_reports_refused",
+    "Reports that the edge refused, by HTTP status.",
+    ["channel", "status"],
+)
+MESSAGES: Final = Counter(
+    "lastmetre_messages", "Messages by what became of them.", ["recipient", "provider", "result"]
+)
