@@ -1,0 +1,1 @@
+"""The pages' kit: templates, look, languages, drawings; who may call what; how errors answer."""
