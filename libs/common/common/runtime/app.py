@@ -1,23 +1,28 @@
 """A service's HTTP side: its pages and API with health, metrics and dead letters beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
 from common.runtime.clock import RealClock
+from common.runtime.database import TRANSIENT
 from common.runtime.dead_letters import dead_letter_router
 from common.runtime.runtime import Runtime
 from common.runtime.settings import ServiceSettings
 from common.telemetry.logs import configure_logs
 from common.web.access import Anyone, ChannelCaller, GuardedRoute, allow, guard
 from common.web.kit import Pages
-from common.web.problems import install
+from common.web.problems import Problem, answer, install
 from common.web.tokens import DevelopmentAuthenticator
+from common.web.words import N_
+
+log = structlog.get_logger()
 
 
 def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> Pages:
@@ -66,6 +71,8 @@ def build_app(
         app.include_router(router)
     pages.mount(app)
     install(app, pages)
+    for error in TRANSIENT:
+        app.add_exception_handler(error, _unavailable(pages))
     settings = runtime.settings
     guard(
         app,
@@ -77,6 +84,25 @@ def build_app(
         ),
     )
     return app
+
+
+def _unavailable(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The database is away: not the caller's mistake, and worth another try."""
+
+    async def handler(request: Request, error: Exception) -> Response:
+        log.warning("request cannot be served now", error=type(error).__name__)
+        return answer(
+            request,
+            Problem(
+                503,
+                "/problems/unavailable",
+                N_("Not available for a moment"),
+                headers={"Retry-After": "2"},
+            ),
+            pages,
+        )
+
+    return handler
 
 
 def health_router(runtime: Runtime) -> APIRouter:

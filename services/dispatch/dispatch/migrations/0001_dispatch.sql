@@ -5,7 +5,7 @@ CREATE TABLE "case" (
     seq             int         NOT NULL,
     state           text        NOT NULL,
     is_open         boolean     NOT NULL,
-    number          text        NOT NULL,
+    number          text        NOT NULL UNIQUE,
     report_id       uuid        NOT NULL UNIQUE,
     channel         text        NOT NULL,
     origin          text        NOT NULL,

@@ -223,3 +223,11 @@ async def count_open(connection: "Connection", lead_id: str | None) -> int:
         'SELECT count(*) FROM "case" WHERE is_open AND lead_id IS NOT DISTINCT FROM $1', lead_id
     )
     return count
+
+
+async def case_id_of(connection: "Connection", number: str) -> UUID | None:
+    """The case with that number for people."""
+    found: UUID | None = await connection.fetchval(
+        'SELECT case_id FROM "case" WHERE number = $1', number
+    )
+    return found

@@ -1,0 +1,1 @@
+"""The pages of dispatch: the lead's worklist and the command centre."""

@@ -1,0 +1,259 @@
+"""`/work` for leads, `/centre` for operators, and the route that their buttons post to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from common.categories import Categories
+from common.runtime.runtime import Runtime
+from common.web.access import GuardedRoute, Role, allow, person_of
+from common.web.bodies import read_model
+from common.web.forms import Form, read_form
+from common.web.kit import Pages
+from common.web.problems import Problem, field_errors
+from common.web.words import N_
+from dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
+from dispatch.desk import Desk, Outcome
+from dispatch.domain.case import WITH_A_LEAD, Case
+from dispatch.domain.network import Network
+from dispatch.vault import VaultClient
+from dispatch.web.sketch import lead_map
+
+ACTION_BYTES: Final = 16 * 1024
+ROWS: Final = 60
+MAP: Final = N_("Sketch of the area; its numbers match the list")
+
+REFUSALS: Final = {
+    "case_has_moved_on": N_("The case has moved on. Please look at it as it is now."),
+    "not_allowed_in_state": N_("The case is no longer at that step."),
+    "not_your_case": N_("The case is with somebody else now."),
+    "already_rated": N_("That was rated already."),
+    "area_without_lead": N_("Nobody answers for that area. Please choose another."),
+    "area_missing": N_("Please choose an area."),
+    "reason_missing": N_("Please say why."),
+}
+
+
+class CasePages:
+    """Renders the pages that a member of staff may see."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        desk: Desk,
+        vault: VaultClient,
+        pages: Pages,
+        categories: Categories,
+    ) -> None:
+        self._runtime = runtime
+        self._desk = desk
+        self._vault = vault
+        self._pages = pages
+        self._categories = categories
+
+    async def rows(self, cases: Sequence[Case], language: str) -> list[dict[str, Any]]:
+        """Cases with their words, as the templates show them."""
+        texts = await self._vault.texts([case.report_id for case in cases])
+        return [
+            {
+                "case": case,
+                "category": getattr(self._categories.name(case.category), language),
+                "said": texts.get(case.report_id),
+            }
+            for case in cases
+        ]
+
+    async def worklist(
+        self, request: Request, outcome: Outcome | None = None, status: int = 200
+    ) -> Response:
+        """A lead's open cases, the longest waiting first."""
+        person = person_of(request)
+        language = self._pages.language_of(request)
+        cases, total = await self._desk.worklist(person.lead_id or "", ROWS)
+        network = await self._desk.network()
+        mine = [
+            area
+            for area in network.areas.values()
+            if area.lead and area.lead.lead_id == person.lead_id
+        ]
+        context = {
+            "rows": await self.rows(cases, language),
+            "total": total,
+            "areas": mine,
+            "lead": mine[0].lead if mine else None,
+            "drawing": lead_map(
+                network, mine, cases, language, self._pages.translations[language].gettext(MAP)
+            ),
+            "now": self._runtime.clock.now(),
+            "notice": _notice(outcome),
+        }
+        return self._pages.render(request, "work.html", context, status)
+
+    async def queue(
+        self, request: Request, outcome: Outcome | None = None, status: int = 200
+    ) -> Response:
+        """The cases that no lead has, and the one that was looked for."""
+        language = self._pages.language_of(request)
+        cases, total = await self._desk.queue(ROWS)
+        number = request.query_params.get("number", "").strip()[:40]
+        context = {
+            "rows": await self.rows(cases, language),
+            "total": total,
+            "areas": _choices(await self._desk.network(), language),
+            "now": self._runtime.clock.now(),
+            "notice": _notice(outcome),
+            "number": number,
+            "not_found": bool(number),
+        }
+        return self._pages.render(request, "centre.html", context, status)
+
+    async def case(
+        self, request: Request, case_id: UUID, outcome: Outcome | None = None, status: int = 200
+    ) -> Response:
+        """One case with its ledger and what an operator can do about it."""
+        found = await self._desk.case(case_id)
+        if found is None:
+            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
+        case, ledger = found
+        language = self._pages.language_of(request)
+        network = await self._desk.network()
+        context = {
+            "row": (await self.rows([case], language))[0],
+            "ledger": ledger,
+            "area": network.areas.get(case.area_id or ""),
+            "areas": _choices(network, language),
+            "with_a_lead": case.state in WITH_A_LEAD,
+            "now": self._runtime.clock.now(),
+            "notice": _notice(outcome),
+        }
+        return self._pages.render(request, "case.html", context, status)
+
+    async def after_action(self, request: Request, outcome: Outcome, back: str) -> Response:
+        """Back to the page that the button was on; a refusal is shown there."""
+        if outcome.answer.refusal is None:
+            return RedirectResponse(back, status_code=303)
+        status = refusal(outcome).status
+        if outcome.case is None:
+            raise refusal(outcome)
+        if back.startswith("/centre/cases/"):
+            return await self.case(request, outcome.case.case_id, outcome, status)
+        if back.startswith("/centre"):
+            return await self.queue(request, outcome, status)
+        return await self.worklist(request, outcome, status)
+
+
+def _choices(network: Network, language: str) -> list[tuple[str, str]]:
+    """The areas that somebody answers for, as (id, area · lead)."""
+    return sorted(
+        (
+            (
+                area.area_id,
+                f"{getattr(area.name, language)} · {getattr(area.lead.name, language)}",
+            )
+            for area in network.areas.values()
+            if area.lead
+        ),
+        key=lambda choice: choice[1],
+    )
+
+
+def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:
+    if outcome is None or outcome.answer.refusal is None:
+        return None
+    return {
+        "text": REFUSALS.get(outcome.answer.refusal, N_("This was not done.")),
+        "number": outcome.case.number if outcome.case else "",
+        "meanwhile": outcome.meanwhile,
+    }
+
+
+def _body_of(form: Form) -> ActionBody:
+    values = {
+        name: form.value(name)
+        for name in ("action", "action_id", "expected_seq", "area_id", "return_reason",
+                     "cancel_reason")
+        if form.value(name)
+    }  # fmt: skip
+    try:
+        return ActionBody.model_validate(values)
+    except ValidationError as error:
+        raise Problem(
+            422,
+            "/problems/invalid",
+            N_("Something in the request is not right"),
+            extra={"errors": field_errors(error.errors(include_url=False))},
+        ) from error
+
+
+def _back(form: Form, role: Role) -> str:
+    """Only to our own pages, wherever the form says."""
+    wanted = form.value("back")
+    home = "/work" if role is Role.LEAD else "/centre"
+    return wanted if wanted == home or wanted.startswith(("/centre/cases/", "/work?")) else home
+
+
+def pages_router(
+    runtime: Runtime, desk: Desk, vault: VaultClient, pages: Pages, categories: Categories
+) -> APIRouter:
+    """Routes of the pages."""
+    router = APIRouter(route_class=GuardedRoute)
+    views = CasePages(runtime, desk, vault, pages, categories)
+
+    @router.get("/work")
+    @allow(Role.LEAD)
+    async def work(request: Request) -> Response:
+        return await views.worklist(request)
+
+    @router.get("/centre")
+    @allow(Role.OPERATOR, Role.ADMINISTRATOR)
+    async def centre(request: Request) -> Response:
+        number = request.query_params.get("number", "").strip()
+        found = await desk.case_numbered(number) if 0 < len(number) <= 40 else None
+        if found:
+            return RedirectResponse(f"/centre/cases/{found}", status_code=303)
+        return await views.queue(request)
+
+    @router.get("/centre/cases/{case_id}")
+    @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+    async def case(request: Request, case_id: UUID) -> Response:
+        return await views.case(request, case_id)
+
+    @router.post("/work/cases/{case_id}/actions")
+    @allow(*STAFF)
+    async def act(request: Request, case_id: UUID) -> Response:
+        person = person_of(request)
+        if not runtime.relay.has_room.is_set():
+            raise Problem(
+                503,
+                "/problems/busy",
+                N_("Not available for a moment"),
+                headers={"Retry-After": "5"},
+            )
+        is_form = request.headers.get("content-type", "").startswith("application/x-www-form")
+        if is_form:
+            form = await read_form(request)
+            body = _body_of(form)
+        else:
+            body = await read_model(request, ActionBody, ACTION_BYTES)
+        outcome = await desk.act(
+            requested(body, case_id, person, runtime), traceparent_of(request, runtime)
+        )
+        if is_form:
+            return await views.after_action(request, outcome, _back(form, person.role))
+        if outcome.answer.refusal is not None or outcome.case is None:
+            raise refusal(outcome)
+        return JSONResponse(
+            {
+                "done": True,
+                "action_id": str(outcome.answer.request_id),
+                "case_id": str(outcome.answer.case_id),
+                "state": outcome.case.state.value,
+                "seq": outcome.answer.seq,
+            }
+        )
+
+    return router
