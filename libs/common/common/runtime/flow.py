@@ -373,6 +373,7 @@ class Flow(ConsumerRebalanceListener):
         self.waiting_for = None
         if work.sends:
             self._relay.wake()
+        work.committed()
         metrics.CONSUMED.labels(self._service, self.name).inc(len(records))
         metrics.BATCHES.labels(self._service, self.name).observe(time.perf_counter() - started)
         if work.dead_count:

@@ -1,7 +1,7 @@
 """Sharing work between the processes of a service by PostgreSQL advisory locks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,13 +23,17 @@ class ShardLocks:
         self._member_class = self._lock_class + 1
         self._shards = list(shards)
         self.owned: list[int] = []
+        self._leaving: list[int] = []
 
     async def join(self) -> None:
         """Be counted among the processes that share."""
         await self._connection.execute("SELECT pg_advisory_lock_shared($1, 0)", self._member_class)
 
-    async def balance(self) -> list[int]:
-        """Take or give up shards until the part is fair; returns those newly taken."""
+    async def balance(self, busy: Collection[int] = ()) -> list[int]:
+        """Take or give up shards until the part is fair; returns those newly taken.
+
+        A shard to be given up is not `owned` any more, but stays locked while it is `busy`.
+        """
         members: int = await self._connection.fetchval(
             "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
             " WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = 0 AND l.granted"
@@ -37,16 +41,20 @@ class ShardLocks:
             self._member_class,
         )
         fair = math.ceil(len(self._shards) / max(members, 1))
-        for shard in self.owned[fair:]:
+        self._leaving.extend(self.owned[fair:])
+        del self.owned[fair:]
+        for shard in [shard for shard in self._leaving if shard not in busy]:
             await self._connection.execute(
                 "SELECT pg_advisory_unlock($1, $2)", self._lock_class, shard
             )
-        del self.owned[fair:]
+            self._leaving.remove(shard)
         taken: list[int] = []
         for shard in self._shards:
             if len(self.owned) + len(taken) >= fair:
                 break
-            if shard not in self.owned and await self._connection.fetchval(
+            if shard in self.owned or shard in self._leaving:
+                continue
+            if await self._connection.fetchval(
                 "SELECT pg_try_advisory_lock($1, $2)", self._lock_class, shard
             ):
                 taken.append(shard)

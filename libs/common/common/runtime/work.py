@@ -1,6 +1,6 @@
 """One unit of work: everything that a batch does, committed together or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
@@ -101,6 +101,7 @@ class UnitOfWork:
         self._dead: list[tuple[Record, str]] = []
         self._parked: list[tuple[UUID, int, Record]] = []
         self._unparked: list[Record] = []
+        self._after_commit: list[Callable[[], None]] = []
 
     @property
     def sends(self) -> bool:
@@ -135,6 +136,15 @@ class UnitOfWork:
     def unpark(self, records: Iterable[Record]) -> None:
         """These parked records have had their turn."""
         self._unparked.extend(records)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` made once the work is committed: a hint, which a crash may lose."""
+        self._after_commit.append(call)
+
+    def committed(self) -> None:
+        """The caller has committed."""
+        for call in self._after_commit:
+            call()
 
     async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
         """What waits in this flow for each of these keys, in order."""
