@@ -1,0 +1,73 @@
+"""The runtime's pure parts, against other implementations and arithmetic by hand."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka.partitioner import murmur2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.runtime.clock import TimeLapse
+from common.runtime.ids import Identities
+from common.runtime.links import Links, Purpose
+from common.runtime.murmur2 import partitions_of
+
+LINKS = Links(b"k" * 32)
+
+
+@given(st.lists(st.binary(max_size=70), max_size=40), st.integers(1, 97))
+def test_partitions_are_those_of_kafkas_own_clients(keys: list[bytes], partitions: int) -> None:
+    expected = [(murmur2(key) & 0x7FFFFFFF) % partitions for key in keys]
+    assert partitions_of(keys, partitions) == expected
+
+
+def test_partitions_of_the_java_clients_own_test_vectors() -> None:
+    # org.apache.kafka.common.utils.UtilsTest.testMurmur2
+    vectors = {b"21": -973932308, b"foobar": -790332482, b"abc": 479470107}
+    assert partitions_of(list(vectors), 2**31 - 1) == [v & 0x7FFFFFFF for v in vectors.values()]
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_receipt_opens_only_what_it_is_for(sender: str, channel: str, source_id: str) -> None:
+    try:
+        identity = LINKS.receipt_identity(sender, channel, source_id)
+    except UnicodeEncodeError:
+        return  # a lone surrogate never gets past the contracts
+    receipt = LINKS.seal(Purpose.RECEIPT, identity)
+    assert LINKS.open(Purpose.RECEIPT, receipt) == identity
+    assert LINKS.open(Purpose.RECEIPT, receipt.upper()) == identity
+    assert LINKS.open(Purpose.PROGRESS, receipt) is None
+    assert Links(b"o" * 32).open(Purpose.RECEIPT, receipt) is None
+
+
+@pytest.mark.parametrize("secret", ["", "a", "1", "ünïcode", "=" * 8, "a" * 5000, "../etc", "\0"])
+def test_a_secret_that_we_did_not_make_opens_nothing(secret: str) -> None:
+    assert LINKS.open(Purpose.RECEIPT, secret) is None
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", max_size=60))
+def test_a_guessed_secret_opens_nothing(secret: str) -> None:
+    assert LINKS.open(Purpose.PROGRESS, secret) is None
+
+
+def test_a_time_lapse_stands_runs_and_ends_in_real_time() -> None:
+    anchor = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    lapse = TimeLapse(
+        epoch=datetime(2026, 11, 23, 0, 0, tzinfo=UTC),
+        anchor=anchor,
+        speed=1440,
+        until=datetime(2026, 11, 24, 0, 0, tzinfo=UTC),
+    )
+    assert lapse.at(anchor - timedelta(hours=1)) == lapse.epoch
+    assert lapse.at(anchor + timedelta(seconds=30)) == lapse.epoch + timedelta(hours=12)
+    assert lapse.at(anchor + timedelta(seconds=61)) == anchor + timedelta(seconds=61)
+
+
+def test_ids_are_version_7_and_sort_by_time() -> None:
+    identities = Identities(random.Random(1))
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    made = [identities.uuid7(start + timedelta(milliseconds=i)) for i in range(100)]
+    assert made == sorted(made)
+    assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
+    assert made[1].int >> 80 == int(start.timestamp() * 1000) + 1

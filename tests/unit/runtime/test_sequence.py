@@ -1,0 +1,101 @@
+"""The ledger read in order, whatever order and however often its records come."""
+
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.contracts.base import SYSTEM
+from common.contracts.cases import CaseVerified
+from common.runtime.records import Record, UnknownContract
+from common.runtime.sequence import in_sequence
+from common.runtime.work import UnitOfWork
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+CASES = [UUID(int=7 << 76 | n) for n in range(3)]
+
+
+class View:
+    """A reader's database: last seq by case, and what is parked."""
+
+    def __init__(self) -> None:
+        self.last: dict[UUID, int] = {}
+        self.waiting: list[tuple[UUID, int, Record]] = []
+        self.buried: list[str] = []
+
+    async def read(self, records: list[Record]) -> list[tuple[UUID, int]]:
+        work = _Work(self)
+
+        async def last_seqs(cases: list[UUID]) -> dict[UUID, int]:
+            return {case: self.last[case] for case in cases if case in self.last}
+
+        ready = await in_sequence(cast("UnitOfWork", work), records, last_seqs)
+        for event, _ in ready:
+            self.last[event.case_id] = event.seq
+        return [(event.case_id, event.seq) for event, _ in ready]
+
+
+class _Work:
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def bury(self, record: Record, error: str) -> None:
+        self._view.buried.append(error)
+
+    def park(self, key: UUID, seq: int, record: Record) -> None:
+        self._view.waiting.append((key, seq, record))
+
+    def unpark(self, records: list[Record]) -> None:
+        self._view.waiting = [each for each in self._view.waiting if each[2] not in records]
+
+    async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
+        found: dict[UUID, list[Record]] = {}
+        for key, _, record in sorted(self._view.waiting, key=lambda each: each[:2]):
+            if key in keys:
+                found.setdefault(key, []).append(record)
+        return found
+
+
+def record(case: UUID, seq: int, offset: int, body: bytes | None = None) -> Record:
+    event = CaseVerified(case_id=case, seq=seq, occurred_at=NOW, recorded_at=NOW, actor=SYSTEM)
+    headers = [("ce_type", CaseVerified.TYPE.encode())]
+    key = str(case).encode()
+    return Record("case.events", 0, offset, 0, key, body or event.to_json(), headers)
+
+
+@given(st.data())
+async def test_any_order_and_repetition_is_applied_once_and_in_order(data: st.DataObject) -> None:
+    ledger = [(case, seq) for case in CASES for seq in range(1, data.draw(st.integers(1, 5)) + 1)]
+    repeated = ledger + data.draw(st.lists(st.sampled_from(ledger), max_size=8))
+    shuffled = data.draw(st.permutations(repeated))
+    records = [record(case, seq, offset) for offset, (case, seq) in enumerate(shuffled)]
+    view, applied = View(), []
+    while records:
+        size = data.draw(st.integers(1, 4))
+        applied += await view.read(records[:size])
+        del records[:size]
+    for case in CASES:
+        expected = [seq for known, seq in ledger if known == case]
+        assert [seq for known, seq in applied if known == case] == expected
+    assert view.waiting == []
+
+
+async def test_what_follows_a_dead_event_waits_for_its_replay() -> None:
+    view, case = View(), CASES[0]
+    bad = record(case, 2, 1, b"{}")
+    assert await view.read([record(case, 1, 0), bad, record(case, 3, 2), record(case, 4, 3)]) == [
+        (case, 1)
+    ]
+    assert len(view.buried) == 1
+    assert [seq for _, seq, _ in view.waiting] == [3, 4]
+    assert await view.read([record(case, 2, 1)]) == [(case, 2), (case, 3), (case, 4)]
+    assert view.waiting == []
+
+
+async def test_a_version_from_the_future_stops_the_reader() -> None:
+    unknown = Record("case.events", 0, 0, 0, b"", b"{}", [("ce_type", b"lastmetre.case.closed.v9")])
+    with pytest.raises(UnknownContract, match=r"closed\.v9"):
+        await View().read([unknown])
