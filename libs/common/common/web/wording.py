@@ -162,7 +162,8 @@ class Wording:
         if metres < 1000:
             words = self._("%(number)s m", number=self.number(metres))
         else:
-            words = self._("%(number)s km", number=self.number(metres / 1000, 1))
+            number = format_decimal(metres / 1000, "#,##0.#", locale=self.language)
+            words = self._("%(number)s km", number=number)
         return words.replace(" ", _NO_BREAK)
 
     def own(self, thing: object, name: str = "") -> str:

@@ -94,8 +94,8 @@ def response_curve(
     label: str,
     title: str,
     target: Target | None = None,
-    width: int = 400,
-    height: int = 290,
+    width: int = 360,
+    height: int = 270,
 ) -> Markup:
     """The empirical curve of how many were answered within which time.
 
@@ -170,8 +170,8 @@ def flow_columns(
     *,
     label: str,
     every: int = 3,
-    width: int = 400,
-    height: int = 170,
+    width: int = 360,
+    height: int = 160,
 ) -> Markup:
     """Counts as columns, the series (classes s1, s2 …) stacked, every n-th column labelled."""
     highest = max((sum(column.counts) for column in columns), default=0)

@@ -177,12 +177,23 @@ class LabelPlace:
     room: float
 
 
-def label_place(rings: Sequence[Sequence[Point]]) -> LabelPlace:
-    """In the middle of the widest stretch inside, at the height of the largest ring's centroid."""
+def label_place(rings: Sequence[Sequence[Point]], height: float) -> LabelPlace:
+    """In the middle of the widest stretch inside, at the height of the largest ring's centroid.
+
+    The room is what a line of text `height` high has to both sides without touching a border.
+    """
     _, y = centroid(max(rings, key=lambda ring: abs(signed_area(ring))))
+    middle = max(_stretches(rings, y), key=lambda stretch: stretch[1] - stretch[0], default=(0, 0))
+    x = (middle[0] + middle[1]) / 2
+    lines = (y - height / 2, y, y + height / 2)
+    return LabelPlace(x, y, 2 * min(_free_beside(rings, x, line) for line in lines))
+
+
+def _stretches(rings: Sequence[Sequence[Point]], y: float) -> list[Point]:
     x = crossings(rings, 0, 1, y)
-    stretches = [
-        (right - left, (left + right) / 2) for left, right in zip(x[::2], x[1::2], strict=True)
-    ]
-    room, middle = max(stretches, default=(0.0, rings[0][0][0]))
-    return LabelPlace(middle, y, room)
+    return list(zip(x[::2], x[1::2], strict=True))
+
+
+def _free_beside(rings: Sequence[Sequence[Point]], x: float, y: float) -> float:
+    inside = (stretch for stretch in _stretches(rings, y) if stretch[0] <= x <= stretch[1])
+    return next((min(x - left, right - x) for left, right in inside), 0.0)

@@ -128,7 +128,7 @@ class AreaMap:
         visible = [clip(ring, 0, 0, self.width, self.height) for ring in rings]
         seen = [ring for ring in visible if len(ring) > 2]
         data = "".join(path(ring, closed=True) for ring in rings)
-        return _Outline(tuple(rings), data, label_place(seen or rings))
+        return _Outline(tuple(rings), data, label_place(seen or rings, _NAME_SIZE))
 
     def draw(
         self,
@@ -144,8 +144,11 @@ class AreaMap:
         `scale` words a distance in metres (`Wording.distance`) and adds a scale bar. With `pick`
         the script pick.js lets the reader point at a place.
         """
-        layers = [self._area(key, outline, look) for key, outline in self._outlines.items()]
-        layers += [self._name(key, name) for key, name in look.names.items()]
+        # What stands out comes last, so that no neighbour covers its border.
+        keys = sorted(self._outlines, key=lambda key: look.fills.get(key) in ("mine", "other"))
+        layers = [self._area(key, self._outlines[key], look) for key in keys]
+        taken = [self.projection.xy(pin.lng, pin.lat) for pin in pins]
+        layers += [self._name(key, look, taken) for key in look.names]
         layers += [self._pin(pin) for pin in pins]
         if scale is not None:
             layers.append(self._scale_bar(scale))
@@ -188,16 +191,25 @@ class AreaMap:
             return element("a", shape, href=look.links[key], aria_label=name)
         return shape
 
-    def _name(self, key: str, name: str) -> Markup:
+    def _name(self, key: str, look: Look, taken: Sequence[Point]) -> Markup:
+        """The area's name, where there is room for it between its borders and the pins."""
         outline = self._outlines.get(key)
-        if outline is None or text_width(name, _NAME_SIZE) > outline.label.room:
+        if outline is None:
+            return Markup("")
+        place = outline.label
+        width = text_width(look.names[key], _NAME_SIZE)
+        covered = any(
+            abs(x - place.x) < width / 2 + _PIN_RADIUS and abs(y - place.y) < 2 * _PIN_RADIUS
+            for x, y in taken
+        )
+        if covered or width > place.room:
             return Markup("")
         return element(
             "text",
-            name,
-            class_="m-name",
-            x=outline.label.x,
-            y=outline.label.y + _NAME_SIZE * 0.35,
+            look.names[key],
+            class_=f"m-name m-on-{look.fills.get(key, 'plain')}",
+            x=place.x,
+            y=place.y + _NAME_SIZE * 0.35,
             font_size=_NAME_SIZE,
         )
 

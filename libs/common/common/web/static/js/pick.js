@@ -27,7 +27,7 @@
       svg.setAttribute('viewBox', [x, y, w, h].join(' '));
       names.forEach(function (name) { name.setAttribute('font-size', 12 / zoom); });
       svg.querySelectorAll('.m-scale-g').forEach(function (bar) { bar.toggleAttribute('hidden', zoom > 1); });
-      if (at) drop.setAttribute('transform', 'translate(' + at.join(' ') + ') scale(' + 1 / zoom + ')');
+      if (at) drop.setAttribute('transform', 'translate(' + at.join(' ') + ') scale(' + 1.3 / zoom + ')');
     }
 
     // Which area lies there: asked of the drawing, so that the outlines are in one place only.

@@ -1,0 +1,96 @@
+import pytest
+from fastapi import Request
+from starlette.testclient import TestClient
+
+from common.web import problems
+from common.web.access import Anyone, allow
+from common.web.forms import Form, parse_form, read_form
+from common.web.problems import Problem
+from common.web.words import N_
+from tests.unit.web.conftest import MakePages, guarded_app
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        (b"", {}),
+        (b"a=1&b=&a=2", {"a": "1", "b": ""}),
+        (b"text=+%E8%B7%AF%E7%81%AF%0D%0A%09x+", {"text": "路灯\n\tx"}),
+        (b"text=a%00b%07c%7Fd", {"text": "abcd"}),
+        (b"text=%ED%A0%80%FF", {"text": "\ufffd\ufffd\ufffd\ufffd"}),
+        (b"\xff=1", {"\ufffd": "1"}),
+        (b"=&&&x", {"": "", "x": ""}),
+    ],
+)
+def test_a_form_is_read_whatever_it_holds(body: bytes, values: dict[str, str]) -> None:
+    assert parse_form(body).values == values
+
+
+def test_too_many_fields_are_refused() -> None:
+    with pytest.raises(Problem) as caught:
+        parse_form(b"&".join(b"a%d=1" % number for number in range(101)))
+    assert caught.value.status == 413
+
+
+def test_the_first_thing_wrong_with_a_field_is_the_one_shown() -> None:
+    form = Form({"text": "x" * 30})
+    assert form.require("text", "missing") == "x" * 30
+    assert form.require("place", "missing") == ""
+    form.fail("text", "longer than %(most)s", most=20)
+    form.fail("text", "something else")
+    assert list(form.errors) == ["place", "text"]
+    assert form.errors["text"].message == "longer than %(most)s"
+
+
+TEMPLATE = """{% extends "kit/resident.html" %}{% import "kit/forms.html" as fields %}
+{% block title %}x{% endblock %}{% block main %}{{ fields.error_summary(form) }}
+{{ fields.text(form, "phone", "Phone", hint="Digits", attributes={"inputmode": "tel"}) }}
+{{ fields.area(form, "text", "Text") }}
+{{ fields.select(form, "area", "Area", [("A1", "One"), ("A2", "Two")], blank="None") }}
+{{ fields.radios(form, "solved", "Solved?", [("yes", "Yes"), ("no", "No")]) }}
+{{ fields.stars(form, "score", "How?", ["a", "b", "c", "d", "e"]) }}{% endblock %}"""
+
+
+@pytest.fixture
+def client(make_pages: MakePages) -> TestClient:
+    pages = make_pages({"web/templates/form.html": TEMPLATE})
+    app = guarded_app()
+
+    @app.post("/report")
+    @allow(Anyone())
+    async def take(request: Request) -> object:
+        form = await read_form(request)
+        form.require("place", N_("Tell us the place, or tap the map"))
+        form.fail("phone", "At most %(most)s digits", most=11)
+        return pages.render(request, "form.html", {"form": form}, 422)
+
+    problems.install(app, pages)
+    return TestClient(app)
+
+
+def test_what_was_typed_stays_and_what_is_wrong_is_said_at_the_field(client: TestClient) -> None:
+    typed = {
+        "phone": '"><script>',
+        "text": "</textarea>",
+        "area": "A2",
+        "solved": "no",
+        "score": "4",
+    }
+    answer = client.post("/report", data=typed, headers={"Accept-Language": "en"})
+    page = answer.text
+    assert answer.status_code == 422
+    assert "2 things to put right" in page
+    assert '<a href="#f-phone">At most 11 digits</a>' in page
+    assert 'value="&#34;&gt;&lt;script&gt;"' in page
+    assert 'aria-describedby="f-phone-hint f-phone-error" aria-invalid="true"' in page
+    assert 'inputmode="tel"' in page
+    assert "&lt;/textarea&gt;</textarea>" in page
+    assert '<option value="A2" selected>' in page
+    assert 'value="no" checked' in page
+    assert 'value="4" checked' in page
+    assert page.count(" checked") == 2
+
+
+def test_other_bodies_and_too_large_ones_are_refused(client: TestClient) -> None:
+    assert client.post("/report", json={}).status_code == 415
+    assert client.post("/report", data={"text": "x" * 70_000}).status_code == 413
