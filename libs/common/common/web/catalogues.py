@@ -21,9 +21,10 @@ _KIT = "common.web"
 
 
 def messages_in(package: str) -> Catalog:
-    """The messages that a package's templates and code hold."""
+    """The messages that a package's templates and code hold; the kit's, those of all `common`."""
     catalogue = Catalog(locale="zh", fuzzy=False)
-    found = extract_from_dir(package_directory(package), _METHODS, _OPTIONS)
+    sources = "common" if package == _KIT else package
+    found = extract_from_dir(package_directory(sources), _METHODS, _OPTIONS)
     for _, _, message, _, context in found:
         catalogue.add(message, context=context)
     return catalogue
