@@ -1,5 +1,6 @@
 """What every message on our topics has in common."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
@@ -14,6 +15,13 @@ Code = Annotated[
 ]
 ShortText = Annotated[str, StringConstraints(max_length=500, pattern=PRINTABLE)]
 LongText = Annotated[str, StringConstraints(max_length=10_000, pattern=PRINTABLE)]
+
+# PostgreSQL and Python take no instant that leaves the years 1 to 9999 in another time zone, and
+# whoever sends one has made a mistake.
+Instant = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+]
 
 
 class Channel(StrEnum):
@@ -112,6 +120,7 @@ __all__ = [
     "CaseMessage",
     "Channel",
     "Code",
+    "Instant",
     "Language",
     "LongText",
     "Message",

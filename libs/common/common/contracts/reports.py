@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from common.contracts.base import (
     Channel,
     Code,
+    Instant,
     Language,
     LongText,
     Message,
@@ -55,7 +56,7 @@ class ReportSubmitted(Message):
     TYPE: ClassVar[str] = "lastmetre.report.submitted.v1"
 
     source_id: Code = Field(description="the report's id at its sender")
-    reported_at: AwareDatetime | None = Field(
+    reported_at: Instant | None = Field(
         default=None, description="when it was reported; absent: when we received it"
     )
     sub_channel: Code | None = None

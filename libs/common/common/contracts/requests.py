@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from common.contracts.base import Actor, CaseMessage, Code
+from common.contracts.base import Actor, CaseMessage, Code, Instant
 from common.contracts.cases import ReturnReason
 
 
@@ -34,7 +34,7 @@ class ActionRequested(CaseMessage):
     action_id: UUID
     action: Action
     actor: Actor
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     expected_seq: int | None = Field(default=None, ge=1)
     area_id: Code | None = Field(default=None, description="place: the area to dispatch to")
     return_reason: ReturnReason | None = Field(default=None, description="return: why")
@@ -81,4 +81,4 @@ class FeedbackGiven(CaseMessage):
     solved: bool
     score: int = Field(ge=1, le=5)
     reopen: bool = Field(default=False, description="the reporter asks to take it up again")
-    occurred_at: AwareDatetime
+    occurred_at: Instant

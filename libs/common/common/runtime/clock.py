@@ -50,3 +50,12 @@ class TimeLapseClock:
     def now(self) -> datetime:
         """The present instant of the city, aware, in UTC."""
         return self._lapse.at(self._real.now()).astimezone(UTC)
+
+    def at(self, real: datetime) -> datetime:
+        """City time at the real instant `real`, in UTC."""
+        return self._lapse.at(real).astimezone(UTC)
+
+
+def city_time(clock: Clock, real: datetime) -> datetime:
+    """The city's time at a real instant, as a record's append time is one."""
+    return clock.at(real) if isinstance(clock, TimeLapseClock) else real

@@ -64,6 +64,7 @@ class Runtime:
         self._pool: Pool | None = None
         self._handlers: list[tuple[str, tuple[str, ...], Handler]] = []
         self._work: list[Work] = []
+        self._early_work: list[Work] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._relay_task: asyncio.Task[None] | None = None
         self._broker: KafkaBroker | None = None
@@ -80,9 +81,12 @@ class Runtime:
         """Declare a flow: its own consumer group over `topics`."""
         self._handlers.append((flow, tuple(topics), handle))
 
-    def background(self, work: Work) -> None:
-        """Declare work that runs beside the flows as long as the service does."""
-        self._work.append(work)
+    def background(self, work: Work, *, needs_database: bool = True) -> None:
+        """Declare work that runs beside the flows as long as the service does.
+
+        It begins once the database is migrated, or at once if it does not need it.
+        """
+        (self._work if needs_database else self._early_work).append(work)
 
     def unit_of_work(self, connection: "Connection", flow: str) -> UnitOfWork:
         """For effects outside a batch (an HTTP request, a replay); the caller has begun a
@@ -110,6 +114,8 @@ class Runtime:
             )
             for flow, topics, handle in self._handlers
         ]
+        for work in self._early_work:
+            self._spawn(work)
         self._spawn(self._bring_up)
 
     async def _bring_up(self) -> None:
