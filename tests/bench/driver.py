@@ -1,0 +1,155 @@
+"""The same driver for platform and floor: reports in, leads' actions on what is dispatched.
+
+    python -m tests.bench.driver COUNT
+
+Prints one line of JSON: how many lifecycles, seconds from the first record to the last closing and
+message, CPU seconds of this process. Records go straight onto the topics, as a partner's would.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from common.runtime.murmur2 import partitions_of
+
+PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
+PARTITIONS = 12
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+MESSAGES_A_CASE = 4  # the reporter three times, the lead once
+IN_FLIGHT = 4000
+CHUNK = 500
+
+Pair = tuple[bytes, bytes]
+
+
+class Driver:
+    """Keeps a bounded number of cases under way until `count` of them are through."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.run = os.urandom(4).hex()
+        self.sent = self.closed = self.messages = 0
+        self.room = asyncio.Event()
+        self.through = asyncio.Event()
+
+    async def drive(self) -> dict[str, float]:
+        bootstrap = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            enable_idempotence=True,
+            max_batch_size=1 << 20,
+            max_request_size=3 << 20,
+        )
+        consumer = AIOKafkaConsumer(
+            PREFIX + "case.events",
+            PREFIX + "notify.deliveries",
+            bootstrap_servers=bootstrap,
+            auto_offset_reset="latest",
+        )
+        await self.producer.start()
+        await consumer.start()
+        await consumer.seek_to_end()
+        started, cpu = time.perf_counter(), time.process_time()
+        watching = asyncio.create_task(self.watch(consumer))
+        while self.sent < self.count:
+            await self.report(min(CHUNK, self.count - self.sent))
+            while self.sent - self.closed > IN_FLIGHT:
+                self.room.clear()
+                await self.room.wait()
+        await self.through.wait()
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        watching.cancel()
+        await consumer.stop()
+        await self.producer.stop()
+        return {"lifecycles": self.count, "seconds": seconds, "cpu_seconds": cpu}
+
+    async def report(self, count: int) -> None:
+        now = datetime.now(UTC).isoformat()
+        records: list[Pair] = []
+        for index in range(self.sent, self.sent + count):
+            source_id = f"bench-{self.run}-{index}"
+            body = {
+                "source_id": source_id,
+                "reported_at": now,
+                "category": "matter:06010",
+                "text": "垃圾桶满了，旁边堆着好几袋，已经两天没有人来收，味道很大。",
+                "address": "滨江路 128 号门前",
+                "position": {"latitude": 0.5, "longitude": 0.5},
+                "contact": {"name": "陈先生", "phone": "13800138000"},
+            }
+            records.append((source_id.encode(), json.dumps(body).encode()))
+        self.sent += count
+        kind, source = "lastmetre.report.submitted.v1", "/channels/hotline/bench"
+        await self.send("channels.hotline", records, kind, source)
+
+    async def send(self, topic: str, records: list[Pair], kind: str, source: str) -> None:
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", kind.encode()),
+            ("ce_source", source.encode()),
+            ("traceparent", TRACE.encode()),
+        ]
+        groups: dict[int, list[Pair]] = defaultdict(list)
+        places = partitions_of([key for key, _ in records], PARTITIONS)
+        for record, partition in zip(records, places, strict=True):
+            groups[partition].append(record)
+        futures = []
+        for partition, group in groups.items():
+            batch = self.producer.create_batch()
+            for key, value in group:
+                one = [*headers, ("ce_id", key)]
+                batch.append(key=key, value=value, timestamp=None, headers=one)
+            futures.append(
+                await self.producer.send_batch(batch, PREFIX + topic, partition=partition)
+            )
+        await asyncio.gather(*futures)
+
+    async def watch(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            polled = await consumer.getmany(timeout_ms=50, max_records=2000)
+            actions: list[Pair] = []
+            now = datetime.now(UTC).isoformat()
+            for place, records in polled.items():
+                if place.topic.endswith("notify.deliveries"):
+                    self.messages += len(records)
+                    continue
+                for record in records:
+                    kind = next(value for name, value in record.headers if name == "ce_type")
+                    if kind == b"lastmetre.case.dispatched.v1":
+                        actions += self.actions(record.key.decode(), now)
+                    elif kind == b"lastmetre.case.closed.v1":
+                        self.closed += 1
+            if actions:
+                await self.send("field.actions", actions, "lastmetre.action.requested.v1", "/bench")
+            self.room.set()
+            if self.closed >= self.count and self.messages >= self.count * MESSAGES_A_CASE:
+                self.through.set()
+
+    def actions(self, case_id: str, now: str) -> list[Pair]:
+        base = case_id[:-4]
+        return [
+            (
+                case_id.encode(),
+                json.dumps(
+                    {
+                        "case_id": case_id,
+                        "action_id": f"{base}{number}{case_id[-3:]}",
+                        "action": action,
+                        "actor": {"role": "lead", "id": "L01"},
+                        "occurred_at": now,
+                    }
+                ).encode(),
+            )
+            for number, action in (("a", "accept"), ("b", "resolve"))
+        ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(uvloop.run(Driver(int(sys.argv[1])).drive())))
