@@ -1,0 +1,1 @@
+"""Pure: what a case's ledger says, and what is computed from many of them."""

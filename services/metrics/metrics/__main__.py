@@ -1,0 +1,5 @@
+"""Runs metrics."""
+
+from metrics.main import main
+
+main()

@@ -1,0 +1,164 @@
+"""Kafka in: the ledger into facts; reports, messages and areas into what is counted beside."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic_core import to_json
+
+from common.contracts.deliveries import MessageDelivered
+from common.contracts.network import AreaPublished
+from common.contracts.reports import ReportAccepted, ReportRejected
+from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
+from common.runtime.records import BadRecord, Record, decode
+from common.runtime.runtime import Runtime
+from common.runtime.sequence import Sequenced, in_sequence
+from common.runtime.work import UnitOfWork
+from metrics.domain.fact import Fact, LedgerBroken, apply
+from metrics.store import counted, facts
+from metrics.store.counted import Area, Message, Report
+from metrics.store.facts import MOVEMENTS_KEPT, Movement
+
+CASES_FLOW: Final = "cases"
+
+_REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
+_DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
+_AREA_TYPES: Final = {AreaPublished.TYPE: AreaPublished}
+
+
+class Consumers:
+    """What each flow does with a batch. `zone` is the city's: it decides what day it was."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    def join(self, runtime: Runtime) -> None:
+        """Declare the flows."""
+        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
+        runtime.consume("reports", [REPORTS], self.reports)
+        runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries)
+        runtime.consume("network", [NETWORK_AREAS], self.network)
+
+    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Fold the ledger into facts: one read and at most two writes a batch."""
+        known: dict[UUID, Fact] = {}
+
+        async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+            known.update(await facts.lock(work.connection, case_ids))
+            return {case_id: fact.seq for case_id, fact in known.items()}
+
+        ready = await in_sequence(work, records, last_seqs)
+        changed: dict[UUID, Fact] = {}
+        for event, _ in ready:
+            before = changed.get(event.case_id) or known.get(event.case_id)
+            try:
+                changed[event.case_id] = apply(before, event, self._zone)
+            except LedgerBroken as error:
+                raise BadRecord(str(error)) from error
+        if new := [fact for case_id, fact in changed.items() if case_id not in known]:
+            await facts.add(work.connection, new)
+        if old := [fact for case_id, fact in changed.items() if case_id in known]:
+            await facts.change(work.connection, old)
+        if changed:
+            await facts.note_movements(work.connection, _movements(ready, changed))
+
+    async def reports(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Count reports by what intake made of them, each once."""
+        found: list[Report] = []
+        for record in records:
+            try:
+                report = decode(record, _REPORT_TYPES)
+            except BadRecord as error:
+                work.bury(record, str(error))
+                continue
+            assert isinstance(report, ReportAccepted | ReportRejected)
+            reasons = report.reasons if isinstance(report, ReportRejected) else ()
+            found.append(
+                Report(
+                    report.report_id,
+                    report.channel.value,
+                    report.origin.value,
+                    report.reported_at.astimezone(self._zone).date(),
+                    isinstance(report, ReportAccepted),
+                    reasons,
+                )
+            )
+        if found:
+            await counted.add_reports(work.connection, found)
+
+    async def deliveries(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Count messages by what became of them, each once."""
+        found: list[Message] = []
+        for record in records:
+            try:
+                message = decode(record, _DELIVERY_TYPES)
+            except BadRecord as error:
+                work.bury(record, str(error))
+                continue
+            assert isinstance(message, MessageDelivered)
+            found.append(
+                Message(
+                    message.message_id,
+                    message.occurred_at.astimezone(self._zone).date(),
+                    message.recipient.value,
+                    message.provider,
+                    message.result.value,
+                )
+            )
+        if found:
+            await counted.add_messages(work.connection, found)
+
+    async def network(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Keep the areas as they are published; the last record of an area counts."""
+        present: dict[str, Area | None] = {}
+        for record in records:
+            try:
+                key, area = _area(record)
+            except BadRecord as error:
+                work.bury(record, str(error))
+            else:
+                present[key] = area
+        if gone := [area_id for area_id, area in present.items() if area is None]:
+            await counted.remove_areas(work.connection, gone)
+        if kept := [area for area in present.values() if area is not None]:
+            await counted.put_areas(work.connection, kept)
+
+
+def _movements(ready: Sequenced, changed: dict[UUID, Fact]) -> list[Movement]:
+    """The newest steps of a batch, one a case."""
+    last = {event.case_id: event for event, _ in ready}
+    newest = sorted(last.values(), key=lambda event: event.occurred_at)[-MOVEMENTS_KEPT:]
+    return [
+        Movement(
+            event.case_id,
+            event.seq,
+            changed[event.case_id].number,
+            changed[event.case_id].channel,
+            changed[event.case_id].area_id,
+            event.TYPE.split(".")[2],
+            event.occurred_at,
+        )
+        for event in newest
+    ]
+
+
+def _area(record: Record) -> tuple[str, Area | None]:
+    """The area in a record and its id; None in place of an area that was taken back."""
+    if record.key is None:
+        raise BadRecord("the record has no key")
+    if record.value is None:
+        return record.key.decode("utf-8", "replace"), None
+    area = decode(record, _AREA_TYPES)
+    assert isinstance(area, AreaPublished)
+    lead = area.lead
+    return area.area_id, Area(
+        area.area_id,
+        area.name.zh,
+        area.name.en,
+        lead.lead_id if lead else None,
+        lead.name.zh if lead else None,
+        lead.name.en if lead else None,
+        to_json(area.outline).decode(),
+        area.network_version,
+    )

@@ -1,0 +1,1 @@
+"""The board, and how its figures come about."""
