@@ -1,0 +1,1 @@
+"""Intake's rules. No I/O, no clock, no randomness."""

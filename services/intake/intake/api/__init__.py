@@ -1,0 +1,1 @@
+"""HTTP in: what residents' programs, other services and the command line ask of intake."""

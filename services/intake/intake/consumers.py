@@ -1,0 +1,72 @@
+"""Kafka in: the channels' reports, the ledger for progress pages, the network for the form."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from common.contracts.base import Channel
+from common.contracts.network import AreaPublished
+from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
+from common.runtime.records import BadRecord, Record, decode
+from common.runtime.runtime import Runtime
+from common.runtime.sequence import in_sequence
+from common.runtime.work import UnitOfWork
+from intake.domain.case_view import CaseView, apply, entry
+from intake.reading import Reader
+from intake.store import areas, cases
+
+CHANNELS_FLOW = "channels"
+
+_AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
+
+
+def join(runtime: Runtime, reader: Reader) -> None:
+    """Declare the flows."""
+    topics = [channel_topic(channel) for channel in Channel]
+    runtime.consume(CHANNELS_FLOW, topics, reader.read)
+    runtime.consume("cases", [CASE_EVENTS], follow_cases)
+    runtime.consume("network", [NETWORK_AREAS], follow_network)
+
+
+async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
+    """Fold the ledger into the cases' views and timelines."""
+    views: dict[UUID, CaseView] = {}
+
+    async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+        views.update(await cases.lock(work.connection, case_ids))
+        return {case_id: view.seq for case_id, view in views.items()}
+
+    ready = await in_sequence(work, records, last_seqs)
+    if not ready:
+        return
+    changed: dict[UUID, CaseView] = {}
+    for event, _ in ready:
+        case_id = event.case_id
+        changed[case_id] = apply(changed.get(case_id) or views.get(case_id), event)
+    await cases.put(work.connection, list(changed.values()))
+    await cases.append_timeline(work.connection, [entry(event) for event, _ in ready])
+
+
+async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:
+    """Keep the areas as they are published now; the last record of each area counts."""
+    published: dict[str, AreaPublished | None] = {}
+    for record in records:
+        try:
+            area_id, area = _area(record)
+        except BadRecord as error:
+            work.bury(record, str(error))
+        else:
+            published[area_id] = area
+    if removed := [area_id for area_id, area in published.items() if area is None]:
+        await areas.remove(work.connection, removed)
+    if changed := [area for area in published.values() if area is not None]:
+        await areas.put(work.connection, changed)
+
+
+def _area(record: Record) -> tuple[str, AreaPublished | None]:
+    if record.value is None:
+        if record.key is None:
+            raise BadRecord("a removal needs the area's id as its key")
+        return record.key.decode("utf-8", "replace"), None
+    area = decode(record, _AREA_TYPES)
+    assert isinstance(area, AreaPublished)
+    return area.area_id, area

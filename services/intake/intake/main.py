@@ -1,0 +1,90 @@
+"""Puts intake together."""
+
+from functools import partial
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from common.contracts.topics import REPORTS
+from common.runtime.app import build_app, pages_for, serve
+from common.runtime.clock import city_time
+from common.runtime.runtime import Runtime
+from common.web.problems import Problem, answer
+from common.web.words import N_
+from intake.api.cases import cases_router
+from intake.api.lookup import lookup_router
+from intake.api.vault import VaultDoors, vault_router
+from intake.consumers import join
+from intake.domain.contact import ContactCheck
+from intake.edge.producer import EdgeProducer
+from intake.edge.routes import edge_router
+from intake.edge.taking import Edge
+from intake.files import channel_keys, read_categories
+from intake.reading import Reader
+from intake.settings import IntakeSettings
+from intake.trimming import Trimmer
+from intake.vault import CannotOpen, SealedLetters, Vault
+from intake.web.network import Network
+from intake.web.progress import ProgressPages, progress_router
+from intake.web.report import ReportPages, report_router
+
+
+def build(settings: IntakeSettings) -> FastAPI:
+    """The service; raises OSError or ValueError for files that cannot be read."""
+    vault = Vault(settings.vault_key)
+    runtime = Runtime("intake", settings, sends_to=[REPORTS], sealing=SealedLetters(vault))
+    categories = read_categories(settings.categories_file, settings.category_map_file)
+    check = ContactCheck(settings.phone_region)
+    reader = Reader(
+        links=runtime.links,
+        identities=runtime.identities,
+        vault=vault,
+        categories=categories,
+        check=check,
+        city_time=partial(city_time, runtime.clock),
+    )
+    join(runtime, reader)
+    producer = EdgeProducer(
+        settings.kafka_bootstrap_servers,
+        prefix=settings.topic_prefix,
+        bytes_limit=settings.bytes_in_flight,
+        within=settings.acknowledge_within,
+    )
+    runtime.background(producer.run, needs_database=False)
+    runtime.background(Trimmer(runtime, settings).run)
+    edge = Edge(
+        producer,
+        links=runtime.links,
+        identities=runtime.identities,
+        clock=runtime.clock,
+        public_url=settings.intake_public_url,
+    )
+    doors = VaultDoors(runtime, vault, settings.intake_public_url)
+    pages = pages_for(settings, "intake", static_path="/report/static")
+    network = Network(runtime)
+    app = build_app(
+        runtime,
+        [
+            edge_router(edge, settings),
+            cases_router(runtime),
+            vault_router(doors),
+            lookup_router(runtime),
+            report_router(ReportPages(runtime, pages, network, edge, categories, check)),
+            progress_router(ProgressPages(runtime, pages, network, doors, categories)),
+        ],
+        pages,
+        channel_keys=channel_keys(settings.channel_keys_file),
+    )
+
+    async def closed_vault(request: Request, _: Exception) -> Response:
+        problem = Problem(503, "/problems/vault", N_("Not available for a moment"))
+        return answer(request, problem, pages)
+
+    app.add_exception_handler(CannotOpen, closed_vault)
+    return app
+
+
+def main() -> None:
+    """Run intake until it is told to stop."""
+    settings = IntakeSettings()
+    serve(build(settings), "intake", settings)

@@ -1,0 +1,1 @@
+"""Residents' pages: the report form and the progress page."""
