@@ -67,7 +67,8 @@ def build_app(
         openapi_url=None,
     )
     app.state.runtime = runtime
-    for router in (health_router(runtime), dead_letter_router(runtime), *routers):
+    # The service's own first: each router before a hot route costs it some microseconds.
+    for router in (*routers, health_router(runtime), dead_letter_router(runtime)):
         app.include_router(router)
     pages.mount(app)
     install(app, pages)

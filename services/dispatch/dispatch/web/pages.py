@@ -222,7 +222,9 @@ def pages_router(
     async def case(request: Request, case_id: UUID) -> Response:
         return await views.case(request, case_id)
 
+    # Twice, because the cookie of a page link holds for the first part of its path only.
     @router.post("/work/cases/{case_id}/actions")
+    @router.post("/centre/cases/{case_id}/actions")
     @allow(*STAFF)
     async def act(request: Request, case_id: UUID) -> Response:
         person = person_of(request)
