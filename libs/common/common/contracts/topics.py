@@ -9,7 +9,9 @@ PARTITIONS: Final = 12
 DAY_MS: Final = 24 * 60 * 60 * 1000
 FOR_EVER: Final = -1
 MESSAGE_BYTES: Final = 1_048_576
-"""Largest record that any topic takes, bytes."""
+"""Largest record that a topic takes, bytes."""
+LETTER_BYTES: Final = 2 * MESSAGE_BYTES
+"""Largest dead letter: the record as it came, with headers that say why it died."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Topic:
     compacted: bool = False
     short_lived: bool = False
     """Holds personal data: its writer trims it behind its reader's stored position."""
+    message_bytes: int = MESSAGE_BYTES
 
     @property
     def settings(self) -> dict[str, str]:
@@ -31,7 +34,7 @@ class Topic:
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
             "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(MESSAGE_BYTES),
+            "max.message.bytes": str(self.message_bytes),
         }
 
 
@@ -63,11 +66,15 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(FEEDBACK, key="case id"),
     Topic(NOTIFY_DELIVERIES, key="case id"),
     Topic(NETWORK_AREAS, key="area id", compacted=True),
-    Topic(
-        dead_letter_topic("intake"), key="as its origin", retention_ms=7 * DAY_MS, short_lived=True
-    ),
     *(
-        Topic(dead_letter_topic(s), key="as its origin", retention_ms=30 * DAY_MS)
-        for s in SERVICES[1:]
+        Topic(
+            dead_letter_topic(service),
+            key="as its origin",
+            # Intake's letters are reports as they were sent, with what is personal in them.
+            retention_ms=(7 if service == "intake" else 30) * DAY_MS,
+            short_lived=service == "intake",
+            message_bytes=LETTER_BYTES,
+        )
+        for service in SERVICES
     ),
 )
