@@ -1,0 +1,1 @@
+"""Which event asks for which message to whom. No I/O, no clock, no randomness."""

@@ -1,0 +1,134 @@
+"""Kafka in: the ledger becomes messages to be sent, one set of statements a batch."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+from common.contracts.base import Origin
+from common.contracts.cases import CaseEvent, CaseRegistered
+from common.contracts.deliveries import DeliveryResult
+from common.contracts.topics import CASE_EVENTS
+from common.runtime.clock import Clock
+from common.runtime.records import Record
+from common.runtime.runtime import Runtime
+from common.runtime.sequence import in_sequence
+from common.runtime.work import UnitOfWork
+from common.telemetry import metrics
+from notify.deliveries import delivered
+from notify.domain.messages import Ask, recipient_kind, shard_of
+from notify.domain.subject import Subject, apply, asks, first
+from notify.store import asking
+from notify.store.asking import DoneMessage, NewMessage
+
+CASES_FLOW: Final = "cases"
+
+
+class Consumers:
+    """What the flow does with a batch.
+
+    `real_clock` says when a message was asked for: retries and expiry must not follow a time-lapse.
+    """
+
+    def __init__(
+        self, runtime: Runtime, real_clock: Clock, wake_sender: Callable[[], None]
+    ) -> None:
+        self._runtime = runtime
+        self._real_clock = real_clock
+        self._wake_sender = wake_sender
+        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
+
+    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Apply events in their order; what they ask for waits to be sent, or is suppressed."""
+        known: dict[UUID, Subject] = {}
+
+        async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+            known.update(await asking.lock_subjects(work.connection, case_ids))
+            return {case_id: subject.seq for case_id, subject in known.items()}
+
+        changed: dict[UUID, Subject] = {}
+        wanted: list[tuple[Subject, CaseEvent, Ask, Record]] = []
+        for event, record in await in_sequence(work, records, last_seqs):
+            subject = changed.get(event.case_id) or known.get(event.case_id)
+            if subject is None:
+                if isinstance(event, CaseRegistered):
+                    changed[event.case_id] = first(event)
+                else:
+                    work.bury(record, "the case's first event is not its registration")
+                continue
+            asked = asks(subject, event)
+            changed[event.case_id] = after = apply(subject, event, len(asked))
+            wanted.extend((after, event, ask, record) for ask in asked)
+        if new := [each for case_id, each in changed.items() if case_id not in known]:
+            await asking.insert_subjects(work.connection, new)
+        if old := [each for case_id, each in changed.items() if case_id in known]:
+            await asking.update_subjects(work.connection, old)
+        await self._ask(work, [each for each in wanted if each[0].origin is Origin.LIVE])
+        await self._suppress(work, [each for each in wanted if each[0].origin is Origin.IMPORT])
+
+    async def _ask(
+        self, work: UnitOfWork, wanted: Sequence[tuple[Subject, CaseEvent, Ask, Record]]
+    ) -> None:
+        if not wanted:
+            return
+        now = self._real_clock.now()
+        await asking.insert_waiting(
+            work.connection,
+            [
+                NewMessage(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    shard_of(event.case_id),
+                    ask.kind.value,
+                    now,
+                    event.occurred_at,
+                    self._trace(record),
+                    ask.lead.zh if ask.lead else None,
+                    ask.lead.en if ask.lead else None,
+                )
+                for _, event, ask, record in wanted
+            ],
+        )
+        work.after_commit(self._wake_sender)
+
+    async def _suppress(
+        self, work: UnitOfWork, wanted: Sequence[tuple[Subject, CaseEvent, Ask, Record]]
+    ) -> None:
+        """History is not announced. That it was not is recorded, at the time of its cause."""
+        if not wanted:
+            return
+        result = DeliveryResult.SUPPRESSED
+        await asking.insert_done(
+            work.connection,
+            [
+                DoneMessage(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    ask.kind.value,
+                    result.value,
+                    None,
+                    None,
+                    event.occurred_at,
+                )
+                for _, event, ask, _ in wanted
+            ],
+        )
+        for _, event, ask, record in wanted:
+            work.send(
+                delivered(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    provider=None,
+                    result=result,
+                    error=None,
+                    occurred_at=event.occurred_at,
+                    recorded_at=work.now,
+                    traceparent=self._trace(record),
+                )
+            )
+            metrics.MESSAGES.labels(recipient_kind(ask.recipient).value, "", result.value).inc()
+
+    def _trace(self, record: Record) -> str:
+        return record.traceparent or self._runtime.identities.traceparent()

@@ -1,0 +1,33 @@
+"""Ratings: which closing a secret link is for, and the identity of what is said about it."""
+
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+_FEEDBACK: Final = UUID("2f0b4c7e-6a7b-5c0e-8d43-3c6d4f1c9a55")
+_CASE_BYTES: Final = 16
+_SEQ_BYTES: Final = 4
+
+
+class Closing(NamedTuple):
+    """One closing of a case, named by its seq."""
+
+    case_id: UUID
+    seq: int
+
+    @property
+    def feedback_id(self) -> UUID:
+        """The same for every rating of this closing: only one counts."""
+        return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}")
+
+
+def rating_identity(case_id: UUID, seq: int) -> bytes:
+    """What a rating link stands for."""
+    return case_id.bytes + seq.to_bytes(_SEQ_BYTES, "big")
+
+
+def closing_of(identity: bytes | None) -> Closing | None:
+    """The closing that a link's identity names; None if it names none."""
+    if identity is None or len(identity) != _CASE_BYTES + _SEQ_BYTES:
+        return None
+    seq = int.from_bytes(identity[_CASE_BYTES:], "big")
+    return Closing(UUID(bytes=identity[:_CASE_BYTES]), seq) if seq else None

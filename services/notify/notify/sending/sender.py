@@ -1,0 +1,257 @@
+"""The sender: claims what is due, hands it to providers, lets the results be committed.
+
+Several processes share by shard of the case. Within one (case, recipient) there is never more than
+one message on its way, and they go in the order of the events.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import structlog
+
+from common.contracts.deliveries import DeliveryResult
+from common.runtime.clock import Clock
+from common.runtime.database import TRANSIENT
+from common.runtime.runtime import Runtime
+from common.runtime.shards import ShardLocks
+from notify.domain.messages import SHARDS
+from notify.sending.letters import Letter, Outcome, Provider
+from notify.sending.outgoing import Undeliverable, Ways, Writer, Written
+from notify.sending.settler import Attempt, Backoff, Settler, cancelled
+from notify.sending.vault import VaultAway
+from notify.store import sending
+from notify.store.sending import Due, Ending
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+log = structlog.get_logger()
+
+SENDING_LOCKS: Final = 2
+BATCH: Final = 500
+POLL_SECONDS: Final = 0.1
+BALANCE_SECONDS: Final = 1.0
+EXPIRY_SECONDS: Final = 5.0
+EXPIRED_AT_ONCE: Final = 1000
+VAULT_BACKOFF_SECONDS: Final = (0.25, 0.5, 1.0, 2.0)
+RECONNECT_SECONDS: Final = 0.5
+DRAIN_SECONDS: Final = 8.0
+
+UNROUTED: Final = ""
+
+
+class Sender:
+    """Sends the messages of the shards that this process owns."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        writer: Writer,
+        ways: Ways,
+        real_clock: Clock,
+        *,
+        backoff: Backoff,
+        expire_after: timedelta,
+    ) -> None:
+        self._runtime = runtime
+        self._writer = writer
+        self._ways = ways
+        self._real_clock = real_clock
+        self._expire_after = expire_after
+        self._settler = Settler(runtime, real_clock, backoff, self._settled)
+        self._wake = asyncio.Event()
+        self._on_the_way: dict[sending.Key, Due] = {}
+        self._with: Counter[str] = Counter()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._vault_failures = 0
+        self.owned_shards = 0
+
+    def wake(self) -> None:
+        """Something may be due: look now rather than at the next poll."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled, then let the calls under way come to their end."""
+        settling = asyncio.create_task(self._settler.run())
+        try:
+            while True:
+                try:
+                    await self._session()
+                except TRANSIENT as error:
+                    self.owned_shards = 0
+                    log.warning("sender begins anew", error=f"{type(error).__name__}: {error}")
+                    await self._arrived()
+                    await asyncio.sleep(RECONNECT_SECONDS)
+        finally:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived(), DRAIN_SECONDS)
+            await cancelled(settling)
+            for provider in self._ways.all:
+                await provider.close()
+
+    async def _arrived(self) -> None:
+        """Wait until nothing is on its way: its shards may be somebody else's after this."""
+        while self._on_the_way:
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _session(self) -> None:
+        """Send as long as the connection lives that holds the shards' locks."""
+        connection = await asyncpg.connect(
+            self._runtime.settings.database_url.get_secret_value(),
+            timeout=10,
+            command_timeout=30,
+            server_settings={"application_name": "notify-sender", "timezone": "UTC"},
+        )
+        try:
+            locks = ShardLocks(connection, SENDING_LOCKS, range(SHARDS))
+            await locks.join()
+            await self._turns(connection, locks)
+        finally:
+            with suppress(*TRANSIENT):
+                await connection.close(timeout=2)
+
+    async def _turns(self, connection: "Connection", locks: ShardLocks) -> None:
+        loop = asyncio.get_running_loop()
+        balance_at = expire_at = 0.0
+        while True:
+            if loop.time() >= balance_at:
+                busy = {message.shard for message in self._on_the_way.values()}
+                if taken := await locks.balance(busy):
+                    await self._take_over(connection, taken)
+                self.owned_shards = len(locks.owned)
+                balance_at = loop.time() + BALANCE_SECONDS
+            if loop.time() >= expire_at:
+                await self._expire(connection, locks.owned)
+                expire_at = loop.time() + EXPIRY_SECONDS
+            self._wake.clear()
+            try:
+                claimed = await self._turn(connection, locks.owned)
+                self._vault_failures = 0
+            except VaultAway as error:
+                await self._wait_for_vault(error)
+                continue
+            if not claimed:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def _wait_for_vault(self, error: VaultAway) -> None:
+        """Nothing was claimed, so nothing is lost but time."""
+        if self._vault_failures == 0:
+            log.warning("messages wait for the vault", error=str(error))
+        last = len(VAULT_BACKOFF_SECONDS) - 1
+        pause = VAULT_BACKOFF_SECONDS[min(self._vault_failures, last)]
+        self._vault_failures += 1
+        await asyncio.sleep(pause)
+
+    async def _take_over(self, connection: "Connection", taken: Sequence[int]) -> None:
+        """Deal with what a former owner left on its way."""
+        repeatable = [each.name for each in self._ways.all if each.repeatable]
+        again = await sending.resume(connection, taken, repeatable)
+        await sending.free_lanes(connection, taken, [each.name for each in self._ways.all])
+        unknown = await sending.left_over(connection, taken)
+        await self._end(connection, unknown)
+        if again or unknown:
+            log.warning("messages were on their way", again=again, unknown=len(unknown))
+
+    async def _expire(self, connection: "Connection", owned: Sequence[int]) -> None:
+        asked_before = self._real_clock.now() - self._expire_after
+        late = await sending.expired(connection, owned, asked_before, EXPIRED_AT_ONCE)
+        if late:
+            log.warning("messages have expired", messages=len(late))
+            await self._end(connection, late)
+
+    async def _end(self, connection: "Connection", endings: Sequence[Ending]) -> None:
+        async with connection.transaction():
+            ended = await self._settler.end(connection, endings)
+        self._settler.committed(ended)
+
+    async def _turn(self, connection: "Connection", owned: Sequence[int]) -> bool:
+        """Claim and hand over what is due; False if there was nothing to do."""
+        messages = await self._due(connection, owned)
+        if not messages:
+            return False
+        written, hopeless = await self._writer.write(messages)
+        await self._end(connection, [_failed(each) for each in hopeless])
+        fitting, waiting = self._fit(written)
+        for lane in {each.provider.name for each in waiting}:
+            keys = [each.message.key for each in waiting if each.provider.name == lane]
+            await sending.assign_lane(connection, keys, lane)
+        if fitting:
+            claimed = await sending.claim(
+                connection, [(each.message, each.provider.name) for each in fitting]
+            )
+            self._hand_over([each for each in fitting if each.message.key in claimed])
+        return True
+
+    async def _due(self, connection: "Connection", owned: Sequence[int]) -> list[Due]:
+        """What is due and fits: new messages, and those that waited for room with a provider."""
+        now = self._real_clock.now()
+        found: list[Due] = []
+        if room := self._room(self._ways.phone):
+            found += await sending.due(connection, owned, UNROUTED, now, min(room, BATCH))
+        for provider in self._ways.all:
+            if room := self._room(provider):
+                found += await sending.due(connection, owned, provider.name, now, room)
+        return found
+
+    def _room(self, provider: Provider) -> int:
+        return max(provider.at_once - self._with[provider.name], 0)
+
+    def _fit(self, written: Sequence[Written]) -> tuple[list[Written], list[Written]]:
+        """Those that their provider has room for, and the rest that is not in its lane yet."""
+        room = {provider.name: self._room(provider) for provider in self._ways.all}
+        fitting: list[Written] = []
+        waiting: list[Written] = []
+        for each in sorted(written, key=lambda each: not each.message.lane):
+            if room[each.provider.name]:
+                room[each.provider.name] -= 1
+                fitting.append(each)
+            elif each.message.lane != each.provider.name:
+                waiting.append(each)
+        return fitting, waiting
+
+    def _hand_over(self, claimed: Sequence[Written]) -> None:
+        for provider in self._ways.all:
+            mine = iter([each for each in claimed if each.provider is provider])
+            while group := list(islice(mine, provider.together)):
+                for each in group:
+                    self._on_the_way[each.message.key] = each.message
+                self._with[provider.name] += len(group)
+                call = asyncio.create_task(self._call(provider, group))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+
+    async def _call(self, provider: Provider, group: Sequence[Written]) -> None:
+        letters: list[Letter] = [each.letter for each in group]
+        try:
+            outcomes = await provider.send(letters)
+        except Exception as error:
+            # A fault of ours in a provider: the letters may be out or not.
+            log.exception("provider failed", provider=provider.name)
+            result = None if provider.repeatable else DeliveryResult.UNKNOWN
+            outcomes = [Outcome(result, type(error).__name__)]
+            outcomes *= len(letters)
+        self._with[provider.name] -= len(group)
+        self._settler.put(
+            [
+                Attempt(each.message, provider.name, outcome)
+                for each, outcome in zip(group, outcomes, strict=True)
+            ]
+        )
+
+    def _settled(self, messages: Sequence[Due]) -> None:
+        for message in messages:
+            self._on_the_way.pop(message.key, None)
+        self._wake.set()
+
+
+def _failed(hopeless: Undeliverable) -> Ending:
+    message = hopeless.message
+    return Ending(*message.key, message.attempts, "failed", None, hopeless.error)

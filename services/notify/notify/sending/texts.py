@@ -1,0 +1,63 @@
+"""The words of each message, from a template for each kind and language.
+
+A template's first line is the subject (for e-mail), the rest after an empty line the text.
+"""
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from common.categories import UNKNOWN, Categories
+from common.contracts.base import Language
+from common.contracts.cases import LocalName
+from common.runtime.links import Links, Purpose
+from notify.domain.messages import Kind
+from notify.domain.ratings import rating_identity
+from notify.store.sending import Due
+
+
+class Texts:
+    """Writes messages. `urls` maps a service to what links to its pages start with."""
+
+    def __init__(self, links: Links, urls: dict[str, str], categories: Categories) -> None:
+        self._links = links
+        self._urls = {name: url.rstrip("/") for name, url in urls.items()}
+        self._categories = categories
+        environment = ImmutableSandboxedEnvironment(
+            loader=PackageLoader("notify", "texts"),
+            undefined=StrictUndefined,
+            autoescape=False,
+            auto_reload=False,
+        )
+        self._templates = {
+            (kind, language): environment.get_template(f"{language.value}/{kind.value}.txt")
+            for kind in Kind
+            for language in Language
+        }
+
+    def write(self, message: Due, language: Language) -> tuple[str, str]:
+        """Subject and text of a message."""
+        category = None
+        if message.category != UNKNOWN:
+            category = _own(self._categories.name(message.category), language)
+        text = self._templates[Kind(message.kind), language].render(
+            number=message.number,
+            lead=message.lead_zh if language is Language.CHINESE else message.lead_en,
+            category=category,
+            progress_link=self._progress(message),
+            rating_link=self._rating(message),
+            work_link=f"{self._urls['dispatch']}/work",
+        )
+        subject, _, body = text.partition("\n\n")
+        return subject.strip(), body.strip()
+
+    def _progress(self, message: Due) -> str:
+        token = self._links.seal(Purpose.PROGRESS, message.case_id.bytes)
+        return f"{self._urls['intake']}/progress/case/{token}"
+
+    def _rating(self, message: Due) -> str:
+        identity = rating_identity(message.case_id, message.seq)
+        return f"{self._urls['notify']}/rate/{self._links.seal(Purpose.RATE, identity)}"
+
+
+def _own(name: LocalName, language: Language) -> str:
+    return name.zh if language is Language.CHINESE else name.en

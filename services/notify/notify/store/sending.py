@@ -1,0 +1,232 @@
+"""The sender's SQL. Ownership of a shard and the number of attempts decide who may change a row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from common.runtime.database import Connection
+
+Key = tuple[UUID, str, int]
+"""(case id, recipient, seq)"""
+
+
+class Due(NamedTuple):
+    """A message whose turn it is."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+    shard: int
+    lane: str
+    kind: str
+    occurred_at: datetime
+    traceparent: str
+    lead_zh: str | None
+    lead_en: str | None
+    report_id: UUID
+    number: str
+    language: str
+    category: str
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
+
+
+async def due(
+    connection: "Connection", shards: Sequence[int], lane: str, now: datetime, limit: int
+) -> list[Due]:
+    """The longest due messages of these shards with nothing unfinished before them."""
+    rows = await connection.fetch(
+        """
+        SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
+            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category
+        FROM message_waiting w JOIN subject s USING (case_id)
+        WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
+            AND w.sending_by IS NULL AND NOT EXISTS (
+                SELECT 1 FROM message_waiting e WHERE e.case_id = w.case_id
+                AND e.recipient = w.recipient AND e.seq < w.seq)
+        ORDER BY w.not_before LIMIT $4
+        """,
+        lane,
+        now,
+        shards,
+        limit,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def claim(connection: "Connection", messages: Sequence[tuple[Due, str]]) -> set[Key]:
+    """Note that these are about to be sent by that provider; returns those that still could be."""
+    rows = await connection.fetch(
+        """
+        UPDATE message_waiting w SET sending_by = n.provider, attempts = w.attempts + 1
+        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[])
+            AS n(case_id, recipient, seq, attempts, provider)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+            AND w.attempts = n.attempts AND w.sending_by IS NULL
+        RETURNING w.case_id, w.recipient, w.seq
+        """,
+        [m.case_id for m, _ in messages],
+        [m.recipient for m, _ in messages],
+        [m.seq for m, _ in messages],
+        [m.attempts for m, _ in messages],
+        [provider for _, provider in messages],
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) -> None:
+    """Let these wait for a provider that has no room now."""
+    await connection.execute(
+        """
+        UPDATE message_waiting w SET lane = $4
+        FROM unnest($1::uuid[], $2::text[], $3::int[]) AS n(case_id, recipient, seq)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[2] for key in keys],
+        lane,
+    )
+
+
+class Ending(NamedTuple):
+    """The end of an attempt: `attempts` as the claim left it, so that a late one has no effect."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+    result: str
+    provider: str | None
+    error: str | None
+
+
+class Ended(NamedTuple):
+    """A message that has just come to its end."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    result: str
+    provider: str | None
+    error: str | None
+    traceparent: str
+
+
+async def finish(connection: "Connection", endings: Sequence[Ending], now: datetime) -> list[Ended]:
+    """Move messages from waiting to done; `now` is city time. Returns those that were ours."""
+    rows = await connection.fetch(
+        """
+        WITH ended AS (
+            DELETE FROM message_waiting w
+            USING unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
+                $7::text[]) AS n(case_id, recipient, seq, attempts, result, provider, error)
+            WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+                AND w.attempts = n.attempts
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, n.result, n.provider, n.error,
+                w.traceparent
+        ), kept AS (
+            INSERT INTO message_done
+                (case_id, recipient, seq, kind, result, provider, error, occurred_at)
+            SELECT case_id, recipient, seq, kind, result, provider, error, $8 FROM ended
+        )
+        SELECT case_id, recipient, seq, result, provider, error, traceparent FROM ended
+        """,
+        *zip(*endings, strict=True),
+        now,
+    )
+    return [Ended(*row) for row in rows]
+
+
+async def put_off(
+    connection: "Connection", attempts: Sequence[tuple[Key, int, str, datetime]]
+) -> None:
+    """Try these again later: (key, attempts, error, not before). Those behind them wait along."""
+    await connection.execute(
+        """
+        WITH n AS (
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[],
+                $6::timestamptz[]) AS n(case_id, recipient, seq, attempts, error, not_before)
+        ), failed AS (
+            UPDATE message_waiting w
+            SET sending_by = NULL, error = n.error, not_before = n.not_before FROM n
+            WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+                AND w.attempts = n.attempts
+            RETURNING w.case_id, w.recipient, w.seq, w.not_before
+        )
+        UPDATE message_waiting w SET not_before = failed.not_before FROM failed
+        WHERE w.case_id = failed.case_id AND w.recipient = failed.recipient
+            AND w.seq > failed.seq AND w.not_before < failed.not_before
+        """,
+        [key[0] for key, *_ in attempts],
+        [key[1] for key, *_ in attempts],
+        [key[2] for key, *_ in attempts],
+        [tried for _, tried, _, _ in attempts],
+        [error for _, _, error, _ in attempts],
+        [not_before for *_, not_before in attempts],
+    )
+
+
+async def resume(connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]) -> int:
+    """Send again what a crash left `sending`, where the provider recognises a repetition.
+
+    Attempts go up: a settlement of the former owner that still comes changes nothing. Returns how
+    many there are.
+    """
+    status = await connection.execute(
+        "UPDATE message_waiting SET sending_by = NULL, attempts = attempts + 1"
+        " WHERE shard = ANY($1::smallint[]) AND sending_by = ANY($2::text[])",
+        shards,
+        repeatable,
+    )
+    return int(status.split()[-1])
+
+
+async def left_over(connection: "Connection", shards: Sequence[int]) -> list[Ending]:
+    """What a crash left `sending` with other providers: nobody can tell whether it went out."""
+    rows = await connection.fetch(
+        "SELECT case_id, recipient, seq, attempts, 'unknown', sending_by, 'interrupted'"
+        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
+        shards,
+    )
+    return [Ending(*row) for row in rows]
+
+
+async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Sequence[str]) -> None:
+    """Decide anew about messages that wait for a provider which is not configured any more."""
+    await connection.execute(
+        "UPDATE message_waiting SET lane = ''"
+        " WHERE shard = ANY($1::smallint[]) AND lane <> '' AND lane <> ALL($2::text[])",
+        shards,
+        lanes,
+    )
+
+
+async def expired(
+    connection: "Connection", shards: Sequence[int], asked_before: datetime, limit: int
+) -> list[Ending]:
+    """Messages that have waited too long and are not being sent this moment."""
+    rows = await connection.fetch(
+        "SELECT case_id, recipient, seq, attempts, 'failed', NULL, 'expired'"
+        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND asked_at < $2"
+        " AND sending_by IS NULL ORDER BY case_id, recipient, seq LIMIT $3",
+        shards,
+        asked_before,
+        limit,
+    )
+    return [Ending(*row) for row in rows]
+
+
+async def oldest_wait(connection: "Connection") -> "asyncpg.Record | None":
+    """How many messages wait, and since when the first of them does."""
+    return await connection.fetchrow(
+        "SELECT count(*) AS waiting, min(asked_at) AS since FROM message_waiting"
+    )
