@@ -146,15 +146,14 @@ def _giver(edge: Edge, channel: Channel, sender: str, trace: bytes | None) -> Gi
 
 
 async def _answer_one(document: Any, give: Give) -> Response:
-    try:
-        report = ReportSubmitted.model_validate(document)
-    except ValidationError as error:
+    report = _report(document)
+    if isinstance(report, list):
         raise Problem(
             422,
             "/problems/invalid",
             N_("Something in the request is not right"),
-            extra={"errors": _errors(error)},
-        ) from error
+            extra={"errors": report},
+        )
     (taken,) = await give([report])
     return Response(
         b'{"receipt":"%b","progress_url":"%b"}'
@@ -170,11 +169,11 @@ async def _answer_array(documents: list[Any], give: Give) -> Response:
     answers: list[dict[str, Any]] = []
     reports: list[ReportSubmitted] = []
     for document in documents:
-        try:
-            reports.append(ReportSubmitted.model_validate(document))
-        except ValidationError as error:
-            answers.append({"status": 422, "errors": _errors(error)})
+        report = _report(document)
+        if isinstance(report, list):
+            answers.append({"status": 422, "errors": report})
         else:
+            reports.append(report)
             answers.append({"status": 202})
     taken = iter(await give(reports))
     for answer in answers:
@@ -188,5 +187,11 @@ async def _answer_array(documents: list[Any], give: Give) -> Response:
     return Response(to_json(body), 202, media_type=_JSON)
 
 
-def _errors(error: ValidationError) -> list[dict[str, str]]:
-    return field_errors(error.errors(include_url=False, include_input=False))
+def _report(document: Any) -> ReportSubmitted | list[dict[str, str]]:
+    """The report in a JSON value, or what is wrong with it, by field."""
+    if not isinstance(document, dict):
+        return [{"pointer": "", "message": "A report is a JSON object"}]
+    try:
+        return ReportSubmitted.model_validate(document)
+    except ValidationError as error:
+        return field_errors(error.errors(include_url=False, include_input=False))

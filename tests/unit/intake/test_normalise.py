@@ -1,0 +1,146 @@
+"""What intake makes of a report, whatever channel it came by."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.contracts.base import Origin
+from common.contracts.cases import LocalName
+from common.contracts.reports import (
+    Datum,
+    ReportSubmitted,
+    SubmittedContact,
+    SubmittedPosition,
+)
+from intake.domain.categories import Categories, Category, parse_categories, parse_mapping
+from intake.domain.contact import ContactCheck, ends_with, is_email, masked_phone
+from intake.domain.normalise import Normalised, Sent, normalise
+
+NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+RUBBISH = Category("06010", LocalName(zh="暴露垃圾", en="Exposed rubbish"), on_form=True)
+CATEGORIES = Categories([RUBBISH], {("hotline", "环境卫生"): "06010", ("", "trash"): "06010"})
+CHECK = ContactCheck("CN")
+
+
+def made(channel: str = "app", **fields: object) -> Normalised:
+    report = ReportSubmitted.model_validate({"source_id": "1", "text": "x"} | fields)
+    (result,) = normalise([Sent(channel, report, NOW)], CATEGORIES, CHECK)
+    return result
+
+
+def test_reported_when_received_if_nothing_else_is_said() -> None:
+    assert made().reported_at == NOW
+    earlier = NOW - timedelta(days=3000)
+    assert made(reported_at=earlier).reported_at == earlier
+
+
+@pytest.mark.parametrize(
+    ("channel", "sent", "code"),
+    [
+        ("app", "06010", "06010"),
+        ("hotline", "环境卫生", "06010"),
+        ("app", "环境卫生", "unknown"),
+        ("patrol", "trash", "06010"),
+        ("app", None, "unknown"),
+    ],
+)
+def test_category(channel: str, sent: str | None, code: str) -> None:
+    assert made(channel, category=sent).category == code
+
+
+def test_says_nothing() -> None:
+    assert made(text=" \n").reasons == ("says_nothing",)
+    assert made(text=None, category="whatever").reasons == ()
+
+
+@pytest.mark.parametrize("origin", list(Origin))
+def test_reported_in_the_future(origin: Origin) -> None:
+    ahead = NOW + timedelta(days=1)
+    assert made(reported_at=ahead, origin=origin).reasons == ()
+    late = ahead + timedelta(seconds=1)
+    assert made(reported_at=late, origin=origin).reasons == ("reported_in_the_future",)
+
+
+def test_null_island() -> None:
+    nowhere = SubmittedPosition(latitude=0.0, longitude=-0.0)
+    assert made(position=nowhere).reasons == ("position_is_null_island",)
+    assert made(position=SubmittedPosition(latitude=0.0, longitude=9.4)).reasons == ()
+
+
+def test_each_datum_is_converted_and_order_kept() -> None:
+    vector = {
+        Datum.WGS84: (23.0207, 113.7518),
+        Datum.GCJ02: (23.017977, 113.756993),
+        Datum.BD09: (23.024311, 113.763407),
+    }
+    sent = [
+        Sent(
+            "app",
+            ReportSubmitted(
+                source_id=str(place),
+                text="x",
+                position=SubmittedPosition(
+                    latitude=vector[datum][0], longitude=vector[datum][1], datum=datum
+                ),
+            ),
+            NOW,
+        )
+        for place, datum in enumerate([*Datum, *reversed(Datum)])
+    ]
+    for result in normalise(sent, CATEGORIES, CHECK):
+        assert result.position is not None
+        assert abs(result.position.latitude - 23.0207) < 2e-6
+        assert abs(result.position.longitude - 113.7518) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("phone", "usable"),
+    [
+        ("13800138000", "+8613800138000"),
+        ("+86 138-0013-8000", "+8613800138000"),
+        ("0769-22222222", "+8676922222222"),
+        ("12345", None),
+        ("保密", None),
+        ("", None),
+        ("１３８００１３８０００", "+8613800138000"),
+    ],
+)
+def test_phone(phone: str, usable: str | None) -> None:
+    result = made(contact=SubmittedContact(phone=phone))
+    assert result.reachable.phone == usable
+    assert result.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("a@b.cn", True),
+        ("zhang.san+x@mail.example.com", True),
+        ("a@b", False),
+        ("a b@c.cn", False),
+        ("a@b.cn\nBcc: x@y.cn", False),
+        ("@b.cn", False),
+        ("a@-b.cn", False),
+        ("a" * 65 + "@b.cn", False),
+    ],
+)
+def test_email(address: str, good: bool) -> None:
+    assert is_email(address) is good
+
+
+def test_masks() -> None:
+    assert masked_phone("+86 138 0013 1234") == "138****1234"
+    assert masked_phone("13800131234") == "138****1234"
+    assert masked_phone("123") == "****"
+    assert ends_with("138 0013 1234", "1234")
+    assert not ends_with("138 0013 1234", "")
+
+
+def test_category_files() -> None:
+    rows = [{"code": "06010", "name_zh": "暴露垃圾", "name_en": "", "on_form": "1"}]
+    (category,) = parse_categories(rows)
+    assert category.name.en == "暴露垃圾"
+    with pytest.raises(ValueError, match="there already"):
+        parse_categories(rows * 2)
+    with pytest.raises(ValueError, match="no known code"):
+        parse_mapping([{"channel": "", "category": "x", "code": "nope"}], [category])

@@ -1,0 +1,132 @@
+"""The reporter's view of a case: folded from the ledger, shown in five steps."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from common.contracts.base import SYSTEM
+from common.contracts.cases import (
+    CaseAccepted,
+    CaseClosed,
+    CaseDispatched,
+    CaseEvent,
+    CaseRegistered,
+    CaseReopened,
+    CaseResolved,
+    CaseReturned,
+    CaseUnplaced,
+    CaseVerified,
+)
+from intake.domain.case_view import CaseView, Entry, apply, entry
+from intake.domain.progress import steps
+
+BEGIN = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+CASE, REPORT = UUID(int=1), UUID(int=2)
+LEAD = {
+    "lead_id": "L1",
+    "name": {"zh": "李敏", "en": "Li Min"},
+    "post": {"zh": "片长", "en": "Lead"},
+}
+
+
+def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
+    extra: dict[type[CaseEvent], dict[str, Any]] = {
+        CaseRegistered: {
+            "number": "261122-0001",
+            "report_id": REPORT,
+            "channel": "app",
+            "origin": "live",
+            "category": "06010",
+            "reported_at": BEGIN,
+            "reporter_reachable": False,
+            "language": "zh",
+        },
+        CaseDispatched: {
+            "area_id": "A1",
+            "lead": LEAD,
+            "matched_by": "position",
+            "network_version": 1,
+        },
+        CaseUnplaced: {"reason": "returned"},
+        CaseReturned: {"lead_id": "L1", "reason": "wrong_area"},
+        CaseReopened: {"closing": 5},
+    }
+    return [
+        kind.model_validate(
+            {
+                "case_id": CASE,
+                "seq": seq,
+                "occurred_at": BEGIN + timedelta(minutes=seq),
+                "recorded_at": BEGIN + timedelta(minutes=seq),
+                "actor": SYSTEM,
+            }
+            | extra.get(kind, {})
+        )
+        for seq, kind in enumerate(kinds, start=1)
+    ]
+
+
+def fold(events: list[CaseEvent]) -> tuple[CaseView, list[Entry]]:
+    view: CaseView | None = None
+    for event in events:
+        view = apply(view, event)
+    assert view is not None
+    return view, [entry(event) for event in events]
+
+
+def shown(*kinds: type[CaseEvent]) -> str:
+    view, timeline = fold(ledger(*kinds))
+    marks = {"past": "#", "now": ">", "": "."}
+    return "".join(
+        marks[step.kind] + ("t" if step.at else "-") for step in steps(view.state, BEGIN, timeline)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ((CaseRegistered,), ">t.-.-.-.-"),
+        ((CaseRegistered, CaseUnplaced), ">t.-.-.-.-"),
+        ((CaseRegistered, CaseDispatched), "#t>t.-.-.-"),
+        ((CaseRegistered, CaseDispatched, CaseAccepted), "#t#t>t.-.-"),
+        # Nobody recorded that he took it on or arrived: no time is invented.
+        ((CaseRegistered, CaseDispatched, CaseResolved), "#t#t#-#->t"),
+        (
+            (CaseRegistered, CaseDispatched, CaseResolved, CaseVerified, CaseClosed),
+            "#t#t#-#-#t",
+        ),
+        ((CaseRegistered, CaseDispatched, CaseAccepted, CaseReturned, CaseUnplaced), ">t.-.-.-.-"),
+        (
+            (
+                CaseRegistered,
+                CaseDispatched,
+                CaseResolved,
+                CaseVerified,
+                CaseClosed,
+                CaseReopened,
+                CaseDispatched,
+            ),
+            "#t>t.-.-.-",
+        ),
+    ],
+)
+def test_steps(kinds: tuple[type[CaseEvent], ...], expected: str) -> None:
+    assert shown(*kinds) == expected
+
+
+def test_lead_is_published_and_forgotten_when_unplaced() -> None:
+    view, timeline = fold(ledger(CaseRegistered, CaseDispatched))
+    assert view.lead is not None
+    assert view.lead.name.en == "Li Min"
+    assert timeline[1].type == "dispatched"
+    assert timeline[1].details["area_id"] == "A1"
+    view, _ = fold(ledger(CaseRegistered, CaseDispatched, CaseReturned, CaseUnplaced))
+    assert view.lead is None
+    assert view.state == "unplaced"
+
+
+def test_a_ledger_begins_with_its_case() -> None:
+    with pytest.raises(ValueError, match="begins"):
+        apply(None, ledger(CaseAccepted)[0])

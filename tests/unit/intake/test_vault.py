@@ -1,0 +1,57 @@
+"""The vault opens only what it sealed, for what it was sealed for."""
+
+import pytest
+
+from common.contracts.reports import ReportSubmitted
+from intake.domain.contact import ContactCheck
+from intake.domain.submission import body_hash, canonical, channel_and_sender, source_of
+from intake.vault import CannotOpen, Kept, SealedLetters, Vault
+
+VAULT = Vault(b"k" * 32)
+
+
+def test_round_trip_and_nothing_readable() -> None:
+    report = ReportSubmitted.model_validate(
+        {"source_id": "1", "text": "路灯", "contact": {"name": "王", "phone": "13800138000"}}
+    )
+    assert report.contact is not None
+    kept = Kept.of(report, ContactCheck("CN").usable(report.contact))
+    sealed = VAULT.seal(kept.to_json(), b"report")
+    assert b"13800138000" not in sealed
+    assert Kept.model_validate_json(VAULT.open(sealed, b"report")) == kept
+    assert sealed != VAULT.seal(kept.to_json(), b"report")
+
+
+def test_a_sealed_value_cannot_move_nor_change() -> None:
+    sealed = VAULT.seal(b"x", b"one")
+    with pytest.raises(CannotOpen):
+        VAULT.open(sealed, b"two")
+    with pytest.raises(CannotOpen):
+        Vault(b"o" * 32).open(sealed, b"one")
+    with pytest.raises(CannotOpen):
+        VAULT.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), b"one")
+    with pytest.raises(CannotOpen):
+        SealedLetters(VAULT).open(sealed)
+
+
+def test_repetition_is_known_whatever_its_white_space() -> None:
+    one = ReportSubmitted.from_json(b'{"source_id": "1", "text": "x", "unknown": 1}')
+    two = ReportSubmitted.from_json(b'{"text":"x","source_id":"1","origin":"live","category":null}')
+    assert body_hash(one) == body_hash(two)
+    assert ReportSubmitted.from_json(canonical(one)) == one
+    assert body_hash(one) != body_hash(one.model_copy(update={"text": "y"}))
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (source_of("hotline", "12345"), ("hotline", "12345")),
+        ("/channels/fax/12345", None),
+        ("/channels/app/a/b", None),
+        ("/channels/app/", None),
+        ("/channels/app/a\n", None),
+        ("channels/app/a", None),
+    ],
+)
+def test_source(source: str, named: tuple[str, str] | None) -> None:
+    assert channel_and_sender(source) == named
