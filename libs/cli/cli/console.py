@@ -1,0 +1,97 @@
+"""What every command says and how it ends: one document on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+STDERR = Console(stderr=True, highlight=False)
+STDOUT = Console(highlight=False)
+
+
+class Trouble(Exception):
+    """Why a command cannot go on. `way_out` tells a person what to do."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, way_out: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.way_out = way_out
+
+
+class UsedWrongly(Trouble):
+    """The command was given something that it cannot work with."""
+
+    exit_code = 2
+
+
+def print_trouble(problem: str, way_out: str = "") -> None:
+    """Say what is wrong, and the way out, on stderr."""
+    STDERR.print("[bold red]Not done:[/] ", end="")
+    STDERR.print(problem, markup=False, soft_wrap=True)
+    if way_out:
+        STDERR.print(f"Way out: {way_out}", markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    STDERR.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Something that a person should look at, on stderr."""
+    STDERR.print("[yellow]Mind:[/] ", end="")
+    STDERR.print(text, markup=False, soft_wrap=True)
+
+
+def print_document(document: Any) -> None:
+    """The one JSON document of `--json`."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+class Bar:
+    """One line of progress. On something that is not a terminal it says how it ended."""
+
+    def __init__(self, progress: Progress, title: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
+        self._progress.advance(self._task, count)
+
+    def at(self, done: int, total: int | None = None) -> None:
+        """So many are done, of so many."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def title(self, text: str) -> None:
+        """What is being done now."""
+        self._progress.update(self._task, description=text)
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None = None) -> Iterator[Bar]:
+    """A progress bar on stderr for what takes longer than a second."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=STDERR,
+    ) as progress:
+        yield Bar(progress, title, total)

@@ -1,0 +1,1 @@
+"""JSON Schemas and samples of every message, and what may not change about them."""

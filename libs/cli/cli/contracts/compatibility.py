@@ -1,0 +1,95 @@
+"""What has changed about a message of the same version that somebody could not read any more.
+
+Consumers are deployed before producers, so a new optional field or a new value of an enum is
+fine: whoever reads knows it already. Everything that was ever written must stay readable.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+_LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+_UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+
+
+def breaking_changes(old: Schema, new: Schema) -> list[str]:
+    """Each change that breaks readers, as `path: what`; empty if the new schema may replace it."""
+    return list(_Comparison(old, new).differences(old, new, ""))
+
+
+class _Comparison:
+    """Two documents, whose references lead to definitions of their own."""
+
+    def __init__(self, old: Schema, new: Schema) -> None:
+        self._old = old
+        self._new = new
+
+    def differences(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        before = _alternatives(old, self._old)
+        after = _alternatives(new, self._new)
+        for kind, alternative in before.items():
+            if kind not in after:
+                yield f"{path or 'body'}: may no longer be {kind}"
+            else:
+                yield from self._same_kind(alternative, after[kind], path)
+
+    def _same_kind(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        where = path or "body"
+        yield from _lost_values(old, new, where)
+        yield from _tightened(old, new, where)
+        yield from self._fields(old, new, path)
+        if "items" in old and "items" in new:
+            yield from self.differences(old["items"], new["items"], f"{path}[]")
+
+    def _fields(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        before: Schema = old.get("properties", {})
+        after: Schema = new.get("properties", {})
+        for name, schema in before.items():
+            inner = f"{path}.{name}" if path else name
+            if name not in after:
+                yield f"{inner}: removed or renamed"
+            else:
+                yield from self.differences(schema, after[name], inner)
+        for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
+            yield f"{path}.{name}: required now".removeprefix(".")
+
+
+def _alternatives(schema: Schema, document: Schema) -> dict[str, Schema]:
+    """What a value may be, by JSON type and format; `any` where nothing is said."""
+    while "$ref" in schema:
+        schema = document["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if "anyOf" in schema:
+        found: dict[str, Schema] = {}
+        for each in schema["anyOf"]:
+            found |= _alternatives(each, document)
+        return found
+    kind = schema.get("type", "any")
+    return {f"{kind} ({schema['format']})" if "format" in schema else kind: schema}
+
+
+def _values(schema: Schema) -> set[Any] | None:
+    if "const" in schema:
+        return {schema["const"]}
+    return set(schema["enum"]) if "enum" in schema else None
+
+
+def _lost_values(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    before, after = _values(old), _values(new)
+    if after is None:
+        return
+    if before is None:
+        yield f"{where}: only certain values now"
+    elif before - after:
+        yield f"{where}: no longer takes {', '.join(sorted(map(str, before - after)))}"
+
+
+def _tightened(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    for bound in _LOWER_BOUNDS:
+        if bound in new and (bound not in old or new[bound] > old[bound]):
+            yield f"{where}: {bound} is {new[bound]} now"
+    for bound in _UPPER_BOUNDS:
+        if bound in new and (bound not in old or new[bound] < old[bound]):
+            yield f"{where}: {bound} is {new[bound]} now"
+    if "pattern" in new and new["pattern"] != old.get("pattern"):
+        yield f"{where}: another pattern"
