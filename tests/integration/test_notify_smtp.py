@@ -1,0 +1,154 @@
+"""E-mail against a real SMTP server: what each of its answers means for a letter."""
+
+import asyncio
+import email
+import email.policy
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from common.contracts.deliveries import DeliveryResult
+from common.runtime.clock import RealClock
+from notify.sending.letters import SENT, Letter, Outcome
+from notify.sending.smtp import SmtpProvider, SmtpServer
+from tests.unit.notify.ledger import CASE
+from tests.unit.notify.letters import letter
+
+FAILED, UNKNOWN = DeliveryResult.FAILED, DeliveryResult.UNKNOWN
+
+
+@dataclass
+class Mailbox:
+    """Answers RCPT and DATA as told, and keeps what it took."""
+
+    rcpt: str = "250 OK"
+    data: str = "250 OK"
+    taken: list[bytes] = field(default_factory=list)
+    on_data: Callable[[Session], Any] | None = None
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.rcpt.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.data.startswith("2"):
+            assert isinstance(envelope.content, bytes)
+            self.taken.append(envelope.content)
+        if self.on_data:
+            await self.on_data(server)
+        return self.data
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def listening(mailbox: Mailbox, port: int) -> AsyncIterator[None]:
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    await asyncio.to_thread(controller.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(controller.stop)
+
+
+@asynccontextmanager
+async def sending(port: int, timeout: float = 5) -> AsyncIterator[SmtpProvider]:
+    server = SmtpServer("127.0.0.1", port, "city@lastmetre.example", timeout=timeout)
+    provider = SmtpProvider(server, RealClock())
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
+async def send(provider: SmtpProvider, *letters: Letter) -> list[Outcome]:
+    return await provider.send(letters)
+
+
+async def test_a_letter_arrives_whole() -> None:
+    mailbox, port = Mailbox(), free_port()
+    async with listening(mailbox, port), sending(port) as provider:
+        sent = letter(CASE, body="已收到，编号 261122-0418。\n.\n查看进展：http://x")
+        assert await send(provider, sent, letter(CASE, 3)) == [SENT, SENT]
+    first, second = (
+        email.message_from_bytes(raw, policy=email.policy.default) for raw in mailbox.taken
+    )
+    assert first["To"] == "a@example.org"
+    assert first["Message-ID"] == f"<{sent.message_id}@lastmetre.example>"
+    assert first["Subject"] == sent.subject
+    assert first.get_content_type() == "text/plain"
+    assert first.get_content_charset() == "utf-8"
+    assert first.get_content().split() == sent.body.split()
+    assert second["Message-ID"] != first["Message-ID"]
+
+
+@pytest.mark.parametrize(
+    ("rcpt", "data", "expected"),
+    [
+        ("550 No such user", "250 OK", Outcome(FAILED, "smtp_550")),
+        ("451 Later please", "250 OK", Outcome(None, "smtp_451")),
+        ("250 OK", "554 Not wanted", Outcome(FAILED, "smtp_554")),
+        ("250 OK", "452 Disk is full", Outcome(None, "smtp_452")),
+    ],
+)
+async def test_what_the_answers_mean(rcpt: str, data: str, expected: Outcome) -> None:
+    mailbox, port = Mailbox(rcpt, data), free_port()
+    async with listening(mailbox, port), sending(port) as provider:
+        assert await send(provider, letter(CASE), letter(CASE, 3)) == [expected] * 2
+        mailbox.rcpt = mailbox.data = "250 OK"
+        assert await send(provider, letter(CASE, 4)) == [SENT], "the connection is still good"
+    assert len(mailbox.taken) == 1
+
+
+async def test_a_server_that_is_away_is_waited_for() -> None:
+    mailbox, port = Mailbox(), free_port()
+    async with sending(port) as provider:
+        assert await send(provider, letter(CASE)) == [Outcome(None, "smtp_away")]
+        async with listening(mailbox, port):
+            assert await send(provider, letter(CASE)) == [SENT]
+        assert await send(provider, letter(CASE, 3)) == [Outcome(None, "smtp_away")]
+        async with listening(mailbox, port):
+            assert await send(provider, letter(CASE, 3)) == [SENT], "not over the old connection"
+    assert len(mailbox.taken) == 2
+
+
+async def test_no_answer_to_a_letter_is_unknown() -> None:
+    async def hang(server: SMTP) -> None:
+        await asyncio.sleep(2)
+
+    async def drop(server: SMTP) -> None:
+        assert server.transport
+        server.transport.close()
+
+    port = free_port()
+    for trouble in (hang, drop):
+        mailbox = Mailbox(on_data=trouble)
+        async with listening(mailbox, port), sending(port, timeout=0.5) as provider:
+            assert await send(provider, letter(CASE)) == [Outcome(UNKNOWN, "smtp_no_answer")]
+            mailbox.on_data = None
+            assert await send(provider, letter(CASE, 3)) == [SENT]
+        assert len(mailbox.taken) == 2, "it had been taken: sending again would have doubled it"
+
+
+@pytest.mark.parametrize("address", ["nobody\r\nBcc: x@example.org", "李敏@example.org"])
+async def test_an_address_that_cannot_be_used(address: str) -> None:
+    mailbox, port = Mailbox(), free_port()
+    async with listening(mailbox, port), sending(port) as provider:
+        outcome = (await send(provider, letter(CASE, address=address)))[0]
+        assert outcome.result is FAILED
+        assert await send(provider, letter(CASE, 3)) == [SENT]
+    assert len(mailbox.taken) == 1

@@ -1,0 +1,25 @@
+"""Letters, for tests of providers."""
+
+from datetime import date
+from uuid import UUID
+
+from notify.domain.messages import REPORTER, message_id
+from notify.sending.letters import Letter
+
+
+def letter(
+    case_id: UUID, seq: int = 2, *, address: str = "a@example.org", body: str = "已收到"
+) -> Letter:
+    return Letter(
+        message_id=message_id(case_id, seq, REPORTER),
+        case_id=case_id,
+        number="261122-0418",
+        seq=seq,
+        recipient="reporter",
+        kind="received",
+        language="zh",
+        address=address,
+        day=date(2026, 11, 22),
+        subject="已收到，编号 261122-0418",
+        body=body,
+    )

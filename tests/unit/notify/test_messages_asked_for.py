@@ -1,0 +1,104 @@
+"""Which event asks for which message to whom: the whole table."""
+
+import pytest
+
+from common.contracts import cases
+from common.contracts.base import Origin
+from common.contracts.cases import CaseEvent, CaseState
+from common.runtime.sequence import CASE_EVENT_TYPES
+from notify.domain.messages import REPORTER, Kind, message_id, shard_of
+from notify.domain.subject import Subject, apply, asks, first
+from tests.unit.notify.ledger import CASE, LI, WANG, event, registered
+
+Told = list[tuple[Kind, str]]
+
+
+def fold(*kinds: type[CaseEvent], reachable: bool = True) -> tuple[Subject, list[Told]]:
+    """The case after these events, and what each of them asked for."""
+    subject = first(registered(reachable=reachable))
+    told: list[Told] = []
+    for seq, kind in enumerate(kinds, start=2):
+        each = event(kind, seq)
+        asked = asks(subject, each)
+        told.append([(ask.kind, ask.recipient) for ask in asked])
+        subject = apply(subject, each, len(asked))
+    return subject, told
+
+
+LEAD_1, LEAD_2 = "lead:L001", "lead:L002"
+TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
+    ([cases.CaseDispatched], [(Kind.ASSIGNED, LEAD_1), (Kind.RECEIVED, REPORTER)]),
+    ([cases.CaseUnplaced], [(Kind.RECEIVED, REPORTER)]),
+    ([cases.CaseUnplaced, cases.CaseDispatched], [(Kind.ASSIGNED, LEAD_1)]),
+    ([cases.CaseDispatched, cases.CaseAccepted], [(Kind.ACCEPTED, REPORTER)]),
+    ([cases.CaseDispatched, cases.CaseArrived], [(Kind.ARRIVED, REPORTER)]),
+    ([cases.CaseDispatched, cases.CaseResolved], []),
+    ([cases.CaseDispatched, cases.CaseVerified], []),
+    ([cases.CaseDispatched, cases.CaseClosed], [(Kind.CLOSED, REPORTER)]),
+    ([cases.CaseDispatched, cases.CaseCancelled], [(Kind.CANCELLED, REPORTER)]),
+    ([cases.CaseDispatched, cases.CaseRated], []),
+    ([cases.CaseDispatched, cases.CaseReturned], []),
+    ([cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced], []),
+    ([cases.CaseDispatched, cases.CaseReopened], [(Kind.REOPENED, REPORTER)]),
+    (
+        [cases.CaseDispatched, cases.CaseReopened, cases.CaseDispatched],
+        [(Kind.ASSIGNED, LEAD_1)],
+    ),
+    (
+        [cases.CaseDispatched, cases.CaseReassigned],
+        [(Kind.HANDED_OVER, LEAD_1), (Kind.ASSIGNED, LEAD_2)],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    TABLE,
+    ids=lambda each: "-".join(str(getattr(k, "__name__", "")) for k in each),
+)
+def test_what_the_last_event_asks_for(kinds: list[type[CaseEvent]], told: Told) -> None:
+    assert fold(*kinds)[1][-1] == told
+
+
+def test_the_table_holds_every_event() -> None:
+    inside = {kind for kinds, _ in TABLE for kind in kinds}
+    known = set(CASE_EVENT_TYPES.values()) - {cases.CaseRegistered}
+    assert inside == known
+
+
+@pytest.mark.parametrize("kinds", [kinds for kinds, _ in TABLE])
+def test_who_cannot_be_reached_is_not_written_to(kinds: list[type[CaseEvent]]) -> None:
+    _, told = fold(*kinds, reachable=False)
+    assert all(recipient != REPORTER for step in told for _, recipient in step)
+
+
+def test_a_case_that_stays_with_its_lead_is_not_handed_over() -> None:
+    subject, _ = fold(cases.CaseDispatched)
+    moved = event(cases.CaseReassigned, 3, lead=LI, previous_lead_id="L001")
+    assert [(ask.kind, ask.recipient) for ask in asks(subject, moved)] == [(Kind.ASSIGNED, LEAD_1)]
+
+
+def test_texts_name_the_lead_of_their_time() -> None:
+    subject, _ = fold(cases.CaseDispatched)
+    received = asks(first(registered()), event(cases.CaseDispatched, 2))[1]
+    accepted = asks(subject, event(cases.CaseAccepted, 3))[0]
+    handed_over = asks(subject, event(cases.CaseReassigned, 3))[0]
+    assert received.lead == accepted.lead == LI.name
+    assert handed_over.lead == WANG.name
+
+
+def test_what_is_known_of_the_case() -> None:
+    subject, told = fold(cases.CaseDispatched, cases.CaseAccepted, cases.CaseReassigned)
+    assert subject.seq == 4
+    assert subject.asked == sum(map(len, told)) == 5
+    assert (subject.state, subject.lead_id) == (CaseState.DISPATCHED, "L002")
+    returned, _ = fold(cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced)
+    assert (returned.state, returned.lead_id, returned.lead) == (CaseState.UNPLACED, None, None)
+    assert first(registered(origin=Origin.IMPORT)).origin is Origin.IMPORT
+
+
+def test_a_message_is_the_same_at_every_repetition() -> None:
+    one = message_id(CASE, 2, REPORTER)
+    assert one == message_id(CASE, 2, REPORTER)
+    assert len({one, message_id(CASE, 3, REPORTER), message_id(CASE, 2, LEAD_1)}) == 3
+    assert 0 <= shard_of(CASE) < 12

@@ -1,0 +1,73 @@
+"""The words of the messages, in both languages."""
+
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from common.categories import Categories
+from common.contracts.base import Language
+from common.contracts.cases import LocalName
+from common.runtime.links import Links, Purpose
+from notify.domain.messages import REPORTER, Kind
+from notify.domain.ratings import Closing, closing_of
+from notify.sending.texts import Texts
+from notify.store.sending import Due
+from tests.unit.notify.ledger import CASE, REPORT
+
+LINKS = Links(b"k" * 32)
+URLS = {"intake": "http://in/", "dispatch": "http://di", "notify": "http://no"}
+TEXTS = Texts(LINKS, URLS, Categories({"E06010": LocalName(zh="暴露垃圾", en="Exposed rubbish")}))
+
+
+def due(kind: Kind, lead: bool = True, category: str = "E06010") -> Due:
+    return Due(
+        CASE, REPORTER, 6, 0, 1, "", kind.value, datetime(2026, 11, 22, tzinfo=UTC), "00-t",
+        "李敏" if lead else None, "Li Min" if lead else None, REPORT, "261122-0418", "zh", category,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "language", "lead"), list(product(Kind, Language, (True, False))))
+def test_every_message_has_words(kind: Kind, language: Language, lead: bool) -> None:
+    subject, body = TEXTS.write(due(kind, lead), language)
+    assert "261122-0418" in subject
+    assert "\n" not in subject
+    assert "261122-0418" in body
+    assert "None" not in subject + body
+    assert "{" not in subject + body
+    has_chinese = any("\u4e00" <= letter <= "\u9fff" for letter in subject + body)
+    assert has_chinese == (language is Language.CHINESE)
+    assert "你" not in body, "residents are 您, leads get short commands"
+
+
+def test_who_answers_is_named() -> None:
+    _, zh = TEXTS.write(due(Kind.RECEIVED), Language.CHINESE)
+    _, en = TEXTS.write(due(Kind.RECEIVED, lead=False), Language.ENGLISH)
+    assert zh.startswith("已收到，编号 261122-0418。由片长李敏负责")
+    assert "command centre" in en
+
+
+def test_leads_are_told_what_it_is() -> None:
+    assert "暴露垃圾" in TEXTS.write(due(Kind.ASSIGNED), Language.CHINESE)[1]
+    unknown = TEXTS.write(due(Kind.ASSIGNED, category="unknown"), Language.CHINESE)[1]
+    assert unknown.startswith("新任务 261122-0418。请接单")
+    assert "http://di/work" in TEXTS.write(due(Kind.ASSIGNED), Language.ENGLISH)[1]
+
+
+def test_links_open_what_they_are_for() -> None:
+    _, body = TEXTS.write(due(Kind.CLOSED), Language.ENGLISH)
+    addresses = dict(word.rsplit("/", 1) for word in body.split() if word.startswith("http://"))
+    assert set(addresses) == {"http://no/rate", "http://in/progress/case"}
+    identity = LINKS.open(Purpose.RATE, addresses["http://no/rate"])
+    assert closing_of(identity) == Closing(CASE, 6)
+    assert LINKS.open(Purpose.PROGRESS, addresses["http://in/progress/case"]) == CASE.bytes
+
+
+@pytest.mark.parametrize("identity", [None, b"", CASE.bytes, CASE.bytes + b"\0" * 4, b"x" * 21])
+def test_what_names_no_closing(identity: bytes | None) -> None:
+    assert closing_of(identity) is None
+
+
+def test_a_closing_is_rated_once() -> None:
+    assert Closing(CASE, 6).feedback_id == Closing(CASE, 6).feedback_id
+    assert Closing(CASE, 6).feedback_id != Closing(CASE, 9).feedback_id
