@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from pydantic import ValidationError
 
-from common.runtime import store
+from common.runtime import forgiving, store
 from common.runtime.clock import Clock
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from common.runtime.records import BadRecord, Record, UnknownContract, describe
@@ -119,6 +119,7 @@ class Flow(ConsumerRebalanceListener):
 
     def subscribe(self, broker: KafkaBroker) -> None:
         """Register with FastStream. Acknowledging is ours: MANUAL, and nothing is raised."""
+        forgiving.install()
         subscriber = broker.subscriber(
             *(self._prefix + topic for topic in self.topics),
             batch=True,
@@ -172,7 +173,21 @@ class Flow(ConsumerRebalanceListener):
 
         async def getmany(*args: Any, **options: Any) -> Any:
             self._turned_at = time.monotonic()
-            return await poll(*args, **options)
+            try:
+                return await poll(*args, **options)
+            except ConsumerStoppedError:
+                raise
+            except Exception as error:
+                # FastStream's loop would end or go on without what this turn had taken already.
+                self.waiting_for = type(error).__name__
+                log.warning(
+                    "a fetch cannot be read, going back", flow=self.name, error=self.waiting_for
+                )
+                with suppress(KafkaError):
+                    for place, position in list(self._here.items()):
+                        self._begin(place, position)
+                await asyncio.sleep(BACKOFF_SECONDS[-1])
+                return {}
 
         consumer.getmany = getmany  # type: ignore[method-assign]
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from common.contracts.base import Message
+from common.runtime.forgiving import UNREADABLE
 from common.runtime.ids import TRACEPARENT
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -103,7 +104,12 @@ def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
 
 
 def message_type(record: Record) -> str:
-    """The CloudEvents type of `record`; raises BadRecord where it has none."""
+    """The CloudEvents type of `record`; raises BadRecord where it has none.
+
+    And for a record with a header whose name nobody could read: what it says is in doubt.
+    """
+    if record.headers and record.headers[0][0] == UNREADABLE:
+        raise BadRecord("the name of a header is not UTF-8")
     raw = record.header("ce_type")
     if raw is None:
         raise BadRecord("the header ce_type is missing")
