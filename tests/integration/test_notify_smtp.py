@@ -30,7 +30,7 @@ class Mailbox:
     rcpt: str = "250 OK"
     data: str = "250 OK"
     taken: list[bytes] = field(default_factory=list)
-    on_data: Callable[[Session], Any] | None = None
+    on_data: Callable[[SMTP], Any] | None = None
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
