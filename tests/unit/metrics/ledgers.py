@@ -41,8 +41,8 @@ def step(kind: str, minutes: float = 0, **more: Any) -> Step:
 def ledger(*steps: Step, case_id: UUID = CASE, reported_at: datetime = REPORTED) -> list[CaseEvent]:
     """The events of a case, numbered from 1."""
     return [
-        _KINDS[kind](
-            **{
+        _KINDS[kind].model_validate(
+            {
                 "case_id": case_id,
                 "seq": seq,
                 "occurred_at": reported_at + timedelta(minutes=minutes),
