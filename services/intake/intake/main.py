@@ -9,6 +9,7 @@ from common.contracts.topics import REPORTS
 from common.runtime.app import build_app, pages_for, serve
 from common.runtime.clock import city_time
 from common.runtime.runtime import Runtime
+from common.web.hot import HotPaths
 from common.web.problems import Problem, answer
 from common.web.words import N_
 from intake.api.cases import cases_router
@@ -17,7 +18,7 @@ from intake.api.vault import VaultDoors, vault_router
 from intake.consumers import join
 from intake.domain.contact import ContactCheck
 from intake.edge.producer import EdgeProducer
-from intake.edge.routes import edge_router
+from intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
 from intake.edge.taking import Edge
 from intake.files import channel_keys, read_categories
 from intake.reading import Reader
@@ -59,13 +60,14 @@ def build(settings: IntakeSettings) -> FastAPI:
         clock=runtime.clock,
         public_url=settings.intake_public_url,
     )
+    endpoint = edge_endpoint(edge, settings)
     doors = VaultDoors(runtime, vault, settings.intake_public_url)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(runtime)
     app = build_app(
         runtime,
         [
-            edge_router(edge, settings),
+            edge_router(endpoint),
             cases_router(runtime),
             vault_router(doors),
             lookup_router(runtime),
@@ -74,6 +76,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         ],
         pages,
         channel_keys=channel_keys(settings.channel_keys_file),
+        hot_paths=partial(HotPaths, endpoint=endpoint, paths=CHANNEL_PATHS),
     )
 
     async def closed_vault(request: Request, _: Exception) -> Response:

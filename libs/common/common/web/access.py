@@ -148,7 +148,8 @@ class UndeclaredAccess(Exception):
     """A route says nothing about who may call it. The application must not start."""
 
 
-def _rules_of(endpoint: Callable[..., Any], path: str) -> tuple[Rule, ...]:
+def rules_of(endpoint: Callable[..., Any], path: str) -> tuple[Rule, ...]:
+    """What `@allow` says at an endpoint; raises `UndeclaredAccess` if it says nothing."""
     rules: tuple[Rule, ...] | None = getattr(endpoint, _DECLARATION, None)
     if rules is None:
         name = getattr(endpoint, "__qualname__", repr(endpoint))
@@ -179,7 +180,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint's handler behind the check."""
-        rules = _rules_of(self.endpoint, self.path)
+        rules = rules_of(self.endpoint, self.path)
         handler = super().get_route_handler()
         if any(isinstance(rule, Anyone | SecretLink) for rule in rules):
 
@@ -291,11 +292,11 @@ def _contexts(app: FastAPI) -> Iterator[RouteContext]:
 def _declaration(context: RouteContext) -> DeclaredAccess:
     path = context.path or ""
     if isinstance(context.original_route, Mount):
-        rules = _rules_of(context.original_route.app, path)
+        rules = rules_of(context.original_route.app, path)
         return _only_open(DeclaredAccess(path, frozenset({"GET"}), rules))
     if context.endpoint is None:
         raise UndeclaredAccess(f"{path} is not a route that can declare who may call it")
-    rules = _rules_of(context.endpoint, path)
+    rules = rules_of(context.endpoint, path)
     declared = DeclaredAccess(path, frozenset(context.methods or ()), rules)
     return declared if isinstance(context.original_route, GuardedRoute) else _only_open(declared)
 

@@ -14,6 +14,7 @@ from common.contracts.base import Channel
 from common.contracts.reports import ReportSubmitted
 from common.telemetry import metrics
 from common.web.access import ChannelCaller, ChannelKey, GuardedRoute, allow
+from common.web.hot import Endpoint
 from common.web.problems import Problem, field_errors
 from common.web.words import N_
 from intake.edge.producer import NotTaken
@@ -102,9 +103,13 @@ class _Bodies:
             raise _not_json() from error
 
 
-def edge_router(edge: Edge, settings: IntakeSettings) -> APIRouter:
-    """The route of the channels."""
-    router = APIRouter(route_class=GuardedRoute)
+CHANNEL_PATHS: Final = {
+    f"/channels/{channel.value}/reports": {"channel": channel.value} for channel in Channel
+}
+
+
+def edge_endpoint(edge: Edge, settings: IntakeSettings) -> Endpoint:
+    """What answers a POST to a channel."""
     bodies = _Bodies(edge, settings)
 
     async def take(request: Request, channel: Channel, sender: str) -> Response:
@@ -117,7 +122,6 @@ def edge_router(edge: Edge, settings: IntakeSettings) -> APIRouter:
             return await _answer_array(document, give)
         return await _answer_one(document, give)
 
-    @router.post("/channels/{channel:channel}/reports")
     @allow(ChannelKey())
     async def submit(request: Request) -> Response:
         caller = request.state.principal
@@ -129,6 +133,15 @@ def edge_router(edge: Edge, settings: IntakeSettings) -> APIRouter:
             metrics.REPORTS_REFUSED.labels(channel.value, str(problem.status)).inc()
             raise
 
+    return submit
+
+
+def edge_router(endpoint: Endpoint) -> APIRouter:
+    """The route of the channels."""
+    router = APIRouter(route_class=GuardedRoute)
+    router.add_api_route(
+        "/channels/{channel:channel}/reports", endpoint, methods=["POST"], response_model=None
+    )
     return router
 
 
