@@ -66,3 +66,9 @@ REPORTS_REFUSED: Final = Counter(
 MESSAGES: Final = Counter(
     "lastmetre_messages", "Messages by what became of them.", ["recipient", "provider", "result"]
 )
+MESSAGES_WAITING: Final = Gauge(
+    "lastmetre_messages_waiting", "Messages of this process's shards that are not sent yet."
+)
+MESSAGE_SHARDS: Final = Gauge(
+    "lastmetre_message_shards", "Shards of cases whose messages this process sends."
+)

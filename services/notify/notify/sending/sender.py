@@ -20,6 +20,7 @@ from common.runtime.clock import Clock
 from common.runtime.database import TRANSIENT
 from common.runtime.runtime import Runtime
 from common.runtime.shards import ShardLocks
+from common.telemetry import metrics
 from notify.domain.messages import SHARDS
 from notify.sending.letters import Letter, Outcome, Provider
 from notify.sending.outgoing import Undeliverable, Ways, Writer, Written
@@ -37,7 +38,7 @@ SENDING_LOCKS: Final = 2
 BATCH: Final = 500
 POLL_SECONDS: Final = 0.1
 BALANCE_SECONDS: Final = 1.0
-EXPIRY_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 5.0
 EXPIRED_AT_ONCE: Final = 1000
 VAULT_BACKOFF_SECONDS: Final = (0.25, 0.5, 1.0, 2.0)
 RECONNECT_SECONDS: Final = 0.5
@@ -70,7 +71,6 @@ class Sender:
         self._with: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
         self._vault_failures = 0
-        self.owned_shards = 0
 
     def wake(self) -> None:
         """Something may be due: look now rather than at the next poll."""
@@ -84,7 +84,7 @@ class Sender:
                 try:
                     await self._session()
                 except TRANSIENT as error:
-                    self.owned_shards = 0
+                    metrics.MESSAGE_SHARDS.set(0)
                     log.warning("sender begins anew", error=f"{type(error).__name__}: {error}")
                     await self._arrived()
                     await asyncio.sleep(RECONNECT_SECONDS)
@@ -119,17 +119,17 @@ class Sender:
 
     async def _turns(self, connection: "Connection", locks: ShardLocks) -> None:
         loop = asyncio.get_running_loop()
-        balance_at = expire_at = 0.0
+        balance_at = look_at = 0.0
         while True:
             if loop.time() >= balance_at:
                 busy = {message.shard for message in self._on_the_way.values()}
                 if taken := await locks.balance(busy):
                     await self._take_over(connection, taken)
-                self.owned_shards = len(locks.owned)
+                metrics.MESSAGE_SHARDS.set(len(locks.owned))
                 balance_at = loop.time() + BALANCE_SECONDS
-            if loop.time() >= expire_at:
-                await self._expire(connection, locks.owned)
-                expire_at = loop.time() + EXPIRY_SECONDS
+            if loop.time() >= look_at:
+                await self._look_after(connection, locks.owned)
+                look_at = loop.time() + LOOK_SECONDS
             self._wake.clear()
             try:
                 claimed = await self._turn(connection, locks.owned)
@@ -160,12 +160,14 @@ class Sender:
         if again or unknown:
             log.warning("messages were on their way", again=again, unknown=len(unknown))
 
-    async def _expire(self, connection: "Connection", owned: Sequence[int]) -> None:
+    async def _look_after(self, connection: "Connection", owned: Sequence[int]) -> None:
+        """Give up what has waited too long, and count the rest."""
         asked_before = self._real_clock.now() - self._expire_after
         late = await sending.expired(connection, owned, asked_before, EXPIRED_AT_ONCE)
         if late:
             log.warning("messages have expired", messages=len(late))
             await self._end(connection, late)
+        metrics.MESSAGES_WAITING.set(await sending.count_waiting(connection, owned))
 
     async def _end(self, connection: "Connection", endings: Sequence[Ending]) -> None:
         async with connection.transaction():

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from common.runtime.database import Connection
 
 Key = tuple[UUID, str, int]
@@ -225,8 +223,9 @@ async def expired(
     return [Ending(*row) for row in rows]
 
 
-async def oldest_wait(connection: "Connection") -> "asyncpg.Record | None":
-    """How many messages wait, and since when the first of them does."""
-    return await connection.fetchrow(
-        "SELECT count(*) AS waiting, min(asked_at) AS since FROM message_waiting"
+async def count_waiting(connection: "Connection", shards: Sequence[int]) -> int:
+    """How many messages of these shards are not at their end."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM message_waiting WHERE shard = ANY($1::smallint[])", shards
     )
+    return count
