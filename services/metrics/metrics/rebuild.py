@@ -165,7 +165,7 @@ class Progress:
 
 
 class Reader:
-    """Reads the ledger partition by partition, from the earliest record on."""
+    """Reads the ledger from the earliest record on."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str, progress: Progress) -> None:
         self._consumer = consumer
@@ -177,26 +177,31 @@ class Reader:
 
         Raises CannotRebuild if the broker stays silent or no longer has the records.
         """
-        for partition, end in sorted(until.items()):
-            place = TopicPartition(self._topic, partition)
-            if shadow.at.get(partition, 0) >= end:
-                continue
-            self._consumer.assign([place])
+        missing = {p: end for p, end in until.items() if shadow.at.get(p, 0) < end}
+        if not missing:
+            return
+        places = {partition: TopicPartition(self._topic, partition) for partition in missing}
+        self._consumer.assign(list(places.values()))
+        for partition, place in places.items():
             self._consumer.seek(place, shadow.at.get(partition, 0))
-            heard_at = time.monotonic()
-            while shadow.at.get(partition, 0) < end:
-                batch = await self._consumer.getmany(
-                    place, timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS
-                )
-                records = [record for record in batch.get(place, ()) if record.offset < end]
+        heard_at = time.monotonic()
+        while missing:
+            batch = await self._consumer.getmany(
+                timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS
+            )
+            for place, found in batch.items():
+                end = until[place.partition]
+                records = [record for record in found if record.offset < end]
                 if records:
-                    heard_at = time.monotonic()
-                    await shadow.apply(partition, records)
-                elif time.monotonic() - heard_at > SILENCE_SECONDS:
-                    raise CannotRebuild(
-                        f"{place.topic}/{partition}: nothing to read up to offset {end}"
-                    )
-                self._progress.say(shadow, until)
+                    await shadow.apply(place.partition, records)
+                if shadow.at.get(place.partition, 0) >= end:
+                    self._consumer.pause(place)
+                    missing.pop(place.partition, None)
+            if batch:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENCE_SECONDS:
+                raise CannotRebuild(f"{self._topic}: nothing to read up to {missing}")
+            self._progress.say(shadow, until)
 
 
 async def rebuild(
