@@ -44,6 +44,22 @@ TRANSIENT: Final = (
 )
 
 
+def server_settings(application: str) -> dict[str, str]:
+    """How every session of ours behaves.
+
+    Plans are made for the tables as they are: one that was kept from when a table was empty reads
+    all of it, batch by batch, until the statistics catch up.
+    """
+    return {
+        "application_name": application,
+        "timezone": "UTC",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "60s",
+        "plan_cache_mode": "force_custom_plan",
+        "jit": "off",
+    }
+
+
 async def create_pool(dsn: str, *, application: str, size: int) -> "Pool":
     """A pool that does not need the database to be up yet."""
     return await asyncpg.create_pool(
@@ -51,13 +67,7 @@ async def create_pool(dsn: str, *, application: str, size: int) -> "Pool":
         min_size=0,
         max_size=size,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings={
-            "application_name": application,
-            "timezone": "UTC",
-            "lock_timeout": "10s",
-            "idle_in_transaction_session_timeout": "60s",
-            "jit": "off",
-        },
+        server_settings=server_settings(application),
     )
 
 

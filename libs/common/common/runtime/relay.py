@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from common.contracts.topics import MESSAGE_BYTES, PARTITIONS
 from common.runtime import store
-from common.runtime.database import TRANSIENT
+from common.runtime.database import TRANSIENT, server_settings
 from common.runtime.records import kafka_headers
 from common.runtime.shards import ShardLocks
 from common.runtime.store import OutboxRow
@@ -108,7 +108,7 @@ class Relay:
             self._dsn,
             timeout=10,
             command_timeout=30,
-            server_settings={"application_name": f"{self._service}-relay"},
+            server_settings=server_settings(f"{self._service}-relay"),
         )
         try:
             locks = ShardLocks(connection, RELAY_LOCKS, self._shards)

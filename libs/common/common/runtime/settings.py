@@ -48,7 +48,10 @@ class FileSource(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """What every service reads. Names and values: README, Configuration."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    # An empty variable is one that is not set: the stack blanks what must not leak in from outside.
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
 
     kafka_bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     topic_prefix: str = Field(default="", validation_alias="LASTMETRE_TOPIC_PREFIX")
