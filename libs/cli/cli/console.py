@@ -83,7 +83,7 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None = None) -> Iterator[Bar]:
+def progress_bar(title: str, total: int) -> Iterator[Bar]:
     """A progress bar on stderr for what takes longer than a second."""
     with Progress(
         SpinnerColumn(),
@@ -95,3 +95,11 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[Bar]:
         console=STDERR,
     ) as progress:
         yield Bar(progress, title, total)
+
+
+@contextmanager
+def working(title: str) -> Iterator[Bar]:
+    """What is being done now, for as long as it takes, where nobody knows how much there is."""
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=STDERR, transient=True) as progress:
+        yield Bar(progress, title, None)

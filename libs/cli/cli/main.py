@@ -1,14 +1,49 @@
 """The `lastmetre` command: every command is a function in a module of its own."""
 
+from typing import Any
+
 import typer
+from aiokafka.errors import KafkaError
+from typer.core import TyperGroup
+
+from cli import topics
+from cli.console import Trouble, print_trouble
+from cli.contracts import command as contracts
+from cli.network import command as network
+from cli.stack.errors import StackError
+
+
+class Lastmetre(TyperGroup):
+    """Ends every command that cannot go on with words and an exit code, never with a trace."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Trouble as trouble:
+            print_trouble(trouble.problem, trouble.way_out)
+            raise typer.Exit(trouble.exit_code) from trouble
+        except StackError as error:
+            print_trouble(str(error))
+            raise typer.Exit(1) from error
+        except KafkaError as error:
+            print_trouble(
+                f"Kafka: {error}", "is the stack running? `make up` starts it, `lastmetre status`"
+                " shows what runs."
+            )  # fmt: skip
+            raise typer.Exit(1) from error
+
 
 app = typer.Typer(
     name="lastmetre",
+    cls=Lastmetre,
     help="Reports about the city, brought to the one person responsible for the spot.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
+for group in (topics, network, contracts):
+    app.add_typer(group.app)
 
 
 @app.callback()

@@ -26,18 +26,20 @@ def _value(schema: Schema, document: Schema, name: str) -> Any:
     if "anyOf" in schema:
         filled = next(each for each in schema["anyOf"] if each.get("type") != "null")
         return _value(filled, document, name)
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        return schema["enum"][-1]
+    if "const" in schema or "enum" in schema:
+        return schema.get("const") or schema["enum"][-1]
     if name == "outline":
         return _OUTLINE
+    if schema["type"] == "object":
+        fields = schema.get("properties", {})
+        return {key: _value(each, document, key) for key, each in fields.items()}
+    if schema["type"] == "array":
+        return [_value(schema["items"], document, name)]
+    return _scalar(schema, name)
+
+
+def _scalar(schema: Schema, name: str) -> Any:
     match schema["type"]:
-        case "object":
-            fields = schema.get("properties", {})
-            return {key: _value(each, document, key) for key, each in fields.items()}
-        case "array":
-            return [_value(schema["items"], document, name)]
         case "string":
             return _STRINGS.get(schema.get("format", ""), f"样本 {name}".strip())
         case "boolean":

@@ -1,0 +1,1 @@
+"""Areas and leads from files into the network that dispatch decides by."""
