@@ -17,7 +17,7 @@ import structlog
 
 from common.contracts.deliveries import DeliveryResult
 from common.runtime.clock import Clock
-from common.runtime.database import TRANSIENT
+from common.runtime.database import TRANSIENT, server_settings
 from common.runtime.runtime import Runtime
 from common.runtime.shards import ShardLocks
 from common.telemetry import metrics
@@ -107,7 +107,7 @@ class Sender:
             self._runtime.settings.database_url.get_secret_value(),
             timeout=10,
             command_timeout=30,
-            server_settings={"application_name": "notify-sender", "timezone": "UTC"},
+            server_settings=server_settings("notify-sender"),
         )
         try:
             locks = ShardLocks(connection, SENDING_LOCKS, range(SHARDS))
