@@ -1,9 +1,10 @@
 """The same driver for platform and floor: reports in, leads' actions on what is dispatched.
 
-    python -m tests.bench.driver COUNT
+    python -m tests.bench.driver
 
-Prints one line of JSON: how many lifecycles, seconds from the first record to the last closing and
-message, CPU seconds of this process. Records go straight onto the topics, as a partner's would.
+Reads how many lifecycles to drive from its stdin, a number a line, and answers each with a line of
+JSON: when it began (monotonic) and the CPU seconds of this process until the last closing and the
+last message were on their topics. Records go straight onto the topics, as a partner's would.
 """
 
 import asyncio
@@ -12,10 +13,12 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from common.runtime.murmur2 import partitions_of
 
@@ -29,6 +32,20 @@ CHUNK = 500
 Pair = tuple[bytes, bytes]
 
 
+def report_body(source_id: str, reported_at: str) -> bytes:
+    """A report as a hotline sends it, JSON."""
+    body = {
+        "source_id": source_id,
+        "reported_at": reported_at,
+        "category": "matter:06010",
+        "text": "垃圾桶满了，旁边堆着好几袋，已经两天没有人来收，味道很大。",
+        "address": "滨江路 128 号门前",
+        "position": {"latitude": 0.5, "longitude": 0.5},
+        "contact": {"name": "陈先生", "phone": "13800138000"},
+    }
+    return json.dumps(body).encode()
+
+
 class Driver:
     """Keeps a bounded number of cases under way until `count` of them are through."""
 
@@ -40,6 +57,21 @@ class Driver:
         self.through = asyncio.Event()
 
     async def drive(self) -> dict[str, float]:
+        """Drive them all through."""
+        consumer = await self.join()
+        started, cpu = time.monotonic(), time.process_time()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self.watch(consumer))
+            await self.feed()
+            await self.through.wait()
+            watching.cancel()
+        cpu = time.process_time() - cpu
+        await consumer.stop()
+        await self.producer.stop()
+        return {"lifecycles": self.count, "started": started, "cpu_seconds": cpu}
+
+    async def join(self) -> AIOKafkaConsumer:
+        """Connect; the consumer begins behind what is on the topics now."""
         bootstrap = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
         self.producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
@@ -56,35 +88,22 @@ class Driver:
         await self.producer.start()
         await consumer.start()
         await consumer.seek_to_end()
-        started, cpu = time.perf_counter(), time.process_time()
-        watching = asyncio.create_task(self.watch(consumer))
+        return consumer
+
+    async def feed(self) -> None:
+        """Report as fast as cases are closed."""
         while self.sent < self.count:
             await self.report(min(CHUNK, self.count - self.sent))
             while self.sent - self.closed > IN_FLIGHT:
                 self.room.clear()
                 await self.room.wait()
-        await self.through.wait()
-        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        watching.cancel()
-        await consumer.stop()
-        await self.producer.stop()
-        return {"lifecycles": self.count, "seconds": seconds, "cpu_seconds": cpu}
 
     async def report(self, count: int) -> None:
         now = datetime.now(UTC).isoformat()
         records: list[Pair] = []
         for index in range(self.sent, self.sent + count):
             source_id = f"bench-{self.run}-{index}"
-            body = {
-                "source_id": source_id,
-                "reported_at": now,
-                "category": "matter:06010",
-                "text": "垃圾桶满了，旁边堆着好几袋，已经两天没有人来收，味道很大。",
-                "address": "滨江路 128 号门前",
-                "position": {"latitude": 0.5, "longitude": 0.5},
-                "contact": {"name": "陈先生", "phone": "13800138000"},
-            }
-            records.append((source_id.encode(), json.dumps(body).encode()))
+            records.append((source_id.encode(), report_body(source_id, now)))
         self.sent += count
         kind, source = "lastmetre.report.submitted.v1", "/channels/hotline/bench"
         await self.send("channels.hotline", records, kind, source)
@@ -118,12 +137,12 @@ class Driver:
             now = datetime.now(UTC).isoformat()
             for place, records in polled.items():
                 if place.topic.endswith("notify.deliveries"):
-                    self.messages += len(records)
+                    self.told(records)
                     continue
                 for record in records:
                     kind = next(value for name, value in record.headers if name == "ce_type")
                     if kind == b"lastmetre.case.dispatched.v1":
-                        actions += self.actions(record.key.decode(), now)
+                        actions += self.actions((record.key or b"").decode(), now)
                     elif kind == b"lastmetre.case.closed.v1":
                         self.closed += 1
             if actions:
@@ -131,6 +150,10 @@ class Driver:
             self.room.set()
             if self.closed >= self.count and self.messages >= self.count * MESSAGES_A_CASE:
                 self.through.set()
+
+    def told(self, deliveries: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Messages have come to their end."""
+        self.messages += len(deliveries)
 
     def actions(self, case_id: str, now: str) -> list[Pair]:
         base = case_id[:-4]
@@ -152,4 +175,5 @@ class Driver:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(Driver(int(sys.argv[1])).drive())))
+    for line in sys.stdin:
+        print(json.dumps(uvloop.run(Driver(int(line)).drive())), flush=True)

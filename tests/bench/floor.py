@@ -27,12 +27,13 @@ from common.runtime.murmur2 import partitions_of
 
 Connection = asyncpg.pool.PoolConnectionProxy
 Out = tuple[str, bytes, bytes, bytes]  # topic, key, headers, value
-Rows = list[ConsumerRecord]
+Rows = list[ConsumerRecord[Any, Any]]
 
 BOOTSTRAP = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
 PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
 PARTITIONS = 12
 BATCH = 500
+MOVEMENTS = 40
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SYSTEM = {"role": "system", "id": None}
 LEAD = {
@@ -40,7 +41,8 @@ LEAD = {
     "name": {"zh": "李敏", "en": "Li Min"},
     "post": {"zh": "片长", "en": "Area lead"},
 }
-NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+# As compact as the platform's; json.dumps would make a new encoder each time.
+to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def uuid7(milliseconds: int) -> UUID:
@@ -49,7 +51,7 @@ def uuid7(milliseconds: int) -> UUID:
     return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
 
 
-def header(record: ConsumerRecord, name: str) -> bytes:
+def header(record: ConsumerRecord[Any, Any], name: str) -> bytes:
     for key, value in record.headers:
         if key == name:
             return value
@@ -68,7 +70,7 @@ def event(topic: str, key: str, kind: str, body: dict[str, Any], event_id: str, 
         "traceparent": TRACE,
         "content-type": "application/json",
     }
-    return topic, key.encode(), json.dumps(headers).encode(), json.dumps(body).encode()
+    return topic, key.encode(), to_json(headers).encode(), to_json(body).encode()
 
 
 class Service:
@@ -194,7 +196,7 @@ async def intake_channels(connection: Connection, records: Rows) -> list[Out]:
     instant, ms = now.isoformat(), int(now.timestamp() * 1000)
     rows, vault, out = [], [], []
     for record in records:
-        body = json.loads(record.value)
+        body = json.loads(record.value or b"")
         report_id = uuid7(ms)
         rows.append(
             (
@@ -236,20 +238,14 @@ async def intake_channels(connection: Connection, records: Rows) -> list[Out]:
     return out
 
 
-STATES = {
-    "registered": "registered", "dispatched": "dispatched", "accepted": "accepted",
-    "resolved": "resolved", "verified": "verified", "closed": "closed",
-}  # fmt: skip
-
-
-def step(record: ConsumerRecord) -> str:
+def step(record: ConsumerRecord[Any, Any]) -> str:
     return header(record, "ce_type").split(b".")[2].decode()
 
 
 def folded(records: Rows) -> dict[UUID, list[tuple[str, dict[str, Any]]]]:
     cases: dict[UUID, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for record in records:
-        body = json.loads(record.value)
+        body = json.loads(record.value or b"")
         cases[UUID(body["case_id"])].append((step(record), body))
     return cases
 
@@ -301,9 +297,9 @@ async def dispatch_requests(connection: Connection, records: Rows) -> list[Out]:
     reports = [r for r in records if r.topic == PREFIX + "reports"]
     actions = [r for r in records if r.topic == PREFIX + "field.actions"]
     if reports:
-        await register(connection, [json.loads(r.value) for r in reports], now, out, ledger)
+        await register(connection, [json.loads(r.value or b"") for r in reports], now, out, ledger)
     if actions:
-        await act(connection, [json.loads(r.value) for r in actions], now, out, ledger)
+        await act(connection, [json.loads(r.value or b"") for r in actions], now, out, ledger)
     await connection.copy_records_to_table("ledger", records=ledger)
     return out
 
@@ -455,12 +451,27 @@ async def metrics_cases(connection: Connection, records: Rows) -> list[Out]:
             """,
             *zip(*old, strict=True),
         )
+    await connection.execute(
+        """
+        INSERT INTO movement
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[],
+            $6::text[], $7::timestamptz[])
+        ON CONFLICT (case_id) DO UPDATE SET seq = excluded.seq, step = excluded.step,
+            moved_at = excluded.moved_at
+        """,
+        *zip(*sorted(moves[-MOVEMENTS:]), strict=True),
+    )
+    await connection.execute(
+        "DELETE FROM movement WHERE case_id = ANY (ARRAY("
+        "SELECT case_id FROM movement ORDER BY moved_at DESC OFFSET $1))",
+        MOVEMENTS,
+    )
     return []
 
 
 async def metrics_counted(connection: Connection, records: Rows) -> list[Out]:
     today = datetime.now(UTC).date()
-    bodies = [(record.topic, json.loads(record.value)) for record in records]
+    bodies = [(record.topic, json.loads(record.value or b"")) for record in records]
     reports = [(UUID(b["report_id"]), today) for t, b in bodies if t == PREFIX + "reports"]
     messages = [
         (UUID(b["message_id"]), today, b["recipient"])
