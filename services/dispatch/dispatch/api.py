@@ -100,10 +100,14 @@ def api_router(runtime: Runtime, desk: Desk) -> APIRouter:
     """The JSON API of dispatch."""
     router = APIRouter(route_class=GuardedRoute)
 
-    @router.get("/api/dispatch/v1/cases/{case_id}")
+    @router.get("/api/dispatch/v1/cases/{known_as}")
     @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR, ServiceKey("intake", "metrics"))
-    async def case(case_id: UUID) -> Response:
-        found = await desk.case(case_id)
+    async def case(known_as: str) -> Response:
+        """By id or by the number for people."""
+        case_id = _uuid(known_as)
+        if case_id is None and known_as.isprintable():
+            case_id = await desk.case_numbered(known_as)
+        found = None if case_id is None else await desk.case(case_id)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         known, ledger = found
@@ -164,6 +168,13 @@ def api_router(runtime: Runtime, desk: Desk) -> APIRouter:
         )
 
     return router
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _area(body: AreaBody) -> Area:

@@ -66,6 +66,7 @@ async def look_up(runtime: Runtime, asked: LookupAsked) -> list[dict[str, Any]]:
                 "number": each.number,
                 "state": each.state,
                 "seq": each.seq,
+                "lead_id": each.lead_id,
             }
         answers.append(answer)
     return answers

@@ -148,13 +148,15 @@ class Found(NamedTuple):
     number: str | None
     state: str | None
     seq: int | None
+    lead_id: str | None
 
 
 async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list[Found]:
     """Reports of these identities with the cases they became."""
     rows = await connection.fetch(
         """
-        SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.state, c.seq
+        SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.state, c.seq,
+               c.lead->>'lead_id'
         FROM report r LEFT JOIN case_view c USING (report_id)
         WHERE r.identity = ANY($1::bytea[])
         """,
