@@ -8,6 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from common.web.svg.charts import share_line, whisker
+from metrics.domain import statistics
 from metrics.domain.statistics import Z95
 from metrics.web.names import CHANNEL_NAMES, CHANNELS
 from metrics.web.reader import Reader
@@ -137,6 +138,7 @@ class Tiles(Reader):
             share_line(parts, label=note) if summary["cases"] else "",
             note,
             self._("%(number)s open in all", number=self._w.number(everywhere)),
+            icon="layers",
         )
 
     def _reports(self) -> Tile:
@@ -152,14 +154,17 @@ class Tiles(Reader):
             f"{self._(CHANNEL_NAMES[each.value])} {self._w.number(accepted[each.value])}"
             for each in CHANNELS
         )
-        change = (
-            self.ngettext("%(num)s rejected", "%(num)s rejected", rejected)
-            if rejected
-            else self._("none rejected")
-        )
+        name, value = self._("Reports"), self._w.number(reported)
+        valid = statistics.rate(min(self._f.summary["cases"], reported), reported)
+        if valid is None or valid.low is None or valid.high is None:
+            return Tile(name, value, note=note)
         return Tile(
-            self._("Reports"),
-            self._w.number(reported),
+            name,
+            value,
+            drawing=whisker(valid.value, valid.low, valid.high, scale=(0, 1), label=note),
             note=note,
-            change=change if reported else "",
+            change=self._("%(share)s valid", share=self._w.percent(valid.value))
+            + " · "
+            + self.ngettext("%(num)s rejected", "%(num)s rejected", rejected),
+            icon="clipboard-list",
         )

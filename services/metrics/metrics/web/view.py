@@ -1,7 +1,6 @@
 """The board in words and drawings, for one language. Pure: figures in, template context out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
 from math import sqrt
 from typing import Any, Final
@@ -11,11 +10,10 @@ from markupsafe import Markup
 
 from common.web.svg.charts import Column, TimeAxis, flow_columns, response_curve, whisker
 from common.web.svg.charts import Curve as DrawnCurve
-from common.web.svg.maps import Fill, Look
-from metrics.domain.indicators import FEW
 from metrics.domain.periods import PeriodName
 from metrics.domain.statistics import Z95
 from metrics.store.board import CURVE_STEPS, Curve
+from metrics.web.areas import Areas
 from metrics.web.names import (
     CHANNEL_NAMES,
     CHANNELS,
@@ -30,18 +28,6 @@ from metrics.web.tiles import Tiles
 
 CURVE_SHOWS: Final = 0.95
 """The chart's axis ends where this share is done: a few old cases would flatten the rest."""
-BINS: Final[tuple[Fill, ...]] = ("q1", "q2", "q3", "q4", "q5")
-LISTED_AREAS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class AreaRow:
-    """An area in the list beside the map. `fill` is its colour there."""
-
-    name: str
-    fill: Fill
-    open: int
-    cases: int
 
 
 class BoardView(Reader):
@@ -66,7 +52,7 @@ class BoardView(Reader):
             "moves": self.moves(),
             "satisfaction": self.satisfaction_whiskers(),
             "spot": self.spot_whisker(),
-            **self.area_context(),
+            **Areas(self._f, self._w, self._t).context(),
         }
 
     # --- heading ------------------------------------------------------------------------
@@ -152,62 +138,6 @@ class BoardView(Reader):
             rows.append((self._w.percent(share, 0), times[0], times[1]))
         return rows
 
-    # --- areas --------------------------------------------------------------------------
-
-    def area_context(self) -> dict[str, Any]:
-        """The map, its legend, and the list beside it with the same figures."""
-        network = self._f.network
-        counts = self._f.by_area
-        highest = max((row["open"] for row in counts.values()), default=0)
-        step = max(-(-(highest + 1) // len(BINS)), 1)
-        rows = []
-        for area_id, area in network.areas.items():
-            found = counts.get(area_id)
-            rows.append((area_id, AreaRow(self._w.own(dict(area), "name"), _fill(found, step),
-                                          found["open"] if found else 0,
-                                          found["cases"] if found else 0)))  # fmt: skip
-        rows.sort(key=lambda row: (-row[1].open, -row[1].cases, row[1].name))
-        listed = [row for _, row in rows]
-        return {
-            "map": self._map(dict(rows)),
-            "legend": self._legend(step, any(row.fill == "few" for row in listed)),
-            "area_rows": listed[:LISTED_AREAS],
-            "more_area_rows": listed[LISTED_AREAS:],
-        }
-
-    def _map(self, rows: Mapping[str, AreaRow]) -> Markup | None:
-        drawn = self._f.network.map
-        if drawn is None:
-            return None
-        tips = {area_id: f"{row.name}: {self._tip(row)}" for area_id, row in rows.items()}
-        return drawn.draw(
-            self._("Map of the areas, coloured by open cases; the list has the same figures"),
-            Look(
-                fills={area_id: row.fill for area_id, row in rows.items()},
-                names={area_id: row.name for area_id, row in rows.items()},
-                tips=tips,
-            ),
-        )
-
-    def _tip(self, row: AreaRow) -> str:
-        if row.fill == "few":
-            return self._("too few cases")
-        return self._(
-            "%(open)s open of %(cases)s",
-            open=self._w.number(row.open),
-            cases=self._w.number(row.cases),
-        )
-
-    def _legend(self, step: int, few: bool) -> list[tuple[Fill, str, str]]:
-        ends = [self._("few open"), "", "", "", self._("many open")]
-        entries = []
-        for place, fill in enumerate(BINS):
-            low, high = place * step, (place + 1) * step - 1
-            words = str(low) if low == high else f"{low}–{high}"
-            entries.append((fill, words, ends[place]))
-        hatched: list[tuple[Fill, str, str]] = [("few", self._("too few cases"), "")]
-        return entries + (hatched if few else [])
-
     # --- satisfaction, spot, queue, moves -----------------------------------------------
 
     def satisfaction_whiskers(self) -> list[tuple[str, str, str, Markup]]:
@@ -260,13 +190,6 @@ class BoardView(Reader):
             )
             for row in self._f.movements
         ]
-
-
-def _fill(found: asyncpg.Record | None, step: int) -> Fill:
-    if found is None or found["cases"] < FEW:
-        return "few"
-    place: int = found["open"] // step
-    return BINS[place]
 
 
 def _points(curve: Curve) -> Sequence[tuple[float, float]]:
