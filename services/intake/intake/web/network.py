@@ -14,7 +14,7 @@ from intake.store.pool import connected
 
 LOOK_EVERY_SECONDS: Final = 3.0
 _AROUND_KEPT: Final = 256
-_AROUND_METRES: Final = 800.0
+_AROUND_METRES: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Drawn:
         found = self.around.get(centre)
         if found is None:
             outlines = {area_id: area.outline for area_id, area in self.areas.items()}
-            found = self.around[centre] = AreaMap.around(outlines, centre, _AROUND_METRES, 180, 135)
+            found = self.around[centre] = AreaMap.around(outlines, centre, _AROUND_METRES, 358, 180)
             if len(self.around) > _AROUND_KEPT:
                 self.around.popitem(last=False)
         return found

@@ -115,6 +115,7 @@ class ProgressPages:
             "state": state,
             "followed": followed,
             "view": followed.view if followed else None,
+            "ended": state in ENDED,
             "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
             "receipt": self._runtime.links.seal(Purpose.RECEIPT, identity),
         }
@@ -140,6 +141,8 @@ class ProgressPages:
         self, request: Request, followed: Followed, drawn: Drawn, area_id: str | None
     ) -> str | None:
         if followed.latitude is None or followed.longitude is None or not drawn.areas:
+            return None
+        if followed.outcome == "rejected":
             return None
         wording = self._pages.wordings[self._pages.language_of(request)]
         label = self._pages.translations[wording.language].gettext("Sketch map of the place")
