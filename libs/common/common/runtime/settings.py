@@ -41,7 +41,7 @@ class FileSource(PydanticBaseSettingsSource):
             value, key, _ = self.get_field_value(field, name)
             # A path that is itself a setting (…_FILE) is not a secret's file.
             if value is not None:
-                found[key] = self.prepare_field_value(name, field, value, True)
+                found[key] = self.prepare_field_value(name, field, value, False)
         return found
 
 
