@@ -10,13 +10,14 @@ from cli import topics
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
 from cli.network import command as network
+from cli.stack import commands as stack
 from cli.stack.errors import StackError
 
 
 class Lastmetre(TyperGroup):
     """Ends every command that cannot go on with words and an exit code, never with a trace."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
-for group in (topics, network, contracts):
+for group in (stack, topics, network, contracts):
     app.add_typer(group.app)
 
 

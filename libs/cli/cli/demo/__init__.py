@@ -1,0 +1,1 @@
+"""The sample city and a day in it."""

@@ -1,0 +1,48 @@
+"""`lastmetre up`: the stack until Ctrl-C."""
+
+import signal
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import STDERR, UsedWrongly, say
+from cli.stack.home import default_home
+from cli.stack.stack import Stack
+
+app = typer.Typer()
+
+
+@app.command()
+def up(
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(help="Processes of a service, as intake=2; may be given several times."),
+    ] = None,
+) -> None:
+    """Start broker, databases and the four services, and keep them up until Ctrl-C."""
+    # A supervisor's SIGTERM ends it in the same orderly way as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Stack(default_home(), scale=_scale(scale or []), report=say) as stack:
+            table = Table("service", "address")
+            for service, urls in stack.endpoints.instances.items():
+                for url in urls:
+                    table.add_row(service, url)
+            STDERR.print(table)
+            say("Up. Ctrl-C stops everything.")
+            for line in stack.watch():
+                if line:
+                    say(line)
+    except KeyboardInterrupt:
+        say("Stopped.")
+
+
+def _scale(given: list[str]) -> dict[str, int]:
+    scale: dict[str, int] = {}
+    for each in given:
+        service, _, count = each.partition("=")
+        if not count.isdecimal():
+            raise UsedWrongly(f"--scale {each}: write a service and a number, as intake=2.")
+        scale[service] = int(count)
+    return scale

@@ -1,0 +1,303 @@
+"""Notify as processes on topics and in a database of their own, with a vault beside it."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+import uvicorn
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from common.contracts.cases import CaseEvent
+from common.contracts.deliveries import MessageDelivered
+from common.contracts.topics import CASE_EVENTS, FEEDBACK, NOTIFY_DELIVERIES, PARTITIONS
+from common.runtime.links import Links, Purpose
+from common.runtime.murmur2 import partitions_of
+from common.runtime.records import cloud_event, kafka_headers
+from common.runtime.topics import apply_topics
+from common.web.access import Role
+from common.web.tokens import issue_token
+from notify.domain.ratings import rating_identity
+
+TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+WAIT_SECONDS: Final = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class VaultStandIn:
+    """Answers as intake's vault does, from a table; can be away."""
+
+    service_key: str
+    contacts: dict[str, dict[str, str]] = field(default_factory=dict)
+    away: bool = False
+    questions: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    port: int = field(default_factory=free_port)
+
+    async def answer(self, request: Request) -> Response:
+        if request.headers["authorization"] != f"Bearer {self.service_key}":
+            return Response(status_code=401)
+        if self.away:
+            return Response(status_code=503)
+        body = await request.json()
+        self.questions += 1
+        self.asked.update([*body["report_ids"], *body["lead_ids"]])
+
+        def known(ids: Iterable[str]) -> dict[str, dict[str, str]]:
+            return {each: self.contacts[each] for each in ids if each in self.contacts}
+
+        return JSONResponse(
+            {"reports": known(body["report_ids"]), "leads": known(body["lead_ids"])}
+        )
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        app = Starlette(routes=[Route("/api/intake/v1/contacts", self.answer, methods=["POST"])])
+        server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_level="error"))
+        task = asyncio.create_task(server.serve())
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await task
+
+
+class City:
+    """What a test does with notify. `outbox` is the folder that stands in for SMS."""
+
+    def __init__(self, bootstrap: str, database_url: str, folder: Path) -> None:
+        self.bootstrap = bootstrap
+        self.database_url = database_url
+        self.prefix = f"t{secrets.token_hex(4)}."
+        self.outbox = folder / "outbox"
+        self._folder = folder
+        self._key = secrets.token_hex(16)
+        self.vault = VaultStandIn(self._key)
+        self._token_key = secrets.token_bytes(32)
+        link_key = secrets.token_bytes(32)
+        self.links = Links(link_key)
+        self.environment: dict[str, str] = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "LASTMETRE_TOPIC_PREFIX": self.prefix,
+            "NOTIFY_DATABASE_URL": database_url,
+            "NOTIFY_SERVICE_KEY": self._key,
+            "NOTIFY_OUTBOX_DIRECTORY": str(self.outbox),
+            "NOTIFY_RETRY_FIRST_SECONDS": "0.2",
+            "NOTIFY_RETRY_LONGEST_SECONDS": "1",
+            "INTAKE_INTERNAL_URL": f"http://127.0.0.1:{self.vault.port}",
+            "LASTMETRE_SERVICE_KEYS": json.dumps(
+                {"metrics": hashlib.sha256(b"metrics-key").hexdigest()}
+            ),
+            "LASTMETRE_TOKEN_KEY": base64.urlsafe_b64encode(self._token_key).decode(),
+            "LASTMETRE_LINK_KEY": base64.urlsafe_b64encode(link_key).decode(),
+            **{f"{s}_PUBLIC_URL": f"http://{s.lower()}" for s in ("INTAKE", "DISPATCH", "METRICS")},
+            "NOTIFY_PUBLIC_URL": "http://notify",
+        }
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._producer: AIOKafkaProducer | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["City"]:
+        """Topics and vault; at the end every process is stopped."""
+        await apply_topics(self.bootstrap, self.prefix)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True, linger_ms=5
+        )
+        await self._producer.start()
+        async with self.vault.listening():
+            try:
+                yield self
+            finally:
+                await self.stop()
+                await self._producer.stop()
+
+    # --- processes ----------------------------------------------------------------------
+
+    async def start(self, **environment: str) -> "Running":
+        """A notify process, ready."""
+        port = free_port()
+        log = self._folder / f"notify-{port}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "notify",
+                env=self.environment | {"NOTIFY_HTTP_PORT": str(port)} | environment,
+                stderr=output,
+            )  # fmt: skip
+        self._processes.append(process)
+        running = Running(process, f"http://127.0.0.1:{port}", log)
+        await running.until_ready()
+        return running
+
+    async def stop(self) -> None:
+        """End every process, politely."""
+        alive = [each for each in self._processes if each.returncode is None]
+        for process in alive:
+            process.terminate()
+        for process in alive:
+            await asyncio.wait_for(process.wait(), 30)
+        self._processes.clear()
+
+    def token(self, role: Role) -> str:
+        """A signed token of a member of staff."""
+        lead = "L001" if role is Role.LEAD else None
+        return issue_token(
+            self._token_key, "somebody", role, lead, datetime.now(UTC), timedelta(hours=1)
+        )
+
+    def rating_token(self, case_id: UUID, closing: int) -> str:
+        """The secret in a rating link."""
+        return self.links.seal(Purpose.RATE, rating_identity(case_id, closing))
+
+    # --- Kafka --------------------------------------------------------------------------
+
+    async def tell(self, events: Sequence[CaseEvent]) -> None:
+        """Put these into the ledger, in this order, as dispatch's relay does."""
+        assert self._producer
+        places = partitions_of([str(each.case_id).encode() for each in events], PARTITIONS)
+        sent = []
+        for partition, event in zip(places, events, strict=True):
+            record = cloud_event(
+                event, topic=CASE_EVENTS, key=str(event.case_id),
+                event_id=f"{event.case_id}/{event.seq}", source="/dispatch",
+                occurred_at=event.occurred_at, recorded_at=event.recorded_at, traceparent=TRACE,
+            )  # fmt: skip
+            sent.append(
+                await self._producer.send(
+                    self.prefix + CASE_EVENTS, record.value, record.key, partition,
+                    headers=kafka_headers(record.headers),
+                )
+            )  # fmt: skip
+        await asyncio.gather(*sent)
+
+    async def deliveries(self) -> list[MessageDelivered]:
+        """Everything that is on notify.deliveries now."""
+        return [MessageDelivered.from_json(value) for value in await self.bodies(NOTIFY_DELIVERIES)]
+
+    async def feedback(self) -> list[dict[str, Any]]:
+        """Everything that is on feedback now."""
+        return [json.loads(value) for value in await self.bodies(FEEDBACK)]
+
+    async def bodies(self, topic: str) -> list[bytes]:
+        """The bodies of all records of a topic, each partition in order."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
+        await consumer.start()
+        try:
+            places = [TopicPartition(self.prefix + topic, p) for p in range(PARTITIONS)]
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                consumer.seek(place, 0)
+            found: list[bytes] = []
+            while len(found) < sum(ends.values()):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found.extend(record.value or b"" for record in records)
+            return found
+        finally:
+            await consumer.stop()
+
+    # --- the database -------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def value(self, statement: str, *arguments: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(statement, *arguments)
+
+    async def until(self, statement: str, expected: Any, *, seconds: float = WAIT_SECONDS) -> None:
+        """Wait until a look at the database gives what is expected."""
+        found: Any = None
+        async with self.connection() as connection:
+            for _ in range(int(seconds / 0.05)):
+                found = await connection.fetchval(statement)
+                if found == expected:
+                    return
+                await asyncio.sleep(0.05)
+        raise TimeoutError(f"{statement}: {found}, not {expected}")
+
+    async def until_done(self, messages: int) -> None:
+        """Wait until so many messages are at their end, none waits and all is relayed."""
+        await self.until("SELECT count(*) FROM message_done", messages)
+        await self.until("SELECT count(*) FROM message_waiting", 0)
+        await self.until("SELECT count(*) FROM outbox", 0)
+
+    async def results(self) -> Mapping[str, int]:
+        """How many messages came to which end."""
+        async with self.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT result, count(*) FROM message_done GROUP BY result"
+            )
+        return {row[0]: row[1] for row in rows}
+
+    def files(self) -> list[Path]:
+        """The messages in the outbox folder."""
+        return sorted(self.outbox.rglob("*.txt"))
+
+
+@dataclass
+class Running:
+    """A notify process."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    log: Path
+
+    async def until_ready(self) -> None:
+        async with httpx.AsyncClient() as client:
+            for _ in range(int(WAIT_SECONDS / 0.1)):
+                if self.process.returncode is not None:
+                    raise RuntimeError(f"notify ended:\n{self.log.read_text()[-3000:]}")
+                try:
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.1)
+        raise TimeoutError(f"notify does not become ready:\n{self.log.read_text()[-3000:]}")
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"{self.url}/metrics")).text
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if line.startswith(name) and line[len(name)] in " {"
+        )
