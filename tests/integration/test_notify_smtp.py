@@ -31,13 +31,16 @@ class Mailbox:
     data: str = "250 OK"
     taken: list[bytes] = field(default_factory=list)
     on_data: Callable[[SMTP], Any] | None = None
+    decide: Callable[[], str] | None = None
+    """What to answer to each RCPT, instead of `rcpt`."""
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self.rcpt.startswith("2"):
+        answer = self.decide() if self.decide else self.rcpt
+        if answer.startswith("2"):
             envelope.rcpt_tos.append(address)
-        return self.rcpt
+        return answer
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.data.startswith("2"):

@@ -1,0 +1,360 @@
+"""Notify on a real broker and database: every message asked for goes out once, in order."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from common.contracts import cases
+from common.contracts.base import Origin
+from common.contracts.cases import CaseEvent
+from common.contracts.deliveries import DeliveryResult, Recipient
+from common.runtime.ids import Identities
+from tests.integration.notify_city import City, Running
+from tests.integration.test_notify_smtp import Mailbox, free_port, listening
+from tests.unit.notify.ledger import CASE, LI, REPORT, WANG, event, registered
+
+pytestmark = pytest.mark.slow
+
+IDENTITIES = Identities()
+PHONE, EMAIL, LEAD_PHONE = "13800001111", "reporter@example.org", "13900000001"
+
+
+@pytest.fixture
+async def city(notify_city: City) -> AsyncIterator[City]:
+    async with notify_city.open() as opened:
+        opened.vault.contacts = {
+            "L001": {"name": "李敏", "phone": LEAD_PHONE, "language": "zh"},
+            "L002": {"name": "王建国", "phone": "13900000002", "language": "zh"},
+        }
+        yield opened
+
+
+def new_ids() -> tuple[UUID, UUID]:
+    now = datetime.now(UTC)
+    return IDENTITIES.uuid7(now), IDENTITIES.uuid7(now)
+
+
+def lifecycle(city: City, number: str, *, address: dict[str, str]) -> list[CaseEvent]:
+    """A case from registration to closing: five messages, four of them to the reporter."""
+    case_id, report_id = new_ids()
+    city.vault.contacts[str(report_id)] = address | {"language": "zh"}
+    first = registered(case_id=case_id, report_id=report_id, number=number)
+    kinds: tuple[type[CaseEvent], ...] = (
+        cases.CaseDispatched, cases.CaseAccepted, cases.CaseArrived, cases.CaseResolved,
+        cases.CaseVerified, cases.CaseClosed,
+    )  # fmt: skip
+    return [first, *(event(kind, seq, case_id=case_id) for seq, kind in enumerate(kinds, 2))]
+
+
+MESSAGES_A_CASE = 5
+
+
+def mixed(ledgers: list[list[CaseEvent]]) -> list[CaseEvent]:
+    """All cases one step further, then the next step: each case's order is kept."""
+    return [each for step in zip(*ledgers, strict=True) for each in step]
+
+
+async def once_each(city: City, expected: int) -> list[UUID]:
+    """The ids of all deliveries, after checking that each message came to one end, told once."""
+    delivered = await city.deliveries()
+    ids = [each.message_id for each in delivered]
+    assert len(ids) == len(set(ids)) == expected
+    assert await city.value("SELECT sum(asked) FROM subject") == expected
+    return ids
+
+
+async def test_a_case_from_registration_to_closing(city: City) -> None:
+    await city.start()
+    events = lifecycle(city, "261122-0418", address={"phone": PHONE})
+    await city.tell(events)
+    await city.until_done(MESSAGES_A_CASE)
+    await once_each(city, MESSAGES_A_CASE)
+    texts = [file.read_text("utf-8") for file in city.files()]
+    assert [text.splitlines()[0] for text in texts] == [f"To: {LEAD_PHONE}", *[f"To: {PHONE}"] * 4]
+    assert "由片长李敏负责" in texts[1]
+    assert city.rating_token(events[0].case_id, 7) in texts[4]
+    await city.tell(events)
+    await city.tell([event(cases.CaseRated, 8, case_id=events[0].case_id)])
+    await city.until("SELECT max(seq) FROM subject", 8)
+    await once_each(city, MESSAGES_A_CASE)
+
+
+async def test_the_ledgers_order_is_waited_for(city: City) -> None:
+    await city.start()
+    events = lifecycle(city, "261122-0418", address={"phone": PHONE})
+    await city.tell([*reversed(events), *events])
+    await city.until_done(MESSAGES_A_CASE)
+    await once_each(city, MESSAGES_A_CASE)
+    assert await city.value("SELECT count(*) FROM parked") == 0
+
+
+async def test_reassigning_tells_both_leads(city: City) -> None:
+    await city.start()
+    city.vault.contacts[str(REPORT)] = {"phone": PHONE}
+    await city.tell(
+        [registered(), event(cases.CaseDispatched, 2), event(cases.CaseReassigned, 3, lead=WANG)]
+    )
+    await city.until_done(4)
+    to_leads = [f.read_text("utf-8") for f in city.files() if "-lead-" in f.name]
+    assert [text.split("Kind: ")[1].split()[0] for text in to_leads] == [
+        "assigned", "assigned", "handed_over",
+    ]  # fmt: skip
+    assert LI.lead_id in city.vault.asked
+
+
+async def test_history_is_not_announced(city: City) -> None:
+    await city.start()
+    events = [
+        registered(origin=Origin.IMPORT), event(cases.CaseDispatched, 2),
+        event(cases.CaseResolved, 3), event(cases.CaseVerified, 4), event(cases.CaseClosed, 5),
+    ]  # fmt: skip
+    await city.tell(events)
+    await city.until_done(3)
+    assert city.files() == []
+    assert city.vault.questions == 0
+    delivered = await city.deliveries()
+    assert {each.result for each in delivered} == {DeliveryResult.SUPPRESSED}
+    assert {each.provider for each in delivered} == {None}
+    assert [each.occurred_at for each in delivered] == [
+        events[1].occurred_at, events[1].occurred_at, events[4].occurred_at,
+    ]  # fmt: skip
+
+
+async def test_who_has_no_address_is_not_waited_for(city: City) -> None:
+    await city.start()
+    await city.tell([registered(), event(cases.CaseDispatched, 2, lead=LI)])
+    await city.until_done(2)
+    by_recipient = {each.recipient: each for each in await city.deliveries()}
+    assert by_recipient[Recipient.LEAD].result is DeliveryResult.SENT
+    failed = by_recipient[Recipient.REPORTER]
+    assert (failed.result, failed.error) == (DeliveryResult.FAILED, "no_address")
+
+
+async def test_a_vault_that_is_away_only_delays(city: City) -> None:
+    city.vault.away = True
+    await city.start()
+    ledgers = [lifecycle(city, f"261122-{n:04}", address={"phone": PHONE}) for n in range(20)]
+    await city.tell(mixed(ledgers))
+    await city.until("SELECT count(*) FROM message_waiting", 20 * MESSAGES_A_CASE)
+    await asyncio.sleep(1)
+    assert await city.value("SELECT sum(attempts) FROM message_waiting") == 0
+    city.vault.away = False
+    await city.until_done(20 * MESSAGES_A_CASE)
+    assert await city.results() == {"sent": 20 * MESSAGES_A_CASE}
+    assert city.vault.questions < 20, "addresses are asked for in batches"
+
+
+async def test_no_address_is_kept(city: City) -> None:
+    running = await city.start()
+    await city.tell(lifecycle(city, "261122-0418", address={"phone": PHONE}))
+    await city.until_done(MESSAGES_A_CASE)
+    async with city.connection() as connection:
+        tables = await connection.fetch(
+            "SELECT relname FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        for table in tables:
+            rows = await connection.fetch(f'SELECT t::text FROM "{table[0]}" t')
+            assert not any(PHONE in row[0] or LEAD_PHONE in row[0] for row in rows), table[0]
+    assert PHONE not in running.log.read_text()
+    assert not any(PHONE.encode() in body for body in await city.bodies("notify.deliveries"))
+
+
+# --- e-mail -----------------------------------------------------------------------------
+
+
+def reporter_mail(mailbox: Mailbox) -> dict[str, list[str]]:
+    """Message ids by case number, in the order in which they came."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for raw in mailbox.taken:
+        head = raw.split(b"\r\n\r\n")[0].decode("ascii")
+        lines = dict(line.split(": ", 1) for line in head.split("\r\n") if ": " in line)
+        found[lines["To"]].append(lines["Message-ID"])
+    return found
+
+
+async def test_each_reader_gets_his_messages_in_order(city: City) -> None:
+    """Ten cases by e-mail, the server puts off every third letter at first."""
+    mailbox, port = Mailbox(), free_port()
+    puts_off = iter([True, False, False] * 1000)
+    mailbox.decide = lambda: "451 Later" if next(puts_off) else "250 OK"
+    ledgers = [
+        lifecycle(city, f"261122-{n:04}", address={"email": f"r{n}@example.org"}) for n in range(10)
+    ]
+    async with listening(mailbox, port):
+        await city.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
+        await city.tell(mixed(ledgers))
+        await city.until_done(10 * MESSAGES_A_CASE)
+    assert await city.results() == {"sent": 10 * MESSAGES_A_CASE}
+    seqs = {str(each.message_id): each.seq for each in await city.deliveries()}
+    by_reader = reporter_mail(mailbox)
+    assert len(by_reader) == 10
+    for ids in by_reader.values():
+        came = [seqs[each.strip("<>").split("@")[0]] for each in ids]
+        assert came == [2, 3, 4, 7]
+
+
+async def test_a_mail_server_that_is_down_stops_nobody_else(city: City) -> None:
+    port = free_port()
+    await city.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
+    by_mail = [lifecycle(city, f"261122-{n:04}", address={"email": EMAIL}) for n in range(40)]
+    by_phone = [lifecycle(city, f"261122-1{n:03}", address={"phone": PHONE}) for n in range(40)]
+    await city.tell(mixed(by_mail + by_phone))
+    # All that goes by phone: every message of forty cases, and those to the leads of the others.
+    await city.until("SELECT count(*) FROM message_done", 40 * MESSAGES_A_CASE + 40)
+    assert await city.value("SELECT count(*) FROM message_waiting") == 40 * 4
+    tried = await city.value("SELECT count(*) FROM message_waiting WHERE attempts > 0")
+    assert tried <= 40, "only the first message of each reader is tried"
+    mailbox = Mailbox()
+    async with listening(mailbox, port):
+        await city.until_done(80 * MESSAGES_A_CASE)
+    assert await city.results() == {"sent": 80 * MESSAGES_A_CASE}
+    assert len(mailbox.taken) == 40 * 4
+    await once_each(city, 80 * MESSAGES_A_CASE)
+
+
+async def test_what_a_mail_server_refuses_has_failed(city: City) -> None:
+    mailbox, port = Mailbox(rcpt="550 No such user"), free_port()
+    async with listening(mailbox, port):
+        await city.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
+        await city.tell(lifecycle(city, "261122-0418", address={"email": EMAIL}))
+        await city.until_done(MESSAGES_A_CASE)
+    assert await city.results() == {"sent": 1, "failed": 4}
+    errors = Counter(each.error for each in await city.deliveries())
+    assert errors == {None: 1, "smtp_550": 4}
+
+
+async def test_what_waits_too_long_expires(city: City) -> None:
+    await city.start(
+        NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(free_port()),
+        NOTIFY_EXPIRE_AFTER_SECONDS="2",
+    )  # fmt: skip
+    await city.tell(lifecycle(city, "261122-0418", address={"email": EMAIL}))
+    await city.until_done(MESSAGES_A_CASE)
+    errors = Counter(each.error for each in await city.deliveries())
+    assert errors == {None: 1, "expired": 4}
+
+
+# --- crashes ----------------------------------------------------------------------------
+
+
+async def test_killed_between_the_file_and_its_result(city: City) -> None:
+    running = await city.start()
+    await city.until("SELECT count(*) FROM message_done", 0)
+    async with city.connection() as blocker, blocker.transaction():
+        # The file can be written, its result cannot be committed.
+        await blocker.execute("LOCK TABLE message_done IN SHARE MODE")
+        await city.tell(lifecycle(city, "261122-0418", address={"phone": PHONE})[:2])
+        await _until(lambda: len(city.files()) == 2)
+        await city.until("SELECT count(*) FROM message_waiting WHERE sending_by = 'folder'", 2)
+        await running.kill()
+    before = {file: file.read_bytes() for file in city.files()}
+    again = await city.start()
+    await city.until_done(2)
+    assert {file: file.read_bytes() for file in city.files()} == before
+    assert len(list(city.outbox.rglob("*.*"))) == 2, "nothing half-written is left"
+    assert await city.results() == {"sent": 2}
+    await once_each(city, 2)
+    assert '"again": 2' in again.log.read_text()
+
+
+async def test_killed_after_250_before_the_result(city: City) -> None:
+    mailbox, port = Mailbox(), free_port()
+    events = lifecycle(city, "261122-0418", address={"email": EMAIL})
+    settings = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
+    async with listening(mailbox, port):
+        running = await city.start(**settings)
+        async with city.connection() as blocker, blocker.transaction():
+            await blocker.execute("LOCK TABLE message_done IN SHARE MODE")
+            await city.tell(events[:2])
+            await _until(lambda: len(mailbox.taken) == 1)
+            await running.kill()
+        # Meanwhile the case goes on: it is cancelled, and the reporter is to hear of it.
+        await city.tell([event(cases.CaseCancelled, 3, case_id=events[0].case_id)])
+        await city.start(**settings)
+        await city.until_done(3)
+    assert len(mailbox.taken) == 2, "the interrupted one is not sent again, the next one is"
+    ends = {(each.seq, each.recipient): each for each in await city.deliveries()}
+    unknown = ends[2, Recipient.REPORTER]
+    assert (unknown.result, unknown.error) == (DeliveryResult.UNKNOWN, "interrupted")
+    assert ends[2, Recipient.LEAD].result is DeliveryResult.SENT
+    assert ends[3, Recipient.REPORTER].result is DeliveryResult.SENT
+    await once_each(city, 3)
+
+
+async def test_stopped_politely_nothing_is_left_open(city: City) -> None:
+    async def slowly(_: object) -> None:
+        await asyncio.sleep(1)
+
+    mailbox, port = Mailbox(on_data=slowly), free_port()
+    async with listening(mailbox, port):
+        await city.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
+        await city.tell(lifecycle(city, "261122-0418", address={"email": EMAIL})[:2])
+        await _until(lambda: len(mailbox.taken) == 1)
+        await city.stop()
+    assert await city.value("SELECT count(*) FROM message_waiting") == 0
+    assert await city.results() == {"sent": 2}
+
+
+async def test_two_processes_share_and_one_takes_over(city: City) -> None:
+    first, second = await asyncio.gather(city.start(), city.start())
+    await _until_shards(first, 6)
+    await _until_shards(second, 6)
+    ledgers = [lifecycle(city, f"261122-{n:04}", address={"phone": PHONE}) for n in range(200)]
+    events = mixed(ledgers)
+    half = len(events) // 2
+    await city.tell(events[:half])
+    await city.until("SELECT count(*) > 100 FROM message_done", True)
+    shares = [await each.metric("lastmetre_messages_total") for each in (first, second)]
+    telling = asyncio.create_task(city.tell(events[half:]))
+    await first.kill()
+    killed_at = asyncio.get_running_loop().time()
+    await _until_shards(second, 12)
+    took_over = asyncio.get_running_loop().time() - killed_at
+    await telling
+    await city.until_done(200 * MESSAGES_A_CASE)
+    print(f"sent before the kill: {shares}; shards taken over after {took_over:.1f} s")
+    assert took_over < 5
+    assert min(shares) > 0
+    assert await city.results() == {"sent": 200 * MESSAGES_A_CASE}
+    assert len(city.files()) == 200 * MESSAGES_A_CASE
+    await once_each(city, 200 * MESSAGES_A_CASE)
+    third = await city.start()
+    await _until_shards(third, 6)
+    await _until_shards(second, 6)
+
+
+async def test_each_readers_files_are_written_in_order(city: City, tmp_path: Path) -> None:
+    await city.start()
+    ledgers = [lifecycle(city, f"261122-{n:04}", address={"phone": PHONE}) for n in range(50)]
+    await city.tell(mixed(ledgers))
+    await city.until_done(50 * MESSAGES_A_CASE)
+    written: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for file in city.files():
+        day, number, seq, recipient, *_ = file.name.split("-")
+        written[f"{day}-{number}-{recipient}"].append((file.stat().st_mtime_ns, int(seq)))
+    for times in written.values():
+        assert all(a[1] < b[1] for a, b in pairwise(sorted(times)))
+    assert CASE not in {each[0].case_id for each in ledgers}
+
+
+async def _until_shards(running: Running, expected: int) -> None:
+    for _ in range(200):
+        if await running.metric("lastmetre_message_shards") == expected:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"{running.url} does not get to {expected} shards")
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError("what was waited for did not happen")
