@@ -1,6 +1,8 @@
 """Kafka in: the ledger into facts; reports, messages and areas into what is counted beside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from heapq import nlargest
+from itertools import islice
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,6 +23,8 @@ from metrics.store.counted import Area, Message, Report
 from metrics.store.facts import MOVEMENTS_KEPT, Movement
 
 CASES_FLOW: Final = "cases"
+FORGET_EVERY: Final = 16
+"""Batches between two clearings of old movements."""
 
 _REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
 _DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
@@ -32,6 +36,7 @@ class Consumers:
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
+        self._noted = 0
 
     def join(self, runtime: Runtime) -> None:
         """Declare the flows."""
@@ -49,19 +54,30 @@ class Consumers:
             return {case_id: fact.seq for case_id, fact in known.items()}
 
         ready = await in_sequence(work, records, last_seqs)
-        changed: dict[UUID, Fact] = {}
+        now = known.copy()
         for event, _ in ready:
-            before = changed.get(event.case_id) or known.get(event.case_id)
             try:
-                changed[event.case_id] = apply(before, event, self._zone)
+                now[event.case_id] = apply(now.get(event.case_id), event, self._zone)
             except LedgerBroken as error:
                 raise BadRecord(str(error)) from error
-        if new := [fact for case_id, fact in changed.items() if case_id not in known]:
+        # Dictionaries keep their order: first the facts that were known, then the new ones.
+        changed = [fact for fact, was in zip(now.values(), known.values(), strict=False)
+                   if fact is not was]  # fmt: skip
+        new = list(islice(now.values(), len(known), None))
+        if new:
             await facts.add(work.connection, new)
-        if old := [fact for case_id, fact in changed.items() if case_id in known]:
-            await facts.change(work.connection, old)
         if changed:
-            await facts.note_movements(work.connection, _movements(ready, changed))
+            await facts.change(work.connection, changed)
+        if ready:
+            await self._note_movements(work, ready, now)
+
+    async def _note_movements(
+        self, work: UnitOfWork, ready: Sequenced, now: Mapping[UUID, Fact]
+    ) -> None:
+        await facts.note_movements(work.connection, _movements(ready, now))
+        self._noted += 1
+        if self._noted % FORGET_EVERY == 0:
+            await facts.forget_movements(work.connection)
 
     async def reports(self, work: UnitOfWork, records: Sequence[Record]) -> None:
         """Count reports by what intake made of them, each once."""
@@ -77,8 +93,8 @@ class Consumers:
             found.append(
                 Report(
                     report.report_id,
-                    report.channel.value,
-                    report.origin.value,
+                    report.channel,
+                    report.origin,
                     report.reported_at.astimezone(self._zone).date(),
                     isinstance(report, ReportAccepted),
                     reasons,
@@ -101,9 +117,9 @@ class Consumers:
                 Message(
                     message.message_id,
                     message.occurred_at.astimezone(self._zone).date(),
-                    message.recipient.value,
+                    message.recipient,
                     message.provider,
-                    message.result.value,
+                    message.result,
                 )
             )
         if found:
@@ -125,21 +141,21 @@ class Consumers:
             await counted.put_areas(work.connection, kept)
 
 
-def _movements(ready: Sequenced, changed: dict[UUID, Fact]) -> list[Movement]:
+def _movements(ready: Sequenced, now: Mapping[UUID, Fact]) -> list[Movement]:
     """The newest steps of a batch, one a case."""
-    last = {event.case_id: event for event, _ in ready}
-    newest = sorted(last.values(), key=lambda event: event.occurred_at)[-MOVEMENTS_KEPT:]
+    newest = nlargest(MOVEMENTS_KEPT, ready, key=lambda each: (each[0].occurred_at, each[0].seq))
+    last = {event.case_id: event for event, _ in reversed(newest)}
     return [
         Movement(
             event.case_id,
             event.seq,
-            changed[event.case_id].number,
-            changed[event.case_id].channel,
-            changed[event.case_id].area_id,
+            now[event.case_id].number,
+            now[event.case_id].channel,
+            now[event.case_id].area_id,
             event.TYPE.split(".")[2],
             event.occurred_at,
         )
-        for event in newest
+        for event in last.values()
     ]
 
 

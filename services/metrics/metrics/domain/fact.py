@@ -69,7 +69,7 @@ class Fact(NamedTuple):
 FIRST_CHANGEABLE: Final = Fact._fields.index("state")
 """From this field on, later events change the fact; before it, only `seq` moves."""
 
-ENDED: Final = frozenset({CaseState.CLOSED.value, CaseState.CANCELLED.value})
+ENDED: Final = frozenset({CaseState.CLOSED, CaseState.CANCELLED})
 
 
 class LedgerBroken(ValueError):
@@ -107,15 +107,15 @@ def _begin(event: CaseRegistered, zone: ZoneInfo) -> Fact:
         seq=event.seq,
         number=event.number,
         report_id=event.report_id,
-        channel=event.channel.value,
+        channel=event.channel,
         sub_channel=event.sub_channel,
-        origin=event.origin.value,
+        origin=event.origin,
         category=event.category,
         source_category=event.source_category,
         reported_at=event.reported_at,
         reported_day=event.reported_at.astimezone(zone).date(),
         registered_at=event.occurred_at,
-        state=CaseState.REGISTERED.value,
+        state=CaseState.REGISTERED,
         open=True,
         area_id=None,
         lead_id=None,
@@ -145,7 +145,7 @@ Changes = dict[str, Any]
 
 def _assigned(fact: Fact, event: cases.Assignment) -> Changes:
     return {
-        "state": CaseState.DISPATCHED.value,
+        "state": CaseState.DISPATCHED,
         "area_id": event.area_id,
         "lead_id": event.lead.lead_id,
         "unplaced_reason": None,
@@ -159,7 +159,7 @@ def _unplaced(_: Fact, event: cases.CaseUnplaced) -> Changes:
 
 def _with_nobody(reason: str) -> Changes:
     return {
-        "state": CaseState.UNPLACED.value,
+        "state": CaseState.UNPLACED,
         "area_id": None,
         "lead_id": None,
         "unplaced_reason": reason,
@@ -168,24 +168,23 @@ def _with_nobody(reason: str) -> Changes:
 
 def _accepted(fact: Fact, event: cases.CaseAccepted) -> Changes:
     return {
-        "state": CaseState.ACCEPTED.value,
+        "state": CaseState.ACCEPTED,
         "accepted_at": fact.accepted_at or event.occurred_at,
     }
 
 
 def _arrived(fact: Fact, event: cases.CaseArrived) -> Changes:
     return {
-        "state": CaseState.ON_SITE.value,
+        "state": CaseState.ON_SITE,
         "arrived_at": fact.arrived_at or event.occurred_at,
     }
 
 
 def _resolved(fact: Fact, event: cases.CaseResolved) -> Changes:
     return {
-        "state": CaseState.RESOLVED.value,
+        "state": CaseState.RESOLVED,
         "resolved_at": event.occurred_at,
-        "fixed_on_spot": fact.channel == Channel.PATROL.value
-        and event.occurred_at == fact.reported_at,
+        "fixed_on_spot": fact.channel == Channel.PATROL and event.occurred_at == fact.reported_at,
     }
 
 
@@ -194,12 +193,12 @@ def _returned(fact: Fact, _: cases.CaseReturned) -> Changes:
 
 
 def _verified(_: Fact, event: cases.CaseVerified) -> Changes:
-    return {"state": CaseState.VERIFIED.value, "verified_at": event.occurred_at}
+    return {"state": CaseState.VERIFIED, "verified_at": event.occurred_at}
 
 
 def _closed(fact: Fact, event: cases.CaseClosed) -> Changes:
     return {
-        "state": CaseState.CLOSED.value,
+        "state": CaseState.CLOSED,
         "open": False,
         "closed_at": event.occurred_at,
         "closing": event.seq,
@@ -209,7 +208,7 @@ def _closed(fact: Fact, event: cases.CaseClosed) -> Changes:
 
 def _cancelled(_: Fact, event: cases.CaseCancelled) -> Changes:
     return {
-        "state": CaseState.CANCELLED.value,
+        "state": CaseState.CANCELLED,
         "open": False,
         "cancelled_at": event.occurred_at,
         "cancel_reason": event.reason,
@@ -227,7 +226,7 @@ def _rated(_: Fact, event: cases.CaseRated) -> Changes:
 
 def _reopened(fact: Fact, _: cases.CaseReopened) -> Changes:
     return {
-        "state": CaseState.REGISTERED.value,
+        "state": CaseState.REGISTERED,
         "open": True,
         "resolved_at": None,
         "verified_at": None,

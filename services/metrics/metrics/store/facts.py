@@ -95,7 +95,7 @@ MOVEMENTS_KEPT: Final = 40
 
 
 async def note_movements(connection: "Connection", movements: Sequence[Movement]) -> None:
-    """Remember the last steps, and forget all but the newest ones."""
+    """Remember the last steps, one a case."""
     await connection.execute(
         """
         INSERT INTO movement
@@ -106,7 +106,11 @@ async def note_movements(connection: "Connection", movements: Sequence[Movement]
         """,
         *zip(*sorted(movements), strict=True),
     )
-    # Several processes do this at once: rows that another one holds can stay a little longer.
+
+
+async def forget_movements(connection: "Connection") -> None:
+    """Keep the newest movements. Several processes do this at once: rows that another one holds
+    can stay a little longer."""
     await connection.execute(
         """
         DELETE FROM movement WHERE case_id = ANY (ARRAY(
