@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test lint bench clean lock
+.PHONY: help up test lint bench clean lock
 
 PYTHON ?= python3
 UV = .venv/bin/uv
@@ -14,8 +14,7 @@ MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS
 help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
-demo: .venv/ready ## start everything, play a sample day, stay up until Ctrl-C (ONCE=1: stop after the summary)
-	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
+
 
 up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up

@@ -12,7 +12,6 @@ import pytest
 from cli.stack import Stack
 from cli.stack.keys import SUPERUSER, Keys
 from cli.stack.postgres import provide_database
-from tests.integration.metrics_world import Metrics
 from tests.integration.notify_city import City as NotifyCity
 from tests.support.city import City
 
@@ -22,6 +21,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Broker, database and one process of each service."""
     with Stack(tmp_path_factory.mktemp("stack") / "home") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stack_backends(stack: Stack) -> Stack:
+    """For tests that bring a service of their own: the same broker and database."""
+    return stack
 
 
 @pytest.fixture
@@ -62,13 +67,3 @@ def outbox(stack: Stack) -> Path:
 def notify_city(stack: Stack, tmp_path: Path) -> NotifyCity:
     """Notify alone, on topics and in a database of its own."""
     return NotifyCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "notify"), tmp_path)
-
-
-@pytest.fixture
-async def metrics_city(stack: Stack) -> AsyncIterator[Metrics]:
-    """Metrics alone, on topics and in a database of its own."""
-    metrics = Metrics(
-        stack.endpoints.bootstrap_servers, await asyncio.to_thread(fresh_database, stack, "metrics")
-    )
-    yield metrics
-    await metrics.stop()

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 from typer.core import TyperGroup
 
 from cli import topics
+from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
 from cli.network import command as network
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 for group in (stack, topics, network, contracts):
     app.add_typer(group.app)
+app.command()(audit)
 
 
 @app.callback()

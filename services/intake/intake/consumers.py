@@ -10,6 +10,7 @@ from common.runtime.records import BadRecord, Record, decode
 from common.runtime.runtime import Runtime
 from common.runtime.sequence import in_sequence
 from common.runtime.work import UnitOfWork
+from common.web.svg.geometry import rings_of
 from intake.domain.case_view import CaseView, apply, entry
 from intake.reading import Reader
 from intake.store import areas, cases
@@ -69,4 +70,10 @@ def _area(record: Record) -> tuple[str, AreaPublished | None]:
         return record.key.decode("utf-8", "replace"), None
     area = decode(record, _AREA_TYPES)
     assert isinstance(area, AreaPublished)
+    try:
+        rings = list(rings_of(area.outline))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BadRecord("the outline is no GeoJSON polygon") from error
+    if not all(len(ring) > 2 for ring in rings) or not rings:
+        raise BadRecord("the outline is no GeoJSON polygon")
     return area.area_id, area

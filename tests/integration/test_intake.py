@@ -1,0 +1,262 @@
+"""Intake on a real broker and database: every record of the channels is accounted for."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from common.contracts.topics import REPORTS
+from tests.integration.intake_city import (
+    NOBODY_THERE,
+    Headers,
+    IntakeCity,
+    eventually,
+    submitted,
+)
+
+pytestmark = pytest.mark.slow
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
+    async with intake_city.open() as opened:
+        yield opened
+
+
+def report(source_id: str, **fields: object) -> dict[str, object]:
+    return {"source_id": source_id, "text": "路灯不亮"} | fields
+
+
+async def test_the_way_of_reports(city: IntakeCity) -> None:
+    """Single, repeated, in conflict, rejected; the trace goes on; nothing personal leaves."""
+    running = await city.start()
+    private = report("1", contact={"name": "王小明", "phone": "13800138000"}, category="06010")
+    async with city.client(running) as client:
+        path, key = "/channels/app/reports", city.key("app")
+        first = await client.post(path, json=private, headers=key | {"traceparent": TRACE})
+        again = await client.post(path, json=private, headers=key)
+        other = await client.post(path, json=report("1", text="另一句"), headers=key)
+        assert [each.status_code for each in (first, again, other)] == [202] * 3
+        assert first.json() == again.json() == other.json()
+        island = report("2", position={"latitude": 0, "longitude": 0})
+        rejected = await client.post(path, json=island, headers=key)
+        receipt = first.json()["receipt"]
+        assert first.headers["location"] == f"/cases/{receipt}"
+        assert await city.until_read() == Counter(accepted=1, repeated=1, conflict=1, rejected=1)
+
+        shown = (await client.get(f"/cases/{receipt}")).json()
+        assert (shown["state"], shown["channel"]) == ("received", "app")
+        shown = (await client.get(f"/cases/{rejected.json()['receipt']}")).json()
+        assert (shown["state"], shown["reasons"]) == ("rejected", ["position_is_null_island"])
+        assert (await client.get(f"/cases/{receipt[:-1]}7")).status_code == 404
+
+    async def relayed() -> bool:
+        return len(await city.bodies(REPORTS)) == 2
+
+    await eventually(relayed)
+    sent = {headers["ce_type"]: (headers, body) for headers, body in await city.bodies(REPORTS)}
+    headers, body = sent["lastmetre.report.accepted.v1"]
+    assert headers["traceparent"] == TRACE
+    assert body["category"] == body["source_category"] == "06010"
+    assert body["reporter_reachable"] is True
+    rows = await city.fetch("SELECT * FROM report, vault, later_record")
+    for hidden in ("王小明", "13800138000", "路灯不亮", "另一句"):
+        assert hidden not in json.dumps([each[1] for each in sent.values()], ensure_ascii=False)
+        assert not any(hidden.encode() in str(tuple(row)).encode() for row in rows)
+
+
+async def test_one_bad_among_five_hundred(city: IntakeCity) -> None:
+    running = await city.start()
+    items: list[object] = [report(str(number)) for number in range(500)]
+    items[250] = {"source_id": "250", "text": 7}
+    async with city.client(running) as client:
+        answer = await client.post(
+            "/channels/patrol/reports", json=items, headers=city.key("patrol")
+        )
+        assert answer.status_code == 202
+        answers = answer.json()
+        assert (answers["taken"], answers["refused"]) == (499, 1)
+        assert answers["items"][250] == {
+            "status": 422,
+            "errors": [{"pointer": "/text", "message": "Input should be a valid string"}],
+        }
+        assert await city.until_read() == Counter(accepted=499)
+        found = await client.post(
+            "/api/intake/v1/lookup",
+            headers=city.administrator(),
+            json={
+                "sender": "patrol-desk",
+                "channel": "patrol",
+                "source_ids": ["0", "250", "499"],
+            },
+        )
+        entries = found.json()["reports"]
+        assert [each["outcome"] for each in entries] == ["accepted", "unseen", "accepted"]
+        assert entries[2]["receipt"] == answers["items"][499]["receipt"]
+
+
+def typed(name: bytes | None) -> Headers:
+    return [("ce_type", name), *submitted("app")[2:]]
+
+
+GOOD = json.dumps({"source_id": "good", "text": "x"}).encode()
+BAD_RECORDS: dict[str, tuple[bytes | None, Headers]] = {
+    "no body": (None, submitted("app")),
+    "empty body": (b"", submitted("app")),
+    "not JSON": (b"{", submitted("app")),
+    "a number": (b"123", submitted("app")),
+    "lone surrogate": (b'{"source_id":"x","text":"\\ud800"}', submitted("app")),
+    "NUL": (b'{"source_id":"x\\u0000"}', submitted("app")),
+    "not UTF-8": (b'{"source_id":"\xff"}', submitted("app")),
+    "deep": (b'{"source_id":"x","text":' + b"[" * 5000, submitted("app")),
+    "no headers": (GOOD, []),
+    "no type": (GOOD, submitted("app")[2:]),
+    "future version": (GOOD, typed(b"lastmetre.report.submitted.v2")),
+    "type of another topic": (GOOD, typed(b"lastmetre.case.closed.v1")),
+    "null type": (GOOD, typed(None)),
+    "type not UTF-8": (GOOD, typed(b"\xff\xfe")),
+    "no source": (GOOD, submitted("app")[:2]),
+    "null source": (GOOD, [*submitted("app")[:2], ("ce_source", None)]),
+    "source not UTF-8": (GOOD, [*submitted("app")[:2], ("ce_source", b"/channels/app/\xff")]),
+    "another channel's source": (GOOD, submitted("hotline")),
+    "no channel's source": (GOOD, submitted("fax")),
+    "far future": (
+        b'{"source_id":"x","reported_at":"9999-12-31T23:59:59-14:00"}',
+        submitted("app"),
+    ),
+}
+
+
+async def test_a_partners_mistakes_disturb_nobody(city: IntakeCity) -> None:
+    """Each bad record becomes a dead letter with its reason, the good ones between go through."""
+    await city.start()
+    for number, (value, headers) in enumerate(BAD_RECORDS.values()):
+        await city.put("channels.app", value, headers)
+        good = json.dumps(report(str(number))).encode()
+        await city.put("channels.app", good, submitted("app"))
+    named = ("name", b"v")
+    await city.put_raw_batch(
+        "channels.app",
+        [
+            (json.dumps(report("before")).encode(), submitted("app")),
+            (json.dumps(report("unreadable")).encode(), [*submitted("app"), ("REPLACED", b"v")]),
+            (json.dumps(report("after")).encode(), [*submitted("app"), named]),
+        ],
+        (b"REPLACED", b"\xff\xfe\x00\xc3abcd"),
+    )
+    count = len(BAD_RECORDS)
+    assert await city.until_read() == Counter(accepted=count + 2, dead=count + 1)
+    letters = await city.fetch("SELECT error, value FROM dead_letter ORDER BY id")
+    assert all(letter["error"] for letter in letters)
+    assert letters[-1]["error"] == "the name of a header is not UTF-8"
+    assert all(GOOD not in (letter["value"] or b"") for letter in letters)
+
+
+async def test_a_dead_letter_corrected_and_replayed(city: IntakeCity) -> None:
+    running = await city.start()
+    await city.put("channels.app", b'{"source_id":"1","text":7}', submitted("app"))
+    assert await city.until_read() == Counter(dead=1)
+    async with city.client(running) as client:
+        letters = (
+            await client.get("/api/intake/v1/dead-letters", headers=city.administrator())
+        ).json()
+        path = f"/api/intake/v1/dead-letters/{letters[0]['id']}/replay"
+        still = await client.post(path, headers=city.administrator(), json={})
+        assert still.status_code == 422
+        done = await client.post(
+            path, headers=city.administrator(), json={"body": '{"source_id":"1","text":"7"}'}
+        )
+        assert done.status_code == 200
+    assert await city.until_read() == Counter(accepted=1)
+
+
+async def test_reading_again_changes_nothing(city: IntakeCity) -> None:
+    """Killed, and its positions lost: everything is read twice and counted once."""
+    running = await city.start()
+    async with city.client(running) as client:
+        items = [report(str(number % 40), text=str(number % 80)) for number in range(120)]
+        items.append(report("gone", category=None, text=None))
+        await client.post("/channels/app/reports", json=items, headers=city.key("app"))
+    await city.put("channels.app", b"{", submitted("app"), at=3)
+    before = await city.until_read()
+    assert before == Counter(accepted=40, repeated=40, conflict=40, rejected=1, dead=1)
+    running.process.kill()
+    await running.process.wait()
+    await city.fetch("DELETE FROM position WHERE flow = 'channels'")
+    await city.start()
+    assert await city.until_read() == before
+    assert len(await city.fetch("SELECT FROM vault")) == 41
+    assert len(await city.bodies(REPORTS)) == 41
+
+
+async def test_what_was_read_is_trimmed_and_still_in_the_books(city: IntakeCity) -> None:
+    running = await city.start(INTAKE_TRIM_AFTER_SECONDS="1", INTAKE_TRIM_EVERY_SECONDS="0.5")
+    async with city.client(running) as client:
+        items = [report(str(number)) for number in range(50)]
+        await client.post("/channels/app/reports", json=items, headers=city.key("app"))
+        before = await city.until_read()
+
+        async def trimmed() -> bool:
+            return sum((await city.earliest()).values()) == 50
+
+        await eventually(trimmed)
+        assert await city.until_read() == before
+        rows = await city.fetch("SELECT sum(low_offset) FROM trimmed")
+        assert rows[0][0] == 50
+        running.process.kill()
+        await running.process.wait()
+    running = await city.start()
+    async with city.client(running) as client:
+        again = await client.post(
+            "/channels/app/reports", json=report("0"), headers=city.key("app")
+        )
+        assert again.status_code == 202
+    assert await city.until_read() == before + Counter(repeated=1)
+
+
+async def test_the_edge_without_a_database_and_without_kafka(city: IntakeCity) -> None:
+    """202 needs Kafka alone; without Kafka it is 503 with Retry-After, soon."""
+    blind = await city.start(until_ready=False, INTAKE_DATABASE_URL=NOBODY_THERE)
+    async with city.client(blind) as client:
+
+        async def takes() -> bool:
+            try:
+                answer = await client.post(
+                    "/channels/app/reports", json=report("1"), headers=city.key("app")
+                )
+            except httpx.TransportError:
+                return False
+            return answer.status_code == 202
+
+        await eventually(takes)
+        assert (await client.get("/progress/x")).status_code == 404
+        assert (await client.get("/report")).status_code == 200
+        lookup = {"sender": "a", "channel": "app", "source_ids": ["1"]}
+        answer = await client.post(
+            "/api/intake/v1/lookup", json=lookup, headers=city.administrator()
+        )
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    await city.start()
+    assert (await city.until_read())["accepted"] == 1
+
+    deaf = await city.start(
+        until_ready=False,
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        INTAKE_ACKNOWLEDGE_WITHIN_SECONDS="1",
+    )
+    async with city.client(deaf) as client:
+
+        async def refuses() -> bool:
+            try:
+                answer = await client.post(
+                    "/channels/app/reports", json=report("2"), headers=city.key("app")
+                )
+            except httpx.TransportError:
+                return False
+            return (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+        await eventually(refuses)
