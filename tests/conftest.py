@@ -12,6 +12,7 @@ import pytest
 from cli.stack import Stack
 from cli.stack.keys import SUPERUSER, Keys
 from cli.stack.postgres import provide_database
+from tests.integration.intake_city import IntakeCity
 from tests.integration.notify_city import City as NotifyCity
 from tests.support.city import City
 
@@ -67,3 +68,9 @@ def outbox(stack: Stack) -> Path:
 def notify_city(stack: Stack, tmp_path: Path) -> NotifyCity:
     """Notify alone, on topics and in a database of its own."""
     return NotifyCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "notify"), tmp_path)
+
+
+@pytest.fixture
+def intake_city(stack: Stack, tmp_path: Path) -> IntakeCity:
+    """Intake alone, on topics and in a database of its own."""
+    return IntakeCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "intake"), tmp_path)

@@ -44,7 +44,9 @@ def import_network(
     name_property_en: Annotated[str, typer.Option(help="Its English name.")] = "name_en",
     town_property_zh: Annotated[str, typer.Option(help="Its town in Chinese.")] = "town_zh",
     town_property_en: Annotated[str, typer.Option(help="Its town in English.")] = "town_en",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, and say what would change.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, and say what would change.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:  # fmt: skip
     """Make the areas and leads of these files the city's network, in place of the present one.
