@@ -13,6 +13,7 @@ from cli.stack import Stack
 from cli.stack.keys import SUPERUSER, Keys
 from cli.stack.postgres import provide_database
 from tests.integration.intake_city import IntakeCity
+from tests.integration.metrics_world import Metrics
 from tests.integration.notify_city import City as NotifyCity
 from tests.support.city import City
 
@@ -74,3 +75,16 @@ def notify_city(stack: Stack, tmp_path: Path) -> NotifyCity:
 def intake_city(stack: Stack, tmp_path: Path) -> IntakeCity:
     """Intake alone, on topics and in a database of its own."""
     return IntakeCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "intake"), tmp_path)
+
+
+@pytest.fixture
+def metrics_database(stack: Stack) -> str:
+    """An empty database for metrics."""
+    return fresh_database(stack, "metrics")
+
+
+@pytest.fixture
+async def metrics_city(stack: Stack, metrics_database: str) -> AsyncIterator[Metrics]:
+    """Metrics alone, on topics and in a database of its own."""
+    async with Metrics(stack.endpoints.bootstrap_servers, metrics_database) as metrics:
+        yield metrics

@@ -29,6 +29,7 @@ from common.contracts.topics import PARTITIONS
 from common.runtime.topics import apply_topics
 from common.web.access import Role
 from common.web.tokens import issue_token
+from tests.support.topics import delete_topics
 
 Headers = list[tuple[str, bytes | None]]
 Value = TypeVar("Value")
@@ -150,6 +151,7 @@ class IntakeCity:
                     process.terminate()
             await asyncio.gather(*(process.wait() for process in self._processes))
             await self._producer.stop()
+            await delete_topics(self.bootstrap, self.prefix)
 
     async def start(self, *, until_ready: bool = True, **environment: str) -> Running:
         """An intake process."""

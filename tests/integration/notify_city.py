@@ -37,6 +37,7 @@ from common.runtime.topics import apply_topics
 from common.web.access import Role
 from common.web.tokens import issue_token
 from notify.domain.ratings import rating_identity
+from tests.support.topics import delete_topics
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WAIT_SECONDS: Final = 60.0
@@ -137,6 +138,7 @@ class City:
             finally:
                 await self.stop()
                 await self._producer.stop()
+                await delete_topics(self.bootstrap, self.prefix)
 
     # --- processes ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from metrics.domain.periods import Period, PeriodName, period_of
 from metrics.domain.statistics import Estimate
 from metrics.store import board, counted, facts
 from metrics.store.board import Curve
+from metrics.store.figures import one_look
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
@@ -102,10 +103,7 @@ class Board:
 
     async def _look(self, name: PeriodName | None, day: date | None, stage: Stage) -> Figures:
         now = self._runtime.clock.now()
-        async with (
-            self._runtime.pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with one_look(self._runtime.pool) as connection:
             period = period_of(
                 name, day, now.astimezone(self._zone).date(), await board.newest_day(connection)
             )

@@ -1,7 +1,6 @@
 """Kafka in: the ledger into facts; reports, messages and areas into what is counted beside."""
 
 from collections.abc import Mapping, Sequence
-from heapq import nlargest
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -143,8 +142,8 @@ class Consumers:
 
 def _movements(ready: Sequenced, now: Mapping[UUID, Fact]) -> list[Movement]:
     """The newest steps of a batch, one a case."""
-    newest = nlargest(MOVEMENTS_KEPT, ready, key=lambda each: (each[0].occurred_at, each[0].seq))
-    last = {event.case_id: event for event, _ in reversed(newest)}
+    newest = sorted(ready, key=lambda each: each[0].occurred_at)[-MOVEMENTS_KEPT:]
+    last = {event.case_id: event for event, _ in newest}
     return [
         Movement(
             event.case_id,

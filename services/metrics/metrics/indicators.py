@@ -144,10 +144,7 @@ async def work_out(
     pool: "Pool", selection: Selection, by: Sequence[Dimension], now: datetime
 ) -> Indicators:
     """The figures of the selected cases, grouped; all from one snapshot of the database."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with figures.one_look(pool) as connection:
         groups: dict[Key, Group] = {}
         if not by:
             groups[()] = Group(())

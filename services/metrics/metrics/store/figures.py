@@ -1,15 +1,17 @@
 """The figures of `/indicators`, exact, worked out by PostgreSQL in as few passes as there are."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
+from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from metrics.domain.indicators import QUANTILES, SATISFIED_FROM, STAGES, FixedOnSpot, Selection
 from metrics.domain.indicators import Dimension as By
 
 if TYPE_CHECKING:
-    from common.runtime.database import Connection
+    from common.runtime.database import Connection, Pool
 
 _COLUMN: Final = {
     By.CHANNEL: "channel",
@@ -19,6 +21,7 @@ _COLUMN: Final = {
     By.SOURCE_CATEGORY: "source_category",
     By.DAY: "reported_day",
 }
+SORT_MEMORY: Final = "64MB"
 REPORT_DIMENSIONS: Final = frozenset({By.CHANNEL, By.DAY})
 """What a report is counted by even if it never became a case."""
 
@@ -34,9 +37,20 @@ IN_RESPONSE_TIMES: Final = {
 }
 
 
+@asynccontextmanager
+async def one_look(pool: "Pool") -> "AsyncIterator[Connection]":
+    """A connection that sees everything as of one moment, with room to sort many cases."""
+    async with (
+        pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
+        yield connection
+
+
 def seconds(start: str, end: str) -> str:
     """SQL: the seconds between two steps of a case, NULL if one is not recorded."""
-    return f"extract(epoch FROM {end}_at - {start}_at)::float8"
+    return f"date_part('epoch', {end}_at - {start}_at)"
 
 
 def _selected(selection: Selection) -> tuple[Any, ...]:

@@ -1,0 +1,105 @@
+"""Rebuilding beside the running service: the same facts, and none lost on the way."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from tests.integration.metrics_world import Metrics, World
+
+pytestmark = pytest.mark.slow
+
+FACTS = "SELECT md5(string_agg(f::text, ',' ORDER BY case_id)) FROM fact f"
+SIZE = 1200
+REBUILDS = 3
+
+
+async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metrics) -> None:
+    world = World(seed=5, size=SIZE)
+    ledger = world.ledger()
+    await metrics_city.start()
+    await metrics_city.start(more=True)
+    await metrics_city.send(ledger[: len(ledger) // 2])
+
+    rest = [ledger[at : at + 20] for at in range(len(ledger) // 2, len(ledger), 20)]
+    rebuilt = 0
+
+    async def keep_sending() -> None:
+        # Events are left to send until the rebuilds are through, however slow the machine is.
+        while rest:
+            if len(rest) > 1 or rebuilt >= REBUILDS:
+                await metrics_city.send(rest.pop(0))
+            await asyncio.sleep(0.05)
+
+    sending = asyncio.create_task(keep_sending())
+    while rebuilt < REBUILDS:
+        code, _ = await metrics_city.rebuild("--verify")
+        assert code == 0
+        code, document = await metrics_city.rebuild()
+        assert (code, document["ok"]) == (0, True)
+        rebuilt += 1
+    await sending
+    await metrics_city.settled("SELECT sum(seq) FROM fact", len(ledger))
+    connection = await asyncpg.connect(metrics_city.database_url)
+    live = await connection.fetchval(FACTS)
+    code, document = await metrics_city.rebuild()
+    assert (code, document["cases"], document["events"]) == (0, SIZE, len(ledger))
+    assert await connection.fetchval(FACTS) == live
+    assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
+    assert await connection.fetchval("SELECT count(*) FROM parked") == 0
+    await connection.close()
+
+
+async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: Metrics) -> None:
+    world = World(seed=6, size=60)
+    ledger = world.ledger()
+    await metrics_city.start()
+    await metrics_city.send(ledger)
+    await metrics_city.settled("SELECT sum(seq) FROM fact", len(ledger))
+    wrong, gone = (each.case_id for each in world.scenarios[:2])
+    added = UUID(int=1)
+    connection = await asyncpg.connect(metrics_city.database_url)
+    await connection.execute("UPDATE fact SET returns = 99 WHERE case_id = $1", wrong)
+    await connection.execute("DELETE FROM fact WHERE case_id = $1", gone)
+    await connection.execute(
+        "CREATE TEMP TABLE copied AS SELECT * FROM fact WHERE case_id = $1", wrong
+    )
+    await connection.execute("UPDATE copied SET case_id = $1", added)
+    await connection.execute("INSERT INTO fact SELECT * FROM copied")
+
+    code, document = await metrics_city.rebuild("--verify")
+    assert code == 1
+    assert set(document["differing_cases"]) == {str(wrong), str(gone), str(added)}
+    told = {each["case_id"]: each for each in document["differences"]}
+    assert told[str(wrong)]["fields"] == ["returns"]
+    assert told[str(gone)]["live_seq"] is None
+    assert told[str(added)]["rebuilt_seq"] is None
+
+    code, _ = await metrics_city.rebuild()
+    assert code == 0
+    code, document = await metrics_city.rebuild("--verify")
+    assert (code, document["differing_cases"]) == (0, [])
+    await connection.close()
+
+
+async def test_no_two_rebuilds_at_once(metrics_city: Metrics) -> None:
+    await metrics_city.start()
+    connection = await asyncpg.connect(metrics_city.database_url)
+    assert await connection.fetchval("SELECT pg_try_advisory_lock($1)", 0x6C6D_0002)
+    code, document = await metrics_city.rebuild()
+    assert (code, document) == (1, {})
+    await connection.close()
+
+
+async def test_a_reader_keeps_its_rights(metrics_city: Metrics) -> None:
+    await metrics_city.start()
+    connection = await asyncpg.connect(metrics_city.database_url)
+    owner = await connection.fetchval("SELECT current_user")
+    # Any role will do that exists everywhere and is not the owner.
+    await connection.execute("GRANT SELECT ON fact TO pg_monitor")
+    assert owner != "pg_monitor"
+    code, _ = await metrics_city.rebuild()
+    assert code == 0
+    assert await connection.fetchval("SELECT has_table_privilege('pg_monitor', 'fact', 'SELECT')")
+    await connection.close()
