@@ -26,7 +26,7 @@ def delivered(
 ) -> Outgoing:
     """The record that says so. Both instants are city time."""
     identity = message_id(case_id, seq, recipient)
-    message = MessageDelivered.model_construct(
+    message = MessageDelivered(
         case_id=case_id,
         message_id=identity,
         seq=seq,

@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from notify.domain.messages import REPORTER, message_id
+from notify.domain.messages import REPORTER
 from notify.sending.letters import Letter
 
 
@@ -11,11 +11,10 @@ def letter(
     case_id: UUID, seq: int = 2, *, address: str = "a@example.org", body: str = "已收到"
 ) -> Letter:
     return Letter(
-        message_id=message_id(case_id, seq, REPORTER),
         case_id=case_id,
         number="261122-0418",
         seq=seq,
-        recipient="reporter",
+        recipient=REPORTER,
         kind="received",
         language="zh",
         address=address,

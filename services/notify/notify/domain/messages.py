@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from common.contracts.cases import LocalName
 from common.contracts.deliveries import Recipient
 
-_MESSAGES: Final = UUID("6f0c7d52-4d57-5a5e-9a53-9b1f6a3d2c11")
+_MESSAGES: Final = UUID("6f0c7d52-4d57-5a5e-9a53-9b1f6a3d2c11").bytes
 _LEAD_PREFIX: Final = "lead:"
 
 SHARDS: Final = 12
@@ -56,7 +57,10 @@ class Ask:
 
 def message_id(case_id: UUID, seq: int, recipient: str) -> UUID:
     """The same for every repetition of the same message."""
-    return uuid5(_MESSAGES, f"{case_id}/{seq}/{recipient}")
+    name = b"%b%d/%b" % (case_id.bytes, seq, recipient.encode())
+    # As uuid5, which takes text only.
+    digest = sha1(_MESSAGES + name, usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 def shard_of(case_id: UUID) -> int:

@@ -1,8 +1,7 @@
 """A case as notify sees it, folded from the ledger, and what each event asks to be told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from common.contracts import cases
@@ -11,8 +10,7 @@ from common.contracts.cases import CaseEvent, CaseState, LocalName
 from notify.domain.messages import REPORTER, Ask, Kind, lead_recipient
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What the messages about a case need to know of it."""
 
     case_id: UUID
@@ -101,8 +99,7 @@ def apply(subject: Subject, event: CaseEvent, asked: int) -> Subject:
         lead_id, lead = event.lead.lead_id, event.lead.name
     elif isinstance(event, _WITHOUT_LEAD):
         lead_id = lead = None
-    return replace(
-        subject,
+    return subject._replace(
         seq=event.seq,
         asked=subject.asked + asked,
         acknowledged=subject.acknowledged or _acknowledges(subject, event),

@@ -34,7 +34,7 @@ CREATE TABLE message_waiting (
     lead_en     text,
     error       text,                 -- why the last attempt did not succeed
     PRIMARY KEY (case_id, recipient, seq)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 -- Claiming changes neither column, so it stays a heap-only update.
 CREATE INDEX message_waiting_due ON message_waiting (lane, not_before);

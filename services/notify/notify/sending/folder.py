@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 import structlog
 
+from notify.domain.messages import recipient_kind
 from notify.sending.letters import SENT, Letter, Outcome
 
 log = structlog.get_logger()
@@ -56,7 +57,8 @@ class FolderProvider:
 def file_name(letter: Letter) -> str:
     """Sorts by case and event; unique by the message's id."""
     number = _UNSAFE.sub("_", letter.number)[:40]
-    return f"{number}-{letter.seq:02}-{letter.recipient}-{letter.kind}-{letter.message_id}.txt"
+    to = recipient_kind(letter.recipient)
+    return f"{number}-{letter.seq:02}-{to}-{letter.kind}-{letter.message_id}.txt"
 
 
 def file_text(letter: Letter) -> str:
@@ -66,7 +68,7 @@ def file_text(letter: Letter) -> str:
         f"Case: {letter.number}\n"
         f"Case-Id: {letter.case_id}\n"
         f"Message-Id: {letter.message_id}\n"
-        f"Recipient: {letter.recipient}\n"
+        f"Recipient: {recipient_kind(letter.recipient)}\n"
         f"Kind: {letter.kind}\n"
         f"Language: {letter.language}\n"
         f"Subject: {letter.subject}\n"

@@ -7,18 +7,17 @@ from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from common.contracts.deliveries import DeliveryResult
+from notify.domain.messages import message_id
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """Everything a provider needs. Lives in memory only: it holds an address."""
 
-    message_id: UUID
     case_id: UUID
     number: str
     seq: int
     recipient: str
-    """`reporter` or `lead`."""
     kind: str
     language: str
     address: str
@@ -26,6 +25,11 @@ class Letter:
     """The city's day of what the message tells of: the same at every attempt."""
     subject: str
     body: str
+
+    @property
+    def message_id(self) -> UUID:
+        """What a provider may know a repetition by."""
+        return message_id(self.case_id, self.seq, self.recipient)
 
 
 class Outcome(NamedTuple):

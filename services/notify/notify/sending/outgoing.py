@@ -9,7 +9,7 @@ import structlog
 from jinja2 import TemplateError
 
 from common.contracts.base import Language
-from notify.domain.messages import lead_of, message_id, recipient_kind
+from notify.domain.messages import lead_of
 from notify.sending.letters import Letter, Provider
 from notify.sending.texts import Texts
 from notify.sending.vault import Contact, Contacts, Vault
@@ -90,13 +90,12 @@ class Writer:
             log.error("text cannot be written", kind=message.kind, error=type(error).__name__)
             return Undeliverable(message, "text_cannot_be_written")
         letter = Letter(
-            message_id=message_id(message.case_id, message.seq, message.recipient),
             case_id=message.case_id,
             number=message.number,
             seq=message.seq,
-            recipient=recipient_kind(message.recipient).value,
+            recipient=message.recipient,
             kind=message.kind,
-            language=language.value,
+            language=language,
             address=address,
             day=message.occurred_at.astimezone(self._zone).date(),
             subject=subject,

@@ -5,8 +5,8 @@ one message on its way, and they go in the order of the events.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
@@ -27,7 +27,7 @@ from notify.sending.outgoing import Undeliverable, Ways, Writer, Written
 from notify.sending.settler import Attempt, Backoff, Settler, cancelled
 from notify.sending.vault import VaultAway
 from notify.store import sending
-from notify.store.sending import Due, Ending
+from notify.store.sending import Attempted, Due, End
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -156,7 +156,10 @@ class Sender:
         again = await sending.resume(connection, taken, repeatable)
         await sending.free_lanes(connection, taken, [each.name for each in self._ways.all])
         unknown = await sending.left_over(connection, taken)
-        await self._end(connection, unknown)
+        ends: dict[End, list[Attempted]] = defaultdict(list)
+        for provider, message in unknown:
+            ends[End(DeliveryResult.UNKNOWN, provider, "interrupted")].append(message)
+        await self._end(connection, ends)
         if again or unknown:
             log.warning("messages were on their way", again=again, unknown=len(unknown))
 
@@ -166,13 +169,14 @@ class Sender:
         late = await sending.expired(connection, owned, asked_before, EXPIRED_AT_ONCE)
         if late:
             log.warning("messages have expired", messages=len(late))
-            await self._end(connection, late)
+            await self._end(connection, {End(DeliveryResult.FAILED, error="expired"): late})
         metrics.MESSAGES_WAITING.set(await sending.count_waiting(connection, owned))
 
-    async def _end(self, connection: "Connection", endings: Sequence[Ending]) -> None:
-        async with connection.transaction():
-            ended = await self._settler.end(connection, endings)
-        self._settler.committed(ended)
+    async def _end(self, connection: "Connection", ends: Mapping[End, Sequence[Attempted]]) -> None:
+        if ends:
+            async with connection.transaction():
+                counted = await self._settler.end(connection, ends)
+            self._settler.committed(counted)
 
     async def _turn(self, connection: "Connection", owned: Sequence[int]) -> bool:
         """Claim and hand over what is due; False if there was nothing to do."""
@@ -180,15 +184,12 @@ class Sender:
         if not messages:
             return False
         written, hopeless = await self._writer.write(messages)
-        await self._end(connection, [_failed(each) for each in hopeless])
+        await self._end(connection, _failed(hopeless))
         fitting, waiting = self._fit(written)
-        for lane in {each.provider.name for each in waiting}:
-            keys = [each.message.key for each in waiting if each.provider.name == lane]
-            await sending.assign_lane(connection, keys, lane)
-        if fitting:
-            claimed = await sending.claim(
-                connection, [(each.message, each.provider.name) for each in fitting]
-            )
+        for lane, messages in _by_provider(waiting).items():
+            await sending.assign_lane(connection, [each.key for each in messages], lane)
+        for provider, messages in _by_provider(fitting).items():
+            claimed = await sending.claim(connection, provider, messages)
             self._hand_over([each for each in fitting if each.message.key in claimed])
         return True
 
@@ -220,15 +221,15 @@ class Sender:
         return fitting, waiting
 
     def _hand_over(self, claimed: Sequence[Written]) -> None:
-        for provider in self._ways.all:
-            mine = iter([each for each in claimed if each.provider is provider])
-            while group := list(islice(mine, provider.together)):
-                for each in group:
-                    self._on_the_way[each.message.key] = each.message
-                self._with[provider.name] += len(group)
-                call = asyncio.create_task(self._call(provider, group))
-                self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
+        """Call their provider, which is the same for all of them."""
+        rest = iter(claimed)
+        provider = claimed[0].provider if claimed else self._ways.phone
+        while group := list(islice(rest, provider.together)):
+            self._on_the_way.update((each.message.key, each.message) for each in group)
+            self._with[provider.name] += len(group)
+            call = asyncio.create_task(self._call(provider, group))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
 
     async def _call(self, provider: Provider, group: Sequence[Written]) -> None:
         letters: list[Letter] = [each.letter for each in group]
@@ -254,6 +255,16 @@ class Sender:
         self._wake.set()
 
 
-def _failed(hopeless: Undeliverable) -> Ending:
-    message = hopeless.message
-    return Ending(*message.key, message.attempts, "failed", None, hopeless.error)
+def _failed(hopeless: Sequence[Undeliverable]) -> dict[End, list[Attempted]]:
+    ends: dict[End, list[Attempted]] = defaultdict(list)
+    for message, error in hopeless:
+        end = End(DeliveryResult.FAILED, error=error)
+        ends[end].append(Attempted(*message.key, message.attempts))
+    return ends
+
+
+def _by_provider(written: Sequence[Written]) -> dict[str, list[Due]]:
+    messages: dict[str, list[Due]] = defaultdict(list)
+    for each in written:
+        messages[each.provider.name].append(each.message)
+    return messages

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from common.contracts.deliveries import DeliveryResult
+from common.contracts.deliveries import Recipient
 from common.runtime.clock import Clock
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from common.runtime.runtime import Runtime
@@ -19,12 +20,14 @@ from notify.deliveries import delivered
 from notify.domain.messages import recipient_kind
 from notify.sending.letters import Outcome
 from notify.store import sending
-from notify.store.sending import Due, Ended, Ending
+from notify.store.sending import Attempted, Due, End
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
 
 log = structlog.get_logger()
+
+Ends = Counter[tuple[Recipient, End]]
 
 FLOW: Final = "sending"
 RETRY_SECONDS: Final = 0.5
@@ -98,69 +101,59 @@ class Settler:
                     self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
                     connection.transaction(),
                 ):
-                    ended = await self._settle(connection, attempts)
+                    ends = await self._settle(connection, attempts)
             except TRANSIENT as error:
                 log.warning("results wait for the database", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self.committed(ended)
+                self.committed(ends)
                 return
 
-    async def _settle(self, connection: "Connection", attempts: Sequence[Attempt]) -> list[Ended]:
+    async def _settle(self, connection: "Connection", attempts: Sequence[Attempt]) -> Ends:
         later = [each for each in attempts if each.outcome.result is None]
         if later:
             now = self._real_clock.now()
             await sending.put_off(connection, [self._put_off(each, now) for each in later])
-        return await self.end(
-            connection,
-            [
-                Ending(
-                    *each.message.key,
-                    each.attempts,
-                    each.outcome.result.value,
-                    each.provider,
-                    each.outcome.error,
-                )
-                for each in attempts
-                if each.outcome.result is not None
-            ],
-        )
+        ends: dict[End, list[Attempted]] = defaultdict(list)
+        for each in attempts:
+            if each.outcome.result is not None:
+                end = End(each.outcome.result, each.provider, each.outcome.error)
+                ends[end].append(Attempted(*each.message.key, each.attempts))
+        return await self.end(connection, ends)
 
     def _put_off(self, attempt: Attempt, now: datetime) -> tuple[sending.Key, int, str, datetime]:
         not_before = now + self._backoff.after(attempt.attempts)
         return attempt.message.key, attempt.attempts, attempt.outcome.error or "", not_before
 
-    async def end(self, connection: "Connection", endings: Sequence[Ending]) -> list[Ended]:
+    async def end(self, connection: "Connection", ends: Mapping[End, Sequence[Attempted]]) -> Ends:
         """Bring messages to their end, in the caller's transaction; he calls `committed` after."""
-        if not endings:
-            return []
         work = self._runtime.unit_of_work(connection, FLOW)
-        ended = await sending.finish(connection, endings, work.now)
-        for each in ended:
-            work.send(
-                delivered(
-                    each.case_id,
-                    each.recipient,
-                    each.seq,
-                    provider=each.provider,
-                    result=DeliveryResult(each.result),
-                    error=each.error,
-                    occurred_at=work.now,
-                    recorded_at=work.now,
-                    traceparent=each.traceparent,
+        counted: Ends = Counter()
+        for end, messages in ends.items():
+            for ended in await sending.finish(connection, end, messages, work.now):
+                counted[recipient_kind(ended.recipient), end] += 1
+                work.send(
+                    delivered(
+                        ended.case_id,
+                        ended.recipient,
+                        ended.seq,
+                        provider=end.provider,
+                        result=end.result,
+                        error=end.error,
+                        occurred_at=work.now,
+                        recorded_at=work.now,
+                        traceparent=ended.traceparent,
+                    )
                 )
-            )
         await work.flush()
-        return ended
+        return counted
 
-    def committed(self, ended: Sequence[Ended]) -> None:
-        """These are at their end for good."""
-        if ended:
+    def committed(self, ends: Ends) -> None:
+        """So many messages are at their end for good."""
+        if ends:
             self._runtime.relay.wake()
-        for each in ended:
-            metrics.MESSAGES.labels(
-                recipient_kind(each.recipient).value, each.provider or "", each.result
-            ).inc()
+        for (recipient, end), number in ends.items():
+            metrics.MESSAGES.labels(recipient, end.provider or "", end.result).inc(number)
 
 
 async def cancelled(task: "asyncio.Task[None]") -> None:

@@ -3,6 +3,9 @@
 A template's first line is the subject (for e-mail), the rest after an empty line the text.
 """
 
+from functools import lru_cache
+from uuid import UUID
+
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -10,7 +13,7 @@ from common.categories import UNKNOWN, Categories
 from common.contracts.base import Language
 from common.contracts.cases import LocalName
 from common.runtime.links import Links, Purpose
-from notify.domain.messages import Kind
+from notify.domain.messages import Kind, lead_of
 from notify.domain.ratings import rating_identity
 from notify.store.sending import Due
 
@@ -22,6 +25,8 @@ class Texts:
         self._links = links
         self._urls = {name: url.rstrip("/") for name, url in urls.items()}
         self._categories = categories
+        # The messages of a case often come close upon each other.
+        self._progress = lru_cache(maxsize=4096)(self._seal_progress)
         environment = ImmutableSandboxedEnvironment(
             loader=PackageLoader("notify", "texts"),
             undefined=StrictUndefined,
@@ -33,6 +38,8 @@ class Texts:
             for kind in Kind
             for language in Language
         }
+        for template in self._templates.values():
+            template.globals = {}  # none are used, and each rendering would copy them
 
     def write(self, message: Due, language: Language) -> tuple[str, str]:
         """Subject and text of a message."""
@@ -43,15 +50,15 @@ class Texts:
             number=message.number,
             lead=message.lead_zh if language is Language.CHINESE else message.lead_en,
             category=category,
-            progress_link=self._progress(message),
-            rating_link=self._rating(message),
+            progress_link="" if lead_of(message.recipient) else self._progress(message.case_id),
+            rating_link=self._rating(message) if message.kind == Kind.CLOSED else "",
             work_link=f"{self._urls['dispatch']}/work",
         )
         subject, _, body = text.partition("\n\n")
         return subject.strip(), body.strip()
 
-    def _progress(self, message: Due) -> str:
-        token = self._links.seal(Purpose.PROGRESS, message.case_id.bytes)
+    def _seal_progress(self, case_id: UUID) -> str:
+        token = self._links.seal(Purpose.PROGRESS, case_id.bytes)
         return f"{self._urls['intake']}/progress/case/{token}"
 
     def _rating(self, message: Due) -> str:

@@ -75,10 +75,10 @@ async def insert_subjects(connection: "Connection", subjects: Sequence[Subject])
                 s.acknowledged,
                 s.report_id,
                 s.number,
-                s.language.value,
-                s.origin.value,
+                s.language,
+                s.origin,
                 s.category,
-                s.state.value,
+                s.state,
                 s.lead_id,
                 s.lead.zh if s.lead else None,
                 s.lead.en if s.lead else None,
@@ -104,7 +104,7 @@ async def update_subjects(connection: "Connection", subjects: Sequence[Subject])
         [s.seq for s in subjects],
         [s.asked for s in subjects],
         [s.acknowledged for s in subjects],
-        [s.state.value for s in subjects],
+        [s.state for s in subjects],
         [s.lead_id for s in subjects],
         [s.lead.zh if s.lead else None for s in subjects],
         [s.lead.en if s.lead else None for s in subjects],
@@ -112,7 +112,8 @@ async def update_subjects(connection: "Connection", subjects: Sequence[Subject])
 
 
 class NewMessage(NamedTuple):
-    """A message asked for, to be sent. `asked_at` is real time, `occurred_at` the event's."""
+    """A message asked for, to be sent. `asked_at` and `not_before` are the same instant of real
+    time, `occurred_at` is the event's."""
 
     case_id: UUID
     recipient: str
@@ -120,6 +121,7 @@ class NewMessage(NamedTuple):
     shard: int
     kind: str
     asked_at: datetime
+    not_before: datetime
     occurred_at: datetime
     traceparent: str
     lead_zh: str | None
@@ -131,20 +133,18 @@ async def insert_waiting(connection: "Connection", messages: Sequence[NewMessage
 
     One whose predecessor waits for a provider to come back is not due before it.
     """
+    await connection.copy_records_to_table(
+        "message_waiting", records=messages, columns=NewMessage._fields
+    )
     await connection.execute(
         """
-        INSERT INTO message_waiting (case_id, recipient, seq, shard, kind, asked_at, not_before,
-            occurred_at, traceparent, lead_zh, lead_en)
-        SELECT n.case_id, n.recipient, n.seq, n.shard, n.kind, n.asked_at,
-            greatest(n.asked_at, (SELECT max(w.not_before) FROM message_waiting w
-                WHERE w.case_id = n.case_id AND w.recipient = n.recipient)),
-            n.occurred_at, n.traceparent, n.lead_zh, n.lead_en
-        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::smallint[], $5::text[],
-            $6::timestamptz[], $7::timestamptz[], $8::text[], $9::text[], $10::text[])
-            AS n(case_id, recipient, seq, shard, kind, asked_at, occurred_at, traceparent,
-                lead_zh, lead_en)
+        UPDATE message_waiting w SET not_before = earlier.not_before
+        FROM message_waiting earlier
+        WHERE w.case_id = ANY($1::uuid[]) AND earlier.case_id = w.case_id
+            AND earlier.recipient = w.recipient AND earlier.seq < w.seq
+            AND earlier.not_before > w.not_before
         """,
-        *zip(*messages, strict=True),
+        list({message.case_id for message in messages}),
     )
 
 

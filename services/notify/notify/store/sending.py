@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from common.contracts.deliveries import DeliveryResult
+
 if TYPE_CHECKING:
     from common.runtime.database import Connection
 
@@ -60,22 +62,22 @@ async def due(
     return [Due(*row) for row in rows]
 
 
-async def claim(connection: "Connection", messages: Sequence[tuple[Due, str]]) -> set[Key]:
-    """Note that these are about to be sent by that provider; returns those that still could be."""
+async def claim(connection: "Connection", provider: str, messages: Sequence[Due]) -> set[Key]:
+    """Note that `provider` is about to be given these; returns those that still could be."""
     rows = await connection.fetch(
         """
-        UPDATE message_waiting w SET sending_by = n.provider, attempts = w.attempts + 1
-        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[])
-            AS n(case_id, recipient, seq, attempts, provider)
+        UPDATE message_waiting w SET sending_by = $1, attempts = w.attempts + 1
+        FROM unnest($2::uuid[], $3::text[], $4::int[], $5::int[])
+            AS n(case_id, recipient, seq, attempts)
         WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
             AND w.attempts = n.attempts AND w.sending_by IS NULL
         RETURNING w.case_id, w.recipient, w.seq
         """,
-        [m.case_id for m, _ in messages],
-        [m.recipient for m, _ in messages],
-        [m.seq for m, _ in messages],
-        [m.attempts for m, _ in messages],
-        [provider for _, provider in messages],
+        provider,
+        [m.case_id for m in messages],
+        [m.recipient for m in messages],
+        [m.seq for m in messages],
+        [m.attempts for m in messages],
     )
     return {(row[0], row[1], row[2]) for row in rows}
 
@@ -95,16 +97,21 @@ async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) 
     )
 
 
-class Ending(NamedTuple):
-    """The end of an attempt: `attempts` as the claim left it, so that a late one has no effect."""
+class End(NamedTuple):
+    """What became of a message, by which provider, and why if it was not sent."""
+
+    result: DeliveryResult
+    provider: str | None = None
+    error: str | None = None
+
+
+class Attempted(NamedTuple):
+    """A message with its number of attempts: one that somebody else has tried since is not ours."""
 
     case_id: UUID
     recipient: str
     seq: int
     attempts: int
-    result: str
-    provider: str | None
-    error: str | None
 
 
 class Ended(NamedTuple):
@@ -113,32 +120,31 @@ class Ended(NamedTuple):
     case_id: UUID
     recipient: str
     seq: int
-    result: str
-    provider: str | None
-    error: str | None
     traceparent: str
 
 
-async def finish(connection: "Connection", endings: Sequence[Ending], now: datetime) -> list[Ended]:
+async def finish(
+    connection: "Connection", end: End, messages: Sequence[Attempted], now: datetime
+) -> list[Ended]:
     """Move messages from waiting to done; `now` is city time. Returns those that were ours."""
     rows = await connection.fetch(
         """
         WITH ended AS (
             DELETE FROM message_waiting w
-            USING unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
-                $7::text[]) AS n(case_id, recipient, seq, attempts, result, provider, error)
+            USING unnest($1::uuid[], $2::text[], $3::int[], $4::int[])
+                AS n(case_id, recipient, seq, attempts)
             WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
                 AND w.attempts = n.attempts
-            RETURNING w.case_id, w.recipient, w.seq, w.kind, n.result, n.provider, n.error,
-                w.traceparent
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent
         ), kept AS (
             INSERT INTO message_done
                 (case_id, recipient, seq, kind, result, provider, error, occurred_at)
-            SELECT case_id, recipient, seq, kind, result, provider, error, $8 FROM ended
+            SELECT case_id, recipient, seq, kind, $5, $6, $7, $8 FROM ended
         )
-        SELECT case_id, recipient, seq, result, provider, error, traceparent FROM ended
+        SELECT case_id, recipient, seq, traceparent FROM ended
         """,
-        *zip(*endings, strict=True),
+        *zip(*messages, strict=True),
+        *end,
         now,
     )
     return [Ended(*row) for row in rows]
@@ -188,14 +194,14 @@ async def resume(connection: "Connection", shards: Sequence[int], repeatable: Se
     return int(status.split()[-1])
 
 
-async def left_over(connection: "Connection", shards: Sequence[int]) -> list[Ending]:
-    """What a crash left `sending` with other providers: nobody can tell whether it went out."""
+async def left_over(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
+    """What a crash left `sending`, with its provider: nobody can tell whether it went out."""
     rows = await connection.fetch(
-        "SELECT case_id, recipient, seq, attempts, 'unknown', sending_by, 'interrupted'"
-        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
+        "SELECT sending_by, case_id, recipient, seq, attempts FROM message_waiting"
+        " WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
         shards,
     )
-    return [Ending(*row) for row in rows]
+    return [(row[0], Attempted(*row[1:])) for row in rows]
 
 
 async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Sequence[str]) -> None:
@@ -210,17 +216,17 @@ async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Seq
 
 async def expired(
     connection: "Connection", shards: Sequence[int], asked_before: datetime, limit: int
-) -> list[Ending]:
+) -> list[Attempted]:
     """Messages that have waited too long and are not being sent this moment."""
     rows = await connection.fetch(
-        "SELECT case_id, recipient, seq, attempts, 'failed', NULL, 'expired'"
+        "SELECT case_id, recipient, seq, attempts"
         " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND asked_at < $2"
         " AND sending_by IS NULL ORDER BY case_id, recipient, seq LIMIT $3",
         shards,
         asked_before,
         limit,
     )
-    return [Ending(*row) for row in rows]
+    return [Attempted(*row) for row in rows]
 
 
 async def count_waiting(connection: "Connection", shards: Sequence[int]) -> int:
