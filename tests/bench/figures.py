@@ -102,7 +102,10 @@ class Latency:
     statuses: dict[str, int]
     unanswered: int
     """Reports whose lead's message did not come."""
+    cpu_ms: dict[str, float]
+    """CPU-milliseconds a lifecycle by part, posting included."""
     others: float
+    """The share of the machine that other programs took."""
 
 
 @dataclass(frozen=True, slots=True)

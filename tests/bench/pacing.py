@@ -11,6 +11,7 @@ fast as they see it, as in the other runs.
 
 import asyncio
 import json
+import math
 import os
 import sys
 import time
@@ -93,17 +94,23 @@ class Pacing(Driver):
                 self.milliseconds.append(record.timestamp - due * 1000)
 
     def result(self) -> dict[str, object]:
-        """What came of it; latencies in milliseconds, ascending."""
+        """What came of it; latencies in milliseconds."""
+        ordered = sorted(self.milliseconds)
         return {
-            "milliseconds": sorted(self.milliseconds),
+            "reports": len(ordered),
+            "p50": quantile(ordered, 0.5),
+            "p95": quantile(ordered, 0.95),
+            "p99": quantile(ordered, 0.99),
+            "largest": quantile(ordered, 1),
             "unanswered": len(self.due),
             "statuses": dict(self.statuses),
-            "rate": self.sent_rate(),
+            "achieved_rate": self.statuses.total() / self.fed_seconds,
         }
 
-    def sent_rate(self) -> float:
-        """Reports a second that were really sent."""
-        return self.statuses.total() / self.fed_seconds
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value that so large a share of the others does not exceed; 0 of none."""
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0
 
 
 def main() -> None:

@@ -109,7 +109,10 @@ def _latency(latency: Latency) -> Table:
     table = Table(
         title=f"POST to the lead's message at {latency.rate:,.0f} reports a second, milliseconds"
     )
-    columns = ("p50", "p95", "p99", "largest", "reports", "rate kept", "answers", "no message")
+    columns = [
+        *("p50", "p95", "p99", "largest", "reports", "rate kept", "answers", "no message"),
+        *("CPU-ms each", "others, %"),
+    ]
     for name in columns:
         table.add_column(name, justify="right")
     times = (latency.p50, latency.p95, latency.p99, latency.largest)
@@ -119,6 +122,8 @@ def _latency(latency: Latency) -> Table:
         f"{latency.achieved_rate:,.0f}/s",
         _counts(latency.statuses),
         str(latency.unanswered),
+        f"{sum(latency.cpu_ms.values()):.2f}",
+        f"{latency.others * 100:.1f}",
     )
     return table
 

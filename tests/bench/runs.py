@@ -143,14 +143,22 @@ class Bench:
                     async with self._program("pacing", plot, platform.environment) as pacing:
                         await pacing.say(f"{count} {rate} {left_out}")
                         said = json.loads(await pacing.line(DRIVE_SECONDS))
-                        driver_cpu = said["cpu_seconds"]
+                        driver_cpu = said.pop("cpu_seconds")
                     await books.settle(SETTLE_SECONDS)
                     cpu, machine = meter.read()
                     if faults := await books.faults(self._size.warm_up + count):
                         raise Incomplete([f"latency: {fault}" for fault in faults])
             finally:
                 await platform.stop()
-        latency = _latency(rate, said, machine - (sum(cpu.values()) + driver_cpu) / meter.available)
+        if not said["reports"]:
+            raise Incomplete(["latency: no lead has had a message"])
+        cpu["driver"] = driver_cpu
+        latency = Latency(
+            rate=rate,
+            cpu_ms={part: seconds * 1000 / count for part, seconds in cpu.items()},
+            others=max(machine - sum(cpu.values()) / meter.available, 0.0),
+            **said,
+        )
         self._say(f"latency at {rate:,.0f}/s: p95 {latency.p95:.0f} ms")
         return latency
 
@@ -192,25 +200,3 @@ class Bench:
         self._say(f"accepting {what}: {rates.median:,.0f} reports/s")
         middle = runs[len(runs) // 2][1]
         return Accepting(what, each, at_once, rates, middle, dict(statuses))
-
-
-def _latency(rate: float, said: dict[str, Any], others: float) -> Latency:
-    milliseconds: list[float] = said["milliseconds"]
-    if not milliseconds:
-        raise Incomplete(["latency: no lead has had a message"])
-
-    def quantile(share: float) -> float:
-        return milliseconds[min(int(share * len(milliseconds)), len(milliseconds) - 1)]
-
-    return Latency(
-        rate=rate,
-        achieved_rate=said["rate"],
-        reports=len(milliseconds),
-        p50=quantile(0.5),
-        p95=quantile(0.95),
-        p99=quantile(0.99),
-        largest=milliseconds[-1],
-        statuses=said["statuses"],
-        unanswered=said["unanswered"],
-        others=max(others, 0.0),
-    )
