@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .PHONY: help up test lint bench clean lock
+# Four services start at once: without stored bytecode each would compile its libraries for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 UV = .venv/bin/uv
