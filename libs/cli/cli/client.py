@@ -13,6 +13,7 @@ import httpx
 from cli.console import Trouble
 from cli.stack.endpoints import Endpoints
 from cli.stack.home import default_home
+from cli.stack.keys import SENDERS
 from common.contracts.base import Channel
 from common.web.access import Role
 from common.web.tokens import issue_token
@@ -116,6 +117,15 @@ class ServiceClient:
         answer = self._call("intake", "POST", path, headers, json=reports).json()
         items: list[dict[str, Any]] = answer["items"]
         return items
+
+    def look_up(self, channel: Channel, source_ids: list[str]) -> list[dict[str, Any]]:
+        """What became of a channel's own ids, in order; at most a thousand."""
+        asked = {
+            "sender": SENDERS[channel], "channel": channel.value, "source_ids": source_ids,
+        }  # fmt: skip
+        answer = self.send("intake", "POST", "/api/intake/v1/lookup", asked)
+        found: list[dict[str, Any]] = answer["reports"]
+        return found
 
     def _administrator(self) -> dict[str, str]:
         now = datetime.now(UTC)

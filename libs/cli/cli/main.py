@@ -10,6 +10,7 @@ from cli import topics
 from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
+from cli.importing.command import import_reports
 from cli.network import command as network
 from cli.stack import commands as stack
 from cli.stack.errors import StackError
@@ -47,6 +48,7 @@ app = typer.Typer(
 for group in (stack, topics, network, contracts):
     app.add_typer(group.app)
 app.command()(audit)
+app.command("import")(import_reports)
 
 
 @app.callback()
