@@ -11,6 +11,7 @@ from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
 from cli.importing.command import import_reports
+from cli.importing.replay_command import replay_actions
 from cli.network import command as network
 from cli.stack import commands as stack
 from cli.stack.errors import StackError
@@ -49,6 +50,7 @@ for group in (stack, topics, network, contracts):
     app.add_typer(group.app)
 app.command()(audit)
 app.command("import")(import_reports)
+app.command()(replay_actions)
 
 
 @app.callback()

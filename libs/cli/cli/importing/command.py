@@ -128,7 +128,8 @@ def _tell(
         would = "would be " if dry_run else ""
         STDOUT.print(
             f"{counts['rows']:,} rows in {seconds:.1f} s: {counts['accepted']:,} {would}accepted,"
-            f" {counts['already_there']:,} there already, {counts['refused']:,} refused"
+            f" {counts['already_there']:,} there already, {counts['refused']:,} refused",
+            soft_wrap=True,
         )
     tell_findings(findings)
 
