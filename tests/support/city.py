@@ -66,7 +66,7 @@ class City:
         self.prefix: str = endpoints["topic_prefix"]
         self.http = httpx.AsyncClient(timeout=30)
         self.identities = Identities()
-        self.links = Links(_key(endpoints["link_key"]))
+        self.links = Links(key_bytes(endpoints["link_key"]))
         self._producer: AIOKafkaProducer | None = None
         self._databases: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
 
@@ -93,7 +93,7 @@ class City:
     def bearer(self, role: Role, lead_id: str | None = None) -> dict[str, str]:
         """The headers of a member of staff."""
         token = issue_token(
-            _key(self.endpoints["token_key"]),
+            key_bytes(self.endpoints["token_key"]),
             lead_id or f"{role.value}.1",
             role,
             lead_id,
@@ -245,5 +245,6 @@ class City:
         )
 
 
-def _key(text: str) -> bytes:
+def key_bytes(text: str) -> bytes:
+    """A key of `endpoints.json` as it is used."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

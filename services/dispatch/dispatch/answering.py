@@ -1,5 +1,6 @@
 """Actions and feedback: each answered once, in the transaction that changes the case."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from common.contracts.cases import CaseEvent
-from common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
+from common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven, RefusalReason
 from common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
 from common.runtime.records import Record, cloud_event
 from common.runtime.work import UnitOfWork
@@ -20,6 +21,8 @@ from dispatch.store.cases import Answer
 
 KNOWN_WITHIN: Final = timedelta(minutes=10)
 """How long an action may wait for its case to become known."""
+
+MEANING_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,27 @@ class Asked:
         """What was asked for."""
         request = self.request
         return request.action.value if isinstance(request, ActionRequested) else "feedback"
+
+    @property
+    def meaning(self) -> bytes:
+        """Tells a repetition from something else that is asked under the same id.
+
+        Who asks for what on which case; when it happened and what was seen may differ.
+        """
+        request = self.request
+        said: tuple[object, ...]
+        if isinstance(request, ActionRequested):
+            said = (
+                request.actor.role.value,
+                request.actor.id,
+                request.area_id,
+                request.return_reason,
+                request.cancel_reason,
+            )
+        else:
+            said = (request.closing, request.solved, request.score, request.reopen)
+        text = f"{request.case_id} {self.kind} {said}"
+        return hashlib.blake2b(text.encode(), digest_size=MEANING_BYTES).digest()
 
 
 def tell(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> None:
@@ -74,23 +98,26 @@ class _Answers:
         self._work = work
         self._network = network
         self._cases = cases
-        self.given = given
+        self._given = given
         self.new: list[Answer] = []
         self.events: list[CaseEvent] = []
         self.changed: dict[UUID, Case] = {}
 
     def knows(self, asked: Asked) -> bool:
         """Whether this can be answered now."""
-        return asked.request_id in self.given or asked.request.case_id in self._cases
+        return asked.request_id in self._given or asked.request.case_id in self._cases
 
-    def answer(self, asked: Asked) -> None:
+    def answer(self, asked: Asked) -> Answer:
         """Decide, unless it was decided before."""
-        answer = self.given.get(asked.request_id)
+        answer = self._given.get(asked.request_id)
         if answer is None:
-            answer = self._decide(asked)
-            self.given[asked.request_id] = answer
+            answer = self._given[asked.request_id] = self._decide(asked)
             self.new.append(answer)
+        else:
+            case = self._cases.get(asked.request.case_id)
+            answer = again(asked, answer, case.seq if case else 0, self._work.now)
         tell_outcome(self._work, asked, answer)
+        return answer
 
     def _decide(self, asked: Asked) -> Answer:
         request, now = asked.request, self._work.now
@@ -101,14 +128,20 @@ class _Answers:
         else:
             decision = decide_feedback(case, request, network=self._network, now=now)
         if isinstance(decision, Refusal):
-            return Answer(
-                asked.request_id, case.case_id, asked.kind, decision.reason, case.seq, now
-            )
+            return refused(asked, decision.reason, case.seq, now)
         self._cases[case.case_id] = decision.case
         self.changed[case.case_id] = decision.case
         self.events.extend(decision.events)
         tell(self._work, decision.events, asked.traceparent)
-        return Answer(asked.request_id, case.case_id, asked.kind, None, decision.case.seq, now)
+        return Answer(
+            asked.request_id,
+            case.case_id,
+            asked.kind,
+            None,
+            decision.case.seq,
+            now,
+            asked.meaning,
+        )
 
     async def write(self) -> None:
         """All of it in three statements."""
@@ -120,23 +153,39 @@ class _Answers:
             await store.insert_answers(connection, self.new)
 
 
+def refused(asked: Asked, reason: RefusalReason, seq: int, now: datetime) -> Answer:
+    """What is answered to something that is not done; `seq` is the case's last one, or 0."""
+    return Answer(
+        asked.request_id, asked.request.case_id, asked.kind, reason, seq, now, asked.meaning
+    )
+
+
+def again(asked: Asked, given: Answer, seq: int, now: datetime) -> Answer:
+    """The answer that was given under this id; refused if it was given to something else."""
+    if given.kind == asked.kind and given.meaning in (asked.meaning, None):
+        return given
+    return refused(asked, "action_id_used", seq, now)
+
+
 async def answer_all(
     work: UnitOfWork, network: Network, asked: Sequence[Asked]
-) -> tuple[dict[UUID, Answer], list[Asked]]:
-    """Answer what can be answered; returns the answers and those whose case is not known."""
+) -> tuple[list[Answer], list[Asked]]:
+    """Answer what can be answered, in order; returns the answers, and whose case is not known."""
     if not asked:
-        return {}, []
-    given = await store.answers(work.connection, [each.request_id for each in asked])
+        return [], []
     cases = await store.lock_cases(work.connection, {each.request.case_id for each in asked})
+    # Behind the locks: what was asked twice at once has its first answer by now.
+    given = await store.answers(work.connection, [each.request_id for each in asked])
     answers = _Answers(work, network, cases, given)
+    told: list[Answer] = []
     unknown: list[Asked] = []
     for each in asked:
         if answers.knows(each):
-            answers.answer(each)
+            told.append(answers.answer(each))
         else:
             unknown.append(each)
     await answers.write()
-    return answers.given, unknown
+    return told, unknown
 
 
 def tell_outcome(work: UnitOfWork, asked: Asked, answer: Answer) -> None:
@@ -148,7 +197,7 @@ def tell_outcome(work: UnitOfWork, asked: Asked, answer: Answer) -> None:
         {
             "case_id": answer.case_id,
             "action_id": answer.request_id,
-            "action": asked.request.action,
+            "action": answer.kind,
             "done": answer.refusal is None,
             "refusal": answer.refusal,
             "seq": answer.seq,
@@ -172,12 +221,13 @@ def tell_outcome(work: UnitOfWork, asked: Asked, answer: Answer) -> None:
 async def refuse_unknown(work: UnitOfWork, asked: Sequence[Asked], now: datetime) -> None:
     """Their cases never came: refused, with that reason."""
     given = await store.answers(work.connection, [each.request_id for each in asked])
-    new: dict[UUID, Answer] = {}
+    new: list[Answer] = []
     for each in asked:
-        answer = given.get(each.request_id) or new.get(each.request_id)
-        if answer is None:
-            answer = new[each.request_id] = Answer(
-                each.request_id, each.request.case_id, each.kind, "unknown_case", 0, now
-            )
+        known = given.get(each.request_id)
+        if known is None:
+            answer = given[each.request_id] = refused(each, "unknown_case", 0, now)
+            new.append(answer)
+        else:
+            answer = again(each, known, 0, now)
         tell_outcome(work, each, answer)
-    await store.insert_answers(work.connection, new.values())
+    await store.insert_answers(work.connection, new)

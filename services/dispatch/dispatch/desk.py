@@ -7,7 +7,7 @@ from uuid import UUID
 from common.contracts.requests import ActionRequested
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
-from dispatch.answering import Asked, answer_all
+from dispatch.answering import Asked, answer_all, refused
 from dispatch.consumers import FLOW
 from dispatch.domain.case import Case
 from dispatch.domain.network import Area, Network
@@ -49,15 +49,9 @@ class Desk:
         ):
             work = self._runtime.unit_of_work(connection, FLOW)
             network = await self._network.current(connection)
-            given, _ = await answer_all(work, network, [Asked(request, None, traceparent)])
-            answer = given.get(request.action_id) or Answer(
-                request.action_id,
-                request.case_id,
-                request.action.value,
-                "unknown_case",
-                0,
-                work.now,
-            )
+            asked = Asked(request, None, traceparent)
+            answers, _ = await answer_all(work, network, [asked])
+            answer = answers[0] if answers else refused(asked, "unknown_case", 0, work.now)
             case = await store.case_by_id(connection, request.case_id)
             seen = request.expected_seq if request.expected_seq is not None else answer.seq
             meanwhile = await store.ledger_after(connection, request.case_id, seen)

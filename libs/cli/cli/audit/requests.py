@@ -81,6 +81,8 @@ class RequestLines:
             if row is None:
                 if 0 <= told.offset < before:
                     line.differ(identity, "was told, but not given in dispatch")
+            elif told.message.refusal == "action_id_used":
+                continue  # The answer in the books is to the first that came under this id.
             elif _says(row) != _told(told.message):
                 line.differ(identity, "was told otherwise than it was given")
             elif identity not in self._told:

@@ -42,6 +42,7 @@ class ActionRequested(CaseMessage):
 
 
 RefusalReason = Literal[
+    "action_id_used",
     "unknown_case",
     "not_your_case",
     "not_allowed_for_role",
@@ -59,7 +60,11 @@ RefusalReason = Literal[
 
 
 class ActionAnswered(CaseMessage):
-    """Dispatch's answer to an action. Key: case id. `seq` is the case's last one now."""
+    """Dispatch's answer to an action. Key: case id. `seq` is the case's last one now.
+
+    The first request under an `action_id` counts. The same again gets the same answer, something
+    else under that id is refused as `action_id_used`.
+    """
 
     TYPE: ClassVar[str] = "lastmetre.action.answered.v1"
 

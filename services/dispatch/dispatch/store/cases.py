@@ -23,7 +23,10 @@ _SELECT_CASE = f'SELECT {", ".join(_CASE_COLUMNS)} FROM "case"'  # noqa: S608
 
 
 class Answer(NamedTuple):
-    """What was answered to an action or a feedback; `refusal` is None where it was done."""
+    """What was answered to an action or a feedback; `refusal` is None where it was done.
+
+    `meaning` is a digest of what was asked, None for answers older than it.
+    """
 
     request_id: UUID
     case_id: UUID
@@ -31,6 +34,7 @@ class Answer(NamedTuple):
     refusal: str | None
     seq: int
     answered_at: datetime
+    meaning: bytes | None
 
 
 class LedgerLine(NamedTuple):
@@ -176,7 +180,7 @@ async def ledger_after(connection: "Connection", case_id: UUID, seq: int) -> lis
 async def answers(connection: "Connection", request_ids: Sequence[UUID]) -> dict[UUID, Answer]:
     """The answers already given to these."""
     rows = await connection.fetch(
-        "SELECT request_id, case_id, kind, refusal, seq, answered_at FROM answer"
+        "SELECT request_id, case_id, kind, refusal, seq, answered_at, meaning FROM answer"
         " WHERE request_id = ANY($1::uuid[])",
         request_ids,
     )
@@ -184,12 +188,14 @@ async def answers(connection: "Connection", request_ids: Sequence[UUID]) -> dict
 
 
 async def insert_answers(connection: "Connection", given: Iterable[Answer]) -> None:
-    """New answers, by COPY."""
-    await connection.copy_records_to_table(
-        "answer",
-        records=list(given),
-        columns=("request_id", "case_id", "kind", "refusal", "seq", "answered_at"),
-    )
+    """New answers, by COPY. Raises SerializationError if one has been given meanwhile."""
+    try:
+        await connection.copy_records_to_table(
+            "answer", records=list(given), columns=Answer._fields
+        )
+    except asyncpg.UniqueViolationError as error:
+        # The same id on two cases at once: whoever comes second sees it when he begins again.
+        raise asyncpg.SerializationError("answered meanwhile by another transaction") from error
 
 
 async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:
