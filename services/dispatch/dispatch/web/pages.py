@@ -25,6 +25,7 @@ from dispatch.web.sketch import lead_map
 
 ACTION_BYTES: Final = 16 * 1024
 ROWS: Final = 60
+CENTRE: Final = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 MAP: Final = N_("Sketch of the area; its numbers match the list")
 
 REFUSALS: Final = {
@@ -218,15 +219,29 @@ def pages_router(
         return await views.queue(request)
 
     @router.get("/centre/cases/{case_id}")
-    @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+    @allow(*CENTRE)
     async def case(request: Request, case_id: UUID) -> Response:
         return await views.case(request, case_id)
 
-    # Twice, because the cookie of a page link holds for the first part of its path only.
+    router.include_router(_action_routes(runtime, desk, views))
+    return router
+
+
+def _action_routes(runtime: Runtime, desk: Desk, views: CasePages) -> APIRouter:
+    """Two, because the cookie of a page link holds for the first part of its path only."""
+    router = APIRouter(route_class=GuardedRoute)
+
     @router.post("/work/cases/{case_id}/actions")
-    @router.post("/centre/cases/{case_id}/actions")
     @allow(*STAFF)
     async def act(request: Request, case_id: UUID) -> Response:
+        return await take(request, case_id)
+
+    @router.post("/centre/cases/{case_id}/actions")
+    @allow(*CENTRE)
+    async def act_at_the_centre(request: Request, case_id: UUID) -> Response:
+        return await take(request, case_id)
+
+    async def take(request: Request, case_id: UUID) -> Response:
         person = person_of(request)
         if not runtime.relay.has_room.is_set():
             raise Problem(

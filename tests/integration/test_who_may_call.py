@@ -1,0 +1,191 @@
+"""Who may call what: every route of the running services × every kind of caller.
+
+The table is written from the issue and the page map, not from the code. A route that is not in it
+fails the test, and so does a row whose route is gone.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import dispatch.main
+import intake.main
+import metrics.main
+import notify.main
+from cli.stack import Stack
+from common.runtime.ids import Identities
+from common.web.access import Role, declared_access
+from dispatch.settings import DispatchSettings
+from intake.settings import IntakeSettings
+from metrics.settings import MetricsSettings
+from notify.settings import NotifySettings
+from tests.support.callers import Caller, callers
+from tests.support.city import City
+
+ANYONE: Final = "anyone"
+SECRET: Final = "whoever holds the secret"
+"""Open, and 404 without the secret in the path."""
+LEAD, OPERATOR, SUPERVISOR, ADMINISTRATOR = "lead", "operator", "supervisor", "administrator"
+CENTRE: Final = f"{OPERATOR} {ADMINISTRATOR}"
+WATCHING: Final = f"{CENTRE} {SUPERVISOR}"
+STAFF: Final = f"{WATCHING} {LEAD}"
+SERVICES: Final = "intake-key dispatch-key notify-key metrics-key"
+
+EVERY_SERVICE: Final = {
+    "GET /livez": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /metrics": ANYONE,
+    "GET /api/{service}/v1/dead-letters": ADMINISTRATOR,
+    "GET /api/{service}/v1/dead-letters/{letter_id}": ADMINISTRATOR,
+    "POST /api/{service}/v1/dead-letters/{letter_id}/replay": ADMINISTRATOR,
+}
+MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
+    "intake": {
+        "POST /channels/hotline/reports": "hotline-key",
+        "POST /channels/app/reports": "app-key",
+        "POST /channels/patrol/reports": "patrol-key",
+        "GET /cases/{receipt}": SECRET,
+        "GET /report": ANYONE,
+        "POST /report": ANYONE,
+        "GET /report/sent/{secret}": SECRET,
+        "GET /report/static": ANYONE,
+        "GET /progress": ANYONE,
+        "POST /progress": ANYONE,
+        "GET /progress/{secret}": SECRET,
+        "POST /api/intake/v1/contacts": "notify-key",
+        "POST /api/intake/v1/texts": "dispatch-key",
+        "POST /api/intake/v1/contacts/look": "dispatch-key",
+        "PUT /api/intake/v1/lead-contacts": ADMINISTRATOR,
+        "POST /api/intake/v1/lookup": f"{ADMINISTRATOR} {SERVICES}",
+    },
+    "dispatch": {
+        "GET /work": LEAD,
+        "POST /work/cases/{case_id}/actions": STAFF,
+        "GET /work/static": ANYONE,
+        "GET /centre": CENTRE,
+        "GET /centre/cases/{case_id}": WATCHING,
+        "POST /centre/cases/{case_id}/actions": WATCHING,
+        "GET /network": STAFF,
+        "PUT /network": ADMINISTRATOR,
+        "GET /api/dispatch/v1/cases/{known_as}": f"{WATCHING} intake-key metrics-key",
+    },
+    "notify": {
+        "GET /rate/{token}": SECRET,
+        "POST /rate/{token}": SECRET,
+        "GET /rate/static": ANYONE,
+        "GET /messages/log": WATCHING,
+        "GET /api/notify/v1/cases/{case_id}/messages": f"{WATCHING} {SERVICES}",
+    },
+    "metrics": {
+        "GET /indicators": f"{WATCHING} {SERVICES}",
+        "GET /api/metrics/v1/cases/{case_id}": f"{WATCHING} {SERVICES}",
+        "GET /api/metrics/v1/facts": f"{WATCHING} {SERVICES}",
+        "GET /board": WATCHING,
+        "GET /board/live": WATCHING,
+        "GET /board/wall": WATCHING,
+        "GET /board/how": ANYONE,
+        "GET /board/static": ANYONE,
+    },
+}
+
+APPLICATIONS: Final[Mapping[str, Callable[[], FastAPI]]] = {
+    "intake": lambda: intake.main.build(IntakeSettings()),
+    "dispatch": lambda: dispatch.main.create_app(DispatchSettings()),
+    "notify": lambda: notify.main.create_app(NotifySettings()),
+    "metrics": lambda: metrics.main.create_app(MetricsSettings()),
+}
+
+
+def expected(service: str, allowed: str, caller: Caller) -> set[int] | None:
+    """The statuses that a caller may get; None: anything but a refusal."""
+    if allowed == SECRET:
+        return {404}
+    if allowed == ANYONE or caller.name in allowed.split():
+        return None
+    known = caller.known and (service == "intake" or "X-API-Key" not in caller.headers)
+    return {403} if known else {401}
+
+
+def rows(service: str) -> dict[str, str]:
+    every = {row.replace("{service}", service): who for row, who in EVERY_SERVICE.items()}
+    return every | dict(MAY_CALL[service])
+
+
+@pytest.fixture
+def as_started(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives this process the environment that a service of the stack was started with."""
+
+    def set_environment(service: str) -> None:
+        file = stack.home.run / "environment" / f"{service}-0.json"
+        for name, value in json.loads(file.read_text("utf-8")).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+    return set_environment
+
+
+@pytest.mark.parametrize("service", MAY_CALL)
+def test_every_route_has_a_row(service: str, as_started: Callable[[str], None]) -> None:
+    as_started(service)
+    routes = {
+        f"{method} {path}"
+        for route in declared_access(APPLICATIONS[service]())
+        for method in route.methods
+        for path in (
+            [route.path.replace("{channel:channel}", each) for each in ("hotline", "app", "patrol")]
+            if "{channel:channel}" in route.path
+            else [route.path]
+        )
+    }
+    assert routes == set(rows(service))
+
+
+@pytest.mark.parametrize("service", MAY_CALL)
+async def test_who_may_call_what(service: str, city: City) -> None:
+    """Nothing is sent along, so whoever gets in changes nothing: he is told that it is missing."""
+    somebody = str(Identities().uuid7(datetime.now(UTC)))
+    everybody = list(callers(city))
+    wrong: list[str] = []
+    async with httpx.AsyncClient(base_url=city.url(service, ""), timeout=30) as client:
+        for row, allowed in rows(service).items():
+            method, path = row.split()
+            path = path.replace("{letter_id}", "999999")
+            path = re.sub(r"\{\w+\}", somebody, path)
+            for caller in everybody:
+                answer = await client.request(method, path, headers=dict(caller.headers))
+                status, may = answer.status_code, expected(service, allowed, caller)
+                if status >= 500 or (status in (401, 403) if may is None else status not in may):
+                    wrong.append(f"{row} as {caller.name}: {status}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_link_opens_pages_and_no_more(city: City) -> None:
+    """The token in a page's address becomes a cookie; it changes nothing by itself."""
+    token = city.bearer(Role.LEAD, "L0")["Authorization"].removeprefix("Bearer ")
+    case_id = Identities().uuid7(datetime.now(UTC))
+    opened = await city.http.get(city.url("dispatch", f"/work?token={token}"))
+    assert (opened.status_code, opened.headers["location"]) == (303, "/work")
+    cookie = opened.headers["set-cookie"].split(";")[0]
+    city.http.cookies.clear()
+    for method, path, status in (
+        ("GET", f"/centre?token={token}", 403),
+        ("POST", f"/work/cases/{case_id}/actions?token={token}", 401),
+    ):
+        answer = await city.http.request(method, city.url("dispatch", path))
+        assert answer.status_code == status, path
+    # Another site's form comes with the cookie, too: the browser says where it came from.
+    for site, status in (("cross-site", 403), ("same-origin", 404)):
+        answer = await city.http.post(
+            city.url("dispatch", f"/work/cases/{case_id}/actions"),
+            headers={"Cookie": cookie, "Sec-Fetch-Site": site},
+            json={"action": "accept"},
+        )
+        assert answer.status_code == status, site
