@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from common.runtime import forgiving, store
 from common.runtime.clock import Clock
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from common.runtime.places import Place, Places
 from common.runtime.records import BadRecord, Record, UnknownContract, describe
 from common.runtime.relay import Relay
 from common.runtime.store import Position
@@ -38,7 +39,10 @@ log = structlog.get_logger()
 Handler = Callable[[UnitOfWork, Sequence[Record]], Awaitable[None]]
 
 BATCH_RECORDS: Final = 500
-POLL_MILLISECONDS: Final = 20
+POLL_MILLISECONDS: Final = 500
+"""A fetch that brings something ends at once; idle flows turn twice a second."""
+PAUSE_MILLISECONDS: Final = 10
+"""What FastStream sleeps after an empty poll."""
 SESSION_TIMEOUT_MS: Final = 6_000
 REBALANCE_TIMEOUT_MS: Final = 60_000
 OFFSET_COMMIT_SECONDS: Final = 1.0
@@ -96,7 +100,7 @@ class Flow(ConsumerRebalanceListener):
         self.topics = tuple(topics)
         self.handle = handle
         self.stopped_because: str | None = None
-        self.assigned: set[tuple[str, int]] | None = None
+        self.assigned: set[Place] | None = None
         self.waiting_for: str | None = None
         self._turned_at = time.monotonic()
         self._watched: AIOKafkaConsumer | None = None
@@ -108,8 +112,7 @@ class Flow(ConsumerRebalanceListener):
         self._prefix = prefix
         self._batch_records = batch_records
         self._busy = asyncio.Lock()
-        self._here: dict[tuple[str, int], Position | None] = {}
-        self._unchecked: set[tuple[str, int]] = set()
+        self._places = Places(service, name, prefix, lambda: self._consumer)
         self._limit = DeadLetterLimit()
         self._committed_at = 0.0
         self._subscriber: BatchSubscriber | None = None
@@ -127,7 +130,7 @@ class Flow(ConsumerRebalanceListener):
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             max_records=self._batch_records,
-            batch_timeout_ms=POLL_MILLISECONDS,
+            batch_timeout_ms=PAUSE_MILLISECONDS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
@@ -148,8 +151,7 @@ class Flow(ConsumerRebalanceListener):
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the running batch finish: its partitions may be somebody else's after this."""
         async with self._busy:
-            self._here.clear()
-            self._unchecked.clear()
+            self._places.leave()
             self.assigned = None
             metrics.ASSIGNED.labels(self._service, self.name).set(0)
 
@@ -157,10 +159,8 @@ class Flow(ConsumerRebalanceListener):
         """Go where the database says we stand, whatever Kafka remembers."""
         async with self._busy:
             self._watch(self._consumer)
-            mine = {self._logical(each) for each in assigned}
-            stored = await self._stored_positions()
-            for each in mine:
-                self._begin(each, stored.get(each))
+            mine = {self._places.logical(each) for each in assigned}
+            self._places.begin(mine, await self._stored_positions())
             self.assigned = mine
             metrics.ASSIGNED.labels(self._service, self.name).set(len(mine))
 
@@ -171,10 +171,10 @@ class Flow(ConsumerRebalanceListener):
         self._watched = consumer
         poll = consumer.getmany
 
-        async def getmany(*args: Any, **options: Any) -> Any:
+        async def getmany(*places: Any, timeout_ms: Any = 0, max_records: Any = None) -> Any:
             self._turned_at = time.monotonic()
             try:
-                return await poll(*args, **options)
+                return await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
             except ConsumerStoppedError:
                 raise
             except Exception as error:
@@ -184,8 +184,7 @@ class Flow(ConsumerRebalanceListener):
                     "a fetch cannot be read, going back", flow=self.name, error=self.waiting_for
                 )
                 with suppress(KafkaError):
-                    for place, position in list(self._here.items()):
-                        self._begin(place, position)
+                    self._places.begin_again()
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
                 return {}
 
@@ -197,22 +196,9 @@ class Flow(ConsumerRebalanceListener):
 
     def lag(self) -> int:
         """Records behind the end of the assigned partitions, as far as the broker has told."""
-        behind = 0
-        for place, position in self._here.items():
-            with suppress(RuntimeError, AssertionError, KafkaError):
-                end = self._consumer.highwater(self._physical(place))
-                behind += max((end or 0) - (position.next_offset if position else 0), 0)
-        return behind
+        return self._places.lag()
 
-    def _begin(self, place: tuple[str, int], position: Position | None) -> None:
-        """Seek to the record before the position, to see whether it is still the same one."""
-        self._here[place] = position
-        before = max(position.next_offset - 1, 0) if position else 0
-        if position:
-            self._unchecked.add(place)
-        self._consumer.seek(self._physical(place), before)
-
-    async def _stored_positions(self) -> dict[tuple[str, int], Position]:
+    async def _stored_positions(self) -> dict[Place, Position]:
         while True:
             try:
                 async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
@@ -221,86 +207,18 @@ class Flow(ConsumerRebalanceListener):
                 log.warning("positions wait for the database", error=type(error).__name__)
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
 
-    def _logical(self, place: TopicPartition) -> tuple[str, int]:
-        return place.topic.removeprefix(self._prefix), place.partition
-
-    def _physical(self, place: tuple[str, int]) -> TopicPartition:
-        return TopicPartition(self._prefix + place[0], place[1])
-
     # --- a batch ------------------------------------------------------------------------
 
     async def _consume(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> None:
         await self._relay.has_room.wait()
         async with self._busy:
-            records = self._current(batch)
+            records = self._places.current(batch)
             if records and self.stopped_because is None:
                 await self._handle_until_done(records)
             elif records:
-                self._rewind(records)
+                self._places.rewind(records)
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
         await self._commit_offsets()
-
-    def _current(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> list[Record]:
-        """The records that are ours to handle: not of an old assignment, not done already."""
-        records: list[Record] = []
-        moved: set[tuple[str, int]] = set()
-        for raw in batch:
-            topic = raw.topic.removeprefix(self._prefix)
-            place = topic, raw.partition
-            if place not in self._here or place in moved:
-                continue
-            if place in self._unchecked:
-                verdict = self._check(place, raw.offset, raw.timestamp)
-                if verdict == "done":
-                    continue
-                if verdict == "moved":
-                    moved.add(place)
-                    continue
-            records.append(
-                Record(
-                    topic,
-                    raw.partition,
-                    raw.offset,
-                    raw.timestamp,
-                    raw.key,
-                    raw.value,
-                    raw.headers,
-                )
-            )
-        return records
-
-    def _check(self, place: tuple[str, int], offset: int, timestamp: int) -> str:
-        """Compare a partition's first record with the position that we stored."""
-        self._unchecked.discard(place)
-        position = self._here[place]
-        if position is None:
-            return "ours"
-        if offset == position.next_offset - 1 and timestamp == position.appended_at:
-            return "done"
-        if offset >= position.next_offset:
-            if offset > position.next_offset:
-                log.warning(
-                    "records are gone",
-                    flow=self.name,
-                    topic=place[0],
-                    partition=place[1],
-                    stored=position.next_offset,
-                    found=offset,
-                )
-            return "ours"
-        metrics.RESETS.labels(self._service, self.name).inc()
-        log.error(
-            "the topic is not the one we read: beginning at its earliest record",
-            flow=self.name,
-            topic=place[0],
-            partition=place[1],
-            stored=position.next_offset,
-            found=offset,
-        )
-        if offset == 0:
-            return "ours"
-        self._consumer.seek(self._physical(place), 0)
-        return "moved"
 
     async def _handle_until_done(self, records: list[Record]) -> None:
         attempt = 0
@@ -366,14 +284,14 @@ class Flow(ConsumerRebalanceListener):
 
     async def _transact(self, records: list[Record], handle: Handler | None = None) -> None:
         started = time.perf_counter()
-        after: dict[tuple[str, int], Position] = {}
+        after: dict[Place, Position] = {}
         for record in records:
             after[record.topic, record.partition] = Position(record.offset + 1, record.timestamp)
         async with (
             self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
         ):
-            if not await store.move_positions(connection, self.name, self._here, after):
+            if not await store.move_positions(connection, self.name, self._places.positions, after):
                 raise Displaced
             work = UnitOfWork(
                 connection,
@@ -384,7 +302,7 @@ class Flow(ConsumerRebalanceListener):
             )
             await (handle or self.handle)(work, records)
             await work.flush()
-        self._here.update(after)
+        self._places.move(after)
         self.waiting_for = None
         if work.sends:
             self._relay.wake()
@@ -397,34 +315,21 @@ class Flow(ConsumerRebalanceListener):
             self._stop("more than half of the last thousand records are dead letters", [])
 
     async def _return_to_stored(self) -> None:
-        stored = await self._stored_positions()
-        for place in list(self._here):
-            self._begin(place, stored.get(place))
+        self._places.begin_again(await self._stored_positions())
 
     def _stop(self, reason: str, unhandled: list[Record]) -> None:
         self.stopped_because = reason
         metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
         log.error("flow stops until it is restarted", flow=self.name, reason=reason)
-        self._rewind(unhandled)
-
-    def _rewind(self, records: list[Record]) -> None:
-        first: dict[tuple[str, int], int] = {}
-        for record in records:
-            first.setdefault((record.topic, record.partition), record.offset)
-        for place, offset in first.items():
-            self._consumer.seek(self._physical(place), offset)
+        self._places.rewind(unhandled)
 
     async def _commit_offsets(self) -> None:
         """For lag tools only, so errors do not matter, and once a second is enough."""
         now = time.monotonic()
-        if now - self._committed_at < OFFSET_COMMIT_SECONDS or not self._here:
+        if now - self._committed_at < OFFSET_COMMIT_SECONDS:
             return
         self._committed_at = now
-        offsets = {
-            self._physical(place): position.next_offset
-            for place, position in self._here.items()
-            if position is not None
-        }
+        offsets = self._places.offsets()
         with suppress(KafkaError, TimeoutError, ValueError):
             if offsets:
                 await asyncio.wait_for(

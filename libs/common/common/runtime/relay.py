@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 RELAY_LOCKS: Final = 1
 ROWS_A_TURN: Final = 2000
-POLL_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.2
 BALANCE_SECONDS: Final = 1.0
 ACKNOWLEDGED_WITHIN_SECONDS: Final = 30.0
 STOP_WITHIN_SECONDS: Final = 5.0

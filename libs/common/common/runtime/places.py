@@ -1,0 +1,152 @@
+"""Where a flow stands in its partitions, and which of the records that arrive are its to handle."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from common.runtime.records import Record
+from common.runtime.store import Position
+from common.telemetry import metrics
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+log = structlog.get_logger()
+
+Place = tuple[str, int]
+"""Topic without the city's prefix, and partition."""
+
+
+class Places:
+    """The assigned partitions of a flow, each with its stored position (None: nothing stored)."""
+
+    def __init__(
+        self, service: str, flow: str, prefix: str, consumer: "Callable[[], AIOKafkaConsumer]"
+    ) -> None:
+        self._service = service
+        self._flow = flow
+        self._prefix = prefix
+        self._consumer = consumer
+        self._stands: dict[Place, Position | None] = {}
+        self._unchecked: set[Place] = set()
+
+    @property
+    def positions(self) -> Mapping[Place, Position | None]:
+        """Where the flow stands."""
+        return self._stands
+
+    def logical(self, place: TopicPartition) -> Place:
+        """As we name it: without the city's prefix."""
+        return place.topic.removeprefix(self._prefix), place.partition
+
+    def _physical(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._prefix + place[0], place[1])
+
+    def leave(self) -> None:
+        """The partitions may be somebody else's now."""
+        self._stands.clear()
+        self._unchecked.clear()
+
+    def begin(self, places: Iterable[Place], stored: Mapping[Place, Position]) -> None:
+        """Seek to the record before each position, to see whether it is still the same one."""
+        for place in places:
+            position = stored.get(place)
+            self._stands[place] = position
+            if position:
+                self._unchecked.add(place)
+            before = max(position.next_offset - 1, 0) if position else 0
+            self._consumer().seek(self._physical(place), before)
+
+    def begin_again(self, stored: Mapping[Place, Position] | None = None) -> None:
+        """As `begin`, for all of them: from `stored`, or from where we stand."""
+        if stored is None:
+            stored = {place: at for place, at in self._stands.items() if at}
+        self.begin(list(self._stands), stored)
+
+    def move(self, after: Mapping[Place, Position]) -> None:
+        """These positions have been stored."""
+        self._stands.update(after)
+
+    def rewind(self, records: Iterable[Record]) -> None:
+        """Seek back to the first of these in each partition: they have not been handled."""
+        first: dict[Place, int] = {}
+        for record in records:
+            first.setdefault((record.topic, record.partition), record.offset)
+        for place, offset in first.items():
+            self._consumer().seek(self._physical(place), offset)
+
+    def lag(self) -> int:
+        """Records behind the end of the assigned partitions, as far as the broker has told."""
+        behind = 0
+        for place, position in self._stands.items():
+            with suppress(RuntimeError, AssertionError, KafkaError):
+                end = self._consumer().highwater(self._physical(place))
+                behind += max((end or 0) - (position.next_offset if position else 0), 0)
+        return behind
+
+    def offsets(self) -> dict[TopicPartition, int]:
+        """What Kafka itself may know of the positions."""
+        return {
+            self._physical(place): position.next_offset
+            for place, position in self._stands.items()
+            if position is not None
+        }
+
+    def current(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> list[Record]:
+        """The records that are ours to handle: not of an old assignment, not done already."""
+        records: list[Record] = []
+        moved: set[Place] = set()
+        for raw in batch:
+            topic = raw.topic.removeprefix(self._prefix)
+            place = topic, raw.partition
+            if place not in self._stands or place in moved:
+                continue
+            if place in self._unchecked:
+                verdict = self._check(place, raw.offset, raw.timestamp)
+                if verdict == "done":
+                    continue
+                if verdict == "moved":
+                    moved.add(place)
+                    continue
+            records.append(
+                Record(
+                    topic,
+                    raw.partition,
+                    raw.offset,
+                    raw.timestamp,
+                    raw.key,
+                    raw.value,
+                    raw.headers,
+                )
+            )
+        return records
+
+    def _check(self, place: Place, offset: int, timestamp: int) -> str:
+        """Compare a partition's first record with the position that we stored."""
+        self._unchecked.discard(place)
+        position = self._stands[place]
+        if position is None:
+            return "ours"
+        if offset == position.next_offset - 1 and timestamp == position.appended_at:
+            return "done"
+        where = {
+            "flow": self._flow,
+            "topic": place[0],
+            "partition": place[1],
+            "stored": position.next_offset,
+            "found": offset,
+        }
+        if offset >= position.next_offset:
+            if offset > position.next_offset:
+                log.warning("records are gone", **where)
+            return "ours"
+        metrics.RESETS.labels(self._service, self._flow).inc()
+        log.error("the topic is not the one we read: beginning at its earliest record", **where)
+        if offset == 0:
+            return "ours"
+        self._consumer().seek(self._physical(place), 0)
+        return "moved"
