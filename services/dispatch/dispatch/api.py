@@ -7,10 +7,10 @@ from uuid import UUID
 
 import shapely
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from common.contracts.base import Actor, ActorRole, Code
+from common.contracts.base import Actor, ActorRole, Code, Instant
 from common.contracts.cases import LocalName, PublishedLead, ReturnReason
 from common.contracts.requests import Action, ActionRequested
 from common.runtime.ids import TRACEPARENT
@@ -46,7 +46,7 @@ class ActionBody(BaseModel):
     action: Action
     action_id: UUID | None = None
     expected_seq: int | None = Field(default=None, ge=1, le=2**31 - 1)
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     area_id: Code | None = None
     return_reason: ReturnReason | None = None
     cancel_reason: Code | None = None
@@ -105,7 +105,7 @@ def api_router(runtime: Runtime, desk: Desk) -> APIRouter:
     async def case(known_as: str) -> Response:
         """By id or by the number for people."""
         case_id = _uuid(known_as)
-        if case_id is None and known_as.isprintable():
+        if case_id is None:
             case_id = await desk.case_numbered(known_as)
         found = None if case_id is None else await desk.case(case_id)
         if found is None:
@@ -185,6 +185,9 @@ def _area(body: AreaBody) -> Area:
         raise _bad_outline(body.area_id, "not GeoJSON") from error
     if outline.geom_type not in {"Polygon", "MultiPolygon"} or outline.is_empty:
         raise _bad_outline(body.area_id, "not a polygon")
+    west, south, east, north = outline.bounds
+    if west < -180 or east > 180 or south < -90 or north > 90:
+        raise _bad_outline(body.area_id, "not degrees of longitude and latitude")
     if not outline.is_valid:
         raise _bad_outline(body.area_id, shapely.is_valid_reason(outline))
     return Area(body.area_id, body.name, body.town, body.outline, body.lead)

@@ -68,7 +68,9 @@ class Desk:
             )
 
     async def case_numbered(self, number: str) -> UUID | None:
-        """The case that people know by `number`."""
+        """The case that people know by `number`; whatever was typed."""
+        if not number.isprintable():  # PostgreSQL takes no NUL
+            return None
         async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return await store.case_id_of(connection, number)
 

@@ -141,7 +141,7 @@ async def _letter(
 ) -> DeadLetter:
     letter = (
         await store.dead_letter(connection, letter_id, for_update=for_update)
-        if letter_id < 2**63
+        if 0 < letter_id < 2**63
         else None
     )
     if letter is None:

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -166,6 +167,8 @@ class _UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            return  # Whoever left before all of his request was here waits for no answer.
         except Exception as error:
             reference = secrets.token_hex(6)
             _log_unexpected(reference, scope, error)

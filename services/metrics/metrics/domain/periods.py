@@ -32,6 +32,8 @@ class Period:
         if self.first is None or self.last is None:
             return None
         length = self.last - self.first + ONE_DAY
+        if self.first - date.min < length:
+            return None
         return Period(PeriodName.DAY, self.first - length, self.last - length)
 
 
