@@ -1,8 +1,9 @@
 """Real broker, database and services for the tests: one stack a session, in a home of its own."""
 
 import asyncio
+import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,3 +89,18 @@ async def metrics_city(stack: Stack, metrics_database: str) -> AsyncIterator[Met
     """Metrics alone, on topics and in a database of its own."""
     async with Metrics(stack.endpoints.bootstrap_servers, metrics_database) as metrics:
         yield metrics
+
+
+@pytest.fixture
+def as_started(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives this process the environment that a service of the stack was started with."""
+
+    def set_environment(service: str) -> None:
+        file = stack.home.run / "environment" / f"{service}-0.json"
+        for name, value in json.loads(file.read_text("utf-8")).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+    return set_environment

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import socket
-import struct
 import sys
 import time
 from collections import Counter
@@ -21,7 +20,6 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.record.util import calc_crc32c
 
 from common.contracts.base import Message
 from common.contracts.reports import ReportSubmitted
@@ -29,6 +27,7 @@ from common.contracts.topics import PARTITIONS
 from common.runtime.topics import apply_topics
 from common.web.access import Role
 from common.web.tokens import issue_token
+from tests.support.raw_batch import send_raw_batch
 from tests.support.topics import delete_topics
 
 Headers = list[tuple[str, bytes | None]]
@@ -213,18 +212,7 @@ class IntakeCity:
     ) -> None:
         """Records in one batch, some bytes of it replaced by as many others before it is sent."""
         assert self._producer
-        batch = self._producer.create_batch()
-        for value, headers in records:
-            batch.append(key=b"k", value=value, timestamp=None, headers=headers)
-        build = batch._build
-
-        def built() -> bytes:
-            data = bytearray(bytes(build()).replace(*replaced))
-            struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
-            return bytes(data)
-
-        batch._build = built
-        await (await self._producer.send_batch(batch, self.prefix + topic, partition=0))
+        await send_raw_batch(self._producer, self.prefix + topic, 0, records, replaced)
 
     async def bodies(self, topic: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """Headers and JSON bodies of all records of a topic."""

@@ -4,7 +4,6 @@ The table is written from the issue and the page map, not from the code. A route
 fails the test, and so does a row whose route is gone.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ import dispatch.main
 import intake.main
 import metrics.main
 import notify.main
-from cli.stack import Stack
 from common.runtime.ids import Identities
 from common.web.access import Role, declared_access
 from dispatch.settings import DispatchSettings
@@ -115,21 +113,6 @@ def expected(service: str, allowed: str, caller: Caller) -> set[int] | None:
 def rows(service: str) -> dict[str, str]:
     every = {row.replace("{service}", service): who for row, who in EVERY_SERVICE.items()}
     return every | dict(MAY_CALL[service])
-
-
-@pytest.fixture
-def as_started(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Gives this process the environment that a service of the stack was started with."""
-
-    def set_environment(service: str) -> None:
-        file = stack.home.run / "environment" / f"{service}-0.json"
-        for name, value in json.loads(file.read_text("utf-8")).items():
-            if value is None:
-                monkeypatch.delenv(name, raising=False)
-            else:
-                monkeypatch.setenv(name, value)
-
-    return set_environment
 
 
 @pytest.mark.parametrize("service", MAY_CALL)

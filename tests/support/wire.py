@@ -21,7 +21,7 @@ class Answer:
     async def to(cls, base: str, sent: bytes, *, leave: bool = False) -> Self | None:
         """What the server there says to these bytes; None if it only ends the connection.
 
-        With `leave` nothing is waited for: the connection is ended at once.
+        With `leave` we end our side at once, and wait for the server to end its own.
         """
         address = urlsplit(base)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -29,15 +29,16 @@ class Answer:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             writer.write(sent)
             await writer.drain()
-            if not leave:
-                async with asyncio.timeout(WAIT_SECONDS):
-                    said = await reader.readuntil(b"\r\n\r\n")
+            if leave:
+                writer.write_eof()
+            async with asyncio.timeout(WAIT_SECONDS):
+                said = await (reader.read() if leave else reader.readuntil(b"\r\n\r\n"))
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
         if not said:
             return None
-        first, *lines = said.decode("latin-1").rstrip().split("\r\n")
+        first, *lines = said.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         headers = (line.split(": ", 1) for line in lines)
         return cls(int(first.split()[1]), {name.lower(): value for name, value in headers})
 

@@ -1,0 +1,19 @@
+"""What the services' logs say while a test runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli.stack import Stack
+from common.contracts.topics import SERVICES
+
+
+@contextmanager
+def nothing_unexpected(stack: Stack) -> Iterator[None]:
+    """Raises AssertionError if a service was surprised: an exception that nobody foresaw."""
+    begins = {service: stack.log(service).stat().st_size for service in SERVICES}
+    yield
+    for service, begin in begins.items():
+        with stack.log(service).open("rb") as log:
+            log.seek(begin)
+            surprised = [line for line in log if b"Traceback" in line or b"unexpected" in line]
+        assert not surprised, (service, surprised)
