@@ -6,7 +6,7 @@ import typer
 from aiokafka.errors import KafkaError
 from typer.core import TyperGroup
 
-from cli import topics
+from cli import case, topics
 from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
@@ -46,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
-for group in (stack, topics, network, contracts):
+for group in (stack, topics, network, contracts, case):
     app.add_typer(group.app)
 app.command()(audit)
 app.command("import")(import_reports)

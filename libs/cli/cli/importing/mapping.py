@@ -1,7 +1,7 @@
 """The mapping file: which column of a CSV file means what. Unknown keys in it are mistakes."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from common.contracts.base import Channel, Language
 from common.contracts.reports import Datum
 from common.contracts.requests import Action
 
-SAMPLE: Final = datetime(2018, 1, 31, 13, 5, 7)  # noqa: DTZ001 a local time, in no zone yet
+SAMPLE: Final = datetime(2018, 1, 31, 13, 5, tzinfo=UTC)
 MAXIMUM_SHOWN: Final = 20
 
 
@@ -32,7 +32,7 @@ def _format(pattern: str) -> str:
         read = datetime.strptime(SAMPLE.strftime(pattern), pattern)  # noqa: DTZ007
     except ValueError as error:
         raise ValueError("no format for times, as '%m/%d/%Y %I:%M:%S %p' is") from error
-    if read.replace(second=0) != SAMPLE.replace(second=0):
+    if read.replace(tzinfo=UTC) != SAMPLE:
         raise ValueError("loses a part of the time: it needs date, hour (with %I also %p), minute")
     return pattern
 
@@ -89,8 +89,8 @@ class Replay(Strict):
 
 
 ByRow = Annotated[
-    Annotated[Channel, Tag("one")] | Annotated[ChannelColumn, Tag("column")],
-    Discriminator(lambda value: "column" if isinstance(value, dict) else "one"),
+    Annotated[Channel, Tag("(one)")] | Annotated[ChannelColumn, Tag("(by column)")],
+    Discriminator(lambda value: "(by column)" if isinstance(value, dict) else "(one)"),
 ]
 
 

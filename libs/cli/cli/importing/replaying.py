@@ -60,8 +60,10 @@ class Replaying:
                 return
 
     def _note(self, step: Step, case: Case, answer: Answered) -> None:
-        if answer.refusal is None:
-            self._count(step, case, before=answer.before)
+        # Asked before, of a lead who no longer has the case: what has ended needs nothing more.
+        others = answer.refusal == "action_id_used" and case["state"] in ENDED
+        if answer.refusal is None or others:
+            self._count(step, case, before=answer.before or others)
         else:
             self._refuse(step, f"dispatch: {answer.refusal}, the case is {case['state']}")
 

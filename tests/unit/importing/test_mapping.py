@@ -1,0 +1,75 @@
+"""A mapping file: the one in the repository is good, and each mistake is told with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.console import UsedWrongly
+from cli.importing.mapping import read_mapping
+
+GOOD = """\
+times:
+  zone: Asia/Shanghai
+  format: "%Y-%m-%d %H:%M"
+source_id: id
+reported_at: at
+channel:
+  column: source
+  values:
+    Phone: hotline
+replay:
+  column: state
+  at: done
+  steps:
+    done: resolve
+    void: cancel
+    open: null
+"""
+
+MISTAKES: dict[str, tuple[str, str, list[int | str]]] = {
+    "a key that nobody knows": ("source_id: id", "source_id: id\nadress: where", [5, "adress"]),
+    "a key inside that nobody knows": (
+        "column: source",
+        "column: source\n  extra: 1",
+        [8, "channel.extra"],
+    ),
+    "a key too many inside": ("  at: done", "  at: done\n  when: x", [13, "replay.when"]),
+    "a key that is missing": ("reported_at: at\n", "", [1, "reported_at", "required"]),
+    "a key inside that is missing": ("  at: done\n", "", [10, "replay.at", "required"]),
+    "a key twice": ("reported_at: at", "reported_at: at\nsource_id: no", [6, "source_id", "twice"]),
+    "a channel that is none": ("Phone: hotline", "Phone: phone", [9, "channel.values.Phone"]),
+    "one channel that is none": ("  column: source\n  values:\n    Phone: hotline", " fax", [6]),
+    "a step that is none": ("done: resolve", "done: accept", [14, "replay.steps.done"]),
+    "a zone that is none": ("Asia/Shanghai", "Asia/Shangai", [2, "times.zone"]),
+    "half a day lost": ("%H:%M", "%I:%M", [3, "times.format", "%p"]),
+    "minutes lost": ("%H:%M", "%H", [3, "times.format"]),
+    "a format that is none": ("%H:%M", "%Q", [3, "times.format"]),
+    "no YAML": ("source_id: id", "source_id: [id", [5]),
+    "a list": (GOOD, "- a\n- b\n", [1]),
+    "nothing": (GOOD, "", [1]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, mistake: str) -> None:
+    right, wrong, (line, *words) = MISTAKES[mistake]
+    assert right in GOOD
+    file = tmp_path / "mapping.yaml"
+    file.write_text(GOOD.replace(right, wrong))
+    with pytest.raises(UsedWrongly) as told:
+        read_mapping(file)
+    assert f"line {line}" in told.value.problem
+    assert all(str(word) in told.value.problem for word in words), told.value.problem
+
+
+def test_a_good_one_names_its_columns(tmp_path: Path) -> None:
+    file = tmp_path / "mapping.yaml"
+    file.write_text(GOOD)
+    assert read_mapping(file).columns() == ["id", "at", "source", "state", "done"]
+
+
+def test_those_in_the_repository_are_good() -> None:
+    files = list((Path(__file__).parents[3] / "deploy" / "mappings").glob("*.yaml"))
+    assert files
+    for file in files:
+        read_mapping(file)
