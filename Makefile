@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help up test lint bench clean lock
+.PHONY: help demo up test lint bench clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -17,6 +17,8 @@ help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
 
+demo: .venv/ready ## a sample city, yesterday's day in a minute, then yours (ONCE=1 stops there)
+	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
 
 up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up

@@ -10,6 +10,7 @@ from cli import case, topics
 from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
+from cli.demo.command import demo
 from cli.importing.command import import_reports
 from cli.importing.replay_command import replay_actions
 from cli.network import command as network
@@ -51,6 +52,7 @@ for group in (stack, topics, network, contracts, case):
 app.command()(audit)
 app.command("import")(import_reports)
 app.command()(replay_actions)
+app.command()(demo)
 
 
 @app.callback()

@@ -1,14 +1,16 @@
 """The runtime's pure parts, against other implementations and arithmetic by hand."""
 
+import os
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.runtime.clock import TimeLapse
+from common.runtime.clock import RealClock, TimeLapse, TimeLapseClock
 from common.runtime.ids import Identities
 from common.runtime.links import Links, Purpose
 from common.runtime.murmur2 import partitions_of
@@ -62,6 +64,32 @@ def test_a_time_lapse_stands_runs_and_ends_in_real_time() -> None:
     assert lapse.at(anchor - timedelta(hours=1)) == lapse.epoch
     assert lapse.at(anchor + timedelta(seconds=30)) == lapse.epoch + timedelta(hours=12)
     assert lapse.at(anchor + timedelta(seconds=61)) == anchor + timedelta(seconds=61)
+
+
+def test_a_clock_follows_the_time_lapse_in_its_file_as_soon_as_there_is_one(
+    tmp_path: Path,
+) -> None:
+    anchor = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    lapse = TimeLapse(
+        epoch=datetime(2026, 11, 23, 0, 0, tzinfo=UTC),
+        anchor=anchor,
+        speed=1440,
+        until=datetime(2026, 11, 24, 0, 0, tzinfo=UTC),
+    )
+    file = tmp_path / "lapse.json"
+    clock = TimeLapseClock(file, RealClock())
+    assert clock.at(anchor) == anchor
+    file.write_text(lapse.model_dump_json())
+    assert clock.at(anchor) == lapse.epoch
+    assert clock.at(anchor + timedelta(seconds=30)) == lapse.epoch + timedelta(hours=12)
+    slower = {
+        "epoch": lapse.epoch + timedelta(hours=12),
+        "anchor": anchor + timedelta(seconds=30),
+        "speed": 60,
+    }
+    file.write_text(lapse.model_copy(update=slower).model_dump_json())
+    os.utime(file, ns=(0, 0))
+    assert clock.at(anchor + timedelta(seconds=90)) == lapse.epoch + timedelta(hours=13)
 
 
 def test_ids_are_version_7_and_sort_by_time() -> None:

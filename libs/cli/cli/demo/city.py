@@ -65,11 +65,15 @@ class Lead(Strict):
 
 
 class Category(Strict):
-    """A category of the city: `part:` or `matter:` and five digits, or `city:` for its own."""
+    """A category of the city: `part:` or `matter:` and five digits, or `city:` for its own.
+
+    `on_form`: the report form offers it.
+    """
 
     code: Code
     name_zh: Name
     name_en: Name
+    on_form: bool
 
 
 class ReportText(Strict):

@@ -64,7 +64,6 @@ class LeadProfile(Strict):
     arrive: Delay
     resolve: Delay
     return_: Delay = Field(alias="return")
-    on_spot: Delay
     return_reasons: dict[ReturnReason, Weight] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -90,9 +89,13 @@ class SpeedRating(Strict):
 
 
 class RatingProfile(Strict):
-    """When reporters rate, and how, from the fastest cases to the slowest."""
+    """When reporters rate, and how, from the fastest cases to the slowest.
+
+    `reopened`: of those who say that it is not solved, so many ask to have it taken up again.
+    """
 
     after: Delay
+    reopened: Share
     by_speed: tuple[SpeedRating, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -13,23 +13,12 @@ from zoneinfo import ZoneInfo
 
 import shapely
 
-from cli.demo.city import Area, Lead, ReportText, SampleCity, SampleCityError, Town, load_city
+from cli.demo.city import Area, Lead, ReportText, SampleCity, Town
 from cli.demo.profile import ChannelProfile
 from common.contracts.base import Channel
 from common.contracts.cases import ReturnReason
 from common.contracts.reports import SubmittedContact, SubmittedPosition
 from common.contracts.requests import Action
-
-__all__ = [
-    "Day",
-    "PlannedRating",
-    "PlannedReport",
-    "PlannedStep",
-    "SampleCity",
-    "SampleCityError",
-    "load_city",
-    "make_day",
-]
 
 # Degrees. A position keeps this far from its area's border, so that rounding cannot move it across.
 MARGIN = 0.0003
@@ -52,10 +41,14 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRating:
-    """The reporter's rating. `after` counts from the closing of the case; `score` is 1 to 5."""
+    """The reporter's rating. `after` counts from the closing of the case; `score` is 1 to 5.
+
+    `reopen`: he asks to have it taken up again.
+    """
 
     solved: bool
     score: int
+    reopen: bool
     after: timedelta
 
 
@@ -64,7 +57,8 @@ class PlannedReport:
     """A report and what is to become of it. `reported_at` is in UTC, positions are on WGS-84.
 
     `area_id` is the area meant, also where no position says so; None: outside the city.
-    A case whose `steps` end before resolve or cancel stays open.
+    A case whose `steps` end before resolve or cancel stays open. `fixed_on_spot`: a patrol put it
+    right at the moment it was found, its one step is the resolution, at that moment.
     """
 
     source_id: str
@@ -78,13 +72,9 @@ class PlannedReport:
     position: SubmittedPosition | None
     contact: SubmittedContact | None
     area_id: str | None
+    fixed_on_spot: bool
     steps: tuple[PlannedStep, ...]
     rating: PlannedRating | None
-
-    @property
-    def anonymous(self) -> bool:
-        """The reporter left no way to reach him."""
-        return self.contact is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +169,11 @@ class _Planner:
         text = self._text(channel)
         contact = self._contact(profile)
         has_position = chance.random() >= profile.without_position
-        steps = tuple(self._steps(moment, place.area, profile, has_position))
+        fixed = bool(place.area and has_position) and chance.random() < profile.fixed_on_spot
+        if fixed:
+            steps: tuple[PlannedStep, ...] = (PlannedStep(Action.RESOLVE, timedelta()),)
+        else:
+            steps = tuple(self._steps(moment, place.area, has_position))
         return PlannedReport(
             source_id=f"demo-{self._date:%Y%m%d}-{number:05d}",
             channel=channel,
@@ -192,6 +186,7 @@ class _Planner:
             position=place.position if has_position else None,
             contact=contact,
             area_id=place.area.area_id if place.area else None,
+            fixed_on_spot=fixed,
             steps=steps,
             rating=self._rating(steps, profile) if contact else None,
         )
@@ -241,7 +236,7 @@ class _Planner:
         )
 
     def _steps(
-        self, moment: datetime, area: Area | None, profile: ChannelProfile, has_position: bool
+        self, moment: datetime, area: Area | None, has_position: bool
     ) -> Iterator[PlannedStep]:
         centre, chance = self._profile.centre, self._chance
         placed = area is not None and has_position
@@ -255,10 +250,6 @@ class _Planner:
             delay = centre.place.draw(chance)
             yield PlannedStep(Action.PLACE, delay, area_id=area.area_id)
             moment += delay
-        elif chance.random() < profile.fixed_on_spot:
-            for action in (Action.ACCEPT, Action.RESOLVE):
-                yield PlannedStep(action, self._profile.leads.on_spot.draw(chance))
-            return
         yield from self._lead_steps(moment, area, chance.random() < self._profile.leads.returned)
 
     def _lead_steps(self, moment: datetime, area: Area, returned: bool) -> Iterator[PlannedStep]:
@@ -327,4 +318,6 @@ class _Planner:
         took = sum((step.after for step in steps), timedelta())
         speed = ratings.for_duration(took)
         score = _pick(chance, dict(enumerate(speed.scores, start=1)))
-        return PlannedRating(chance.random() < speed.solved, score, ratings.after.draw(chance))
+        solved = chance.random() < speed.solved
+        reopen = not solved and chance.random() < ratings.reopened
+        return PlannedRating(solved, score, reopen, ratings.after.draw(chance))

@@ -1,6 +1,7 @@
 """`lastmetre network`: areas and the leads who answer for them."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,21 +58,13 @@ def import_network(
     properties = Properties(
         id_property, name_property_zh, name_property_en, town_property_zh, town_property_en
     )
-    findings = Findings()
-    with working("checking areas and leads"):
-        read = read_areas(_document(areas), properties, findings)
-        people = _people(leads, findings) if leads else []
-        placed = lead_by_area(people, {area.area_id for area in read}, findings)
-    for each in findings.warnings:
+    network = read_network(areas, properties, leads)
+    for each in network.warnings:
         warn(each)
-    if findings.errors:
-        raise Trouble(
-            f"{len(findings.errors)} errors in the files, nothing was imported:\n  "
-            + "\n  ".join(findings.errors[:50])
-        )
-    answer = _publish(read, placed, people, dry_run=dry_run)
+    with ServiceClient(read_endpoints()) as services, working("sending the network"):
+        answer = publish(services, network, dry_run=dry_run)
     if as_json:
-        print_document(answer | {"warnings": findings.warnings})
+        print_document(answer | {"warnings": network.warnings})
     else:
         STDOUT.print(_words(answer))
 
@@ -91,10 +84,34 @@ def _people(path: Path, findings: Findings) -> list[Lead]:
         raise UsedWrongly(f"{path} is not text in UTF-8: {error}") from error
 
 
-def _publish(
-    areas: list[Area], placed: dict[str, Lead], people: list[Lead], *, dry_run: bool
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Network:
+    """Areas, who answers for each, and everybody who does."""
+
+    areas: list[Area]
+    placed: dict[str, Lead]
+    people: list[Lead]
+    warnings: list[str]
+
+
+def read_network(areas: Path, properties: Properties, leads: Path | None) -> Network:
+    """The network in these files. Raises Trouble that names every error in them."""
+    findings = Findings()
+    with working("checking areas and leads"):
+        read = read_areas(_document(areas), properties, findings)
+        people = _people(leads, findings) if leads else []
+        placed = lead_by_area(people, {area.area_id for area in read}, findings)
+    if findings.errors:
+        raise Trouble(
+            f"{len(findings.errors)} errors in the files, nothing was imported:\n  "
+            + "\n  ".join(findings.errors[:50])
+        )
+    return Network(read, placed, people, findings.warnings)
+
+
+def publish(services: ServiceClient, network: Network, *, dry_run: bool = False) -> dict[str, Any]:
     """Contacts first: whoever gets a case must be reachable."""
+    placed = network.placed
     body = {
         "areas": [
             {
@@ -104,16 +121,16 @@ def _publish(
                 "outline": area.outline,
                 "lead": placed[area.area_id].published if area.area_id in placed else None,
             }
-            for area in areas
+            for area in network.areas
         ],
         "dry_run": dry_run,
     }
-    contacts = [lead.contact for lead in people]
-    with ServiceClient(read_endpoints()) as services, working("sending the network"):
-        if contacts and not dry_run:
-            services.send("intake", "PUT", "/api/intake/v1/lead-contacts", {"contacts": contacts})
-        answer: dict[str, Any] = services.send("dispatch", "PUT", "/network", body)
-    return {"areas": len(areas), "leads": len(people), **answer, "dry_run": dry_run}
+    contacts = [lead.contact for lead in network.people]
+    if contacts and not dry_run:
+        services.send("intake", "PUT", "/api/intake/v1/lead-contacts", {"contacts": contacts})
+    answer: dict[str, Any] = services.send("dispatch", "PUT", "/network", body)
+    counts = {"areas": len(network.areas), "leads": len(network.people)}
+    return {**counts, **answer, "dry_run": dry_run}
 
 
 def _words(answer: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from cli.stack.errors import StackError
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 LOCAL = CHECKOUT / "deploy" / "local"
+SAMPLE_CITY = CHECKOUT / "deploy" / "sample-city"
 _LOWEST_PORT = 20_000
 _SOCKET_PATH_BYTES = 90
 """A socket's path has at most 107 bytes, and supervisord adds its pid while it makes one."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from cli.stack.errors import StackError
-from cli.stack.home import Home, Ports, write_private
+from cli.stack.home import SAMPLE_CITY, Home, Ports, write_private
 from cli.stack.keys import Keys
 from cli.stack.programs import (
     DRAIN_SECONDS,
@@ -25,7 +25,12 @@ from common.contracts.topics import SERVICES
 _READY_SECONDS = 90
 _HOST = "127.0.0.1"
 _KEYS_FROM_HOME = ("LASTMETRE_TOKEN_KEY", "LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
-_FREELY_SET = (*(f"{s.upper()}_PUBLIC_URL" for s in SERVICES), "NOTIFY_OUTBOX_DIRECTORY")
+_CATEGORIES = "LASTMETRE_CATEGORIES_FILE"
+_FREELY_SET = (
+    *(f"{s.upper()}_PUBLIC_URL" for s in SERVICES),
+    "NOTIFY_OUTBOX_DIRECTORY",
+    _CATEGORIES,
+)
 
 
 class Services:
@@ -72,8 +77,8 @@ class Services:
     ) -> None:
         """Write what one process reads at its next start.
 
-        `wanted` is the environment of whoever starts the stack: what he says about links and the
-        outbox folder holds; `extra` wins over everything.
+        `wanted` is the environment of whoever starts the stack: what he says about links, the
+        outbox folder and the categories holds; `extra` wins over everything.
         """
         folder = self._home.run / "environment"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -91,6 +96,7 @@ class Services:
             f"{name}_HTTP_PORT": str(self._port(service, process)),
             **{f"{s.upper()}_PUBLIC_URL": self.url(s) for s in SERVICES},
             "INTAKE_INTERNAL_URL": self.url("intake"),
+            _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
             "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
             "LASTMETRE_LINK_KEY_FILE": str(secrets / "link_key"),
             "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),

@@ -239,6 +239,10 @@ class Stack:
     def _write_endpoints(self) -> None:
         self.endpoints.write(self.home)
 
+    def port(self, name: str) -> int:
+        """A free port for a listener of whoever started the stack: the same one every time."""
+        return self._ports.get(name)
+
     # --- single programs: "kafka", "postgres", "supervisord" or a service
 
     def pid(self, program: str, process: int = 0) -> int:

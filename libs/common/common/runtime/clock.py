@@ -1,6 +1,7 @@
 """The city's clock: real time, or the demo's time-lapse."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -41,18 +42,27 @@ class TimeLapse(BaseModel):
 
 
 class TimeLapseClock:
-    """A clock that plays a time-lapse over another clock."""
+    """A clock that plays the time-lapse in a file over another clock, as soon as there is one."""
 
-    def __init__(self, lapse: TimeLapse, real: Clock) -> None:
-        self._lapse = lapse
+    def __init__(self, file: Path, real: Clock) -> None:
+        self._file = file
         self._real = real
+        self._read_at = 0
+        self._lapse: TimeLapse | None = None
 
     def now(self) -> datetime:
         """The present instant of the city, aware, in UTC."""
-        return self._lapse.at(self._real.now()).astimezone(UTC)
+        return self.at(self._real.now())
 
     def at(self, real: datetime) -> datetime:
         """City time at the real instant `real`, in UTC."""
+        try:
+            written_at = self._file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return real
+        if self._lapse is None or written_at != self._read_at:
+            self._lapse = TimeLapse.model_validate_json(self._file.read_bytes())
+            self._read_at = written_at
         return self._lapse.at(real).astimezone(UTC)
 
 

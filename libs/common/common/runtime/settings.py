@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.contracts.cases import LocalName
-from common.runtime.clock import Clock, RealClock, TimeLapse, TimeLapseClock
+from common.runtime.clock import Clock, RealClock, TimeLapseClock
 
 
 def _key_bytes(value: object) -> object:
@@ -70,16 +70,7 @@ class Settings(BaseSettings):
     dispatch_public_url: str = Field(default="", validation_alias="DISPATCH_PUBLIC_URL")
     notify_public_url: str = Field(default="", validation_alias="NOTIFY_PUBLIC_URL")
     metrics_public_url: str = Field(default="", validation_alias="METRICS_PUBLIC_URL")
-    clock_epoch: AwareDatetime | None = Field(
-        default=None, validation_alias="LASTMETRE_CLOCK_EPOCH"
-    )
-    clock_anchor: AwareDatetime | None = Field(
-        default=None, validation_alias="LASTMETRE_CLOCK_ANCHOR"
-    )
-    clock_speed: float = Field(default=1.0, gt=0, validation_alias="LASTMETRE_CLOCK_SPEED")
-    clock_until: AwareDatetime | None = Field(
-        default=None, validation_alias="LASTMETRE_CLOCK_UNTIL"
-    )
+    clock_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CLOCK_FILE")
 
     @classmethod
     def settings_customise_sources(
@@ -99,17 +90,9 @@ class Settings(BaseSettings):
         return LocalName(zh=self.city_name_zh, en=self.city_name_en)
 
     def clock(self) -> Clock:
-        """The city's clock: real time unless a time-lapse is set."""
+        """The city's clock: real time, unless a file may hold a time-lapse."""
         real = RealClock()
-        if self.clock_epoch and self.clock_anchor and self.clock_until:
-            lapse = TimeLapse(
-                epoch=self.clock_epoch,
-                anchor=self.clock_anchor,
-                speed=self.clock_speed,
-                until=self.clock_until,
-            )
-            return TimeLapseClock(lapse, real)
-        return real
+        return TimeLapseClock(self.clock_file, real) if self.clock_file else real
 
 
 class ServiceSettings(Settings):
