@@ -11,9 +11,9 @@ from common.runtime.clock import RealClock, TimeLapse
 CITY_ZONE: Final = ZoneInfo("Asia/Shanghai")
 SPEED: Final = 1560.0
 """A day in 55 seconds; with what leads still do after midnight about a minute."""
-SLOWEST: Final = SPEED / 4
+SLOWEST: Final = SPEED / 8
 LAG_ALLOWED: Final = timedelta(minutes=10)
-"""City time that may pass while a report becomes a case: a busy machine plays more slowly."""
+"""City time that anything may wait for its turn: a busy machine plays more slowly."""
 AFTER_MIDNIGHT: Final = timedelta(hours=2)
 """City time goes on so long, so that nothing of the day is recorded at the jump to real time."""
 LAST_STEP_BEFORE_END: Final = timedelta(hours=1)

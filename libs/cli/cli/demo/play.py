@@ -56,7 +56,8 @@ class Play:
         """Reports sent that are no case yet, each with when it was sent, monotonic seconds."""
         self._due: list[_Due] = []
         self._order = itertools.count()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], float] = {}
+        """What people are doing, each with when it was due, monotonic seconds."""
         self.played = Played(lapse.now())
 
     async def perform(self) -> Played:
@@ -87,15 +88,19 @@ class Play:
             while self._due and self._due[0].at <= self.played.now:
                 self._begin(heapq.heappop(self._due).act())
             self._told(self.played)
-            now = time.monotonic()
-            self._lapse.keep_pace(now - next(iter(self._waiting.values()), now))
+            self._lapse.keep_pace(self._longest_wait())
             await asyncio.sleep(TICK_SECONDS)
             for task in [each for each in (following, *self._under_way) if each.done()]:
-                self._under_way.discard(task)
+                self._under_way.pop(task, None)
                 task.result()
 
+    def _longest_wait(self) -> float:
+        now = time.monotonic()
+        began = (next(iter(each.values()), now) for each in (self._waiting, self._under_way))
+        return now - min(began)
+
     def _begin(self, act: Coroutine[Any, Any, None]) -> None:
-        self._under_way.add(asyncio.create_task(act))
+        self._under_way[asyncio.create_task(act)] = time.monotonic()
 
     def _at(self, at: datetime, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         heapq.heappush(self._due, _Due(at, next(self._order), act))
