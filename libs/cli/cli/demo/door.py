@@ -40,8 +40,7 @@ class Door:
         self._services = services
         self._links = Links(base64.urlsafe_b64decode(endpoints.link_key + "=="))
         self._ways: dict[str, Callable[[str], str]] = {
-            "": lambda _: self._page("metrics", "/board", Role.SUPERVISOR),
-            "board": lambda _: self._page("metrics", "/board", Role.SUPERVISOR),
+            "board": self._board,
             "centre": lambda _: self._page("dispatch", "/centre", Role.OPERATOR),
             "messages": lambda _: self._page("notify", "/messages/log", Role.ADMINISTRATOR),
             "administrator": lambda _: self._page("dispatch", "/centre", Role.ADMINISTRATOR),
@@ -65,6 +64,10 @@ class Door:
         token = development_token(self._endpoints, role, subject, lead_id, lifetime)
         query = urlencode({TOKEN_PARAMETER: token})
         return f"{self._endpoints.services[service]}{path}?{query}"
+
+    def _board(self, _: str) -> str:
+        """Of the last days: what a visitor does today beside what was played of yesterday."""
+        return self._page("metrics", "/board", Role.SUPERVISOR) + "&period=week"
 
     def _lead(self, rest: str) -> str:
         lead_id = rest

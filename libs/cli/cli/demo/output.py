@@ -1,5 +1,6 @@
 """What `make demo` prints: where to look, how far the day is, what came of it, what to try."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -68,8 +69,8 @@ def addresses(city: SampleCity, endpoints: Endpoints, door: str, home: Home) -> 
     towns = len(city.places.towns)
     communities = sum(len(town.communities) for town in city.places.towns)
     words = Text(
-        f"{towns} towns, {communities} communities, {len(city.areas)} areas with {len(city.leads)} "
-        f"leads, {len(city.categories)} kinds of problem. Nobody in it is real.\n",
+        f"An invented city: {towns} towns, {communities} communities, {len(city.areas)} areas, "
+        f"{len(city.leads)} leads, {len(city.categories)} kinds of problem.\n",
         "dim",
     )
     return _panel(Group(words, grid), "Yunqiao 云桥市 is up")
@@ -94,7 +95,11 @@ def summary(day: date, figures: Figures, balance: Balance) -> Panel:
     )
     cases = figures.cases
     grid.add_row(Text("With a lead", _KEY), _number(cases["matched_to_leads"]), _ways(cases))
-    grid.add_row(Text("Unplaced", _KEY), _number(cases["unplaced"]), _queue(cases))
+    for name, count, reasons in (
+        ("Unplaced", cases["unplaced"], cases["unplaced_by_reason"]),
+        ("Cancelled", cases["cancelled"], cases["cancelled_by_reason"]),
+    ):
+        grid.add_row(Text(name, _KEY), _number(count), _reasons(reasons))
     grid.add_row()
     for stage, words in STAGES.items():
         grid.add_row(*_time(words, figures.response_times[stage]))
@@ -104,7 +109,7 @@ def summary(day: date, figures: Figures, balance: Balance) -> Panel:
         Text("Messages sent", _KEY),
         _number(sum(figures.messages.values())),
         f"to reporters {figures.messages.get('reporter', 0):,}   "
-        f"to leads {figures.messages.get('lead', 0):,}   (all days)",
+        f"to leads {figures.messages.get('lead', 0):,}",
     )
     grid.add_row(Text("Books", _KEY), *_books(balance))
     return _panel(grid, f"Yesterday in Yunqiao: {day_name(day)}")
@@ -121,22 +126,18 @@ def _ways(cases: Any) -> str:
     )
 
 
-def _queue(cases: Any) -> str:
-    reasons = "   ".join(
-        f"{reason.replace('_', ' ')} {count:,}"
-        for reason, count in sorted(cases["unplaced_by_reason"].items())
-    )
-    return reasons + f"   (cancelled {cases['cancelled']:,})"
+def _reasons(counts: Mapping[str, int]) -> str:
+    return "   ".join(f"{why.replace('_', ' ')} {count:,}" for why, count in sorted(counts.items()))
 
 
 def _time(words: str, time: Any) -> tuple[Text, Text, str]:
-    label = Text(f"Time {words}", _KEY)
+    label = Text(words, _KEY)
     if not time["n"]:
         return label, Text("no data", "dim"), ""
     return (
         label,
         Text(_duration(time["median"]), "bold", justify="right"),
-        f"median of {time['n']:,}   90 % within {_duration(time['p90'])}",
+        f"median of {time['n']:,} cases   90 % within {_duration(time['p90'])}",
     )
 
 
@@ -152,7 +153,7 @@ def _satisfaction(said: Any) -> tuple[Text, str]:
     score, solved = said["mean_score"], said["solved_rate"]
     return (
         Text(f"{score['value']:.2f}", "bold", justify="right"),
-        f"of 5, from {said['answers']:,} answers ({score['low']:.2f} to {score['high']:.2f})   "
+        f"of 5 from {said['answers']:,} answers, ± {(score['high'] - score['low']) / 2:.2f}   "
         f"solved {solved['value']:.0%}",
     )
 

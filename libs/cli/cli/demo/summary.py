@@ -15,9 +15,9 @@ from cli.client import ServiceClient
 from cli.console import STDERR, Trouble
 
 STAGES: Final = {
-    "first_response": "until a lead accepts",
-    "resolution": "until it is resolved",
-    "whole": "until the case is closed",
+    "first_response": "Accepted within",
+    "resolution": "Resolved within",
+    "whole": "Closed within",
 }
 
 
