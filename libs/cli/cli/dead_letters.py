@@ -1,7 +1,9 @@
 """`lastmetre dlq`: what could not be handled, shown and handled again by its own service."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -10,14 +12,25 @@ from cli.client import Refused, ServiceClient, read_endpoints
 from cli.console import STDOUT, Trouble, UsedWrongly, print_document, progress_bar, say
 from common.contracts.topics import SERVICES
 
-app = typer.Typer(name="dlq", help="Dead letters: what could not be handled.", no_args_is_help=True)
+app = typer.Typer(name="dlq", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+SHOWN: Final = 20
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help=", ".join(SERVICES))]
 
 
 @app.callback()
 def dlq() -> None:
-    """Dead letters: what could not be handled, with the reason."""
+    """Dead letters: what could not be handled, with the reason.
+
+    A dead letter keeps later events of its case waiting, never those of others.
+
+    Examples:
+
+        lastmetre dlq list
+        lastmetre dlq show dispatch 3
+        lastmetre dlq replay dispatch 3 --body corrected.json --dry-run
+        lastmetre dlq replay dispatch --all
+    """
 
 
 def _known(service: str) -> str:
@@ -30,6 +43,14 @@ def _path(service: str, *parts: object) -> str:
     return "/".join((f"/api/{service}/v1/dead-letters", *map(str, parts)))
 
 
+def _letters(services: ServiceClient, service: str, **wanted: Any) -> Iterator[dict[str, Any]]:
+    """All of a service's, the newest first."""
+    page = services.get(service, _path(service), **wanted)
+    while page:
+        yield from page
+        page = services.get(service, _path(service), before=page[-1]["id"], **wanted)
+
+
 @app.command("list")
 def list_letters(
     service: Annotated[str | None, typer.Option(help="Of this service only.")] = None,
@@ -38,11 +59,12 @@ def list_letters(
 ) -> None:
     """What waits for a person, the newest first, without the bodies."""
     wanted = [_known(service)] if service else SERVICES
-    letters: list[dict[str, Any]] = []
     with ServiceClient(read_endpoints()) as services:
-        for name in wanted:
-            found = services.get(name, _path(name), all=all_of_them)
-            letters.extend({"service": name, **letter} for letter in found)
+        letters = [
+            {"service": name, **letter}
+            for name in wanted
+            for letter in _letters(services, name, all=all_of_them)
+        ]
     if as_json:
         print_document({"dead_letters": letters})
     elif letters:
@@ -63,7 +85,7 @@ def _table(letters: list[dict[str, Any]]) -> Table:
             f"{each['topic']}/{each['partition']}@{each['offset']}",
             each["key"] or "",
             each["died_at"][:19],
-            (each["replayed_at"] or "")[:19],
+            (each["replayed_at"] or "")[:19] + (" corrected" if each["corrected"] else ""),
             each["error"],
         )
     return table
@@ -107,50 +129,73 @@ def replay(
 ) -> None:
     """Handle a dead letter again in its service, perhaps corrected; parked ones follow it.
 
+    The corrected body has to be about the same thing: its record keeps key, headers and place.
+
     `--all` tries every one first without effect, says how many would go through, and asks.
     """
     _known(service)
     if (letter is None) == (not every_one) or (body and every_one):
-        raise UsedWrongly("either one id (perhaps with --body), or --all.", "`lastmetre dlq list`.")
-    change = {"body": body.read_text("utf-8")} if body else {}
+        raise UsedWrongly(
+            "one dead letter (perhaps with --body), or --all.",
+            f"`lastmetre dlq replay {service} 3`; `lastmetre dlq list` shows the ids.",
+        )
+    change = {"body": _text(body)} if body else {}
     with ServiceClient(read_endpoints()) as services:
         if letter is not None:
-            failed = _replay(services, service, [letter], {**change, "dry_run": dry_run})
-            tried = 1
+            tried = [letter]
+            outcome = _replay(services, service, tried, {**change, "dry_run": dry_run})
         else:
-            tried, failed = _replay_all(services, service, dry_run=dry_run, yes=yes)
+            tried, outcome = _replay_all(services, service, dry_run=dry_run, yes=yes)
+    done = len(tried) - len(outcome.bad) - len(outcome.already)
     document = {
-        "tried": tried,
-        "replayed": tried - len(failed),
+        "tried": len(tried),
+        "replayed": done,
         "dry_run": dry_run,
-        "still_bad": [{"id": each, "reason": reason} for each, reason in failed.items()],
+        "replayed_before": outcome.already,
+        "still_bad": [{"id": each, "reason": reason} for each, reason in outcome.bad.items()],
     }
     if as_json:
         print_document(document)
     else:
-        done = "would be replayed" if dry_run else "replayed"
-        say(f"{document['replayed']} of {tried} {done}")
-    if failed:
+        before = f", {len(outcome.already)} were before" if outcome.already else ""
+        say(f"{done} of {len(tried)} {'would be ' if dry_run else ''}replayed{before}")
+    if outcome.bad:
         raise Trouble(
-            f"{len(failed)} still cannot be handled:\n  "
-            + "\n  ".join(f"{i}: {reason}" for i, reason in list(failed.items())[:20]),
+            f"{len(outcome.bad)} still cannot be handled:\n  "
+            + "\n  ".join(f"{i}: {reason}" for i, reason in list(outcome.bad.items())[:SHOWN]),
             "`lastmetre dlq show` shows one; `--body FILE` replays a corrected one.",
         )
 
 
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise UsedWrongly(f"{file} is not UTF-8.") from None
+
+
+@dataclass
+class _Outcome:
+    """What became of letters: why by id for those that failed again, ids of those done before."""
+
+    bad: dict[int, str] = field(default_factory=dict)
+    already: list[int] = field(default_factory=list)
+
+
 def _replay_all(
     services: ServiceClient, service: str, *, dry_run: bool, yes: bool
-) -> tuple[int, dict[int, str]]:
-    # The oldest first: what is parked behind one may follow from it. A list has at most 500.
-    letters = sorted(each["id"] for each in services.get(service, _path(service)))
-    failed = _replay(services, service, letters, {"dry_run": True}, "trying")
-    good = [each for each in letters if each not in failed]
+) -> tuple[list[int], _Outcome]:
+    # The oldest first: what is parked behind one may follow from it.
+    letters = sorted(each["id"] for each in _letters(services, service))
+    tried = _replay(services, service, letters, {"dry_run": True}, "trying")
+    good = [each for each in letters if each not in tried.bad and each not in tried.already]
     say(f"{len(good)} of {len(letters)} waiting in {service} would go through")
     if dry_run or not good:
-        return len(letters), failed
+        return letters, tried
     if not yes:
         typer.confirm(f"Replay {len(good)}?", abort=True, err=True)
-    return len(letters), failed | _replay(services, service, good, {})
+    done = _replay(services, service, good, {})
+    return letters, _Outcome(tried.bad | done.bad, tried.already + done.already)
 
 
 def _replay(
@@ -159,16 +204,23 @@ def _replay(
     letters: list[int],
     change: dict[str, Any],
     title: str = "replaying",
-) -> dict[int, str]:
-    """Replay each; returns why by id for those that failed again."""
-    failed: dict[int, str] = {}
+) -> _Outcome:
+    outcome = _Outcome()
     with progress_bar(f"{title} in {service}", len(letters)) as bar:
         for letter in letters:
             try:
                 services.send(service, "POST", _path(service, letter, "replay"), change)
             except Refused as refused:
-                if refused.status not in (409, 422):
+                if refused.status == 409:
+                    # By somebody else, or by us where the first answer was lost.
+                    outcome.already.append(letter)
+                elif refused.status == 422:
+                    outcome.bad[letter] = str(refused.document.get("reason") or refused)
+                elif refused.status == 404:
+                    raise Trouble(
+                        f"{service} has no dead letter {letter}.", "`lastmetre dlq list`."
+                    ) from refused
+                else:
                     raise
-                failed[letter] = str(refused.document.get("reason") or refused)
             bar.advance()
-    return failed
+    return outcome

@@ -6,7 +6,7 @@ import typer
 from aiokafka.errors import KafkaError
 from typer.core import TyperGroup
 
-from cli import case, topics
+from cli import case, dead_letters, figures, people, topics
 from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
 from cli.contracts import command as contracts
@@ -16,6 +16,7 @@ from cli.importing.replay_command import replay_actions
 from cli.network import command as network
 from cli.stack import commands as stack
 from cli.stack.errors import StackError
+from cli.status.command import status
 
 
 class Lastmetre(TyperGroup):
@@ -45,14 +46,13 @@ app = typer.Typer(
     help="Reports about the city, brought to the one person responsible for the spot.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
-for group in (stack, topics, network, contracts, case):
+for group in (stack, network, dead_letters, figures, topics, contracts, case):
     app.add_typer(group.app)
-app.command()(audit)
 app.command("import")(import_reports)
-app.command()(replay_actions)
-app.command()(demo)
+for command in (demo, replay_actions, status, audit, people.token, people.channel_key):
+    app.command()(command)
 
 
 @app.callback()

@@ -50,7 +50,13 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="Good for so long.")] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """A development token, signed with this stack's key, and the link that signs in with it."""
+    """A development token, signed with this stack's key, and the link that signs in with it.
+
+    Examples:
+
+        lastmetre token --role supervisor
+        lastmetre token --role lead --lead-id L01
+    """
     if (role is Role.LEAD) != (lead_id is not None):
         raise UsedWrongly(
             "--lead-id belongs to --role lead, and only there.", "`--role lead --lead-id L01`."
@@ -71,6 +77,10 @@ def channel_key(
 
     The first line is the key. The second one is what intake has to know of it: add it to the list
     in the file that INTAKE_CHANNEL_KEYS_FILE names, and restart intake.
+
+    Example:
+
+        lastmetre channel-key --channel app --sender city-app
     """
     if not sender.strip() or not sender.isprintable():
         raise UsedWrongly("--sender needs a name of printable letters.")

@@ -10,7 +10,7 @@ from cli.client import broker
 from cli.console import STDOUT, Trouble, print_document, working
 from common.runtime.topics import TopicReport, TopicState, apply_topics, describe_topics
 
-app = typer.Typer(name="topics", help="The topics on the broker.", no_args_is_help=True)
+app = typer.Typer(name="topics", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 _STYLES: Final = {
@@ -22,7 +22,15 @@ _STYLES: Final = {
 
 @app.callback()
 def topics() -> None:
-    """The topics on the broker, as common.contracts.topics declares them."""
+    """The topics on the broker, as common.contracts.topics declares them.
+
+    `KAFKA_BOOTSTRAP_SERVERS` (and `LASTMETRE_TOPIC_PREFIX`) name another cluster than the stack's.
+
+    Examples:
+
+        lastmetre topics describe
+        KAFKA_BOOTSTRAP_SERVERS=kafka.example.org:9092 lastmetre topics apply
+    """
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 Rebuilding only applies events: nothing is sent. The new facts grow in a table beside the live one,
 never further than that one's stored positions, and take its place in one transaction when both
-stand at the same ones. With `--verify` they are compared with the live facts instead.
+stand at the same ones. With `--verify` they are compared with the live facts instead. Of an event
+that was a dead letter and replayed with a corrected body, that body counts, not the topic's.
 """
 
 import argparse
@@ -10,27 +11,24 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from common.contracts.cases import CaseEvent
 from common.contracts.topics import CASE_EVENTS
 from common.runtime.database import TRANSIENT
-from common.runtime.records import BadRecord, Record, UnknownContract, decode
-from common.runtime.sequence import CASE_EVENT_TYPES
+from common.runtime.records import UnknownContract
+from common.runtime.store import corrections
 from metrics.consumers import CASES_FLOW
-from metrics.domain.fact import Fact, LedgerBroken, apply
 from metrics.settings import MetricsSettings
-from metrics.store import facts, rebuilding
-from metrics.store.rebuilding import SHADOW
+from metrics.shadow import Shadow
+from metrics.store import rebuilding
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
@@ -75,76 +73,6 @@ class Outcome:
             "differing_cases": [str(each) for each in self.differing],
             "differences": self.examples,
         }
-
-
-class Shadow:
-    """The facts beside the live ones, and how far they have come in each partition."""
-
-    def __init__(self, connection: "Connection", zone: ZoneInfo) -> None:
-        self._connection = connection
-        self._zone = zone
-        self._early: dict[UUID, dict[int, CaseEvent]] = {}
-        self.at: dict[int, int] = {}
-        self.events = 0
-        self.unreadable = 0
-
-    @property
-    def waiting(self) -> int:
-        """Events whose turn has not come."""
-        return sum(map(len, self._early.values()))
-
-    def behind(self, positions: dict[int, int]) -> int:
-        """How many records there are still up to `positions`."""
-        return sum(max(end - self.at.get(each, 0), 0) for each, end in positions.items())
-
-    async def apply(self, partition: int, records: Sequence[Any]) -> None:
-        """Fold records of one partition, in their order, as the live flow does."""
-        by_case: dict[UUID, list[CaseEvent]] = {}
-        for record in records:
-            event = self._event(record)
-            if event is not None:
-                by_case.setdefault(event.case_id, []).append(event)
-        known = await facts.lock(self._connection, sorted(by_case), SHADOW)
-        changed: dict[UUID, Fact] = {}
-        for case_id, events in by_case.items():
-            before = known.get(case_id)
-            after = self._fold(before, events)
-            if after is not None and after != before:
-                changed[case_id] = after
-        if new := [fact for case_id, fact in changed.items() if case_id not in known]:
-            await facts.add(self._connection, new, SHADOW)
-        if old := [fact for case_id, fact in changed.items() if case_id in known]:
-            await facts.change(self._connection, old, SHADOW)
-        self.at[partition] = records[-1].offset + 1
-        self.events += len(records)
-
-    def _event(self, raw: Any) -> CaseEvent | None:
-        record = Record(CASE_EVENTS, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value,
-                        raw.headers)  # fmt: skip
-        try:
-            event = decode(record, CASE_EVENT_TYPES)
-        except BadRecord:
-            self.unreadable += 1
-            return None
-        assert isinstance(event, CaseEvent)
-        return event
-
-    def _fold(self, fact: Fact | None, events: Sequence[CaseEvent]) -> Fact | None:
-        """Apply events, and whatever waited for them; keep what comes too early."""
-        for event in events:
-            early = self._early.setdefault(event.case_id, {})
-            early[event.seq] = event
-            while (following := early.pop((fact.seq if fact else 0) + 1, None)) is not None:
-                try:
-                    fact = apply(fact, following, self._zone)
-                except LedgerBroken:
-                    self.unreadable += 1
-                    break
-            for seq in [seq for seq in early if fact is not None and seq <= fact.seq]:
-                del early[seq]
-            if not early:
-                del self._early[event.case_id]
-        return fact
 
 
 class Progress:
@@ -214,6 +142,7 @@ async def rebuild(
     started = time.monotonic()
     async with _beside_live(settings) as connection, _ledger(settings) as consumer:
         shadow = Shadow(connection, settings.city_time_zone)
+        await _correct(connection, shadow)
         reader = Reader(consumer, settings.topic_prefix + CASE_EVENTS, Progress(progress))
         await _come_near(connection, shadow, reader)
         finish = _compare if verify else _swap
@@ -271,6 +200,10 @@ async def _ledger(settings: MetricsSettings) -> AsyncIterator[AIOKafkaConsumer]:
 Finished = tuple[list[UUID], list[dict[str, Any]], int]
 
 
+async def _correct(connection: "Connection", shadow: Shadow) -> None:
+    await shadow.correct(await corrections(connection, CASES_FLOW, CASE_EVENTS))
+
+
 async def _come_near(connection: "Connection", shadow: Shadow, reader: Reader) -> None:
     """Follow the live flow until only a little is left to read."""
     while True:
@@ -285,6 +218,7 @@ async def _compare(connection: "Connection", shadow: Shadow, reader: Reader) -> 
     """Compare at one moment: positions and live facts from one snapshot, which blocks nobody."""
     async with connection.transaction(isolation="repeatable_read"):
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+        await _correct(connection, shadow)
         await reader.read(shadow, positions)
         differing = await rebuilding.differences(connection)
         shown = await rebuilding.both(connection, differing[:SHOWN])
@@ -307,6 +241,7 @@ async def _swap(connection: "Connection", shadow: Shadow, reader: Reader) -> Fin
         await connection.execute("SET LOCAL lock_timeout = '30s'")
         await rebuilding.hold_still(connection, CASES_FLOW, CASE_EVENTS)
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+        await _correct(connection, shadow)
         await reader.read(shadow, positions)
         cases = await rebuilding.size(connection)
         await rebuilding.swap(connection, CASES_FLOW)

@@ -42,6 +42,12 @@ def audit(
     """Do the books balance? Counted from the topics and the tables, not from the services.
 
     Exits with 1 if a line does not balance, or if something is still in flight at the timeout.
+
+    Examples:
+
+        lastmetre audit
+        lastmetre audit --live --json
+        lastmetre audit --receipts receipts.txt
     """
     targets = read_targets()
     given = _read(receipts) if receipts else None

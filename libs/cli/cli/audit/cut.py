@@ -5,7 +5,7 @@ lies below the first ends was committed before any snapshot. So the databases mu
 below the first ends, and everything they hold must lie below the second ends or in an outbox.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from common.contracts.topics import (
     channel_topic,
 )
 from common.runtime.murmur2 import partitions_of
+from common.runtime.records import Record
 
 CHANNEL_TOPICS: Final = tuple(channel_topic(each) for each in Channel)
 BY_CASE: Final = (CASE_EVENTS, FIELD_ACTIONS, FIELD_OUTCOMES, FEEDBACK, NOTIFY_DELIVERIES)
@@ -83,6 +84,16 @@ class Cut:
     def position(self, snapshot: Snapshot, place: Place) -> int:
         """The next offset that the service's reader of that topic wants."""
         return snapshot.position(READERS[snapshot.service][place[0]], place)
+
+    async def records(self, places: Iterable[Place]) -> AsyncIterator[Record]:
+        """What the topics hold there, in order. Of a dead letter that was replayed with a
+        correction the correction counts; intake's are sealed, so there the topic's word stands."""
+        corrected: dict[tuple[Place, int, int], Record] = {}
+        for snapshot in (self.dispatch, self.notify, self.metrics):
+            corrected |= snapshot.corrected
+        async for record in self.topics.records(places, self.first, self.after):
+            place = record.topic, record.partition
+            yield corrected.get((place, record.offset, record.timestamp), record)
 
     def was_trimmed(self, topic: str, key: str) -> bool:
         """Whether records of that key may be gone, because the topic keeps them for some time."""

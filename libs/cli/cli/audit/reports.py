@@ -58,7 +58,7 @@ async def _sheets(cut: Cut) -> AsyncIterator[_Sheet]:
     for partition, report_ids in enumerate(by_partition(known)):
         sheet = _Sheet(partition, report_ids)
         place = REPORTS, partition
-        async for record in cut.topics.records([place], cut.first, cut.after):
+        async for record in cut.records([place]):
             sheet.put(record)
         for record in cut.intake.outbox.get(place, ()):
             sheet.put(record)

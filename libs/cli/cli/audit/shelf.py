@@ -99,7 +99,7 @@ async def shelves(cut: Cut) -> AsyncIterator[Shelf]:
     for partition in range(PARTITIONS):
         shelf = Shelf(partition)
         places = [(topic, partition) for topic in BY_CASE]
-        async for record in cut.topics.records(places, cut.first, cut.after):
+        async for record in cut.records(places):
             _put(shelf, record)
         for snapshot in cut.snapshots:
             for place in places:

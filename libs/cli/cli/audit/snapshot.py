@@ -13,11 +13,16 @@ from pydantic_core import from_json
 from cli.audit.topics import AuditImpossible, Place
 from common.contracts.topics import SERVICES
 from common.runtime.records import Record
+from common.runtime.store import unpack_headers
 
 CONNECT_SECONDS: Final = 15.0
 COMMAND_SECONDS: Final = 300.0
 STREAMED_ROWS: Final = 5000
 Row = asyncpg.Record
+_CORRECTED: Final = (
+    'SELECT topic, partition, "offset", appended_at, key, corrected_headers, corrected_value'
+    " FROM dead_letter WHERE corrected_headers IS NOT NULL"
+)
 
 
 class Read(NamedTuple):
@@ -41,6 +46,8 @@ class Snapshot:
     """The same of those that somebody has."""
     parked: set[tuple[str, Place, int]] = field(default_factory=set)
     """(flow, place, offset)"""
+    corrected: dict[tuple[Place, int, int], Record] = field(default_factory=dict)
+    """By (place, offset, append time): what counted in place of what the topic holds."""
     outbox: dict[Place, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
     async def rows(self, sql: str, *arguments: Any) -> list[Row]:
@@ -67,6 +74,10 @@ class Snapshot:
             'SELECT flow, topic, partition, "offset" FROM parked'
         ):
             self.parked.add((flow, (topic, partition), offset))
+        for topic, partition, offset, at, key, headers, value in await self.rows(_CORRECTED):
+            self.corrected[(topic, partition), offset, at] = Record(
+                topic, partition, offset, at, key, value, unpack_headers(headers)
+            )
         for topic, partition, key, headers, value in await self.rows(
             "SELECT topic, partition, key, headers, value FROM outbox ORDER BY id"
         ):

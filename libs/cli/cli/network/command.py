@@ -54,6 +54,10 @@ def import_network(
 
     The leads' phones and e-mail addresses go to intake's vault, all else to dispatch. Cases stay
     with the lead who has them. The same files again change nothing.
+
+    Example:
+
+        lastmetre network import --areas areas.geojson --id-property area_id --leads leads.csv
     """
     properties = Properties(
         id_property, name_property_zh, name_property_en, town_property_zh, town_property_en

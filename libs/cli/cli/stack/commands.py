@@ -20,7 +20,16 @@ def up(
         typer.Option(help="Processes of a service, as intake=2; may be given several times."),
     ] = None,
 ) -> None:
-    """Start broker, databases and the four services, and keep them up until Ctrl-C."""
+    """Start broker, databases and the four services, and keep them up until Ctrl-C.
+
+    Everything lies under `LASTMETRE_HOME` (`.lastmetre` in the current folder).
+
+    Examples:
+
+        lastmetre up
+        lastmetre up --scale dispatch=2 --scale metrics=2
+        LASTMETRE_HOME=/tmp/another lastmetre up
+    """
     # A supervisor's SIGTERM ends it in the same orderly way as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

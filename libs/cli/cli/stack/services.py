@@ -19,6 +19,7 @@ from cli.stack.programs import (
     full_name,
     tethered,
 )
+from cli.stack.tether import PARENT_VARIABLE
 from cli.stack.waiting import wait_until
 from common.contracts.topics import SERVICES
 
@@ -85,6 +86,8 @@ class Services:
         name = service.upper()
         secrets = self._home.secrets
         own: dict[str, str | None] = {
+            # All that it is told stands here, so that tools can be told the same.
+            **{name: value for name, value in wanted.items() if _is_setting(name)},
             # Keys that happen to be set here would not be those in endpoints.json, and a service
             # has no business in another one's database.
             **dict.fromkeys(_KEYS_FROM_HOME),
@@ -138,6 +141,10 @@ class Services:
                 way_out,
                 supervisor.log(name),
             )
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("LASTMETRE_") and name != PARENT_VARIABLE
 
 
 def is_ready(url: str) -> bool:

@@ -1,28 +1,39 @@
 """Dead letters: what could not be handled, corrected and replayed by its own service."""
 
 import base64
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Request
+import structlog
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
-from common.contracts.topics import MESSAGE_BYTES
+from common.contracts.topics import MESSAGE_BYTES, TOPICS
 from common.runtime import store
-from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
+from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from common.runtime.records import BadRecord, Record, UnknownContract, describe
 from common.runtime.store import DeadLetter
+from common.runtime.work import Sealing, UnitOfWork
 from common.web.access import GuardedRoute, Role, allow
 from common.web.problems import Problem
 from common.web.words import N_
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
+    from common.runtime.flow import Flow
     from common.runtime.runtime import Runtime
 
-LISTED = 500
-Unseal = Callable[[bytes], bytes]
+log = structlog.get_logger()
+
+LISTED: Final = 500
+NO_ID: Final = 2**63 - 1
+IDENTITY: Final = {
+    topic.name: topic.key.replace(" ", "_") for topic in TOPICS if not topic.short_lived
+}
+"""The field of a body that its record's key repeats, by topic; not where partners choose keys."""
 
 
 class Replay(BaseModel):
@@ -33,6 +44,11 @@ class Replay(BaseModel):
     body: str | None = None
     headers: dict[str, str] | None = None
     dry_run: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether the record is not to be handled as it came."""
+        return self.body is not None or self.headers is not None
 
 
 class StillBad(Exception):
@@ -50,9 +66,13 @@ def dead_letter_router(runtime: "Runtime") -> APIRouter:
 
     @router.get("")
     @allow(Role.ADMINISTRATOR)
-    async def listed(all: bool = False) -> Response:
+    async def listed(
+        all: bool = False, before: Annotated[int, Query(le=NO_ID)] = NO_ID
+    ) -> Response:
         async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            rows = await store.dead_letters(connection, with_replayed=all, limit=LISTED)
+            rows = await store.dead_letters(
+                connection, with_replayed=all, before=before, limit=LISTED
+            )
         return JSONResponse(
             [
                 {
@@ -65,6 +85,7 @@ def dead_letter_router(runtime: "Runtime") -> APIRouter:
                     "error": row["error"],
                     "died_at": row["died_at"].isoformat(),
                     "replayed_at": row["replayed_at"] and row["replayed_at"].isoformat(),
+                    "corrected": row["corrected"],
                 }
                 for row in rows
             ]
@@ -75,7 +96,7 @@ def dead_letter_router(runtime: "Runtime") -> APIRouter:
     async def shown(letter_id: int) -> Response:
         async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             letter = await _letter(connection, letter_id)
-        return JSONResponse(_shown(letter, runtime.sealing.open))
+        return JSONResponse(_shown(letter, runtime.sealing))
 
     @router.post("/{letter_id}/replay")
     @allow(Role.ADMINISTRATOR)
@@ -111,15 +132,18 @@ async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
             letter = await _letter(connection, letter_id, for_update=True)
             if letter.replayed_at is not None:
                 raise Problem(409, "/problems/replayed", N_("This was replayed already"))
-            record = _corrected(letter.record, change, runtime.sealing.open)
+            record = _opened(letter.record, runtime.sealing)
+            if change.changes:
+                record = _corrected(record, change)
             flow = next(each for each in runtime.flows if each.name == letter.flow)
             # The flow's own batches of that partition stay out, so none can park what follows.
             await store.lock_position(connection, flow.name, record.topic, record.partition)
             work = runtime.unit_of_work(connection, flow.name)
-            await flow.handle(work, [record])
+            await _handle(flow, work, record)
             if work.dead_count:
                 raise StillBad(work.first_error)
-            await store.mark_replayed(connection, letter_id, work.now)
+            sealed = _sealed(record, runtime.sealing) if change.changes else None
+            await store.mark_replayed(connection, letter_id, work.now, sealed)
             await work.flush()
             if change.dry_run:
                 raise DryRun
@@ -134,6 +158,17 @@ async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
             extra={"reason": detail},
         ) from error
     runtime.relay.wake()
+    work.committed()
+
+
+async def _handle(flow: "Flow", work: UnitOfWork, record: Record) -> None:
+    try:
+        await flow.handle(work, [record])
+    except (BadRecord, UnknownContract, ValidationError, *TRANSIENT):
+        raise
+    except Exception as error:  # what buried it the first time may have been a mistake of ours
+        log.exception("dead letter cannot be handled", flow=flow.name)
+        raise StillBad(type(error).__name__) from error
 
 
 async def _letter(
@@ -149,28 +184,43 @@ async def _letter(
     return letter
 
 
-def _corrected(record: Record, change: Replay, unseal: Unseal) -> Record:
-    value = record.value if record.value is None else unseal(record.value)
-    if change.body is not None:
-        value = change.body.encode()
+def _corrected(record: Record, change: Replay) -> Record:
+    """The record with what `change` replaces: the same place, key, and whatever it names."""
     headers: Sequence[tuple[str, bytes | None]] = record.headers
     if change.headers is not None:
         kept = [(k, v) for k, v in headers if k not in change.headers]
         headers = [*kept, *((k, v.encode()) for k, v in change.headers.items())]
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        value,
-        headers,
-    )
+    if change.body is None:
+        return replace(record, headers=headers)
+    corrected = replace(record, headers=headers, value=change.body.encode())
+    _check_identity(corrected)
+    return corrected
 
 
-def _shown(letter: DeadLetter, unseal: Unseal) -> dict[str, object]:
-    record = letter.record
-    value = record.value if record.value is None else unseal(record.value)
+def _check_identity(record: Record) -> None:
+    """Raise BadRecord for a body that is about another thing than the record's key says."""
+    field = IDENTITY.get(record.topic)
+    if field is None or record.key is None:
+        return
+    try:
+        said = from_json(record.value or b"")[field]
+    except (ValueError, KeyError, TypeError):
+        return  # the handler says what is wrong with it
+    if str(said).encode() != record.key:
+        raise BadRecord(f"{field} is not the one that the record's key names")
+
+
+def _opened(record: Record, sealing: Sealing) -> Record:
+    return record if record.value is None else replace(record, value=sealing.open(record.value))
+
+
+def _sealed(record: Record, sealing: Sealing) -> Record:
+    return record if record.value is None else replace(record, value=sealing.seal(record.value))
+
+
+def _shown(letter: DeadLetter, sealing: Sealing) -> dict[str, object]:
+    record = _opened(letter.record, sealing)
+    value = record.value
     return {
         "id": letter.id,
         "flow": letter.flow,

@@ -172,15 +172,17 @@ async def insert_dead_letters(
 
 
 async def dead_letters(
-    connection: "Connection", *, with_replayed: bool, limit: int
+    connection: "Connection", *, with_replayed: bool, before: int, limit: int
 ) -> list[asyncpg.Record]:
-    """The newest dead letters first, without their bodies."""
+    """The newest dead letters with an id below `before` first, without their bodies."""
     return await connection.fetch(
         """
-        SELECT id, flow, topic, partition, "offset", key, error, died_at, replayed_at
-        FROM dead_letter WHERE replayed_at IS NULL OR $1 ORDER BY id DESC LIMIT $2
+        SELECT id, flow, topic, partition, "offset", key, error, died_at, replayed_at,
+            corrected_headers IS NOT NULL AS corrected
+        FROM dead_letter WHERE (replayed_at IS NULL OR $1) AND id < $2 ORDER BY id DESC LIMIT $3
         """,
         with_replayed,
+        before,
         limit,
     )
 
@@ -211,11 +213,30 @@ async def dead_letter(
     )
 
 
-async def mark_replayed(connection: "Connection", letter_id: int, now: datetime) -> None:
-    """The dead letter has been handled after all."""
+async def mark_replayed(
+    connection: "Connection", letter_id: int, now: datetime, corrected: Record | None
+) -> None:
+    """The dead letter has been handled after all, as `corrected` if that is given."""
     await connection.execute(
-        "UPDATE dead_letter SET replayed_at = $2 WHERE id = $1", letter_id, now
+        "UPDATE dead_letter SET replayed_at = $2, corrected_headers = $3, corrected_value = $4"
+        " WHERE id = $1",
+        letter_id,
+        now,
+        pack_headers(corrected) if corrected else None,
+        corrected.value if corrected else None,
     )
+
+
+async def corrections(connection: "Connection", flow: str, topic: str) -> list[Record]:
+    """The records of `topic` that counted otherwise than they stand there."""
+    rows = await connection.fetch(
+        'SELECT topic, partition, "offset", appended_at, key, corrected_headers AS headers,'
+        " corrected_value AS value FROM dead_letter"
+        " WHERE flow = $1 AND topic = $2 AND corrected_headers IS NOT NULL ORDER BY id",
+        flow,
+        topic,
+    )
+    return [_record(row) for row in rows]
 
 
 async def count_dead_letters(connection: "Connection") -> int:

@@ -1,0 +1,1 @@
+"""`lastmetre status`: what runs, whether it is well, and what waits."""
