@@ -359,6 +359,14 @@ class Metrics:
             )  # fmt: skip
         await asyncio.gather(*sent)
 
+    async def send_raw(self, topic: str, key: str, kind: str, body: bytes) -> None:
+        """A record of that type with whatever body."""
+        assert self._producer is not None
+        [partition] = partitions_of([key.encode()], PARTITIONS)
+        await self._producer.send_and_wait(
+            self.prefix + topic, body, key.encode(), partition, headers=[("ce_type", kind.encode())]
+        )
+
     async def remove_area(self, area_id: str) -> None:
         """What dispatch sends when an area is no longer published: a record without a body."""
         assert self._producer is not None

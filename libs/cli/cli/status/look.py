@@ -122,8 +122,8 @@ def _database(services: list[Service], targets: Targets) -> Process:
     hosts = dict.fromkeys(f"{each.hostname or 'socket'}:{each.port or 5432}" for each in places)
     missing = [f"{each.name}: {each.database}" for each in services if each.database != "ok"]
     if len(missing) == len(SERVICES):
-        missing = dict.fromkeys(each.database for each in services)
-    return Process("postgres", ", ".join(hosts), not missing, list(missing))
+        missing = sorted({each.database for each in services})
+    return Process("postgres", ", ".join(hosts), not missing, missing)
 
 
 def _running(home: Home) -> dict[str, dict[str, Any]]:
