@@ -131,7 +131,6 @@ async def test_all_are_tried_first_and_only_good_ones_replayed(stack: Stack, cit
         assert letters[1] not in still_bad
         assert outcome["replayed"] == outcome["tried"] - len(still_bad)
     assert await city.ledger(case_id) == ["registered", "dispatched", "accepted"]
-    await dispatch.execute("DELETE FROM dead_letter WHERE id = $1", letters[0])
 
 
 async def test_a_corrected_report_keeps_its_receipt_and_the_books_balance(

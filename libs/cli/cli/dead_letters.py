@@ -1,6 +1,7 @@
 """`lastmetre dlq`: what could not be handled, shown and handled again by its own service."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -98,7 +99,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One dead letter, whole. Its body may be personal data."""
-    with ServiceClient(read_endpoints()) as services:
+    with ServiceClient(read_endpoints()) as services, _unknown(service, letter):
         found = services.get(_known(service), _path(service, letter))
     if as_json:
         print_document(found)
@@ -167,6 +168,18 @@ def replay(
         )
 
 
+@contextmanager
+def _unknown(service: str, letter: int) -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        raise UsedWrongly(
+            f"{service} has no dead letter {letter}.", "`lastmetre dlq list` shows the ids."
+        ) from refused
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
@@ -209,17 +222,14 @@ def _replay(
     with progress_bar(f"{title} in {service}", len(letters)) as bar:
         for letter in letters:
             try:
-                services.send(service, "POST", _path(service, letter, "replay"), change)
+                with _unknown(service, letter):
+                    services.send(service, "POST", _path(service, letter, "replay"), change)
             except Refused as refused:
                 if refused.status == 409:
                     # By somebody else, or by us where the first answer was lost.
                     outcome.already.append(letter)
                 elif refused.status == 422:
                     outcome.bad[letter] = str(refused.document.get("reason") or refused)
-                elif refused.status == 404:
-                    raise Trouble(
-                        f"{service} has no dead letter {letter}.", "`lastmetre dlq list`."
-                    ) from refused
                 else:
                     raise
             bar.advance()

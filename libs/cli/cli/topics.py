@@ -79,8 +79,8 @@ def _what(report: TopicReport) -> str:
 
 def _table(reports: list[TopicReport]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("topic", "key", "kept", "cleanup", "stamped"):
-        table.add_column(column)
+    for column in ("topic", "key", "kept", "cleanup"):
+        table.add_column(column, no_wrap=True)
     table.add_column("partitions", justify="right")
     table.add_column("replicas", justify="right")
     table.add_column("state", overflow="fold")
@@ -92,7 +92,6 @@ def _table(reports: list[TopicReport]) -> Table:
             each.topic.key,
             "for ever" if each.topic.retention_ms < 0 else f"{days} days",
             settings["cleanup.policy"],
-            settings["message.timestamp.type"],
             str(each.partitions),
             str(each.replicas),
             f"[{_STYLES.get(each.state, 'bold red')}]{_what(each)}[/]",

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from common.contracts.requests import ActionRequested
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
+from common.telemetry.logs import of_case
 from dispatch.answering import Asked, answer_all, refused
 from dispatch.consumers import FLOW
 from dispatch.domain.case import Case
@@ -14,6 +17,8 @@ from dispatch.domain.network import Area, Network
 from dispatch.network import NetworkCache, publish
 from dispatch.store import cases as store
 from dispatch.store.cases import Answer, LedgerLine
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ class Desk:
             meanwhile = await store.ledger_after(connection, request.case_id, seen)
             await work.flush()
         self._runtime.relay.wake()
+        if answer.refusal:
+            about = of_case(request.case_id, traceparent)
+            log.info("action refused", action=answer.kind, reason=answer.refusal, **about)
         return Outcome(answer, case, meanwhile)
 
     async def case(self, case_id: UUID) -> tuple[Case, list[LedgerLine]] | None:

@@ -70,8 +70,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
         Topic(
             dead_letter_topic(service),
             key="as its origin",
-            # Intake's letters are reports as they were sent, with what is personal in them.
-            retention_ms=(7 if service == "intake" else 30) * DAY_MS,
+            # Intake's letters are reports as they were sent, with what is personal in them. The
+            # others' may come from topics that are kept for ever.
+            retention_ms=7 * DAY_MS if service == "intake" else FOR_EVER,
             short_lived=service == "intake",
             message_bytes=LETTER_BYTES,
         )

@@ -1,6 +1,8 @@
 """A service's HTTP side: its pages and API with health, metrics and dead letters beside them."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -24,6 +26,8 @@ from common.web.tokens import DevelopmentAuthenticator
 from common.web.words import N_
 
 log = structlog.get_logger()
+
+HTTP_DRAIN_SECONDS = 4
 
 
 def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> Pages:
@@ -145,6 +149,10 @@ def _verdict(missing: list[str]) -> Response:
 def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     """Run the service until SIGTERM or SIGINT, then drain it."""
     configure_logs(name)
+    runtime: Runtime = app.state.runtime
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises what it caught once more when all is drained; an end in order is 0.
+        signal.signal(number, lambda *_: sys.exit(runtime.failed))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -158,7 +166,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             server_header=False,
             date_header=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
         )
     )
     config = server.config

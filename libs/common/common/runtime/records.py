@@ -3,17 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from common.contracts.base import Message
+from common.contracts.topics import TOPICS
 from common.runtime.forgiving import UNREADABLE
 from common.runtime.ids import TRACEPARENT
+from common.telemetry.logs import of_case
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+BY_CASE: Final = frozenset(topic.name for topic in TOPICS if topic.key == "case id")
 CONTENT_TYPE: Final = "application/json"
 
 
@@ -47,6 +51,17 @@ class Record:
         """The trace that the record belongs to, if it has a valid one."""
         value = self.header("traceparent")
         return value.decode() if value and TRACEPARENT.match(value) else None
+
+    @property
+    def whence(self) -> dict[str, Any]:
+        """For a log: its place, its case and its trace. Keys of other topics may be anything."""
+        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+        if self.topic not in BY_CASE or self.key is None:
+            return place
+        try:
+            return place | of_case(UUID(self.key.decode()), self.traceparent)
+        except ValueError:
+            return place
 
 
 @dataclass(slots=True, frozen=True)

@@ -30,7 +30,9 @@ log = structlog.get_logger()
 POOL_SIZE: Final = 10
 KAFKA_RETRY_SECONDS: Final = 1.0
 LIVE_WITHIN_SECONDS: Final = 120.0
-DRAIN_SECONDS: Final = 12.0
+DRAIN_SECONDS: Final = 9.0
+"""For flows, relay and pool together: less than what whoever stops us waits before he kills."""
+POOL_SECONDS: Final = 1.0
 GAUGE_SECONDS: Final = 2.0
 
 Work = Callable[[], Awaitable[None]]
@@ -69,6 +71,8 @@ class Runtime:
         self._relay_task: asyncio.Task[None] | None = None
         self._broker: KafkaBroker | None = None
         self._up = False
+        self.failed = False
+        """Whether the process ends because something of its own failed."""
 
     @property
     def pool(self) -> "Pool":
@@ -169,6 +173,7 @@ class Runtime:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Crash rather than limp: the supervisor starts us again, and nothing is lost by it."""
         if not task.cancelled() and (error := task.exception()):
+            self.failed = True
             log.error("background work failed, stopping", exc_info=error)
             signal.raise_signal(signal.SIGTERM)
 
@@ -188,19 +193,20 @@ class Runtime:
 
     async def stop(self) -> None:
         """Drain: finish running batches, relay what they wrote, then let go."""
-        if self._broker:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(self._broker.stop(), DRAIN_SECONDS)
-        self.relay.stop()
-        if self._relay_task:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._relay_task), DRAIN_SECONDS / 2)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                if self._broker:
+                    with suppress(KafkaError):
+                        await self._broker.stop()
+                self.relay.stop()
+                if self._relay_task:
+                    await asyncio.wait([self._relay_task])
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._pool:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._pool.close(), DRAIN_SECONDS / 2)
+                await asyncio.wait_for(self._pool.close(), POOL_SECONDS)
 
     def alive(self) -> list[str]:
         """What is stuck; empty while the loops turn."""

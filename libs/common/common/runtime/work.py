@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
+import structlog
 from pydantic_core import to_json
 
 from common.contracts.topics import MESSAGE_BYTES, PARTITIONS, dead_letter_topic
@@ -14,6 +15,8 @@ from common.runtime.records import Outgoing, Record, instant
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
+
+log = structlog.get_logger()
 
 RECORD_OVERHEAD_BYTES: Final = 1024
 
@@ -163,6 +166,8 @@ class UnitOfWork:
     async def _flush_dead(self) -> None:
         sealed = [(self._sealed(record), error) for record, error in self._dead]
         await store.insert_dead_letters(self.connection, self.flow, sealed, self.now)
+        for record, error in self._dead:
+            log.warning("dead letter", flow=self.flow, error=error, **record.whence)
         self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
 
     def _sealed(self, record: Record) -> Record:

@@ -2,8 +2,15 @@
 
 import logging
 import sys
+from uuid import UUID
 
 import structlog
+
+
+def of_case(case_id: UUID | str, traceparent: str | None) -> dict[str, str]:
+    """What a line about a case names beside its own facts; `traceparent` as W3C has it."""
+    trace = {"trace_id": traceparent.split("-")[1]} if traceparent else {}
+    return {"case_id": str(case_id), **trace}
 
 
 def configure_logs(service: str) -> None:

@@ -9,6 +9,7 @@ import structlog
 from jinja2 import TemplateError
 
 from common.contracts.base import Language
+from common.telemetry.logs import of_case
 from notify.domain.messages import lead_of
 from notify.sending.letters import Letter, Provider
 from notify.sending.texts import Texts
@@ -87,7 +88,9 @@ class Writer:
         try:
             subject, body = self._texts.write(message, language)
         except TemplateError as error:
-            log.error("text cannot be written", kind=message.kind, error=type(error).__name__)
+            about = of_case(message.case_id, message.traceparent)
+            what = {"kind": message.kind, "error": type(error).__name__}
+            log.error("text cannot be written", **what, **about)
             return Undeliverable(message, "text_cannot_be_written")
         letter = Letter(
             case_id=message.case_id,

@@ -1,0 +1,37 @@
+"""The topics as the design lists them: name, key, kept for how many days, compacted."""
+
+from common.contracts.topics import PARTITIONS, TOPICS
+
+FOR_EVER = None
+DESIGN = {
+    "channels.hotline": ("source id", FOR_EVER, False),  # trimmed behind intake's position
+    "channels.app": ("source id", FOR_EVER, False),
+    "channels.patrol": ("source id", FOR_EVER, False),
+    "reports": ("report id", 30, False),
+    "field.actions": ("case id", 30, False),
+    "field.outcomes": ("case id", 30, False),
+    "case.events": ("case id", FOR_EVER, False),
+    "feedback": ("case id", FOR_EVER, False),
+    "notify.deliveries": ("case id", FOR_EVER, False),
+    "network.areas": ("area id", FOR_EVER, True),
+    "intake.dlq": ("as its origin", 7, False),  # holds personal data
+    "dispatch.dlq": ("as its origin", FOR_EVER, False),
+    "notify.dlq": ("as its origin", FOR_EVER, False),
+    "metrics.dlq": ("as its origin", FOR_EVER, False),
+}
+SHORT_LIVED = {"channels.hotline", "channels.app", "channels.patrol", "intake.dlq"}
+DAY = 86_400_000
+
+
+def test_topics_are_those_of_the_design() -> None:
+    declared = {
+        each.name: (each.key, each.settings["retention.ms"], each.settings["cleanup.policy"])
+        for each in TOPICS
+    }
+    assert declared == {
+        name: (key, str(-1 if days is None else days * DAY), "compact" if compacted else "delete")
+        for name, (key, days, compacted) in DESIGN.items()
+    }
+    assert {each.name for each in TOPICS if each.short_lived} == SHORT_LIVED
+    assert {each.settings["message.timestamp.type"] for each in TOPICS} == {"LogAppendTime"}
+    assert PARTITIONS == 12
