@@ -176,7 +176,7 @@ async def _letter(
 ) -> DeadLetter:
     letter = (
         await store.dead_letter(connection, letter_id, for_update=for_update)
-        if 0 < letter_id < 2**63
+        if 0 < letter_id <= NO_ID
         else None
     )
     if letter is None:
