@@ -94,6 +94,11 @@ class Desk:
             found = await store.unplaced_cases(connection, limit)
             return found, await store.count_open(connection, None)
 
+    async def open_counts(self, lead_ids: Sequence[str]) -> dict[str, int]:
+        """How many open cases each of these leads has."""
+        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            return await store.open_counts(connection, lead_ids)
+
     async def network(self) -> Network:
         """The network that decides now."""
         async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:

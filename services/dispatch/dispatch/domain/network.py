@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import cos, radians
+from typing import Any, Final
 
 import numpy as np
 import shapely
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from common.contracts.base import Code, Position
 from common.contracts.cases import LocalName, PublishedLead
+
+METRES_A_DEGREE: Final = 111_320.0
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,13 @@ class Network:
             ):
                 found[index] = self._areas[area]
         return found
+
+    def nearest(self, position: Position, most: int) -> list[tuple[Area, float]]:
+        """The closest areas that somebody answers for, with the metres to them (0: inside)."""
+        metres = np.array([cos(radians(position.latitude)), 1.0]) * METRES_A_DEGREE
+        led = [i for i, area in enumerate(self._areas) if area.lead is not None]
+        outlines = np.array([self._outlines[i] for i in led], dtype=object)
+        point = shapely.Point(position.longitude * metres[0], position.latitude * metres[1])
+        away = shapely.distance(shapely.transform(outlines, lambda xy: xy * metres), point)
+        closest = np.argsort(away, kind="stable")[:most]
+        return [(self._areas[led[i]], float(away[i])) for i in closest]

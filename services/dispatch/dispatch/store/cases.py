@@ -231,6 +231,16 @@ async def count_open(connection: "Connection", lead_id: str | None) -> int:
     return count
 
 
+async def open_counts(connection: "Connection", lead_ids: Sequence[str]) -> dict[str, int]:
+    """How many open cases each of these leads has; who has none is left out."""
+    rows = await connection.fetch(
+        'SELECT lead_id, count(*) FROM "case" WHERE is_open AND lead_id = ANY($1::text[])'
+        " GROUP BY lead_id",
+        lead_ids,
+    )
+    return dict(rows)
+
+
 async def case_id_of(connection: "Connection", number: str) -> UUID | None:
     """The case with that number for people."""
     found: UUID | None = await connection.fetchval(

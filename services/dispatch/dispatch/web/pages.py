@@ -9,24 +9,29 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from common.categories import Categories
+from common.contracts.cases import CaseReturned
 from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, Role, allow, person_of
 from common.web.bodies import read_model
 from common.web.forms import Form, read_form
 from common.web.kit import Pages
+from common.web.languages import Language
 from common.web.problems import Problem, field_errors
 from common.web.words import N_
 from dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
 from dispatch.desk import Desk, Outcome
-from dispatch.domain.case import WITH_A_LEAD, Case
+from dispatch.domain.case import Case
 from dispatch.domain.network import Network
+from dispatch.store.cases import LedgerLine
 from dispatch.vault import VaultClient
-from dispatch.web.sketch import lead_map
+from dispatch.web.sketch import case_map, lead_map
 
 ACTION_BYTES: Final = 16 * 1024
 ROWS: Final = 60
 CENTRE: Final = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+CANDIDATES: Final = 3
 MAP: Final = N_("Sketch of the area; its numbers match the list")
+AROUND: Final = N_("Sketch of the place and the areas around it")
 
 REFUSALS: Final = {
     "case_has_moved_on": N_("The case has moved on. Please look at it as it is now."),
@@ -87,51 +92,77 @@ class CasePages:
             "areas": mine,
             "lead": mine[0].lead if mine else None,
             "drawing": lead_map(
-                network, mine, cases, language, self._pages.translations[language].gettext(MAP)
+                network,
+                mine,
+                cases,
+                language,
+                self._pages.translations[language].gettext(MAP),
+                self._pages.wordings[language].distance,
             ),
             "now": self._runtime.clock.now(),
             "notice": _notice(outcome),
         }
         return self._pages.render(request, "work.html", context, status)
 
-    async def queue(
-        self, request: Request, outcome: Outcome | None = None, status: int = 200
+    async def centre(
+        self,
+        request: Request,
+        case_id: UUID | None = None,
+        outcome: Outcome | None = None,
+        status: int = 200,
     ) -> Response:
-        """The cases that no lead has, and the one that was looked for."""
+        """The queue of cases that no lead has, and one case: that, or the longest waiting."""
         language = self._pages.language_of(request)
         cases, total = await self._desk.queue(ROWS)
-        number = request.query_params.get("number", "").strip()[:40]
+        wanted = case_id or (cases[0].case_id if cases else None)
+        found = await self._desk.case(wanted) if wanted else None
+        if case_id and found is None:
+            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
+        number = "" if case_id else request.query_params.get("number", "").strip()[:40]
         context = {
             "rows": await self.rows(cases, language),
             "total": total,
-            "areas": _choices(await self._desk.network(), language),
+            "alone": case_id is not None,
             "now": self._runtime.clock.now(),
             "notice": _notice(outcome),
             "number": number,
             "not_found": bool(number),
+            "row": None,
         }
+        if found:
+            context |= await self._one(*found, language)
         return self._pages.render(request, "centre.html", context, status)
 
-    async def case(
-        self, request: Request, case_id: UUID, outcome: Outcome | None = None, status: int = 200
-    ) -> Response:
-        """One case with its ledger and what an operator can do about it."""
-        found = await self._desk.case(case_id)
-        if found is None:
-            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        case, ledger = found
-        language = self._pages.language_of(request)
+    async def _one(
+        self, case: Case, ledger: Sequence[LedgerLine], language: Language
+    ) -> dict[str, Any]:
+        """A case with its ledger, its surroundings and what an operator can do about it."""
         network = await self._desk.network()
-        context = {
+        label = self._pages.translations[language].gettext(AROUND)
+        scale = self._pages.wordings[language].distance
+        return {
             "row": (await self.rows([case], language))[0],
             "ledger": ledger,
             "area": network.areas.get(case.area_id or ""),
+            "here": network.locate([case.position])[0],
+            "drawing": case_map(network, case, language, label, scale),
+            "candidates": await self._candidates(network, case),
+            "gave_back": {line.actor_id for line in ledger if line.type == CaseReturned.TYPE},
             "areas": _choices(network, language),
-            "with_a_lead": case.state in WITH_A_LEAD,
-            "now": self._runtime.clock.now(),
-            "notice": _notice(outcome),
         }
-        return self._pages.render(request, "case.html", context, status)
+
+    async def _candidates(self, network: Network, case: Case) -> list[dict[str, Any]]:
+        """Who could take a case with a position: the leads of the closest areas."""
+        if case.position is None or not case.is_open:
+            return []
+        nearest = network.nearest(case.position, CANDIDATES)
+        leads = [area.lead.lead_id for area, _ in nearest if area.lead]
+        open_cases = await self._desk.open_counts(leads)
+        return [
+            {"area": area, "metres": metres, "open": open_cases.get(area.lead.lead_id, 0)}
+            for area, metres in nearest
+            if area.lead and area.area_id != case.area_id
+        ]
 
     async def after_action(self, request: Request, outcome: Outcome, back: str) -> Response:
         """Back to the page that the button was on; a refusal is shown there."""
@@ -140,26 +171,20 @@ class CasePages:
         status = refusal(outcome).status
         if outcome.case is None:
             raise refusal(outcome)
-        if back.startswith("/centre/cases/"):
-            return await self.case(request, outcome.case.case_id, outcome, status)
         if back.startswith("/centre"):
-            return await self.queue(request, outcome, status)
+            return await self.centre(request, outcome.case.case_id, outcome, status)
         return await self.worklist(request, outcome, status)
 
 
-def _choices(network: Network, language: str) -> list[tuple[str, str]]:
-    """The areas that somebody answers for, as (id, area · lead)."""
-    return sorted(
-        (
-            (
-                area.area_id,
-                f"{getattr(area.name, language)} · {getattr(area.lead.name, language)}",
-            )
-            for area in network.areas.values()
-            if area.lead
-        ),
-        key=lambda choice: choice[1],
-    )
+def _choices(network: Network, language: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The areas that somebody answers for by their town, as (id, area · lead)."""
+    towns: dict[str, list[tuple[str, str]]] = {}
+    for area in network.areas.values():
+        if area.lead:
+            words = f"{getattr(area.name, language)} · {getattr(area.lead.name, language)}"
+            town = getattr(area.town, language) if area.town else ""
+            towns.setdefault(town, []).append((area.area_id, words))
+    return sorted((town, sorted(choices)) for town, choices in towns.items())
 
 
 def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:
@@ -216,12 +241,12 @@ def pages_router(
         found = await desk.case_numbered(number) if 0 < len(number) <= 40 else None
         if found:
             return RedirectResponse(f"/centre/cases/{found}", status_code=303)
-        return await views.queue(request)
+        return await views.centre(request)
 
     @router.get("/centre/cases/{case_id}")
     @allow(*CENTRE)
     async def case(request: Request, case_id: UUID) -> Response:
-        return await views.case(request, case_id)
+        return await views.centre(request, case_id)
 
     router.include_router(_action_routes(runtime, desk, views))
     return router
