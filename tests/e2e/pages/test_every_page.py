@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -27,7 +27,7 @@ HTML_LANGUAGES: Final[dict[Language, str]] = {"zh": "zh-CN", "en": "en"}
 Addresses = dict[str, str]
 
 
-async def bring_to(city: City, steps: int, **fields: object) -> tuple[uuid.UUID, str]:
+async def bring_to(city: City, steps: int, **fields: Any) -> tuple[uuid.UUID, str]:
     """A new case so many steps on; with the address of its progress page."""
     receipt = await city.report(f"seen-{uuid.uuid4()}", **{"position": INSIDE} | fields)
     case_id = await city.case_of(receipt)

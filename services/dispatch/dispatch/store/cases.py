@@ -238,7 +238,7 @@ async def open_counts(connection: "Connection", lead_ids: Sequence[str]) -> dict
         " GROUP BY lead_id",
         lead_ids,
     )
-    return dict(rows)
+    return {row["lead_id"]: row["count"] for row in rows}
 
 
 async def case_id_of(connection: "Connection", number: str) -> UUID | None:

@@ -10,10 +10,10 @@ from common.web.svg.maps import AreaMap, Look, Pin
 from dispatch.domain.case import Case
 from dispatch.domain.network import Area, Network
 
-WIDTH, HEIGHT, MARGIN = 640, 236, 12
+WIDTH, HEIGHT, MARGIN = 376, 150, 10
 PINS = 30
 AROUND_WIDTH, AROUND_HEIGHT = 376, 220
-AROUND_METRES = 2500.0
+AROUND_METRES = 4000.0
 
 
 @lru_cache(maxsize=64)
@@ -53,9 +53,8 @@ def case_map(
     outlines = {area.area_id: area.outline for area in network.areas.values()}
     here = case.position.longitude, case.position.latitude
     around = AreaMap.around(outlines, here, AROUND_METRES, AROUND_WIDTH, AROUND_HEIGHT)
-    look = Look(
-        fills={case.area_id: "mine"} if case.area_id else {}, names=_names(network, language)
-    )
+    held = network.locate([case.position])[0]
+    look = Look(fills={held.area_id: "mine"} if held else {}, names=_names(network, language))
     return around.draw(label, look, pins=[Pin(*here, shape="drop")], scale=scale)
 
 

@@ -68,7 +68,8 @@ class ReportPages:
             form.values["source_id"] = str(uuid4())
         context = {
             "form": form,
-            "categories": self._categories.on_form(),
+            "categories": (offered := self._categories.on_form()),
+            "choices": [(each.code, wording.own(each.name)) for each in offered],
             "drawing": drawing,
             "areas": sorted(names.items(), key=lambda entry: entry[1]),
             "not_taken": not_taken,

@@ -1,7 +1,7 @@
 """The map of areas, its legend, and the list beside it with the same figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import asyncpg
@@ -13,6 +13,8 @@ from metrics.web.reader import Reader
 
 BINS: Final[tuple[Fill, ...]] = ("q1", "q2", "q3", "q4", "q5")
 LISTED: Final = 8
+NUMBERED: Final = 5
+"""So many of the listed areas have their number on the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class AreaRow:
-    """An area in the list. `fill` is its colour on the map."""
+    """An area in the list. `fill` is its colour on the map, `number` its disc there, if any."""
 
     name: str
     fill: Fill
     open: int
     cases: int
+    number: str = ""
 
 
 class Areas(Reader):
@@ -63,7 +66,8 @@ class Areas(Reader):
             area_id: self._row(area, counts.get(area_id), scale)
             for area_id, area in self._f.network.areas.items()
         }
-        listed = sorted(rows.values(), key=lambda row: (-row.open, -row.cases, row.name))
+        rows = _numbered(rows)
+        listed = list(rows.values())
         return {
             "map": self._map(rows),
             "legend": self._legend(scale, any(row.fill == "few" for row in listed)),
@@ -87,6 +91,7 @@ class Areas(Reader):
             Look(
                 fills={area_id: row.fill for area_id, row in rows.items()},
                 names={area_id: row.name for area_id, row in rows.items()},
+                numbers={area_id: row.number for area_id, row in rows.items() if row.number},
                 tips={area_id: f"{row.name}: {self._tip(row)}" for area_id, row in rows.items()},
             ),
         )
@@ -105,3 +110,14 @@ class Areas(Reader):
         entries = [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
         hatched: list[tuple[Fill, str, str]] = [("few", self._("too few cases"), "")]
         return entries + (hatched if few else [])
+
+
+def _numbered(rows: Mapping[str, AreaRow]) -> dict[str, AreaRow]:
+    """Those with the most open cases first, and the first few of them numbered."""
+    order = sorted(rows.items(), key=lambda item: (-item[1].open, -item[1].cases, item[1].name))
+    return {
+        area_id: replace(row, number=str(place))
+        if place <= NUMBERED and row.open and row.fill != "few"
+        else row
+        for place, (area_id, row) in enumerate(order, start=1)
+    }

@@ -57,12 +57,14 @@ class _Outline:
 class Look:
     """What a drawing of an `AreaMap` shows on its areas, each by area id.
 
-    `fills`: "few" is hatched, for too few cases to tell. `names` are written where they fit; `tips`
-    show when pointing. With `links` the areas are links, and the map is no image any more.
+    `fills`: "few" is hatched, for too few cases to tell. `names` are written where they fit, but
+    not where `numbers` put a disc that the list beside the map has too; `tips` show when pointing.
+    With `links` the areas are links, and the map is no image any more.
     """
 
     fills: Mapping[str, Fill] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
     tips: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
@@ -148,7 +150,8 @@ class AreaMap:
         keys = sorted(self._outlines, key=lambda key: look.fills.get(key) in ("mine", "other"))
         layers = [self._area(key, self._outlines[key], look) for key in keys]
         taken = [self.projection.xy(pin.lng, pin.lat) for pin in pins]
-        layers += [self._name(key, look, taken) for key in look.names]
+        layers += [self._name(key, look, taken) for key in look.names if key not in look.numbers]
+        layers += [self._number(key, text) for key, text in look.numbers.items()]
         layers += [self._pin(pin) for pin in pins]
         if scale is not None:
             layers.append(self._scale_bar(scale))
@@ -213,16 +216,18 @@ class AreaMap:
             font_size=_NAME_SIZE,
         )
 
+    def _number(self, key: str, text: str) -> Markup:
+        """A disc in the middle of an area."""
+        outline = self._outlines.get(key)
+        return _disc(outline.label.x, outline.label.y, text, "ok") if outline else Markup("")
+
     def _pin(self, pin: Pin) -> Markup:
         x, y = self.projection.xy(pin.lng, pin.lat)
         if pin.shape == "drop":
             return _drop(x, y)
         if pin.shape == "me":
             return element("circle", class_="m-me", cx=x, cy=y, r=7)
-        disc = element("circle", class_=f"m-disc m-n-{pin.tone}", cx=x, cy=y, r=_PIN_RADIUS)
-        if not pin.text:
-            return disc
-        return disc + element("text", pin.text, class_="m-num", x=x, y=y + 4.2, font_size=12)
+        return _disc(x, y, pin.text, pin.tone)
 
     def _scale_bar(self, words: Callable[[float], str]) -> Markup:
         metres = round_length(self.projection.metres_per_pixel * self.width / 4)
@@ -233,6 +238,13 @@ class AreaMap:
             "text", words(metres), class_="m-scale-t", x=18 + length, y=y + 6, font_size=11
         )
         return element("g", bar, text, class_="m-scale-g")
+
+
+def _disc(x: float, y: float, text: str, tone: PinTone) -> Markup:
+    disc = element("circle", class_=f"m-disc m-n-{tone}", cx=x, cy=y, r=_PIN_RADIUS)
+    if not text:
+        return disc
+    return disc + element("text", text, class_="m-num", x=x, y=y + 4.2, font_size=12)
 
 
 def _drop(x: float, y: float) -> Markup:
