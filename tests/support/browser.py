@@ -20,6 +20,7 @@ from playwright.async_api import (
 
 Language = Literal["zh", "en"]
 Screen = Literal["desktop", "phone"]
+Scheme = Literal["light", "dark"]
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 # As root there is no sandbox; the others keep Chromium from calling home.
@@ -36,7 +37,11 @@ LOCALES: Final[dict[Language, str]] = {"zh": "zh-CN", "en": "en-GB"}
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 AXE: Final = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-LOOKED_FOR: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+# What depends on the colours is looked for in both schemes, all else once.
+LOOKED_FOR: Final[dict[Scheme, list[str]]] = {
+    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"],
+    "dark": ["color-contrast"],
+}
 
 
 def chromium() -> str | None:
@@ -107,8 +112,8 @@ class Visitor:
         return page
 
 
-async def faults_of(page: Page, schemes: Sequence[Literal["light", "dark"]]) -> list[str]:
-    """What axe-core finds on a page as it is now, in light and dark, and whether it is too wide."""
+async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light", "dark")) -> list[str]:
+    """What axe-core finds on a page as it is now, and whether it is wider than the screen."""
     found = []
     wide: int = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     if wide > 0:
@@ -116,7 +121,9 @@ async def faults_of(page: Page, schemes: Sequence[Literal["light", "dark"]]) -> 
     await page.evaluate(AXE)
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
-        result: dict[str, Any] = await page.evaluate("rules => axe.run(rules)", LOOKED_FOR)
+        result: dict[str, Any] = await page.evaluate(
+            "rules => axe.run({runOnly: rules})", LOOKED_FOR[scheme]
+        )
         found += [
             f"{page.url}, {scheme}: {rule['id']}, {node['html'][:200]}, {node['failureSummary']}"
             for rule in result["violations"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS: Final = 1.5
 REST_FACTOR: Final = 10
 """Figures that took long are kept ten times as long, so that looking costs a tenth of a core."""
-MOVEMENTS_SHOWN: Final = 12
+MOVEMENTS_SHOWN: Final = 16
 MAP_SIZE: Final = (420, 330)
 
 

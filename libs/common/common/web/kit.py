@@ -101,6 +101,7 @@ class Pages:
             lang=language,
             html_lang="zh-CN" if language == "zh" else "en",
             city=city,
+            dot=wording.dot,
             kit_url=lambda name: self._asset_url(f"kit/{name}"),
             static_url=lambda name: self._asset_url(f"{self._service}/{name}"),
             service_url=self.service_url,

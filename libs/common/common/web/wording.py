@@ -46,6 +46,11 @@ class Wording:
     def _(self, message: str, **values: object) -> str:
         return str(self._translations.ugettext(message)) % values
 
+    @property
+    def dot(self) -> str:
+        """What stands between two short things on a line; in Chinese without spaces."""
+        return "·" if self.language == "zh" else " · "
+
     def local(self, at: datetime) -> datetime:
         """The instant in the city's time, to the second."""
         return at.astimezone(self.time_zone).replace(microsecond=0)

@@ -17,6 +17,7 @@ from common.web.forms import Form, read_form
 from common.web.kit import Pages
 from common.web.languages import Language
 from common.web.problems import Problem, field_errors
+from common.web.wording import Wording
 from common.web.words import N_
 from dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
 from dispatch.desk import Desk, Outcome
@@ -139,16 +140,16 @@ class CasePages:
         """A case with its ledger, its surroundings and what an operator can do about it."""
         network = await self._desk.network()
         label = self._pages.translations[language].gettext(AROUND)
-        scale = self._pages.wordings[language].distance
+        wording = self._pages.wordings[language]
         return {
             "row": (await self.rows([case], language))[0],
             "ledger": ledger,
             "area": network.areas.get(case.area_id or ""),
             "here": network.locate([case.position])[0],
-            "drawing": case_map(network, case, language, label, scale),
+            "drawing": case_map(network, case, language, label, wording.distance),
             "candidates": await self._candidates(network, case),
             "gave_back": {line.actor_id for line in ledger if line.type == CaseReturned.TYPE},
-            "areas": _choices(network, language),
+            "areas": _choices(network, wording),
         }
 
     async def _candidates(self, network: Network, case: Case) -> list[dict[str, Any]]:
@@ -176,13 +177,13 @@ class CasePages:
         return await self.worklist(request, outcome, status)
 
 
-def _choices(network: Network, language: str) -> list[tuple[str, list[tuple[str, str]]]]:
+def _choices(network: Network, wording: Wording) -> list[tuple[str, list[tuple[str, str]]]]:
     """The areas that somebody answers for by their town, as (id, area · lead)."""
     towns: dict[str, list[tuple[str, str]]] = {}
     for area in network.areas.values():
         if area.lead:
-            words = f"{getattr(area.name, language)} · {getattr(area.lead.name, language)}"
-            town = getattr(area.town, language) if area.town else ""
+            words = wording.own(area.name) + wording.dot + wording.own(area.lead.name)
+            town = wording.own(area.town) if area.town else ""
             towns.setdefault(town, []).append((area.area_id, words))
     return sorted((town, sorted(choices)) for town, choices in towns.items())
 

@@ -97,7 +97,7 @@ class Tiles(Reader):
             self._w.percent(share.value).removesuffix("%"),
             "%",
             whisker(share.value, share.low, share.high, scale=(0, 1), label=note),
-            f"{note} · {cases}",
+            f"{note}{self._w.dot}{cases}",
             change,
             icon="clock",
         )
@@ -111,8 +111,9 @@ class Tiles(Reader):
         value = self._w.number(score.value, 2)
         if score.low is None or score.high is None:
             unknown = self._("range unknown")
-            return Tile(name, value, "/ 5", note=f"{answers} · {unknown}")
-        note = f"{self._w.number(score.low, 2)}–{self._w.number(score.high, 2)} · {answers}"
+            return Tile(name, value, "/ 5", note=f"{answers}{self._w.dot}{unknown}")
+        note = f"{self._w.number(score.low, 2)}–{self._w.number(score.high, 2)}"
+        note += self._w.dot + answers
         drawing = whisker(score.value, score.low, score.high, scale=(1, 5), label=note)
         solved = self._f.solved
         change = (
@@ -150,7 +151,7 @@ class Tiles(Reader):
             else:
                 rejected += row["reports"]
         reported = sum(accepted.values()) + rejected
-        note = " · ".join(
+        note = self._w.dot.join(
             f"{self._(CHANNEL_NAMES[each.value])} {self._w.number(accepted[each.value])}"
             for each in CHANNELS
         )
@@ -164,7 +165,7 @@ class Tiles(Reader):
             drawing=whisker(valid.value, valid.low, valid.high, scale=(0, 1), label=note),
             note=note,
             change=self._("%(share)s valid", share=self._w.percent(valid.value))
-            + " · "
+            + self._w.dot
             + self.ngettext("%(num)s rejected", "%(num)s rejected", rejected),
             icon="clipboard-list",
         )

@@ -76,7 +76,7 @@ class BoardView(Reader):
         if period.name is PeriodName.DAY or period.first is None or period.last is None:
             return cases
         first, last = self._date(period.first), self._date(period.last)
-        return f"{first if first == last else f'{first} – {last}'} · {cases}"
+        return (first if first == last else f"{first} – {last}") + self._w.dot + cases
 
     # --- flow, curve --------------------------------------------------------------------
 
