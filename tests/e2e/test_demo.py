@@ -81,7 +81,7 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
             pytest.skip("it became midnight in the city: the second run had another day to play")
         yield Visit(home, day, first.stdout.decode(), said, began)
     finally:
-        second.send_signal(signal.SIGINT)
+        second.send_signal(signal.SIGTERM)
         assert second.wait(60) == 0
 
 

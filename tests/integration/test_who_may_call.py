@@ -56,6 +56,7 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /progress": ANYONE,
         "POST /progress": ANYONE,
         "GET /progress/{secret}": SECRET,
+        "GET /progress/case/{secret}": SECRET,
         "POST /api/intake/v1/contacts": "notify-key",
         "POST /api/intake/v1/texts": "dispatch-key",
         "POST /api/intake/v1/contacts/look": "dispatch-key",

@@ -24,12 +24,15 @@ class Shot:
     screen: Screen
     height: int
     scheme: Literal["light", "dark"] = "light"
+    query: str = ""
+    """Asked of the page once signed in, as the day that was played."""
 
 
+PLAYED: Final = "period=yesterday"
 SHOTS: Final = (
-    Shot("board-zh", "board", "zh", "desktop", 1010),
-    Shot("board-en", "board", "en", "desktop", 1010, "dark"),
-    Shot("board-phone-zh", "board", "zh", "phone", 1180),
+    Shot("board-zh", "board", "zh", "desktop", 1010, query=PLAYED),
+    Shot("board-en", "board", "en", "desktop", 1010, "dark", PLAYED),
+    Shot("board-phone-zh", "board", "zh", "phone", 1180, query=PLAYED),
     Shot("progress-phone-zh", "progress", "zh", "phone", 1180),
     Shot("progress-phone-en", "progress", "en", "phone", 1180),
     Shot("work-phone-zh", "work", "zh", "phone", 1180),
@@ -45,6 +48,8 @@ async def take(browser: Browser, shot: Shot, addresses: Mapping[str, str], folde
     """
     visitor = await Visitor.arrive(browser, shot.language, shot.screen, sharpness=SHARPNESS)
     page = await visitor.open(addresses[shot.page])
+    if shot.query:
+        await page.goto(f"{page.url.partition('?')[0]}?{shot.query}")
     width = (PHONE if shot.screen == "phone" else DESKTOP)["width"]
     await page.set_viewport_size({"width": width, "height": shot.height})
     await page.emulate_media(color_scheme=shot.scheme, reduced_motion="reduce")

@@ -114,10 +114,7 @@ class Visitor:
 
 async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light", "dark")) -> list[str]:
     """What axe-core finds on a page as it is now, and whether it is wider than the screen."""
-    found = []
-    wide: int = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    if wide > 0:
-        found.append(f"{page.url} is {wide} px wider than the screen")
+    found = await too_wide(page)
     await page.evaluate(AXE)
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
@@ -130,3 +127,9 @@ async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light", "dark")) -
             for node in rule["nodes"]
         ]
     return found
+
+
+async def too_wide(page: Page) -> list[str]:
+    """Whether a page has to be scrolled sideways."""
+    wide: int = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [f"{page.url} is {wide} px wider than the screen"] if wide > 0 else []

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from cli.demo.scenario import PlannedReport
 
@@ -77,15 +78,21 @@ def _readings(content: bytes) -> Iterator[str]:
 
 async def topics(bootstrap: str) -> dict[str, bytes]:
     """Everything in every topic: keys, values and headers, by the topic's name."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        places = {
+            topic["topic"]: [
+                TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]
+            ]
+            for topic in await admin.describe_topics()
+        }
+    finally:
+        await admin.close()
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        contents = {}
-        for name in sorted(await consumer.topics()):
-            partitions = consumer.partitions_for_topic(name) or ()
-            places = [TopicPartition(name, number) for number in partitions]
-            contents[name] = await _everything(consumer, places)
-        return contents
+        return {name: await _everything(consumer, each) for name, each in sorted(places.items())}
     finally:
         await consumer.stop()
 

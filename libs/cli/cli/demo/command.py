@@ -39,7 +39,9 @@ def demo(
     The same day is never played twice in one LASTMETRE_HOME; a play that was interrupted goes on.
     """
     # SIGTERM ends it in the same orderly way as Ctrl-C, also in the middle of the play.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A shell's background job would be deaf to Ctrl-C's own signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         city = load_city(SAMPLE_CITY)
     except SampleCityError as error:

@@ -142,3 +142,12 @@ async def by_number(connection: "Connection", number: str) -> tuple[UUID, bytes]
         number,
     )
     return (row[0], row[1]) if row else None
+
+
+async def identity_of(connection: "Connection", case_id: UUID) -> bytes | None:
+    """The identity of the report that became this case."""
+    identity: bytes | None = await connection.fetchval(
+        "SELECT r.identity FROM case_view c JOIN report r USING (report_id) WHERE c.case_id = $1",
+        case_id,
+    )
+    return identity

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -14,7 +15,7 @@ from common.web.forms import Form, read_form
 from common.web.kit import Pages
 from common.web.svg.maps import Fill, Look, Pin
 from common.web.words import N_
-from intake.api.cases import identity_in, state_of
+from intake.api.cases import identity_in, nothing_here, state_of
 from intake.api.vault import VaultDoors
 from intake.domain.categories import Categories
 from intake.domain.contact import ends_with
@@ -28,6 +29,7 @@ from intake.web.network import Drawn, Network
 _TRIES: Final = 5
 _TRIES_WITHIN_SECONDS: Final = 900.0
 _NUMBERS_WATCHED: Final = 10_000
+_CASE_ID_BYTES: Final = 16
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 60
 
@@ -90,6 +92,20 @@ class ProgressPages:
         if identity is None:
             self._tries.failed(number, now)
             return self.ask(request, form, 404)
+        return self._to(identity)
+
+    async def lead_on(self, secret: str) -> Response:
+        """From the link in a message, which knows the case only, to the report's own page."""
+        case_id = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        if len(case_id) != _CASE_ID_BYTES:
+            raise nothing_here()
+        async with connected(self._runtime.pool) as connection:
+            identity = await cases.identity_of(connection, UUID(bytes=case_id))
+        if identity is None:
+            raise nothing_here()
+        return self._to(identity)
+
+    def _to(self, identity: bytes) -> Response:
         secret = self._runtime.links.seal(Purpose.PROGRESS, identity)
         return RedirectResponse(f"/progress/{secret}", 303)
 
@@ -179,5 +195,10 @@ def progress_router(pages: ProgressPages) -> APIRouter:
     @allow(SecretLink())
     async def show(request: Request, secret: str) -> Response:
         return await pages.show(request, secret)
+
+    @router.get("/progress/case/{secret}")
+    @allow(SecretLink())
+    async def lead_on(secret: str) -> Response:
+        return await pages.lead_on(secret)
 
     return router
