@@ -33,6 +33,8 @@ from common.runtime.clock import RealClock
 from tests.support import personal
 from tests.support.city import City
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 SHORT_LIVED: Final = {topic.name for topic in TOPICS if topic.short_lived}
 LASTMETRE: Final = Path(sys.executable).with_name("lastmetre")
 SECONDS: Final = 280

@@ -15,5 +15,7 @@ def nothing_unexpected(stack: Stack) -> Iterator[None]:
     for service, begin in begins.items():
         with stack.log(service).open("rb") as log:
             log.seek(begin)
-            surprised = [line for line in log if b"Traceback" in line or b"unexpected" in line]
+            surprised = [
+                line for line in log if b"Traceback" in line or b'"event": "unexpected' in line
+            ]
         assert not surprised, (service, surprised)
