@@ -43,6 +43,8 @@ POLL_MILLISECONDS: Final = 500
 """A fetch that brings something ends at once; idle flows turn twice a second."""
 PAUSE_MILLISECONDS: Final = 10
 """What FastStream sleeps after an empty poll."""
+GATHER_SECONDS: Final = 0.025
+"""Records in a steady stream gather that long: a transaction of many costs little more than one."""
 SESSION_TIMEOUT_MS: Final = 6_000
 REBALANCE_TIMEOUT_MS: Final = 60_000
 OFFSET_COMMIT_SECONDS: Final = 1.0
@@ -115,6 +117,7 @@ class Flow(ConsumerRebalanceListener):
         self._places = Places(service, name, prefix, lambda: self._consumer)
         self._limit = DeadLetterLimit()
         self._committed_at = 0.0
+        self._streaming = False
         self._subscriber: BatchSubscriber | None = None
         self._random = random.Random()
 
@@ -174,9 +177,11 @@ class Flow(ConsumerRebalanceListener):
         poll = consumer.getmany
 
         async def getmany(*places: Any, timeout_ms: Any = 0, max_records: Any = None) -> Any:
+            if self._streaming:
+                await asyncio.sleep(GATHER_SECONDS)
             self._turned_at = time.monotonic()
             try:
-                return await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
+                found = await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
             except ConsumerStoppedError:
                 raise
             except Exception as error:
@@ -189,6 +194,9 @@ class Flow(ConsumerRebalanceListener):
                     self._places.begin_again()
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
                 return {}
+            # What comes after an empty poll, or has a full batch behind it, is not kept waiting.
+            self._streaming = 0 < sum(map(len, found.values())) < self._batch_records
+            return found
 
         consumer.getmany = getmany  # type: ignore[method-assign]
 
