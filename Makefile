@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test lint bench pictures clean lock
+.PHONY: help demo up test lint bench clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -32,9 +32,6 @@ lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-
-pictures: .venv/ready ## the pictures in docs/pictures, anew from a demo (needs Chromium)
-	@.venv/bin/python -m tests.pictures
 
 bench: .venv/ready ## what a lifecycle costs, next to the floor
 	.venv/bin/python -m tests.bench

@@ -33,7 +33,6 @@ BOOTSTRAP = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
 PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
 PARTITIONS = 12
 BATCH = 500
-GATHER = 0.025  # seconds in which more may come: a transaction of many costs little more than one
 MOVEMENTS = 40
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SYSTEM = {"role": "system", "id": None}
@@ -116,7 +115,6 @@ class Service:
                     continue
                 ids = await self.send(rows)
                 await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
-                await asyncio.sleep(0.01)
 
     async def send(self, rows: list[asyncpg.Record]) -> list[int]:
         groups: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
@@ -164,8 +162,6 @@ class Service:
             stored.update({place: part[-1].offset + 1 for place, part in polled.items()})
             if out:
                 self.wake.set()
-            if len(records) < BATCH:
-                await asyncio.sleep(GATHER)
 
     async def move(
         self,
@@ -586,7 +582,6 @@ async def notify_send(service: Service) -> None:
             await connection.copy_records_to_table("message_done", records=done)
             await service.outbox(connection, out)
         service.wake.set()
-        await asyncio.sleep(0.02)
 
 
 CHANNELS = ["channels.hotline", "channels.app", "channels.patrol"]

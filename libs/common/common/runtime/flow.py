@@ -43,8 +43,6 @@ POLL_MILLISECONDS: Final = 500
 """A fetch that brings something ends at once; idle flows turn twice a second."""
 PAUSE_MILLISECONDS: Final = 10
 """What FastStream sleeps after an empty poll."""
-GATHER_SECONDS: Final = 0.025
-"""Records in a steady stream gather that long: a transaction of many costs little more than one."""
 SESSION_TIMEOUT_MS: Final = 6_000
 REBALANCE_TIMEOUT_MS: Final = 60_000
 OFFSET_COMMIT_SECONDS: Final = 1.0
@@ -117,7 +115,6 @@ class Flow(ConsumerRebalanceListener):
         self._places = Places(service, name, prefix, lambda: self._consumer)
         self._limit = DeadLetterLimit()
         self._committed_at = 0.0
-        self._streaming = False
         self._subscriber: BatchSubscriber | None = None
         self._random = random.Random()
 
@@ -132,8 +129,6 @@ class Flow(ConsumerRebalanceListener):
             group_id=f"{self._prefix}{self._service}.{self.name}",
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
-            # What a partner's transaction took back was not said; our own records have none.
-            isolation_level="read_committed",
             max_records=self._batch_records,
             batch_timeout_ms=PAUSE_MILLISECONDS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
@@ -177,11 +172,9 @@ class Flow(ConsumerRebalanceListener):
         poll = consumer.getmany
 
         async def getmany(*places: Any, timeout_ms: Any = 0, max_records: Any = None) -> Any:
-            if self._streaming:
-                await asyncio.sleep(GATHER_SECONDS)
             self._turned_at = time.monotonic()
             try:
-                found = await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
+                return await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
             except ConsumerStoppedError:
                 raise
             except Exception as error:
@@ -194,9 +187,6 @@ class Flow(ConsumerRebalanceListener):
                     self._places.begin_again()
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
                 return {}
-            # What comes after an empty poll, or has a full batch behind it, is not kept waiting.
-            self._streaming = 0 < sum(map(len, found.values())) < self._batch_records
-            return found
 
         consumer.getmany = getmany  # type: ignore[method-assign]
 
@@ -294,8 +284,9 @@ class Flow(ConsumerRebalanceListener):
 
     async def _transact(self, records: list[Record], handle: Handler | None = None) -> None:
         started = time.perf_counter()
-        after, gaps = self._places.after(records)
-        passed_over = await self._places.without_a_record(gaps) if gaps else []
+        after: dict[Place, Position] = {}
+        for record in records:
+            after[record.topic, record.partition] = Position(record.offset + 1, record.timestamp)
         async with (
             self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
@@ -311,8 +302,6 @@ class Flow(ConsumerRebalanceListener):
             )
             await (handle or self.handle)(work, records)
             await work.flush()
-            if passed_over:
-                await store.insert_passed_over(connection, self.name, passed_over)
         self._places.move(after)
         self.waiting_for = None
         if work.sends:

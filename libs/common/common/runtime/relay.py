@@ -26,7 +26,6 @@ log = structlog.get_logger()
 RELAY_LOCKS: Final = 1
 ROWS_A_TURN: Final = 2000
 POLL_SECONDS: Final = 0.2
-GATHER_SECONDS: Final = 0.01
 BALANCE_SECONDS: Final = 1.0
 ACKNOWLEDGED_WITHIN_SECONDS: Final = 30.0
 STOP_WITHIN_SECONDS: Final = 5.0
@@ -141,8 +140,6 @@ class Relay:
                 acknowledged = await self._send(producer, head)
                 await store.delete_outbox(connection, acknowledged)
                 metrics.RELAYED.labels(self._service).inc(len(acknowledged))
-                if len(head) < ROWS_A_TURN:
-                    await asyncio.sleep(GATHER_SECONDS)
             elif self._stopping:
                 return
             else:

@@ -37,7 +37,6 @@ log = structlog.get_logger()
 SENDING_LOCKS: Final = 2
 BATCH: Final = 500
 POLL_SECONDS: Final = 0.1
-GATHER_SECONDS: Final = 0.02
 BALANCE_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 5.0
 EXPIRED_AT_ONCE: Final = 1000
@@ -138,9 +137,7 @@ class Sender:
             except VaultAway as error:
                 await self._wait_for_vault(error)
                 continue
-            if claimed:
-                await asyncio.sleep(GATHER_SECONDS)
-            else:
+            if not claimed:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
