@@ -375,7 +375,9 @@ async def act(
             name = f"lastmetre.case.{kind}.v1"
             ledger.append((case_id, seqs[case_id], name, now, now, who["role"], who["id"]))
         states[case_id] = kinds[-1]
-        answers.append((action_id, case_id, action["action"], None, seqs[case_id], now))
+        answers.append(
+            (action_id, case_id, action["action"], None, seqs[case_id], now, action_id.bytes)
+        )
         done = {
             "case_id": key, "action_id": action["action_id"], "action": action["action"],
             "done": True, "refusal": None, "seq": seqs[case_id], "answered_at": instant,
