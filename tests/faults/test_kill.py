@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.stack import Stack
-from tests.integration.test_audit import audit
+from tests.support import books
 from tests.support.city import City, inside
 
 pytestmark = pytest.mark.fault
@@ -92,5 +92,5 @@ async def test_every_part_is_killed_and_nothing_is_lost(stack: Stack, city: City
         "SELECT count(*) FROM timeline WHERE case_id = ANY($1)", [row["case_id"] for row in cases]
     )
     assert views == 2 * REPORTS
-    code, document = await audit(stack)
+    code, document = await books.audit(stack.home.root)
     assert code == 0, document

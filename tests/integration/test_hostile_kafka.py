@@ -27,7 +27,7 @@ from tests.integration.hostile_kafka import (
     refused_actions,
 )
 from tests.integration.intake_city import submitted
-from tests.integration.test_audit import audit
+from tests.support.books import audit
 from tests.support.city import City
 from tests.support.logs import nothing_unexpected
 from tests.support.raw_batch import send_raw_batch
@@ -233,5 +233,5 @@ async def test_afterwards(stack: Stack, city: City) -> None:
         )
     )
     await until_reported(city, [source_id for _, _, source_id in sent])
-    code, document = await audit(stack)
+    code, document = await audit(stack.home.root)
     assert code == 0, document

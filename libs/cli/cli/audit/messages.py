@@ -133,8 +133,8 @@ class MessageLines:
             if row["result"] == "sent" and row["provider"] == FOLDER:
                 self._sent_to_folder.add(str(found.message.message_id))
         for each in rest:
-            if 0 <= each.offset < before and len(told) > len(rows):
-                line.differ(each.message.message_id, "is on the topic, but has not ended in notify")
+            if each.offset < before and len(told) > len(rows):
+                line.differ(each.message.message_id, "is told, but has not ended in notify")
 
     def finish(self) -> None:
         """Compare the messages that went to the folder with the files there."""

@@ -102,9 +102,9 @@ def _told(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str, Row]) -> No
             line.differ(identity, f"says another {wrong} on the topic")
     before = cut.before[REPORTS, sheet.partition]
     for identity, told in sheet.told.items():
-        if identity not in rows and 0 <= told.offset < before:
+        if identity not in rows and told.offset < before:
             balance.line(f"{_outcome(told.message)}_told").differ(
-                identity, "is on the topic, but not in intake"
+                identity, "is told, but not in intake"
             )
     for message in sheet.versions:
         balance.line(f"{_outcome(message)}_told").differ(

@@ -79,7 +79,7 @@ class RequestLines:
             identity = str(told.message.action_id)
             row = answers.get(identity)
             if row is None:
-                if 0 <= told.offset < before:
+                if told.offset < before:
                     line.differ(identity, "was told, but not given in dispatch")
             elif told.message.refusal == "action_id_used":
                 continue  # The answer in the books is to the first that came under this id.
@@ -135,8 +135,8 @@ class RequestLines:
                 line.differ(row["id"], "says something else on the topic")
         before = self._cut.before[FEEDBACK, shelf.partition]
         for identity, each in told.items():
-            if 0 <= each.offset < before:
-                line.differ(identity, "is on the topic, but nobody gave it in notify")
+            if each.offset < before:
+                line.differ(identity, "is told, but nobody gave it in notify")
 
     async def finish(self) -> None:
         """Answers that nobody was told, and ratings that were granted but not recorded."""

@@ -48,6 +48,8 @@ class Snapshot:
     """(flow, place, offset)"""
     corrected: dict[tuple[Place, int, int], Record] = field(default_factory=dict)
     """By (place, offset, append time): what counted in place of what the topic holds."""
+    passed_over: dict[tuple[str, Place], set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Offsets of (flow, place) that held no record when they were read."""
     outbox: dict[Place, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
     async def rows(self, sql: str, *arguments: Any) -> list[Row]:
@@ -78,6 +80,10 @@ class Snapshot:
             self.corrected[(topic, partition), offset, at] = Record(
                 topic, partition, offset, at, key, value, unpack_headers(headers)
             )
+        for flow, topic, partition, first, after in await self.rows(
+            "SELECT flow, topic, partition, first_offset, next_offset FROM passed_over"
+        ):
+            self.passed_over[flow, (topic, partition)].update(range(first, after))
         for topic, partition, key, headers, value in await self.rows(
             "SELECT topic, partition, key, headers, value FROM outbox ORDER BY id"
         ):

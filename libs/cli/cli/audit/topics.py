@@ -120,6 +120,8 @@ async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
         client_id="lastmetre-audit",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        # As the services: what a transaction took back is no record, and has no part in the books.
+        isolation_level="read_committed",
         max_partition_fetch_bytes=4 * 1024 * 1024,
     )
     try:

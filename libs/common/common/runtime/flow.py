@@ -129,6 +129,8 @@ class Flow(ConsumerRebalanceListener):
             group_id=f"{self._prefix}{self._service}.{self.name}",
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
+            # What a partner's transaction took back was not said; our own records have none.
+            isolation_level="read_committed",
             max_records=self._batch_records,
             batch_timeout_ms=PAUSE_MILLISECONDS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
@@ -284,9 +286,8 @@ class Flow(ConsumerRebalanceListener):
 
     async def _transact(self, records: list[Record], handle: Handler | None = None) -> None:
         started = time.perf_counter()
-        after: dict[Place, Position] = {}
-        for record in records:
-            after[record.topic, record.partition] = Position(record.offset + 1, record.timestamp)
+        after, gaps = self._places.after(records)
+        passed_over = await self._places.without_a_record(gaps) if gaps else []
         async with (
             self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
@@ -302,6 +303,8 @@ class Flow(ConsumerRebalanceListener):
             )
             await (handle or self.handle)(work, records)
             await work.flush()
+            if passed_over:
+                await store.insert_passed_over(connection, self.name, passed_over)
         self._places.move(after)
         self.waiting_for = None
         if work.sends:

@@ -52,6 +52,10 @@ class _Batch:
         except (UnicodeDecodeError, CorruptRecordException):
             yield from islice(self._forgivingly(), read, None)
 
+    def __next__(self) -> Any:
+        """A transaction's mark is taken out of its batch so."""
+        return next(self._batch)
+
     def _forgivingly(self) -> Iterator[Any]:
         slow = _DefaultRecordBatchPy(self._data)
         slow._maybe_uncompress()

@@ -1,15 +1,16 @@
 """Where a flow stands in its partitions, and which of the records that arrive are its to handle."""
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from common.runtime.records import Record
-from common.runtime.store import Position
+from common.runtime.store import Gap, Position
 from common.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+ANSWER_SECONDS: Final = 10.0
 Place = tuple[str, int]
 """Topic without the city's prefix, and partition."""
 
@@ -66,6 +68,39 @@ class Places:
         if stored is None:
             stored = {place: at for place, at in self._stands.items() if at}
         self.begin(list(self._stands), stored)
+
+    def after(self, records: Iterable[Record]) -> tuple[dict[Place, Position], list[Gap]]:
+        """Where the flow stands after `records`, and the offsets before them that are not there."""
+        after: dict[Place, Position] = {}
+        gaps: list[Gap] = []
+        for record in records:
+            place = record.topic, record.partition
+            before = after.get(place) or self._stands.get(place)
+            expected = before.next_offset if before else 0
+            if record.offset > expected:
+                gaps.append(Gap(*place, expected, record.offset))
+            after[place] = Position(record.offset + 1, record.timestamp)
+        return after, gaps
+
+    async def without_a_record(self, gaps: Sequence[Gap]) -> list[Gap]:
+        """Those of `gaps` that hold no record: a transaction's marks, and what it took back.
+
+        In the others there was something once, which was deleted before we read it. Raises
+        ConnectionError without a broker.
+        """
+        physical = {gap: self._physical((gap.topic, gap.partition)) for gap in gaps}
+        try:
+            first = await asyncio.wait_for(
+                self._consumer().beginning_offsets(set(physical.values())), ANSWER_SECONDS
+            )
+        except KafkaError as error:
+            raise ConnectionError(f"Kafka: {error}") from error
+        empty = [gap for gap in gaps if gap.first >= first[physical[gap]]]
+        for gap in gaps:
+            # A new reader begins at what is kept: it has missed nothing.
+            if gap not in empty and gap.first > 0:
+                log.warning("records are gone", flow=self._flow, **gap._asdict())
+        return empty
 
     def move(self, after: Mapping[Place, Position]) -> None:
         """These positions have been stored."""
@@ -141,8 +176,6 @@ class Places:
             "found": offset,
         }
         if offset >= position.next_offset:
-            if offset > position.next_offset:
-                log.warning("records are gone", **where)
             return "ours"
         metrics.RESETS.labels(self._service, self._flow).inc()
         log.error("the topic is not the one we read: beginning at its earliest record", **where)

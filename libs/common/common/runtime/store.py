@@ -21,6 +21,15 @@ class Position(NamedTuple):
     appended_at: int
 
 
+class Gap(NamedTuple):
+    """Offsets from `first` to below `next_offset` that hold no record."""
+
+    topic: str
+    partition: int
+    first: int
+    next_offset: int
+
+
 TopicPartition = tuple[str, int]
 
 
@@ -83,6 +92,15 @@ async def move_positions(
         [after[each].appended_at for each in order],
     )
     return len(moved) == len(order)
+
+
+async def insert_passed_over(connection: "Connection", flow: str, gaps: Sequence[Gap]) -> None:
+    """Note that there was nothing to read: once a topic is trimmed, nobody else could tell."""
+    await connection.executemany(
+        "INSERT INTO passed_over (flow, topic, partition, first_offset, next_offset)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        [(flow, *gap) for gap in gaps],
+    )
 
 
 class OutboxRow(NamedTuple):

@@ -1,0 +1,157 @@
+"""A small city of its own with something on every line of the books, and then nobody at work."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+
+from cli.audit.receipts import Receipt
+from cli.stack import Endpoints, Stack
+from common.contracts.base import Actor, ActorRole
+from common.contracts.reports import ReportSubmitted
+from common.contracts.requests import Action, ActionRequested
+from tests.support import books
+from tests.support.city import City
+
+CONTACT = {"name": "陈先生", "phone": "13800138000"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened, by the names that the tamperings use."""
+
+    endpoints: Endpoints
+    outbox: Path
+    receipts: list[Receipt]
+    committed: list[str]
+    """Source ids of what a partner wrote in transactions that he did not take back."""
+    closed: UUID
+    """A case that went all the way and was rated."""
+    report: UUID
+    """The report that it came from."""
+    place: str
+    """topic/partition/offset of that report's record."""
+    rejected: UUID
+    """A report that was rejected."""
+    repeated: str
+    """The place of a record that was a repetition."""
+    dead: str
+    """The place of a record that is a dead letter."""
+    resolved: UUID
+    """The action that resolved the case."""
+    waiting: UUID
+    """An action on a case that nobody knows: it waits parked."""
+    feedback: UUID
+    message: UUID
+    """What notify told the reporter when the lead accepted."""
+    area: str
+    """A partition where metrics has read the network."""
+
+
+async def live_through(stack: Stack) -> Story:
+    """Have everything happen once, and wait until nothing is in flight."""
+    async with City(stack.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        await city.import_network()
+        receipt = await city.report("told", contact=CONTACT)
+        closed = await city.case_of(receipt)
+        receipts = [Receipt(receipt=receipt)]
+        assert await city.report("told", contact=CONTACT) == receipt
+        await city.report("told", text="井盖不见了")
+        receipts += [Receipt(receipt=await city.report(f"other-{n}")) for n in range(5)]
+        receipts.append(Receipt(receipt=await city.report("nothing", text=" ")))
+        committed = await in_transactions(city)
+        await city.produce("channels.app", b"dead", b"not JSON", [], partition=3)
+        for action in ("accept", "arrive"):
+            assert (await city.act(closed, action)).is_success
+        resolved, waiting = uuid.uuid4(), uuid.uuid4()
+        await city.ask(_asked(resolved, closed), _asked(waiting, uuid.uuid4()))
+        await city.until(lambda: _closed(city, closed), "closing")
+        assert (await city.rate(closed, 7, score=4)).is_success
+        await city.until(lambda: _rated(city, closed), "rating in the ledger")
+        left = await books.quiet(stack.endpoints)
+        assert not left, left
+        intake = await city.database("intake")
+        metrics = await city.database("metrics")
+        place = "topic || '/' || partition || '/' || \"offset\""
+        return Story(
+            endpoints=stack.endpoints,
+            outbox=stack.home.outbox,
+            receipts=receipts,
+            committed=committed,
+            closed=closed,
+            report=await intake.fetchval("SELECT report_id FROM case_view WHERE seq = 8"),
+            place=await intake.fetchval(
+                f"SELECT {place} FROM report WHERE report_id ="
+                " (SELECT report_id FROM case_view WHERE seq = 8)"
+            ),
+            rejected=await intake.fetchval(
+                "SELECT report_id FROM report WHERE outcome = 'rejected'"
+            ),
+            repeated=await intake.fetchval(
+                f"SELECT {place} FROM later_record WHERE outcome = 'repeated'"
+            ),
+            dead=await intake.fetchval(f"SELECT {place} FROM dead_letter"),
+            resolved=resolved,
+            waiting=waiting,
+            feedback=await (await city.database("notify")).fetchval(
+                "SELECT feedback_id FROM rating"
+            ),
+            message=await metrics.fetchval("SELECT min(message_id::text)::uuid FROM message"),
+            area=await metrics.fetchval(
+                "SELECT 'metrics.network ' || topic || '/' || partition FROM position"
+                " WHERE flow = 'network'"
+            ),
+        )
+
+
+async def in_transactions(city: City) -> list[str]:
+    """Write to the hotline as a partner with transactions, and take every other one back."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=city.endpoints["KAFKA_BOOTSTRAP_SERVERS"],
+        transactional_id=f"{city.prefix}partner",
+    )
+    headers = [("ce_type", ReportSubmitted.TYPE.encode()), ("ce_source", b"/channels/hotline/work")]
+    committed: list[str] = []
+    await producer.start()
+    try:
+        for transaction in range(5):
+            await producer.begin_transaction()
+            told = [f"{transaction}-{n}" for n in range(2)]
+            for source_id in told:
+                report = ReportSubmitted(source_id=source_id, text="路面塌陷")
+                await producer.send_and_wait(
+                    f"{city.prefix}channels.hotline",
+                    report.model_dump_json().encode(),
+                    key=source_id.encode(),
+                    partition=5,
+                    headers=headers,
+                )
+            if transaction % 2:
+                await producer.commit_transaction()
+                committed += told
+            else:
+                await producer.abort_transaction()
+    finally:
+        await producer.stop()
+    return committed
+
+
+def _asked(action_id: UUID, case_id: UUID) -> ActionRequested:
+    return ActionRequested(
+        case_id=case_id,
+        action_id=action_id,
+        action=Action.RESOLVE,
+        actor=Actor(role=ActorRole.LEAD, id="L0"),
+        occurred_at=datetime.now(UTC),
+    )
+
+
+async def _closed(city: City, case_id: UUID) -> bool:
+    return (await city.state(case_id))[1] == "closed"
+
+
+async def _rated(city: City, case_id: UUID) -> bool:
+    return (await city.ledger(case_id))[-1] == "rated"

@@ -1,0 +1,63 @@
+"""The books of a running stack: the audit as a function and as a command."""
+
+import asyncio
+import base64
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from cli.audit.balance import Balance
+from cli.audit.cut import Targets
+from cli.audit.receipts import Receipt
+from cli.audit.run import take_balance
+from cli.audit.waiting import wait_until_quiet
+from cli.main import app
+from cli.stack import Endpoints
+from common.runtime.links import Links
+
+QUIET_SECONDS = 60.0
+
+
+def targets(endpoints: Endpoints, outbox: Path | None) -> Targets:
+    """What of a stack is audited."""
+    return Targets(
+        endpoints.bootstrap_servers, endpoints.topic_prefix, endpoints.audit_databases, outbox
+    )
+
+
+def links(endpoints: Endpoints) -> Links:
+    """What makes and opens the stack's receipts."""
+    return Links(base64.urlsafe_b64decode(endpoints.link_key + "=="))
+
+
+async def balance(
+    endpoints: Endpoints, outbox: Path | None, receipts: Sequence[Receipt] = ()
+) -> Balance:
+    """The books as they are now, whatever is in flight."""
+    return await take_balance(targets(endpoints, outbox), receipts=receipts, links=links(endpoints))
+
+
+async def quiet(endpoints: Endpoints, seconds: float = QUIET_SECONDS) -> Counter[str]:
+    """Wait until nothing is in flight; returns what still is."""
+    return await wait_until_quiet(targets(endpoints, None), seconds, lambda pending: None)
+
+
+async def audit(home: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of `lastmetre audit --json`."""
+    code, said, _ = await command(home, "audit", "--json", *options)
+    return code, json.loads(said)
+
+
+async def command(home: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a `lastmetre` command for the stack in `home`.
+
+    Run in this process: to start another one costs more than a small city's audit.
+    """
+    result = await asyncio.to_thread(
+        CliRunner().invoke, app, arguments, env={"LASTMETRE_HOME": str(home)}
+    )
+    return result.exit_code, result.stdout, result.stderr

@@ -1,0 +1,20 @@
+"""Services of their own on the session's broker and database server."""
+
+import secrets
+from pathlib import Path
+
+from cli.stack import Stack
+from common.contracts.topics import SERVICES
+from tests.conftest import fresh_database
+
+
+def own_city(shared: Stack, home: Path) -> Stack:
+    """A stack with its own topics, databases and keys, not started yet."""
+    return Stack(
+        home,
+        environment={
+            "KAFKA_BOOTSTRAP_SERVERS": shared.endpoints.bootstrap_servers,
+            "LASTMETRE_TOPIC_PREFIX": f"city{secrets.token_hex(3)}.",
+            **{f"{each.upper()}_DATABASE_URL": fresh_database(shared, each) for each in SERVICES},
+        },
+    )

@@ -1,0 +1,12 @@
+"""The migrations of each package are numbered 1, 2, 3 …: two branches may both have added one."""
+
+import pytest
+
+from common.contracts.topics import SERVICES
+from common.runtime.database import migrations_of
+
+
+@pytest.mark.parametrize("package", ["common.runtime", *SERVICES])
+def test_they_are_numbered_without_a_hole_and_without_a_double(package: str) -> None:
+    versions = [migration.version for migration in migrations_of(package)]
+    assert versions == list(range(1, len(versions) + 1))
