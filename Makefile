@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test lint bench clean lock
+.PHONY: help demo up test lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -15,6 +15,7 @@ MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS
 
 help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+
 
 demo: .venv/ready ## a sample city, yesterday's day in a minute, then yours (ONCE=1 stops there)
 	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
@@ -31,6 +32,9 @@ lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+pictures: .venv/ready ## the pictures in docs/pictures, anew from a demo (needs Chromium)
+	@.venv/bin/python -m tests.pictures
 
 bench: .venv/ready ## what a lifecycle costs, next to the floor
 	.venv/bin/python -m tests.bench

@@ -1,5 +1,6 @@
 """Route by principal, asked over HTTP: who gets in, who gets 401, who 403."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -196,6 +197,12 @@ def test_a_page_link_leaves_a_cookie_and_no_token_in_the_address() -> None:
     assert "Secure" not in cookie
     with TestClient(APP, cookies={TOKEN_COOKIE: lead}) as browser:
         assert browser.get("/work/cases").status_code == 200
+
+
+def test_one_link_opens_what_the_pages_of_that_role_link_to() -> None:
+    answer = CLIENT.get("/centre", params={"token": token(Role.OPERATOR)})
+    paths = [re.search(r"Path=(\S+);", each) for each in answer.headers.get_list("set-cookie")]
+    assert [path[1] for path in paths if path] == ["/board", "/centre", "/messages"]
 
 
 def test_a_page_link_over_https_leaves_a_secure_cookie() -> None:

@@ -38,6 +38,15 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+PAGES_OF = {
+    Role.LEAD: frozenset({"/work"}),
+    Role.OPERATOR: frozenset({"/centre", "/board", "/messages"}),
+    Role.SUPERVISOR: frozenset({"/board", "/messages"}),
+    Role.ADMINISTRATOR: frozenset({"/centre", "/board", "/messages"}),
+}
+"""The pages of each role, by the first part of their path: what its pages link to."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelKey:
     """A channel with its API key: the key of the path's `{channel}`, where the path has one."""
@@ -193,7 +202,7 @@ class GuardedRoute(APIRoute):
         async def guarded_handler(request: Request) -> Response:
             principal = admit(request, rules)
             if isinstance(principal, Person) and principal.via is Via.LINK:
-                return _keep_token(request)
+                return _keep_token(request, principal.role)
             request.state.principal = principal
             return await handler(request)
 
@@ -234,24 +243,26 @@ def admit(request: Request, rules: tuple[Rule, ...]) -> Principal:
     return principal
 
 
-def _keep_token(request: Request) -> Response:
+def _keep_token(request: Request, role: Role) -> Response:
     """Put the token of a page link into a cookie and lead to the same address without it.
 
-    The cookie is for the first part of the path only (`/work`, `/board`), so that one browser can
-    hold the links of several roles next to each other, as in the demo.
+    The cookie is for that role's pages and this one only, so that one browser can hold the links of
+    several roles next to each other, as in the demo.
     """
     address = request.url.remove_query_params(TOKEN_PARAMETER)
     local = address.path + (f"?{address.query}" if address.query else "")
     # A path that starts with two slashes would lead to another host.
     response = RedirectResponse("/" + local.lstrip("/"), status_code=303)
-    response.set_cookie(
-        TOKEN_COOKIE,
-        request.query_params[TOKEN_PARAMETER],
-        path="/" + request.url.path.lstrip("/").split("/", 1)[0],
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
+    own = "/" + request.url.path.lstrip("/").split("/", 1)[0]
+    for path in sorted(PAGES_OF[role] | {own}):
+        response.set_cookie(
+            TOKEN_COOKIE,
+            request.query_params[TOKEN_PARAMETER],
+            path=path,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
     response.headers["Cache-Control"] = "no-store"
     return response
 

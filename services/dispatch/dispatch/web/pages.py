@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from common.categories import Categories
 from common.contracts.cases import CaseReturned
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, allow, person_of
+from common.web.access import PAGES_OF, GuardedRoute, Role, allow, person_of
 from common.web.bodies import read_model
 from common.web.forms import Form, read_form
 from common.web.kit import Pages
@@ -29,7 +29,8 @@ from dispatch.web.sketch import case_map, lead_map
 
 ACTION_BYTES: Final = 16 * 1024
 ROWS: Final = 60
-CENTRE: Final = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+QUEUE: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
+CENTRE: Final = (*QUEUE, Role.SUPERVISOR)
 CANDIDATES: Final = 3
 MAP: Final = N_("Sketch of the area; its numbers match the list")
 AROUND: Final = N_("Sketch of the place and the areas around it")
@@ -124,6 +125,7 @@ class CasePages:
             "rows": await self.rows(cases, language),
             "total": total,
             "alone": case_id is not None,
+            "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
             "now": self._runtime.clock.now(),
             "notice": _notice(outcome),
             "number": number,
@@ -216,11 +218,13 @@ def _body_of(form: Form) -> ActionBody:
         ) from error
 
 
-def _back(form: Form, role: Role) -> str:
-    """Only to our own pages, wherever the form says."""
-    wanted = form.value("back")
-    home = "/work" if role is Role.LEAD else "/centre"
-    return wanted if wanted == home or wanted.startswith(("/centre/cases/", "/work?")) else home
+def _back(form: Form, role: Role, case_id: UUID) -> str:
+    """Only to our own pages that this role may see, wherever the form says."""
+    if role is Role.LEAD:
+        return f"/work#case-{case_id}"
+    if role in QUEUE and form.value("back") == "/centre":
+        return "/centre"
+    return f"/centre/cases/{case_id}"
 
 
 def pages_router(
@@ -236,7 +240,7 @@ def pages_router(
         return await views.worklist(request)
 
     @router.get("/centre")
-    @allow(Role.OPERATOR, Role.ADMINISTRATOR)
+    @allow(*QUEUE)
     async def centre(request: Request) -> Response:
         number = request.query_params.get("number", "").strip()
         found = await desk.case_numbered(number) if 0 < len(number) <= 40 else None
@@ -286,7 +290,7 @@ def _action_routes(runtime: Runtime, desk: Desk, views: CasePages) -> APIRouter:
             requested(body, case_id, person, runtime), traceparent_of(request, runtime)
         )
         if is_form:
-            return await views.after_action(request, outcome, _back(form, person.role))
+            return await views.after_action(request, outcome, _back(form, person.role, case_id))
         if outcome.answer.refusal is not None or outcome.case is None:
             raise refusal(outcome)
         return JSONResponse(

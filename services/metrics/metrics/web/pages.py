@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from common.web.access import Anyone, GuardedRoute, allow
+from common.web.access import PAGES_OF, Anyone, GuardedRoute, allow, person_of
 from common.web.kit import Pages
 from metrics.api import STAFF
 from metrics.board import Board
@@ -61,6 +61,7 @@ def board_router(board: Board, pages: Pages) -> APIRouter:
         shown = None if choice.day else figures.period.name
         return view.context() | {
             "wall": request.url.path.endswith("/wall"),
+            "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
             "query": choice.query(),
             "periods": [
                 (name, choice.query(period=each.value, day=None), each is shown)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from common.contracts.deliveries import DeliveryResult
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, SecretLink, allow
+from common.web.access import PAGES_OF, GuardedRoute, Role, SecretLink, allow, person_of
 from common.web.bodies import read_model
 from common.web.forms import Form, read_form
 from common.web.kit import Pages
@@ -107,6 +107,7 @@ async def message_log(runtime: Runtime, pages: Pages, request: Request) -> Respo
             rows += await store.latest_done(connection, results, LOG_ROWS)
     context = {
         "state": state,
+        "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
         "states": STATES,
         "waiting": waiting,
         "rows": [

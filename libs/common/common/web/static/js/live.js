@@ -1,4 +1,5 @@
-// Says on a page that updates itself when updates stop coming, and when they come again.
+// On a page that updates itself: says when updates stop coming and when they come again, and leaves
+// open what the reader has opened.
 (function () {
   'use strict';
   function mark(lost) {
@@ -12,4 +13,7 @@
     document.addEventListener(name, function () { mark(true); });
   });
   document.addEventListener('htmx:afterOnLoad', function () { mark(false); });
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
+    return !(name === 'open' && element.tagName === 'DETAILS');
+  };
 })();

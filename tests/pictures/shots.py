@@ -1,0 +1,67 @@
+"""What the pictures show: pages of a played demo, in both languages, on a desk and a phone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from playwright.async_api import Browser
+
+from tests.support.browser import DESKTOP, PHONE, Language, Screen, Visitor
+
+SHARPNESS: Final = 1.5
+"""Pixels of a picture to one of the page."""
+QUALITY: Final = 80
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: which of the demo's pages, for whom, and how much of it in CSS pixels."""
+
+    file: str
+    page: str
+    language: Language
+    screen: Screen
+    height: int
+    scheme: Literal["light", "dark"] = "light"
+    query: str = ""
+    """Asked of the page once signed in, as the day that was played."""
+
+
+PLAYED: Final = "period=yesterday"
+SHOTS: Final = (
+    Shot("board-zh", "board", "zh", "desktop", 1010, query=PLAYED),
+    Shot("board-en", "board", "en", "desktop", 1010, "dark", PLAYED),
+    Shot("board-phone-zh", "board", "zh", "phone", 1180, query=PLAYED),
+    Shot("progress-phone-zh", "progress", "zh", "phone", 1180),
+    Shot("progress-phone-en", "progress", "en", "phone", 1180),
+    Shot("work-phone-zh", "work", "zh", "phone", 1180),
+    Shot("work-phone-en", "work", "en", "phone", 1180, "dark"),
+    Shot("centre-en", "centre", "en", "desktop", 860),
+)
+
+
+async def take(browser: Browser, shot: Shot, addresses: Mapping[str, str], folder: Path) -> None:
+    """Open the page as its reader would, and take the picture.
+
+    Raises RuntimeError with what the page complained about.
+    """
+    visitor = await Visitor.arrive(browser, shot.language, shot.screen, sharpness=SHARPNESS)
+    page = await visitor.open(addresses[shot.page])
+    if shot.query:
+        await page.goto(f"{page.url.partition('?')[0]}?{shot.query}")
+    width = (PHONE if shot.screen == "phone" else DESKTOP)["width"]
+    await page.set_viewport_size({"width": width, "height": shot.height})
+    await page.emulate_media(color_scheme=shot.scheme, reduced_motion="reduce")
+    await page.screenshot(path=folder / f"{shot.file}.jpg", type="jpeg", quality=QUALITY)
+    await visitor.context.close()
+    if visitor.complaints:
+        raise RuntimeError("\n".join(visitor.complaints))
+
+
+async def take_terminal(browser: Browser, html: str, file: Path) -> None:
+    """A picture of a terminal's screen, as large as what stands on it."""
+    page = await browser.new_page(device_scale_factor=SHARPNESS)
+    await page.set_content(html)
+    await page.locator("pre").screenshot(path=file, type="jpeg", quality=QUALITY)
+    await page.close()
