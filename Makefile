@@ -16,7 +16,6 @@ MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS
 help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
-
 demo: .venv/ready ## a sample city, yesterday's day in a minute, then yours (ONCE=1 stops there)
 	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
 

@@ -65,10 +65,12 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "dispatch": {
         "GET /work": LEAD,
+        "GET /work/cases/{case_id}/actions": LEAD,
         "POST /work/cases/{case_id}/actions": STAFF,
         "GET /work/static": ANYONE,
         "GET /centre": CENTRE,
         "GET /centre/cases/{case_id}": WATCHING,
+        "GET /centre/cases/{case_id}/actions": WATCHING,
         "POST /centre/cases/{case_id}/actions": WATCHING,
         "GET /network": STAFF,
         "PUT /network": ADMINISTRATOR,

@@ -1,18 +1,19 @@
 """Plays the demo in a terminal and takes the pictures for README into docs/pictures.
 
-A home of its own is used, and left as it was found: nothing of a stack that runs here is touched.
+It has a home of its own, so nothing of a stack that runs here is touched. The home is kept: a day
+that was played there already need not be played again.
 """
 
 import asyncio
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from playwright.async_api import async_playwright
 
+from cli.stack.home import default_home
 from tests.pictures.shots import SHOTS, take, take_terminal
 from tests.pictures.terminal import Terminal
 from tests.support.browser import chromium, start_chromium
@@ -39,7 +40,7 @@ async def take_all(terminal: Terminal) -> None:
         browser = await start_chromium(playwright)
         for shot in SHOTS:
             await take(browser, shot, addresses, FOLDER)
-        await take_terminal(browser, terminal.screen.html(), FOLDER / "demo.jpg")
+        await take_terminal(browser, terminal.screen.html(), FOLDER / "demo.webp")
         await browser.close()
 
 
@@ -48,12 +49,12 @@ def main() -> int:
     if chromium() is None:
         print("No Chromium here. Way out (Debian): apt-get install chromium", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="lastmetre-pictures-") as home:
-        command = [str(Path(sys.executable).parent / "lastmetre"), "demo"]
-        with Terminal(command, {**os.environ, "LASTMETRE_HOME": home}) as terminal:
-            terminal.until(PLAYED)
-            asyncio.run(take_all(terminal))
-    for picture in sorted(FOLDER.glob("*.jpg")):
+    home = default_home() / "pictures"
+    command = [str(Path(sys.executable).parent / "lastmetre"), "demo"]
+    with Terminal(command, {**os.environ, "LASTMETRE_HOME": str(home)}) as terminal:
+        terminal.until(PLAYED)
+        asyncio.run(take_all(terminal))
+    for picture in sorted(FOLDER.glob("*.webp")):
         print(f"{picture.relative_to(FOLDER.parents[1])}  {picture.stat().st_size / 1000:.0f} kB")
     return 0
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-COLUMNS: Final = 108
+COLUMNS: Final = 98
 ROWS: Final = 60
 _MOVES = re.compile(r"(\r|\n|\x1b\[\d*A|\x1b\[2K|\x1b\[\?25[lh])")
 _THEME = TerminalTheme(
@@ -31,8 +31,10 @@ _THEME = TerminalTheme(
 _PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #10242b; }}
 pre {{ margin: 0; padding: 20px 24px; display: inline-block; color: #e2ecee;
-  font: 14px/1.45 "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; }}
+  font: 14px/1.2 "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; }}
+i {{ font-style: normal; display: inline-block; width: 2ch; text-align: center; }}
 </style><pre>{code}</pre>"""
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 class Screen:
@@ -60,7 +62,9 @@ class Screen:
         """A page that shows the lines in their colours."""
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
         console.print(Text.from_ansi("\n".join(self.lines).rstrip()), soft_wrap=True)
-        return console.export_html(theme=_THEME, code_format=_PAGE, inline_styles=True)
+        page = console.export_html(theme=_THEME, code_format=_PAGE, inline_styles=True)
+        # In a terminal a Chinese character is as wide as two letters.
+        return _CHINESE.sub(r"<i>\g<0></i>", page)
 
 
 class Terminal:

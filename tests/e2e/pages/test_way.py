@@ -1,5 +1,7 @@
 """A person's way through the pages: reporting, working, placing by hand, rating, watching."""
 
+import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,41 @@ async def test_what_has_no_place_is_placed_by_hand(
     await expect(centre).to_have_url(town.url("dispatch", "/centre"))
     await expect(centre.locator(".q-list a", has_text=number)).to_have_count(0)
     await expect(page.locator("h1")).to_contain_text(say.told, timeout=SLOWEST_UPDATE)
+
+
+async def test_a_supervisor_stays_with_the_case(town: City, visit: Visit) -> None:
+    """The queue is not open to him, so no button leads there; a refusal can be read twice."""
+    case_id = await town.new_case(f"watched-{uuid.uuid4()}", position=None)
+    own_page = re.compile(re.escape(town.url("dispatch", f"/centre/cases/{case_id}")) + r"(\?.*)?$")
+    supervisor = await visit("en", "desktop")
+    page = await supervisor.open(
+        staff_url(town, "dispatch", f"/centre/cases/{case_id}", Role.SUPERVISOR)
+    )
+    await expect(page.locator("a[href='/centre']")).to_have_count(0)
+    cancel, button = page.locator("details", has_text="Not a case"), "Cancel the case"
+    await cancel.locator("summary").click()
+    await cancel.get_by_role("button", name=button).click()
+    await expect(page.get_by_role("alert")).to_contain_text("Please say why.")
+    await assert_good(page)
+    await page.get_by_role("link", name="中文").click()
+    await expect(page).to_have_url(own_page)
+    await page.get_by_role("link", name="English").click()
+    await cancel.locator("summary").click()
+    await cancel.locator("select").select_option("not_a_problem")
+    await cancel.get_by_role("button", name=button).click()
+    await expect(page).to_have_url(own_page)
+    await expect(page.locator(".case-h .stage")).to_have_text("Cancelled")
+
+
+async def test_what_a_reader_opened_stays_open_while_the_board_moves(
+    town: City, visit: Visit
+) -> None:
+    supervisor = await visit("en", "desktop")
+    board = await supervisor.open(staff_url(town, "metrics", "/board", Role.SUPERVISOR))
+    opened, clock = board.locator("details").first, board.locator("time.clock")
+    await opened.locator("summary").click()
+    await expect(clock).not_to_have_text(await clock.inner_text(), timeout=SLOWEST_UPDATE)
+    await expect(opened).to_have_attribute("open", "")
 
 
 async def test_by_keyboard_alone(town: City, visit: Visit) -> None:

@@ -185,5 +185,5 @@ def first_clicks(endpoints: Endpoints, door: str, home: Home, today: date) -> Pa
             ("See it on the board, which moves as you act.", f"{door}/board"),
         ), start=1,
     ):  # fmt: skip
-        grid.add_row(str(number), Group(Text(what), Text(address, "underline")))
+        grid.add_row(str(number), Group(Text(what), Text.assemble((address, "underline"))))
     return _panel(grid, "Now you: the clock runs in real time")

@@ -8,7 +8,8 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse
 
 from common.web.access import TOKEN_PARAMETER
@@ -98,6 +99,7 @@ class Pages:
             self.translations[language], newstyle=True
         )
         environment.globals.update(
+            ngettext=_with_figures(environment.globals["ngettext"], wording),
             lang=language,
             html_lang="zh-CN" if language == "zh" else "en",
             city=city,
@@ -157,6 +159,18 @@ class Pages:
         """Where a form may lead: here, and the other services' pages that answers redirect to."""
         origins = {urlsplit(url)[:2] for url in self._public_urls.values()}
         return ["'self'", *sorted(f"{scheme}://{host}" for scheme, host in origins)]
+
+
+def _with_figures(ngettext: Any, wording: Wording) -> Any:
+    """The templates' `ngettext`, whose `%(num)s` is written as figures are: `1,570`."""
+
+    @pass_context
+    def counted(context: Context, one: str, many: str, number: int, **values: object) -> str:
+        values.setdefault("num", wording.number(number))
+        text: str = ngettext(context, one, many, number, **values)
+        return text
+
+    return counted
 
 
 def _other_language_url(request: Request, language: Language) -> str:

@@ -14,7 +14,7 @@ from babel.support import NullTranslations
 
 from common.web.languages import Language
 
-_NO_BREAK = "\N{NO-BREAK SPACE}"  # keeps a figure and its unit on one line
+NO_BREAK = "\N{NO-BREAK SPACE}"  # keeps a figure and its unit on one line
 _MINUTE = 60
 _HOUR = 3600
 _DAY = 86400
@@ -117,14 +117,14 @@ class Wording:
         return f"{large} {small}" if small else large
 
     def _minutes(self, number: int) -> str:
-        return self._("%(num)d min", num=number).replace(" ", _NO_BREAK)
+        return self._("%(num)d min", num=number).replace(" ", NO_BREAK)
 
     def _hours(self, number: int) -> str:
-        return self._("%(num)d h", num=number).replace(" ", _NO_BREAK)
+        return self._("%(num)d h", num=number).replace(" ", NO_BREAK)
 
     def _days(self, number: int) -> str:
         words = str(self._translations.ungettext("%(num)d day", "%(num)d days", number))
-        return (words % {"num": number}).replace(" ", _NO_BREAK)
+        return (words % {"num": number}).replace(" ", NO_BREAK)
 
     def quantity(self, length: timedelta | float) -> tuple[str, str]:
         """A length of time as a figure and its unit, for tiles: `("9.2", "分钟")`.
@@ -169,7 +169,7 @@ class Wording:
         else:
             number = format_decimal(metres / 1000, "#,##0.#", locale=self.language)
             words = self._("%(number)s km", number=number)
-        return words.replace(" ", _NO_BREAK)
+        return words.replace(" ", NO_BREAK)
 
     def own(self, thing: object, name: str = "") -> str:
         """What `thing` (mapping or object) holds in this language, else in the other.

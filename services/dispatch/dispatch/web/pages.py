@@ -271,6 +271,17 @@ def _action_routes(runtime: Runtime, desk: Desk, views: CasePages) -> APIRouter:
     async def act_at_the_centre(request: Request, case_id: UUID) -> Response:
         return await take(request, case_id)
 
+    # A refusal's page stands at these addresses: opened anew, perhaps in the other language.
+    @router.get("/work/cases/{case_id}/actions")
+    @allow(Role.LEAD)
+    async def worklist_again(request: Request, case_id: UUID) -> Response:
+        return RedirectResponse(f"/work?{request.url.query}#case-{case_id}", 303)
+
+    @router.get("/centre/cases/{case_id}/actions")
+    @allow(*CENTRE)
+    async def case_again(request: Request, case_id: UUID) -> Response:
+        return RedirectResponse(f"/centre/cases/{case_id}?{request.url.query}", 303)
+
     async def take(request: Request, case_id: UUID) -> Response:
         person = person_of(request)
         if not runtime.relay.has_room.is_set():

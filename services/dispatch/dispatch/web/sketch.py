@@ -10,7 +10,7 @@ from common.web.svg.maps import AreaMap, Look, Pin
 from dispatch.domain.case import Case
 from dispatch.domain.network import Area, Network
 
-WIDTH, HEIGHT, MARGIN = 376, 150, 10
+WIDTH, HEIGHT, MARGIN = 376, 190, 12
 PINS = 30
 AROUND_WIDTH, AROUND_HEIGHT = 376, 220
 AROUND_METRES = 4000.0
@@ -41,7 +41,8 @@ def lead_map(
         for number, case in enumerate(cases[:PINS], start=1)
         if case.position
     ]
-    return _prepared(network, tuple(sorted(own))).draw(label, look, pins=pins, scale=scale)
+    # The first of the list lies on top.
+    return _prepared(network, tuple(sorted(own))).draw(label, look, pins=pins[::-1], scale=scale)
 
 
 def case_map(

@@ -63,7 +63,9 @@ class ReportPages:
         drawing = None
         if drawn.city is not None:
             label = self._pages.translations[wording.language].gettext("Map of the city's areas")
-            drawing = drawn.city.draw(label, Look(names=names), pick=True, scale=wording.distance)
+            towns = {key: wording.own(each.town) for key, each in drawn.areas.items() if each.town}
+            look = Look(names=names, groups=towns)
+            drawing = drawn.city.draw(label, look, pick=True, scale=wording.distance)
         if not _is_uuid(form.value("source_id")):
             form.values["source_id"] = str(uuid4())
         context = {

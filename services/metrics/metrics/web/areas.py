@@ -70,7 +70,7 @@ class Areas(Reader):
         listed = list(rows.values())
         return {
             "map": self._map(rows),
-            "legend": self._legend(scale, any(row.fill == "few" for row in listed)),
+            "legend": self._legend(scale, {row.fill == "few" for row in listed}),
             "area_rows": listed[:LISTED],
             "more_area_rows": listed[LISTED:],
         }
@@ -105,11 +105,12 @@ class Areas(Reader):
             cases=self._w.number(row.cases),
         )
 
-    def _legend(self, scale: Scale, few: bool) -> list[tuple[Fill, str, str]]:
+    def _legend(self, scale: Scale, few: set[bool]) -> list[tuple[Fill, str, str]]:
+        """The colours and the hatch, as far as they are on the map."""
         ends = [self._("few open"), "", "", "", self._("many open")]
         entries = [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
         hatched: list[tuple[Fill, str, str]] = [("few", self._("too few cases"), "")]
-        return entries + (hatched if few else [])
+        return (entries if False in few else []) + (hatched if True in few else [])
 
 
 def _numbered(rows: Mapping[str, AreaRow]) -> dict[str, AreaRow]:

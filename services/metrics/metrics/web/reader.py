@@ -2,7 +2,7 @@
 
 from babel.support import NullTranslations
 
-from common.web.wording import Wording
+from common.web.wording import NO_BREAK, Wording
 from metrics.board import Figures
 
 
@@ -18,7 +18,9 @@ class Reader:
         return str(self._t.ugettext(message)) % values
 
     def ngettext(self, one: str, many: str, number: int) -> str:
-        return str(self._t.ungettext(one, many, number)) % {"num": self._w.number(number)}
+        """A count in a few words, which stay on one line."""
+        words = str(self._t.ungettext(one, many, number)) % {"num": self._w.number(number)}
+        return words.replace(" ", NO_BREAK)
 
     def _length(self, seconds: float) -> str:
-        return "\N{NO-BREAK SPACE}".join(self._w.quantity(seconds))
+        return NO_BREAK.join(self._w.quantity(seconds))

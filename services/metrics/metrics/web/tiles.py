@@ -8,6 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from common.web.svg.charts import share_line, whisker
+from common.web.wording import NO_BREAK
 from metrics.domain import statistics
 from metrics.domain.statistics import Z95
 from metrics.web.names import CHANNEL_NAMES, CHANNELS
@@ -88,7 +89,7 @@ class Tiles(Reader):
         cases = self.ngettext("%(num)s case", "%(num)s cases", share.n)
         median = self._f.resolution_median
         change = (
-            self._("half of them within %(time)s", time=self._length(median))
+            self._("half of them within %(time)s", time=self._w.duration(median))
             if median is not None
             else ""
         )
@@ -152,7 +153,7 @@ class Tiles(Reader):
                 rejected += row["reports"]
         reported = sum(accepted.values()) + rejected
         note = self._w.dot.join(
-            f"{self._(CHANNEL_NAMES[each.value])} {self._w.number(accepted[each.value])}"
+            f"{self._(CHANNEL_NAMES[each.value])}{NO_BREAK}{self._w.number(accepted[each.value])}"
             for each in CHANNELS
         )
         name, value = self._("Reports"), self._w.number(reported)
@@ -164,8 +165,9 @@ class Tiles(Reader):
             value,
             drawing=whisker(valid.value, valid.low, valid.high, scale=(0, 1), label=note),
             note=note,
-            change=self._("%(share)s valid", share=self._w.percent(valid.value))
-            + self._w.dot
-            + self.ngettext("%(num)s rejected", "%(num)s rejected", rejected),
+            change=self._w.dot.join(
+                [self._("%(share)s valid", share=self._w.percent(valid.value))]
+                + [self.ngettext("%(num)s rejected", "%(num)s rejected", rejected)] * bool(rejected)
+            ),
             icon="clipboard-list",
         )

@@ -28,6 +28,7 @@ _MARGIN = 8  # pixels beyond the edge, so that cut borders do not show
 _SMALLEST = 1.0  # square pixels below which a ring is left out
 _HATCH_STEP = 7.5
 _NAME_SIZE = 12
+_GROUP_SIZE = 14
 _PIN_RADIUS = 11
 _DROP = "M0 0C-2.4 -4 -7.2 -7.9 -7.2 -13.2A7.2 7.2 0 0 1 7.2 -13.2C7.2 -7.9 2.4 -4 0 0Z"
 
@@ -59,7 +60,8 @@ class Look:
 
     `fills`: "few" is hatched, for too few cases to tell. `names` are written where they fit, but
     not where `numbers` put a disc that the list beside the map has too; `tips` show when pointing.
-    With `links` the areas are links, and the map is no image any more.
+    With `links` the areas are links, and the map is no image any more. `groups`: the town that an
+    area belongs to, written once across its areas.
     """
 
     fills: Mapping[str, Fill] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Look:
     numbers: Mapping[str, str] = field(default_factory=dict)
     tips: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 class AreaMap:
@@ -150,7 +153,10 @@ class AreaMap:
         keys = sorted(self._outlines, key=lambda key: look.fills.get(key) in ("mine", "other"))
         layers = [self._area(key, self._outlines[key], look) for key in keys]
         taken = [self.projection.xy(pin.lng, pin.lat) for pin in pins]
-        layers += [self._name(key, look, taken) for key in look.names if key not in look.numbers]
+        layers += [
+            self._name(key, look, taken, pick) for key in look.names if key not in look.numbers
+        ]
+        layers += self._groups(look.groups)
         layers += [self._number(key, text) for key, text in look.numbers.items()]
         layers += [self._pin(pin) for pin in pins]
         if scale is not None:
@@ -194,8 +200,11 @@ class AreaMap:
             return element("a", shape, href=look.links[key], aria_label=name)
         return shape
 
-    def _name(self, key: str, look: Look, taken: Sequence[Point]) -> Markup:
-        """The area's name, where there is room for it between its borders and the pins."""
+    def _name(self, key: str, look: Look, taken: Sequence[Point], pick: bool) -> Markup:
+        """The area's name, where there is room for it between its borders and the pins.
+
+        On a map that is zoomed the others are there as well, for pick.js to show in their time.
+        """
         outline = self._outlines.get(key)
         if outline is None:
             return Markup("")
@@ -205,16 +214,39 @@ class AreaMap:
             abs(x - place.x) < width / 2 + _PIN_RADIUS and abs(y - place.y) < 2 * _PIN_RADIUS
             for x, y in taken
         )
-        if covered or width > place.room:
+        hidden = covered or width > place.room
+        if hidden and not pick:
             return Markup("")
         return element(
             "text",
             look.names[key],
             class_=f"m-name m-on-{look.fills.get(key, 'plain')}",
             x=place.x,
-            y=place.y + _NAME_SIZE * 0.35,
+            y=place.y,
+            dy=".35em",
             font_size=_NAME_SIZE,
+            hidden="hidden" if hidden else None,
+            data_fits=figure(width / max(place.room, 1)) if pick else None,
         )
+
+    def _groups(self, groups: Mapping[str, str]) -> list[Markup]:
+        """The name of each town, in the middle of its areas' own middles."""
+        places: dict[str, list[LabelPlace]] = {}
+        for key, name in groups.items():
+            if key in self._outlines:
+                places.setdefault(name, []).append(self._outlines[key].label)
+        return [
+            element(
+                "text",
+                name,
+                class_="m-group",
+                x=sum(place.x for place in found) / len(found),
+                y=sum(place.y for place in found) / len(found),
+                dy=".35em",
+                font_size=_GROUP_SIZE,
+            )
+            for name, found in places.items()
+        ]
 
     def _number(self, key: str, text: str) -> Markup:
         """A disc in the middle of an area."""

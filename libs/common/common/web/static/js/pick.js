@@ -25,8 +25,12 @@
       var x = Math.min(Math.max(centre[0] - w / 2, 0), width - w);
       var y = Math.min(Math.max(centre[1] - h / 2, 0), height - h);
       svg.setAttribute('viewBox', [x, y, w, h].join(' '));
-      names.forEach(function (name) { name.setAttribute('font-size', 12 / zoom); });
-      svg.querySelectorAll('.m-scale-g').forEach(function (bar) { bar.toggleAttribute('hidden', zoom > 1); });
+      names.forEach(function (name) {
+        name.setAttribute('font-size', 12 / zoom);
+        // From which zoom on there is room for it is written at each name.
+        name.toggleAttribute('hidden', zoom < +name.getAttribute('data-fits'));
+      });
+      svg.querySelectorAll('.m-scale-g, .m-group').forEach(function (each) { each.toggleAttribute('hidden', zoom > 1); });
       if (at) drop.setAttribute('transform', 'translate(' + at.join(' ') + ') scale(' + 1.3 / zoom + ')');
     }
 
