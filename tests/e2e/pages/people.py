@@ -13,6 +13,9 @@ from tests.support.browser import Language
 from tests.support.city import City
 
 PHONE_NUMBER: Final = "13900010002"
+INSIDE: Final = {"latitude": 24.075, "longitude": 112.93}
+LEAD: Final = "lead-0101"
+"""Who answers for the place `INSIDE`."""
 SLOWEST_UPDATE: Final = 20_000  # milliseconds: pages ask every four seconds, or sooner
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 from common.runtime.links import Purpose
 from common.web.access import TOKEN_PARAMETER, Role
 from tests.e2e.pages.conftest import Visit
-from tests.e2e.pages.people import staff_url
+from tests.e2e.pages.people import INSIDE, LEAD, staff_url
 from tests.support.browser import (
     DESKTOP,
     PHONE,
@@ -30,8 +30,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AT_A_TIME: Final = 3
 HEAVIEST: Final = 150_000  # bytes that a phone loads the first time
-INSIDE: Final = {"latitude": 24.075, "longitude": 112.93}
-LEAD: Final = "lead-0101"
 STEPS: Final = ("accept", "arrive", "resolve")
 MAIN_PAGES: Final = ("form", "progress, on site", "work", "centre", "board", "rate")
 """Looked at in both schemes on both screens; the others light on the one, dark on the other."""

@@ -10,6 +10,8 @@ from playwright.async_api import Page, expect
 from common.web.access import Role
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import (
+    INSIDE,
+    LEAD,
     PHONE_NUMBER,
     SLOWEST_UPDATE,
     WORDS,
@@ -101,28 +103,25 @@ async def test_what_has_no_place_is_placed_by_hand(
     await expect(page.locator("h1")).to_contain_text(say.told, timeout=SLOWEST_UPDATE)
 
 
-async def test_a_supervisor_stays_with_the_case(town: City, visit: Visit) -> None:
-    """The queue is not open to him, so no button leads there; a refusal can be read twice."""
-    case_id = await town.new_case(f"watched-{uuid.uuid4()}", position=None)
+async def test_a_supervisor_sees_the_case_and_no_more(town: City, visit: Visit) -> None:
+    """No button is there to be refused; one that came too late says so, and can be read twice."""
+    case_id = await town.new_case(f"watched-{uuid.uuid4()}", position=INSIDE)
+    (await town.act(case_id, "resolve", lead_id=LEAD)).raise_for_status()
     own_page = re.compile(re.escape(town.url("dispatch", f"/centre/cases/{case_id}")) + r"(\?.*)?$")
     supervisor = await visit("en", "desktop")
     page = await supervisor.open(
         staff_url(town, "dispatch", f"/centre/cases/{case_id}", Role.SUPERVISOR)
     )
     await expect(page.locator("a[href='/centre']")).to_have_count(0)
-    cancel, button = page.locator("details", has_text="Not a case"), "Cancel the case"
-    await cancel.locator("summary").click()
-    await cancel.get_by_role("button", name=button).click()
-    await expect(page.get_by_role("alert")).to_contain_text("Please say why.")
+    seq, _ = await town.state(case_id)
+    meanwhile = await town.act(case_id, "reopen", Role.OPERATOR, expected_seq=seq)
+    meanwhile.raise_for_status()
+    await page.get_by_role("button", name="Take it up again").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The case has moved on")
     await assert_good(page)
     await page.get_by_role("link", name="中文").click()
     await expect(page).to_have_url(own_page)
-    await page.get_by_role("link", name="English").click()
-    await cancel.locator("summary").click()
-    await cancel.locator("select").select_option("not_a_problem")
-    await cancel.get_by_role("button", name=button).click()
-    await expect(page).to_have_url(own_page)
-    await expect(page.locator(".case-h .stage")).to_have_text("Cancelled")
+    await expect(page.locator("form[method=post]")).to_have_count(0)
 
 
 async def test_what_a_reader_opened_stays_open_while_the_board_moves(

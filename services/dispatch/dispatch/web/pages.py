@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from common.categories import Categories
 from common.contracts.cases import CaseReturned
 from common.runtime.runtime import Runtime
-from common.web.access import PAGES_OF, GuardedRoute, Role, allow, person_of
+from common.web.access import GuardedRoute, Role, allow, person_of
 from common.web.bodies import read_model
 from common.web.forms import Form, read_form
 from common.web.kit import Pages
@@ -29,8 +29,8 @@ from dispatch.web.sketch import case_map, lead_map
 
 ACTION_BYTES: Final = 16 * 1024
 ROWS: Final = 60
-QUEUE: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
-CENTRE: Final = (*QUEUE, Role.SUPERVISOR)
+OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
+CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
 CANDIDATES: Final = 3
 MAP: Final = N_("Sketch of the area; its numbers match the list")
 AROUND: Final = N_("Sketch of the place and the areas around it")
@@ -42,6 +42,7 @@ REFUSALS: Final = {
     "already_rated": N_("That was rated already."),
     "area_without_lead": N_("Nobody answers for that area. Please choose another."),
     "area_missing": N_("Please choose an area."),
+    "area_unknown": N_("That area is not there any more. Please choose another."),
     "reason_missing": N_("Please say why."),
 }
 
@@ -125,7 +126,7 @@ class CasePages:
             "rows": await self.rows(cases, language),
             "total": total,
             "alone": case_id is not None,
-            "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
+            "operates": person_of(request).role in OPERATORS,
             "now": self._runtime.clock.now(),
             "notice": _notice(outcome),
             "number": number,
@@ -222,7 +223,7 @@ def _back(form: Form, role: Role, case_id: UUID) -> str:
     """Only to our own pages that this role may see, wherever the form says."""
     if role is Role.LEAD:
         return f"/work#case-{case_id}"
-    if role in QUEUE and form.value("back") == "/centre":
+    if role in OPERATORS and form.value("back") == "/centre":
         return "/centre"
     return f"/centre/cases/{case_id}"
 
@@ -240,7 +241,7 @@ def pages_router(
         return await views.worklist(request)
 
     @router.get("/centre")
-    @allow(*QUEUE)
+    @allow(*OPERATORS)
     async def centre(request: Request) -> Response:
         number = request.query_params.get("number", "").strip()
         found = await desk.case_numbered(number) if 0 < len(number) <= 40 else None
