@@ -23,22 +23,25 @@ class Shot:
     page: str
     language: Language
     screen: Screen
-    height: int
+    height: int | None = None
+    """None: the whole page."""
     scheme: Scheme = "light"
     query: str = ""
     """Asked of the page once signed in, as the day that was played."""
+    follow: str = ""
+    """The link that is followed first."""
 
 
 PLAYED: Final = "period=yesterday"
 SHOTS: Final = (
-    Shot("board-zh", "board", "zh", "desktop", 1180, query=PLAYED),
-    Shot("board-en", "board", "en", "desktop", 1180, "dark", PLAYED),
+    Shot("board-zh", "board", "zh", "desktop", query=PLAYED),
+    Shot("board-en", "board", "en", "desktop", scheme="dark", query=PLAYED),
     Shot("board-phone-zh", "board", "zh", "phone", 1180, query=PLAYED),
     Shot("progress-phone-zh", "progress", "zh", "phone", 1180),
     Shot("progress-phone-en", "progress", "en", "phone", 1180),
     Shot("work-phone-zh", "work", "zh", "phone", 1180),
     Shot("work-phone-en", "work", "en", "phone", 1180, "dark"),
-    Shot("centre-en", "centre", "en", "desktop", 860),
+    Shot("centre-en", "centre", "en", "desktop", 860, follow=".q-list a:has-text('Given back')"),
 )
 
 
@@ -51,6 +54,8 @@ async def take(browser: Browser, shot: Shot, addresses: Mapping[str, str], folde
     page = await visitor.open(addresses[shot.page])
     if shot.query:
         await page.goto(f"{page.url.partition('?')[0]}?{shot.query}")
+    if shot.follow:
+        await page.locator(shot.follow).first.click()
     await page.emulate_media(color_scheme=shot.scheme, reduced_motion="reduce")
     width = (PHONE if shot.screen == "phone" else DESKTOP)["width"]
     await _save(page, width, shot.height, folder / f"{shot.file}.webp")
@@ -69,9 +74,10 @@ async def take_terminal(browser: Browser, html: str, file: Path) -> None:
     await page.close()
 
 
-async def _save(page: Page, width: int, height: int, file: Path) -> None:
+async def _save(page: Page, width: int, height: int | None, file: Path) -> None:
     """As WebP, which Playwright itself does not write: a third of PNG's size."""
-    await page.set_viewport_size({"width": width, "height": height})
+    whole: int = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": width, "height": height or whole})
     devtools = await page.context.new_cdp_session(page)
     answer = await devtools.send("Page.captureScreenshot", WEBP)
     file.write_bytes(base64.b64decode(answer["data"]))

@@ -31,7 +31,7 @@ _THEME = TerminalTheme(
 _PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #10242b; }}
 pre {{ margin: 0; padding: 20px 24px; display: inline-block; color: #e2ecee;
-  font: 14px/1.2 "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; }}
+  font: 14px/1.16 "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; }}
 i {{ font-style: normal; display: inline-block; width: 2ch; text-align: center; }}
 </style><pre>{code}</pre>"""
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -152,7 +152,8 @@ class Tiles(Reader):
             else:
                 rejected += row["reports"]
         reported = sum(accepted.values()) + rejected
-        note = self._w.dot.join(
+        # Where a line may break, apart from the spaces.
+        note = f"{self._w.dot}\N{ZERO WIDTH SPACE}".join(
             f"{self._(CHANNEL_NAMES[each.value])}{NO_BREAK}{self._w.number(accepted[each.value])}"
             for each in CHANNELS
         )

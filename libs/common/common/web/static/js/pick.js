@@ -67,6 +67,8 @@
       var chosen = list.options && list.options[list.selectedIndex];
       say(status.getAttribute('data-picked') + (chosen ? ' ' + chosen.text : ''));
       show(area);
+      // Once zoomed in, a tap also moves the map: what was tapped comes to the middle.
+      if (zoom > 1) centre = at;
       view();
     }
 
