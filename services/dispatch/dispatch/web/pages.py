@@ -153,6 +153,11 @@ class CasePages:
             "candidates": await self._candidates(network, case),
             "gave_back": {line.actor_id for line in ledger if line.type == CaseReturned.TYPE},
             "areas": _choices(network, wording),
+            "leads": {
+                area.lead.lead_id: wording.own(area.lead.name)
+                for area in network.areas.values()
+                if area.lead
+            },
         }
 
     async def _candidates(self, network: Network, case: Case) -> list[dict[str, Any]]:
