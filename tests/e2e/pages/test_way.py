@@ -1,5 +1,6 @@
 """A person's way through the pages: reporting, working, placing by hand, rating, watching."""
 
+import asyncio
 import re
 import uuid
 from pathlib import Path
@@ -32,8 +33,14 @@ async def assert_good(page: Page) -> None:
     assert await faults_of(page) == []
 
 
-@pytest.mark.parametrize(("language", "screen"), [("zh", "phone"), ("en", "desktop")])
-async def test_from_the_map_to_the_board(
+async def test_from_the_map_to_the_board(town: City, visit: Visit, outbox: Path) -> None:
+    """Two people at a time: most of it is waiting for pages that update themselves."""
+    async with asyncio.TaskGroup() as people:
+        people.create_task(_from_the_map_to_the_board(town, visit, outbox, "zh", "phone"))
+        people.create_task(_from_the_map_to_the_board(town, visit, outbox, "en", "desktop"))
+
+
+async def _from_the_map_to_the_board(
     town: City, visit: Visit, outbox: Path, language: Language, screen: Screen
 ) -> None:
     say = WORDS[language]
@@ -78,10 +85,13 @@ async def test_from_the_map_to_the_board(
     assert (await town.ledger(case_id))[-1] == "rated"
 
 
-@pytest.mark.parametrize(("language", "screen"), [("zh", "desktop"), ("en", "phone")])
-async def test_what_has_no_place_is_placed_by_hand(
-    town: City, visit: Visit, language: Language, screen: Screen
-) -> None:
+async def test_what_has_no_place_is_placed_by_hand(town: City, visit: Visit) -> None:
+    async with asyncio.TaskGroup() as people:
+        people.create_task(_placed_by_hand(town, visit, "zh", "desktop"))
+        people.create_task(_placed_by_hand(town, visit, "en", "phone"))
+
+
+async def _placed_by_hand(town: City, visit: Visit, language: Language, screen: Screen) -> None:
     say = WORDS[language]
     resident = await visit(language, screen)
     page = await resident.open(town.url("intake", "/report"))
