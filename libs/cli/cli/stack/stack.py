@@ -267,6 +267,10 @@ class Stack:
         """Stop a process in its orderly way; it stays stopped."""
         self._supervisor.end(full_name(program, process))
 
+    def exit_status(self, program: str, process: int = 0) -> int:
+        """How a process that does not run has ended: its exit code, -1 after a signal."""
+        return int(self._supervisor.info(full_name(program, process))["exitstatus"])
+
     def start_process(self, program: str, process: int = 0) -> None:
         """Start a process that was stopped, and wait until it is ready."""
         self._supervisor.begin(full_name(program, process))
@@ -295,12 +299,17 @@ class Stack:
             return all(postgres.answers(self._database_url(s)) for s in SERVICES)
         return is_ready(self._services.url(program, process))
 
-    def set_scale(self, service: str, count: int) -> None:
-        """Have `count` processes of a service: the last ones stop, or new ones start."""
-        before, self._scale[service] = self._scale[service], _checked_count(service, count)
-        self._start_services([(service, n) for n in range(before, count)])
-        self._supervisor.end(*(full_name(service, n) for n in range(count, before)))
+    def set_scale(self, counts: Mapping[str, int]) -> None:
+        """Have so many processes of these services: new ones are ready, the last ones have ended.
+
+        The endpoints name none that is not ready yet or about to end.
+        """
+        before = self._scale
+        after = before | {service: _checked_count(service, n) for service, n in counts.items()}
+        self._start_services([(s, n) for s in after for n in range(before[s], after[s])])
+        self._scale = after
         self._write_endpoints()
+        self._supervisor.end(*(full_name(s, n) for s in after for n in range(after[s], before[s])))
 
     # --- keeping watch
 
