@@ -44,11 +44,7 @@ def file() -> dict[str, Request]:
 
 
 async def indicators(city: City, **asked: str) -> dict[str, Any]:
-    answer = await city.http.get(
-        city.url("metrics", "/indicators"), params=asked, headers=city.bearer(Role.SUPERVISOR)
-    )
-    answer.raise_for_status()
-    document: dict[str, Any] = answer.json()
+    document = await city.indicators(**asked)
     return {name: value for name, value in document.items() if name != "as_of"}
 
 

@@ -9,14 +9,6 @@ from tests.support.city import City
 PHONE = "13800138000"
 
 
-async def indicators(city: City) -> dict[str, int]:
-    answer = await city.http.get(
-        city.url("metrics", "/indicators"), headers=city.bearer(Role.SUPERVISOR)
-    )
-    counted: dict[str, int] = answer.json()["groups"][0]["cases"]
-    return counted
-
-
 async def test_from_the_report_to_the_rating(city: City, outbox: Path) -> None:
     await city.import_network()
     source_id = f"way-{uuid.uuid4()}"

@@ -235,6 +235,17 @@ class City:
         )
         return [row["type"].split(".")[2] for row in rows]
 
+    async def indicators(self, **asked: str) -> dict[str, Any]:
+        """The figures, as a supervisor asks for them."""
+        answer = await self.http.get(
+            self.url("metrics", "/indicators"),
+            params=asked,
+            headers=self.bearer(Role.SUPERVISOR),
+        )
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
     async def rate(self, case_id: UUID, closing: int, **verdict: Any) -> httpx.Response:
         """Rate a closing as the reporter, by the secret link."""
         identity = case_id.bytes + closing.to_bytes(4, "big")

@@ -10,17 +10,23 @@ from typing import Any
 from cli.stack import Stack
 
 
-async def lastmetre(stack: Stack, *words: str | Path, code: int = 0) -> dict[str, Any]:
-    """The document that a command prints with --json; it must end with that exit code."""
+async def attempt(stack: Stack, *words: str | Path) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("lastmetre")),
         *map(str, words),
-        "--json",
         env={**os.environ, "LASTMETRE_HOME": str(stack.home.root)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     said, complained = await process.communicate()
-    assert process.returncode == code, f"{said.decode()}\n{complained.decode()}"
+    assert process.returncode is not None
+    return process.returncode, said.decode(), complained.decode()
+
+
+async def lastmetre(stack: Stack, *words: str | Path, code: int = 0) -> dict[str, Any]:
+    """The document that a command prints with --json; it must end with that exit code."""
+    ended, said, complained = await attempt(stack, *words, "--json")
+    assert ended == code, f"{said}\n{complained}"
     document: dict[str, Any] = json.loads(said)
     return document
