@@ -1,0 +1,205 @@
+"""What services tell of themselves: health, metrics by one registry, logs that name case and trace.
+
+Figures are read by a real Prometheus; Debian's package brings it (`apt-get install prometheus`).
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import uuid
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
+
+from cli.stack import Stack
+from common.contracts.requests import ActionRequested
+from common.contracts.topics import FIELD_ACTIONS, SERVICES
+from common.telemetry import metrics as registry
+from common.web.access import Role
+from metrics.exposition import FAMILIES
+from tests.integration.intake_city import free_port
+from tests.support.city import TRACE, City
+
+REGISTERED = {
+    family.name
+    for found in vars(registry).values()
+    if isinstance(found, MetricWrapperBase)
+    for family in found.describe()
+}
+# No sample of these until something goes wrong.
+ONLY_IN_TROUBLE = {
+    "lastmetre_batch_retries",
+    "lastmetre_records_dead_lettered",
+    "lastmetre_position_resets",
+    "lastmetre_flow_stopped",
+    "lastmetre_relay_restarts",
+    "lastmetre_reports_refused",
+}
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not here")
+        pytest.skip(f"{name} is not here: apt-get install prometheus")
+    return found
+
+
+async def exposed(city: City, service: str) -> str:
+    answer = await city.http.get(city.url(service, "/metrics"))
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def lived_through(city: City) -> uuid.UUID:
+    """A case from its report to its closing."""
+    await city.import_network()
+    case_id = await city.new_case(f"told-{uuid.uuid4()}")
+    assert (await city.act(case_id, "resolve")).status_code == 200
+    metrics = await city.database("metrics")
+
+    async def counted() -> bool:
+        return bool(await metrics.fetchval(
+            "SELECT state = 'closed' AND EXISTS (SELECT FROM message) FROM fact WHERE case_id = $1",
+            case_id,
+        ))  # fmt: skip
+
+    await city.until(counted, "fact and message")
+    return case_id
+
+
+async def test_every_service_tells_whether_it_is_well(city: City) -> None:
+    for service in SERVICES:
+        for path in ("/livez", "/readyz"):
+            answer = await city.http.get(city.url(service, path))
+            assert (answer.status_code, answer.json()) == (200, {"status": "ok", "missing": []})
+
+
+async def test_metrics_are_those_of_the_registry(city: City) -> None:
+    await lived_through(city)
+
+    async def sampled() -> set[str]:
+        found: set[str] = set()
+        for service in SERVICES:
+            for family in text_string_to_metric_families(await exposed(city, service)):
+                if not family.name.startswith(("python_", "process_")):
+                    assert family.name in REGISTERED, f"{service}: {family.name}"
+                    found |= {family.name} if family.samples else set()
+        return found
+
+    async def complete() -> bool:
+        return (await sampled()) | ONLY_IN_TROUBLE == REGISTERED
+
+    await city.until(complete, f"sample of each of {REGISTERED - await sampled()}")
+    answer = await city.http.get(
+        city.url("metrics", "/indicators"),
+        params={"format": "prometheus"},
+        headers=city.bearer(Role.SUPERVISOR),
+    )
+    figures = {family.name for family in text_string_to_metric_families(answer.text)}
+    assert figures <= set(FAMILIES)
+    assert not REGISTERED & set(FAMILIES)
+
+
+async def test_promtool_has_nothing_to_say(city: City) -> None:
+    promtool = program("promtool")
+    for service in SERVICES:
+        text = await exposed(city, service)
+        process = await asyncio.create_subprocess_exec(
+            promtool, "check", "metrics",
+            stdin=PIPE, stdout=PIPE, stderr=STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate(text.encode())
+        assert (process.returncode, said) == (0, b""), service
+
+
+@asynccontextmanager
+async def prometheus(city: City, folder: Path) -> AsyncIterator[str]:
+    """A Prometheus that reads the four services, and the figures as a supervisor may."""
+    token = city.bearer(Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
+    targets = {service: city.endpoints["services"][service].removeprefix("http://")
+               for service in SERVICES}  # fmt: skip
+    settings = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [
+            {"job_name": "services", "static_configs": [{"targets": list(targets.values())}]},
+            {
+                "job_name": "figures",
+                "metrics_path": "/indicators",
+                "authorization": {"credentials": token},
+                "static_configs": [{"targets": [targets["metrics"]]}],
+            },
+        ],
+    }
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(settings))
+    address = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}", "--log.level=error",
+    )  # fmt: skip
+    try:
+        yield f"http://{address}/api/v1/query"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_prometheus_answers_with_our_figures(city: City, tmp_path: Path) -> None:
+    await lived_through(city)
+    cases = (await city.indicators())["groups"][0]["cases"]
+
+    async def asked(url: str, query: str) -> dict[str, float]:
+        try:
+            answer = await city.http.get(url, params={"query": query})
+        except httpx.TransportError:
+            return {}
+        result: list[dict[str, Any]] = answer.json()["data"]["result"] if answer.is_success else []
+        return {next(iter(each["metric"].values()), ""): float(each["value"][1]) for each in result}
+
+    async with prometheus(city, tmp_path) as url:
+
+        async def read() -> dict[str, float]:
+            return await asked(url, 'sum(lastmetre_cases{job="figures",state="closed"})')
+
+        assert await city.until(read, "figure") == {"": cases["closed"]}
+
+        async def ups() -> bool:
+            return await asked(url, "count by (job) (up == 1)") == {"services": 4, "figures": 1}
+
+        await city.until(ups, "answer of every target")
+        consumed = await asked(url, "sum by (service) (lastmetre_records_consumed_total)")
+        assert set(consumed) == set(SERVICES)
+
+
+async def test_logs_name_the_case_and_the_trace(stack: Stack, city: City) -> None:
+    case_id = await lived_through(city)
+    kind = [("ce_type", ActionRequested.TYPE.encode()), ("traceparent", TRACE.encode())]
+    place = await city.produce(FIELD_ACTIONS, str(case_id).encode(), b"not JSON", kind)
+    refused = await city.act(case_id, "accept")
+    assert refused.status_code == 409
+
+    async def lines() -> list[dict[str, Any]]:
+        told = stack.log("dispatch").read_text("utf-8").splitlines()
+        found = [json.loads(line) for line in told if str(case_id) in line]
+        return found if len(found) == 2 else []
+
+    by_event = {each["event"]: each for each in await city.until(lines, "two lines of the log")}
+    dead, refusal = by_event["dead letter"], by_event["action refused"]
+    assert (dead["topic"], dead["partition"], dead["offset"]) == (FIELD_ACTIONS, *place)
+    assert dead["trace_id"] == TRACE.split("-")[1]
+    assert (refusal["action"], refusal["reason"]) == ("accept", "not_allowed_in_state")
+    assert len(refusal["trace_id"]) == 32
+    for each in (dead, refusal):
+        assert {"service", "level", "timestamp"} <= set(each)
+        assert each["service"] == "dispatch"
