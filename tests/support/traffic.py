@@ -1,0 +1,153 @@
+"""Steady traffic for the fault tests: partners, leads and residents who try again until it is done.
+
+They know no more than real ones: whatever is not acknowledged is sent again, to the next process.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+from aiokafka.errors import KafkaError
+
+from cli.stack import Stack
+from common.contracts.base import Actor, ActorRole
+from common.contracts.requests import Action, ActionRequested
+from common.runtime.database import TRANSIENT
+from common.web.access import Role
+from tests.support.city import City, inside
+from tests.support.commands import lastmetre
+
+AWAY: Final = (*TRANSIENT, asyncpg.PostgresError, KafkaError, httpx.TransportError)
+AGAIN_SECONDS: Final = 0.3
+REPORTS_A_TURN: Final = 20
+STEPS_A_TURN: Final = 12
+RATINGS_A_TURN: Final = 4
+
+
+class Traffic:
+    """Reports by `report`, what follows by `handle`, each until `enough` is set."""
+
+    def __init__(self, stack: Stack, city: City) -> None:
+        self.enough = asyncio.Event()
+        self.receipts: list[str] = []
+        self.asked = 0
+        self.rated = 0
+        self._stack = stack
+        self._city = city
+        self._turn = 0
+
+    def _next(self, service: str) -> str:
+        """The process of a service whose turn it is."""
+        urls = self._stack.endpoints.instances[service]
+        self._turn += 1
+        return urls[self._turn % len(urls)]
+
+    async def report(self) -> None:
+        """Arrays of reports, one after the other."""
+        name = uuid.uuid4()
+        sent = 0
+        while not self.enough.is_set():
+            items: list[dict[str, Any]] = [
+                {"source_id": f"{name}-{n}", "text": "井盖松动", "position": inside(n % 3)}
+                for n in range(sent, sent + REPORTS_A_TURN)
+            ]
+            self.receipts += await self._taken(items)
+            sent += REPORTS_A_TURN
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _taken(self, items: list[dict[str, Any]]) -> list[str]:
+        headers = {"X-API-Key": self._city.endpoints["channel_keys"]["app"]}
+        while True:
+            url = f"{self._next('intake')}/channels/app/reports"
+            try:
+                answer = await self._city.http.post(url, json=items, headers=headers)
+            except httpx.TransportError:
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            if answer.status_code == 202:
+                return [each["receipt"] for each in answer.json()["items"]]
+            assert answer.status_code == 503, answer.text
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def more_receipts(self, count: int) -> None:
+        """Wait until so many more have been given."""
+        wanted = len(self.receipts) + count
+
+        async def there() -> bool:
+            return len(self.receipts) >= wanted
+
+        await self._city.until(there, "more receipts", 90)
+
+    async def handle(self) -> None:
+        """Leads accept and resolve, half of them by HTTP; residents rate what was closed."""
+        while not self.enough.is_set():
+            for turn in (self._lead_steps, self._ratings):
+                try:
+                    await turn()
+                except AWAY:
+                    await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _lead_steps(self) -> None:
+        rows = await self._cases("state IN ('dispatched', 'accepted') AND is_open", STEPS_A_TURN)
+        steps: list[Awaitable[object]] = []
+        for n, row in enumerate(rows):
+            action = Action.ACCEPT if row["state"] == "dispatched" else Action.RESOLVE
+            if n % 2:
+                step = self._city.http.post(
+                    f"{self._next('dispatch')}/work/cases/{row['case_id']}/actions",
+                    json={"action": action.value},
+                    headers=self._city.bearer(Role.LEAD, row["lead_id"]),
+                )
+                steps.append(step)
+            else:
+                steps.append(self._city.ask(_asked(row["case_id"], action, row["lead_id"])))
+        self.asked += len(steps)
+        await asyncio.gather(*steps)
+
+    async def _ratings(self) -> None:
+        for row in await self._cases("state = 'closed' AND rated = '{}'", RATINGS_A_TURN):
+            answer = await self._city.rate(row["case_id"], row["closings"][-1], score=4)
+            self.rated += answer.is_success
+
+    async def _cases(self, such: str, count: int) -> list[asyncpg.Record]:
+        dispatch = await self._city.database("dispatch")
+        return await dispatch.fetch(
+            f'SELECT case_id, state, lead_id, closings FROM "case" WHERE {such}'
+            " AND lead_id IS NOT NULL ORDER BY case_id DESC LIMIT $1",
+            count,
+        )
+
+
+def _asked(case_id: UUID, action: Action, lead_id: str) -> ActionRequested:
+    return ActionRequested(
+        case_id=case_id,
+        action_id=uuid.uuid4(),
+        action=action,
+        actor=Actor(role=ActorRole.LEAD, id=lead_id),
+        occurred_at=datetime.now(UTC),
+    )
+
+
+@asynccontextmanager
+async def steady_traffic(stack: Stack, city: City, receipts: Path) -> AsyncIterator[Traffic]:
+    """Reports and what follows until left; then the books balance, with every receipt given."""
+    await city.import_network()
+    traffic = Traffic(stack, city)
+    working = [asyncio.create_task(traffic.report()), asyncio.create_task(traffic.handle())]
+    try:
+        yield traffic
+    finally:
+        traffic.enough.set()
+        await asyncio.gather(*working)
+    print(f"{len(traffic.receipts)} reports, {traffic.asked} steps, {traffic.rated} ratings")
+    assert len(set(traffic.receipts)) == len(traffic.receipts)
+    receipts.write_text("\n".join(traffic.receipts))
+    await lastmetre(stack, "audit", "--receipts", receipts)
