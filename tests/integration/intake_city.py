@@ -267,6 +267,10 @@ class IntakeCity:
         async with self.database() as connection:
             return await connection.fetch(sql, *arguments)
 
+    async def value(self, sql: str, *arguments: Any) -> Any:
+        async with self.database() as connection:
+            return await connection.fetchval(sql, *arguments)
+
     async def until_read(self) -> Counter[str]:
         """Wait until intake has read all of the channels; the outcomes, each record once."""
         ends = {place: end for place, end in (await self._edges("end_offsets")).items() if end}
@@ -288,7 +292,9 @@ class IntakeCity:
         return Counter(row["outcome"] for row in rows)
 
 
-async def eventually(true: Callable[[], Awaitable[Value]], within: float = WAIT_SECONDS) -> Value:
+async def eventually(
+    true: Callable[[], Awaitable[Value | None]], within: float = WAIT_SECONDS
+) -> Value:
     """Wait until it is; returns what it said."""
     until = time.monotonic() + within
     while not (said := await true()):

@@ -264,9 +264,12 @@ async def test_killed_between_the_file_and_its_result(city: City) -> None:
     assert '"again": 2' in again.log.read_text()
 
 
-async def test_killed_after_250_before_the_result(city: City) -> None:
+@pytest.mark.parametrize("first", ["crash", "cancel"])
+async def test_killed_after_250_before_the_result(city: City, first: str) -> None:
+    """The case is cancelled after the crash, or while the message before is not committed yet."""
     mailbox, port = Mailbox(), free_port()
     events = lifecycle(city, "261122-0418", address={"email": EMAIL})
+    cancelled = [event(cases.CaseCancelled, 3, case_id=events[0].case_id)]
     settings = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
     async with listening(mailbox, port):
         running = await city.start(**settings)
@@ -274,9 +277,12 @@ async def test_killed_after_250_before_the_result(city: City) -> None:
             await blocker.execute("LOCK TABLE message_done IN SHARE MODE")
             await city.tell(events[:2])
             await _until(lambda: len(mailbox.taken) == 1)
+            if first == "cancel":
+                await city.tell(cancelled)
+                await city.until("SELECT count(*) FROM message_waiting WHERE seq = 3", 1)
             await running.kill()
-        # Meanwhile the case goes on: it is cancelled, and the reporter is to hear of it.
-        await city.tell([event(cases.CaseCancelled, 3, case_id=events[0].case_id)])
+        if first == "crash":
+            await city.tell(cancelled)
         await city.start(**settings)
         await city.until_done(3)
     assert len(mailbox.taken) == 2, "the interrupted one is not sent again, the next one is"

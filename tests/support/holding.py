@@ -36,8 +36,8 @@ def held_table(city: City, service: str, table: str) -> AbstractAsyncContextMana
     return holding(city, service, f"LOCK TABLE {table} IN SHARE MODE")
 
 
-async def blocked(city: City, service: str, count: int) -> None:
-    """Wait until that many of the service's sessions wait for a lock."""
+async def blocked(city: City, service: str, count: int, application: str = "") -> None:
+    """Wait until that many sessions of the service wait for a lock, or of its `application`."""
     database = await city.database(service)
 
     async def look() -> bool:
@@ -45,7 +45,7 @@ async def blocked(city: City, service: str, count: int) -> None:
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
             " AND application_name = $1",
-            service,
+            application or service,
         )
         return bool(waiting == count)
 
