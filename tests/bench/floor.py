@@ -224,7 +224,7 @@ async def intake_channels(connection: Connection, records: Rows) -> list[Out]:
         out.append(event("reports", str(report_id), kind, accepted, str(report_id), instant))
     await connection.fetch(
         """
-        INSERT INTO report (report_id, identity, sender, channel, source_id, body_hash, outcome,
+        INSERT INTO report (report_id, identity, sender, channel, source_id, fingerprint, outcome,
             origin, category, reported_at, topic, partition, "offset", appended_at, latitude,
             longitude, reasons)
         SELECT *, '{}' FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[],

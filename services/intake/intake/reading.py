@@ -17,7 +17,7 @@ from common.runtime.work import UnitOfWork
 from intake.domain.categories import Categories
 from intake.domain.contact import ContactCheck
 from intake.domain.normalise import Normalised, Sent, normalise
-from intake.domain.submission import body_hash, canonical, channel_and_sender
+from intake.domain.submission import canonical, channel_and_sender
 from intake.store import reports as store
 from intake.store.reports import Kept as KeptReport
 from intake.store.reports import Later, NewReport, Place
@@ -37,7 +37,7 @@ class Arrival:
     channel: Channel
     sender: str
     identity: bytes
-    hash: bytes
+    fingerprint: bytes
     received_at: datetime
 
     @property
@@ -106,7 +106,7 @@ class Reader:
             channel,
             sender,
             self._links.receipt_identity(sender, channel.value, report.source_id),
-            body_hash(report),
+            self._vault.fingerprint(canonical(report)),
             self._city_time(record.appended_at),
         )
 
@@ -139,7 +139,7 @@ class Reader:
             arrival.sender,
             arrival.channel.value,
             arrival.report.source_id,
-            arrival.hash,
+            arrival.fingerprint,
             "rejected" if made.reasons else "accepted",
             ",".join(made.reasons),
             arrival.report.origin.value,
@@ -204,7 +204,7 @@ class Reader:
             await store.insert_later(work.connection, noted)
 
     def _later(self, arrival: Arrival, counts: KeptReport) -> Later:
-        if arrival.hash == counts.body_hash:
+        if arrival.fingerprint == counts.fingerprint:
             return Later(arrival.place, counts.report_id, "repeated", None)
         body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
         return Later(arrival.place, counts.report_id, "conflict", body)

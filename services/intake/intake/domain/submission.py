@@ -1,6 +1,5 @@
 """Which report a record of the channels holds: who sent it, and what it says byte by byte."""
 
-import hashlib
 import re
 from typing import Final
 
@@ -29,8 +28,3 @@ def canonical(report: ReportSubmitted) -> bytes:
     So a repetition is recognised whatever its white space, and also after a field was added.
     """
     return report.__pydantic_serializer__.to_json(report, exclude_defaults=True)
-
-
-def body_hash(report: ReportSubmitted) -> bytes:
-    """Tells a repetition from another body under the same identity."""
-    return hashlib.sha256(canonical(report)).digest()

@@ -26,7 +26,7 @@ class NewReport(NamedTuple):
     sender: str
     channel: str
     source_id: str
-    body_hash: bytes
+    fingerprint: bytes
     outcome: str
     reasons: str
     origin: str
@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     """The report that counts for an identity, and the record it came with."""
 
     report_id: UUID
-    body_hash: bytes
+    fingerprint: bytes
     place: Place
 
 
@@ -64,16 +64,16 @@ async def insert(connection: "Connection", reports: Sequence[NewReport]) -> set[
     rows = await connection.fetch(
         """
         INSERT INTO report
-            (report_id, identity, sender, channel, source_id, body_hash, outcome, reasons, origin,
+            (report_id, identity, sender, channel, source_id, fingerprint, outcome, reasons, origin,
              category, reported_at, latitude, longitude, sent_position, topic, partition, "offset",
              appended_at)
-        SELECT report_id, identity, sender, channel, source_id, body_hash, outcome,
+        SELECT report_id, identity, sender, channel, source_id, fingerprint, outcome,
             string_to_array(reasons, ','), origin, category, reported_at, latitude, longitude,
             sent_position::jsonb, topic, partition, "offset", appended_at
         FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[],
             $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::float8[],
             $13::float8[], $14::text[], $15::text[], $16::int[], $17::bigint[], $18::bigint[])
-            AS new (report_id, identity, sender, channel, source_id, body_hash, outcome, reasons,
+            AS new (report_id, identity, sender, channel, source_id, fingerprint, outcome, reasons,
              origin, category, reported_at, latitude, longitude, sent_position, topic, partition,
              "offset", appended_at)
         ON CONFLICT (identity) DO NOTHING
@@ -88,7 +88,7 @@ async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[by
     """The reports that these identities have already."""
     rows = await connection.fetch(
         """
-        SELECT identity, report_id, body_hash, topic, partition, "offset", appended_at
+        SELECT identity, report_id, fingerprint, topic, partition, "offset", appended_at
         FROM report WHERE identity = ANY($1::bytea[])
         """,
         identities,
