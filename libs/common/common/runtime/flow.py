@@ -79,7 +79,8 @@ class Flow(ConsumerRebalanceListener):
 
     `handle` gets a unit of work and records in partition order; it may bury or park single ones.
     What it raises decides: a transient error waits, anything else is narrowed down to the record
-    at fault, which is buried. UnknownContract stops the flow: this build is too old.
+    at fault, which is buried. UnknownContract stops that record's partition: this build is too old
+    for it, and for nothing else.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Flow(ConsumerRebalanceListener):
         self.name = name
         self.topics = tuple(topics)
         self.handle = handle
-        self.stopped_because: str | None = None
+        self._stopped: str | None = None
         self.assigned: set[Place] | None = None
         self.waiting_for: str | None = None
         self._turned_at = time.monotonic()
@@ -150,6 +151,11 @@ class Flow(ConsumerRebalanceListener):
             raise RuntimeError(f"flow {self.name} is not started")
         return self._subscriber.consumer
 
+    @property
+    def stopped_because(self) -> str | None:
+        """Why the flow, or a partition of it, is not read on; None if nothing is stopped."""
+        return self._stopped or self._places.halted_because()
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the running batch finish: its partitions may be somebody else's after this."""
         async with self._busy:
@@ -164,6 +170,7 @@ class Flow(ConsumerRebalanceListener):
             mine = {self._places.logical(each) for each in assigned}
             self._places.begin(mine, await self._stored_positions())
             self.assigned = mine
+            metrics.FLOW_STOPPED.labels(self._service, self.name).set(self._stopped is not None)
             metrics.ASSIGNED.labels(self._service, self.name).set(len(mine))
 
     def _watch(self, consumer: "AIOKafkaConsumer") -> None:
@@ -215,7 +222,7 @@ class Flow(ConsumerRebalanceListener):
         await self._relay.has_room.wait()
         async with self._busy:
             records = self._places.current(batch)
-            if records and self.stopped_because is None:
+            if records and self._stopped is None:
                 await self._handle_until_done(records)
             elif records:
                 self._places.rewind(records)
@@ -234,8 +241,10 @@ class Flow(ConsumerRebalanceListener):
                 await self._return_to_stored()
                 return
             except UnknownContract as error:
-                self._stop(str(error), [r for rest in pending for r in rest])
-                return
+                if len(part) > 1:
+                    pending[:1] = _halves(part)
+                else:
+                    pending = self._without_its_partition(part[0], str(error), pending[1:])
             except TRANSIENT as error:
                 metrics.BATCH_RETRIES.labels(self._service, self.name, type(error).__name__).inc()
                 self.waiting_for = type(error).__name__
@@ -315,16 +324,33 @@ class Flow(ConsumerRebalanceListener):
         if work.dead_count:
             metrics.DEAD_LETTERS.labels(self._service, self.name).inc(work.dead_count)
         if self._limit.reached(len(records), work.dead_count):
-            self._stop("more than half of the last thousand records are dead letters", [])
+            self._stop("more than half of the last thousand records are dead letters")
 
     async def _return_to_stored(self) -> None:
         self._places.begin_again(await self._stored_positions())
 
-    def _stop(self, reason: str, unhandled: list[Record]) -> None:
-        self.stopped_because = reason
+    def _stop(self, reason: str) -> None:
+        self._stopped = reason
         metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
         log.error("flow stops until it is restarted", flow=self.name, reason=reason)
-        self._places.rewind(unhandled)
+
+    def _without_its_partition(
+        self, record: Record, reason: str, rest: list[list[Record]]
+    ) -> list[list[Record]]:
+        """Read no further where `record` is; returns what of `rest` lies elsewhere."""
+        place = record.topic, record.partition
+        self._places.halt(place, reason)
+        metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
+        log.error(
+            "partition stops until this build is replaced",
+            flow=self.name,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+        )
+        elsewhere = [[r for r in part if (r.topic, r.partition) != place] for part in rest]
+        return [part for part in elsewhere if part]
 
     async def _commit_offsets(self) -> None:
         """For lag tools only, so errors do not matter, and once a second is enough."""

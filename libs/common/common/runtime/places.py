@@ -35,6 +35,7 @@ class Places:
         self._consumer = consumer
         self._stands: dict[Place, Position | None] = {}
         self._unchecked: set[Place] = set()
+        self._halted: dict[Place, str] = {}
 
     @property
     def positions(self) -> Mapping[Place, Position | None]:
@@ -52,6 +53,16 @@ class Places:
         """The partitions may be somebody else's now."""
         self._stands.clear()
         self._unchecked.clear()
+        self._halted.clear()
+
+    def halt(self, place: Place, reason: str) -> None:
+        """Nothing there is ours to handle any more, until it is assigned anew."""
+        self._halted[place] = reason
+
+    def halted_because(self) -> str | None:
+        """Which partitions are halted, and why."""
+        found = sorted(self._halted.items())
+        return "; ".join(f"{topic}/{n}: {reason}" for (topic, n), reason in found) or None
 
     def begin(self, places: Iterable[Place], stored: Mapping[Place, Position]) -> None:
         """Seek to the record before each position, to see whether it is still the same one."""
@@ -138,7 +149,7 @@ class Places:
         for raw in batch:
             topic = raw.topic.removeprefix(self._prefix)
             place = topic, raw.partition
-            if place not in self._stands or place in moved:
+            if place not in self._stands or place in moved or place in self._halted:
                 continue
             if place in self._unchecked:
                 verdict = self._check(place, raw.offset, raw.timestamp)

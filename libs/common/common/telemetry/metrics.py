@@ -38,7 +38,7 @@ RESETS: Final = Counter(
 )
 FLOW_STOPPED: Final = Gauge(
     "lastmetre_flow_stopped",
-    "1 while a flow stands still and needs a person.",
+    "1 while a flow or a partition of it stands still and needs a person.",
     ["service", "flow"],
 )
 ASSIGNED: Final = Gauge(
