@@ -41,7 +41,7 @@ SHOTS: Final = (
     Shot("progress-phone-en", "progress", "en", "phone", 1180),
     Shot("work-phone-zh", "work", "zh", "phone", 1180),
     Shot("work-phone-en", "work", "en", "phone", 1180, "dark"),
-    Shot("centre-en", "centre", "en", "desktop", 860, follow=".q-list a:has-text('Given back')"),
+    Shot("centre-en", "centre", "en", "desktop", 860, follow=".q-list a:has-text('Outside')"),
 )
 
 

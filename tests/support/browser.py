@@ -44,6 +44,12 @@ OPTIONS: Final[dict[str, Any]] = {
     "preload": False,
 }
 
+TOO_WIDE: Final = """
+() => [document.documentElement, ...document.querySelectorAll('.pane')]
+  .filter(each => each.scrollWidth > each.clientWidth)
+  .map(each => `${each.tagName}.${each.className} (${each.scrollWidth} px)`)
+"""
+
 
 def chromium() -> str | None:
     """Where this machine's Chromium is, if it has one."""
@@ -129,6 +135,6 @@ async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light",)) -> list[
 
 
 async def too_wide(page: Page) -> list[str]:
-    """Whether a page has to be scrolled sideways."""
-    wide: int = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [f"{page.url} is {wide} px wider than the screen"] if wide > 0 else []
+    """Whether a page, or a pane of one, has to be scrolled sideways."""
+    wide: list[str] = await page.evaluate(TOO_WIDE)
+    return [f"{page.url}: {each} is wider than its place" for each in wide]
