@@ -54,8 +54,11 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def town(stack: Stack, browser: Browser, sample: SampleCity) -> AsyncIterator[City]:
-    """Somebody who talks to the services, whose network is the sample city."""
+async def town(browser: Browser, stack: Stack, sample: SampleCity) -> AsyncIterator[City]:
+    """Somebody who talks to the services, whose network is the sample city.
+
+    The browser is asked for first: without one no stack is started.
+    """
     async with City(stack.endpoints.model_dump(mode="json", by_alias=True)) as opened:
         leads = {area_id: lead for lead in sample.leads for area_id in lead.area_ids}
         areas = [_published(area, leads[area.area_id]) for area in sample.areas]
