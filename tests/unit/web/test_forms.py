@@ -4,7 +4,7 @@ from starlette.testclient import TestClient
 
 from common.web import problems
 from common.web.access import Anyone, allow
-from common.web.forms import Form, parse_form, read_form
+from common.web.forms import Form, grouped, parse_form, read_form
 from common.web.problems import Problem
 from common.web.words import N_
 from tests.unit.web.conftest import MakePages, guarded_app
@@ -32,6 +32,14 @@ def test_too_many_fields_are_refused() -> None:
     assert caught.value.status == 413
 
 
+def test_choices_stand_in_their_groups_in_order() -> None:
+    choices = [("West", "Mill", "3"), ("", "Outside", "9"), ("West", "Bridge", "7")]
+    assert grouped(choices) == [
+        ("", [("9", "Outside")]),
+        ("West", [("7", "Bridge"), ("3", "Mill")]),
+    ]
+
+
 def test_the_first_thing_wrong_with_a_field_is_the_one_shown() -> None:
     form = Form({"text": "x" * 30})
     assert form.require("text", "missing") == "x" * 30
@@ -46,7 +54,7 @@ TEMPLATE = """{% extends "kit/resident.html" %}{% import "kit/forms.html" as fie
 {% block title %}x{% endblock %}{% block main %}{{ fields.error_summary(form) }}
 {{ fields.text(form, "phone", "Phone", hint="Digits", attributes={"inputmode": "tel"}) }}
 {{ fields.area(form, "text", "Text") }}
-{{ fields.select(form, "area", "Area", [("A1", "One"), ("A2", "Two")], blank="None") }}
+{{ fields.select(form, "area", "Area", [("", [("A1", "1")]), ("Town", [("A2", "2")])], blank="-") }}
 {{ fields.radios(form, "solved", "Solved?", [("yes", "Yes"), ("no", "No")]) }}
 {{ fields.stars(form, "score", "How?", ["a", "b", "c", "d", "e"]) }}{% endblock %}"""
 

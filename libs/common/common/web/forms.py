@@ -4,8 +4,10 @@ A form posts `application/x-www-form-urlencoded`. The page is rendered again wit
 and status 422 until nothing is wrong; the kit's macros show the values and errors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -74,6 +76,12 @@ def parse_form(body: bytes) -> Form:
     for name, value in pairs:
         form.values.setdefault(name, value.replace("\r\n", "\n").translate(_UNWANTED).strip())
     return form
+
+
+def grouped(choices: Iterable[tuple[str, str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Choices, given as (group, words, value), in order, as `fields.select` takes them."""
+    ordered = groupby(sorted(choices), key=itemgetter(0))
+    return [(group, [(value, words) for _, words, value in each]) for group, each in ordered]
 
 
 def _too_much() -> Problem:

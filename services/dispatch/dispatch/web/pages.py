@@ -13,7 +13,7 @@ from common.contracts.cases import CaseReturned
 from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, Role, allow, person_of
 from common.web.bodies import read_model
-from common.web.forms import Form, read_form
+from common.web.forms import Form, grouped, read_form
 from common.web.kit import Pages
 from common.web.languages import Language
 from common.web.problems import Problem, field_errors
@@ -187,13 +187,15 @@ class CasePages:
 
 def _choices(network: Network, wording: Wording) -> list[tuple[str, list[tuple[str, str]]]]:
     """The areas that somebody answers for by their town, as (id, area · lead)."""
-    towns: dict[str, list[tuple[str, str]]] = {}
-    for area in network.areas.values():
-        if area.lead:
-            words = wording.own(area.name) + wording.dot + wording.own(area.lead.name)
-            town = wording.own(area.town) if area.town else ""
-            towns.setdefault(town, []).append((area.area_id, words))
-    return sorted((town, sorted(choices)) for town, choices in towns.items())
+    return grouped(
+        (
+            wording.own(area.town) if area.town else "",
+            wording.own(area.name) + wording.dot + wording.own(area.lead.name),
+            area.area_id,
+        )
+        for area in network.areas.values()
+        if area.lead
+    )
 
 
 def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:

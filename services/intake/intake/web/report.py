@@ -13,7 +13,7 @@ from common.runtime.database import TRANSIENT
 from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
 from common.web.access import Anyone, GuardedRoute, SecretLink, allow
-from common.web.forms import Form, read_form
+from common.web.forms import Form, grouped, read_form
 from common.web.kit import Pages
 from common.web.svg.maps import Look
 from common.web.words import N_
@@ -60,10 +60,10 @@ class ReportPages:
         wording = self._pages.wordings[self._pages.language_of(request)]
         drawn = await self._drawn()
         names = {area_id: wording.own(area.name) for area_id, area in drawn.areas.items()}
+        towns = {key: wording.own(each.town) for key, each in drawn.areas.items() if each.town}
         drawing = None
         if drawn.city is not None:
             label = self._pages.translations[wording.language].gettext("Map of the city's areas")
-            towns = {key: wording.own(each.town) for key, each in drawn.areas.items() if each.town}
             look = Look(names=names, groups=towns)
             drawing = drawn.city.draw(label, look, pick=True, scale=wording.distance)
         if not _is_uuid(form.value("source_id")):
@@ -71,9 +71,9 @@ class ReportPages:
         context = {
             "form": form,
             "categories": (offered := self._categories.on_form()),
-            "choices": [(each.code, wording.own(each.name)) for each in offered],
+            "choices": [("", [(each.code, wording.own(each.name)) for each in offered])],
             "drawing": drawing,
-            "areas": sorted(names.items(), key=lambda entry: entry[1]),
+            "areas": grouped((towns.get(key, ""), name, key) for key, name in names.items()),
             "not_taken": not_taken,
         }
         return self._pages.render(request, "report.html", context, status)
