@@ -1,5 +1,6 @@
 """A program in a terminal of its own, and that terminal's screen as a page to take a picture of."""
 
+import codecs
 import fcntl
 import io
 import os
@@ -19,6 +20,7 @@ from rich.text import Text
 
 COLUMNS: Final = 96
 ROWS: Final = 60
+_UNFINISHED = re.compile(r"\x1b(\[[\d;?]*)?$")
 _MOVES = re.compile(r"(\r|\n|\x1b\[\d*A|\x1b\[2K|\x1b\[\?25[lh])")
 _THEME = TerminalTheme(
     (16, 36, 43),
@@ -43,10 +45,14 @@ class Screen:
     def __init__(self) -> None:
         self.lines = [""]
         self._row = 0
+        self._held = ""
 
     def write(self, text: str) -> None:
-        """What the program printed next."""
-        for part in _MOVES.split(text):
+        """What the program printed next; a control sequence may be cut in two."""
+        text = self._held + text
+        unfinished = _UNFINISHED.search(text)
+        self._held = unfinished.group() if unfinished else ""
+        for part in _MOVES.split(text.removesuffix(self._held)):
             if part == "\n":
                 self._row += 1
                 if self._row == len(self.lines):
@@ -74,6 +80,8 @@ class Terminal:
         self.screen = Screen()
         self._command = command
         self._environment = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        # A character of several bytes may come in two parts.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self) -> Self:
         self._side, other = pty.openpty()
@@ -96,21 +104,22 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         self._process.send_signal(signal.SIGINT)
-        while self._read():
+        while self._read() is not None:
             pass
         self._process.wait()
         os.close(self._side)
 
-    def _read(self) -> str:
+    def _read(self) -> str | None:
+        """What it printed next, None at the end."""
         try:
-            return os.read(self._side, 65536).decode("utf-8", "replace")
+            return self._decoder.decode(os.read(self._side, 65536))
         except OSError:  # Linux' way to say that the program has closed its side
-            return ""
+            return None
 
     def until(self, words: str) -> None:
         """Read on until the program has said that. Raises RuntimeError if it ends before."""
         while not any(words in line for line in self.screen.lines):
             text = self._read()
-            if not text:
+            if text is None:
                 raise RuntimeError("it ended early:\n" + "\n".join(self.screen.lines[-20:]))
             self.screen.write(text)
