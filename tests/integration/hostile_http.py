@@ -354,6 +354,9 @@ RAW: Final[Mapping[str, bytes]] = {
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks of words": b"POST /report HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"ten\r\nx\r\n",
+    "no end of headers": b"GET /report HTTP/1.1\r\n" + b"X: x\r\n" * 100_000,
+    "a header without an end": b"GET /report HTTP/1.1\r\nX: " + b"x" * 500_000,
+    "a path without an end": b"GET /" + b"x" * 500_000,
     "no such method": b"FROB /report HTTP/1.1\r\nHost: x\r\n\r\n",
 }
-"""By hand on a socket of its own: 400 or the end of the connection."""
+"""By hand on a socket of its own: 400, 431 or the end of the connection."""

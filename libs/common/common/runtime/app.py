@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from common.runtime.clock import RealClock
 from common.runtime.database import TRANSIENT
 from common.runtime.dead_letters import dead_letter_router
+from common.runtime.http_head import LimitedHead
 from common.runtime.runtime import Runtime
 from common.runtime.settings import ServiceSettings
 from common.telemetry.logs import configure_logs
@@ -159,7 +160,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
-            http="httptools",
+            http=LimitedHead,
             lifespan="on",
             log_config=None,
             access_log=False,

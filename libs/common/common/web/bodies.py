@@ -1,6 +1,6 @@
 """Request bodies read up to a limit, and checked against a model."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -8,11 +8,15 @@ from pydantic import BaseModel, ValidationError
 from common.web.problems import Problem, field_errors
 from common.web.words import N_
 
+BODY_BYTES: Final = 2 * 1024 * 1024
+"""Enough for the largest list that a service asks another for."""
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_limited(request: Request, limit: int) -> bytes:
-    """The body, if it has at most `limit` bytes; raises Problem 413 as soon as it has more."""
+async def read_model(request: Request, model: type[Body], limit: int = BODY_BYTES) -> Body:
+    """The JSON body as `model`. Raises Problem 413 as soon as it has more than `limit` bytes,
+    and 422 with what is wrong by field."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -23,12 +27,6 @@ async def read_limited(request: Request, limit: int) -> bytes:
                 N_("That is too much at once"),
                 extra={"limit_bytes": limit},
             )
-    return bytes(body)
-
-
-async def read_model(request: Request, model: type[Body], limit: int) -> Body:
-    """The JSON body as `model`; raises Problem 413, or 422 with what is wrong by field."""
-    body = await read_limited(request, limit)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -36,5 +34,5 @@ async def read_model(request: Request, model: type[Body], limit: int) -> Body:
             422,
             "/problems/invalid",
             N_("Something in the request is not right"),
-            extra={"errors": field_errors(error.errors(include_url=False))},
+            extra={"errors": field_errors(error.errors(include_url=False, include_input=False))},
         ) from error

@@ -11,7 +11,7 @@ from common.contracts.topics import SERVICES
 from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, Role, ServiceKey, allow
-from intake.api.bodies import read_body
+from common.web.bodies import read_model
 from intake.store import reports
 from intake.store.pool import connected
 
@@ -35,7 +35,7 @@ def lookup_router(runtime: Runtime) -> APIRouter:
     @router.post("/lookup")
     @allow(Role.ADMINISTRATOR, ServiceKey(*SERVICES))
     async def lookup(request: Request) -> Response:
-        asked = await read_body(request, LookupAsked)
+        asked = await read_model(request, LookupAsked)
         return JSONResponse({"reports": await look_up(runtime, asked)})
 
     return router

@@ -12,9 +12,9 @@ from common.contracts.base import Code, Language, ShortText
 from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, Role, ServiceCaller, ServiceKey, allow
+from common.web.bodies import read_model
 from common.web.problems import Problem
 from common.web.words import N_
-from intake.api.bodies import read_body
 from intake.domain.contact import masked_phone
 from intake.store import leads, reports
 from intake.store.pool import connected
@@ -164,24 +164,24 @@ def vault_router(doors: VaultDoors) -> APIRouter:
     @router.post("/contacts")
     @allow(ServiceKey("notify"))
     async def contacts(request: Request) -> Response:
-        return _private(await doors.contacts(await read_body(request, ContactsAsked)))
+        return _private(await doors.contacts(await read_model(request, ContactsAsked)))
 
     @router.post("/texts")
     @allow(ServiceKey("dispatch"))
     async def texts(request: Request) -> Response:
-        return _private(await doors.texts(await read_body(request, TextsAsked)))
+        return _private(await doors.texts(await read_model(request, TextsAsked)))
 
     @router.post("/contacts/look")
     @allow(ServiceKey("dispatch"))
     async def look(request: Request) -> Response:
         caller = request.state.principal
         assert isinstance(caller, ServiceCaller)
-        return _private(await doors.look(await read_body(request, LookAsked), caller.actor))
+        return _private(await doors.look(await read_model(request, LookAsked), caller.actor))
 
     @router.put("/lead-contacts")
     @allow(Role.ADMINISTRATOR)
     async def lead_contacts(request: Request) -> Response:
-        kept = await doors.keep_leads(await read_body(request, LeadContactsSent))
+        kept = await doors.keep_leads(await read_model(request, LeadContactsSent))
         return _private({"kept": kept})
 
     return router
