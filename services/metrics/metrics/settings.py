@@ -10,5 +10,5 @@ class MetricsSettings(ServiceSettings):
 
     database_url: SecretStr = Field(validation_alias="METRICS_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="METRICS_HTTP_HOST")
-    http_port: int = Field(default=0, validation_alias="METRICS_HTTP_PORT")
+    http_port: int = Field(default=8104, validation_alias="METRICS_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="METRICS_SERVICE_KEY")

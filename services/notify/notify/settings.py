@@ -13,7 +13,7 @@ class NotifySettings(ServiceSettings):
 
     database_url: SecretStr = Field(validation_alias="NOTIFY_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="NOTIFY_HTTP_HOST")
-    http_port: int = Field(default=0, validation_alias="NOTIFY_HTTP_PORT")
+    http_port: int = Field(default=8103, validation_alias="NOTIFY_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="NOTIFY_SERVICE_KEY")
 
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")

@@ -100,5 +100,5 @@ class ServiceSettings(Settings):
 
     database_url: SecretStr
     http_host: str = "127.0.0.1"
-    http_port: int = 0
+    http_port: int
     service_key: SecretStr

@@ -1,0 +1,22 @@
+"""Whoever runs the services finds every setting in the README."""
+
+import re
+from pathlib import Path
+
+from dispatch.settings import DispatchSettings
+from intake.settings import IntakeSettings
+from metrics.settings import MetricsSettings
+from notify.settings import NotifySettings
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def test_every_setting_is_told_and_nothing_else() -> None:
+    table = README.read_text("utf-8").partition("\n## Configuration\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", table.partition("|---|")[2]))
+    there = {
+        field.validation_alias
+        for settings in (IntakeSettings, DispatchSettings, NotifySettings, MetricsSettings)
+        for field in settings.model_fields.values()
+    }
+    assert told == there
