@@ -21,6 +21,7 @@ from rich.console import Console
 from cli.stack import StackError
 from cli.stack.home import default_home
 from tests.bench import report
+from tests.bench.driver import IN_FLIGHT
 from tests.bench.effects import compare
 from tests.bench.figures import Figures, Run, Side, Trail
 from tests.bench.ground import Ground, machine
@@ -51,7 +52,12 @@ async def measure(
     await asyncio.to_thread(ground.stack.start)
     say("broker and database are up")
     try:
-        figures.settings = {**await ground.settings(), "services": SETTINGS, "size": size}
+        figures.settings = {
+            **await ground.settings(),
+            "services": SETTINGS,
+            "size": size,
+            "cases under way at once": IN_FLIGHT,
+        }
         bench = Bench(ground, home, size, say)
         await _all_parts(bench, ground, home, figures, size, parts, rate)
     except Incomplete as error:

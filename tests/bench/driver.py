@@ -26,7 +26,7 @@ PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
 PARTITIONS = 12
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MESSAGES_A_CASE = 4  # the reporter three times, the lead once
-IN_FLIGHT = 4000
+IN_FLIGHT = 10_000  # enough that no stage waits for work: batches are as large as they get
 CHUNK = 500
 
 Pair = tuple[bytes, bytes]
