@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from cli.stack import Endpoints, Stack
+from cli.stack import Stack
+from cli.stack.endpoints import Endpoints
 from common.contracts.base import Channel
 from common.contracts.topics import SERVICES
 from common.runtime.database import migrate

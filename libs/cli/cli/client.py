@@ -15,7 +15,7 @@ from cli.stack.endpoints import Endpoints
 from cli.stack.home import default_home
 from cli.stack.keys import SENDERS
 from common.contracts.base import Channel
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)

@@ -1,6 +1,7 @@
 """What every command says and how it ends: one document on stdout, everything else on stderr."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,15 @@ def warn(text: str) -> None:
 def print_document(document: Any) -> None:
     """The one JSON document of `--json`."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def end_in_order_on_signals() -> None:
+    """Let SIGTERM end the command as Ctrl-C does, by KeyboardInterrupt.
+
+    Ctrl-C's own signal too: a shell's background job would be deaf to it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 class Bar:

@@ -1,26 +1,61 @@
 """The `lastmetre` command: every command is a function in a module of its own."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-from aiokafka.errors import KafkaError
 from typer.core import TyperGroup
 
-from cli import case, dead_letters, figures, people, topics
-from cli.audit.command import audit
 from cli.console import Trouble, print_trouble
-from cli.contracts import command as contracts
-from cli.demo.command import demo
-from cli.importing.command import import_reports
-from cli.importing.replay_command import replay_actions
-from cli.network import command as network
-from cli.stack import commands as stack
 from cli.stack.errors import StackError
-from cli.status.command import status
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "cli.demo.command:demo",
+    "up": "cli.stack.commands:up",
+    "status": "cli.status.command:status",
+    "network": "cli.network.command:app",
+    "import": "cli.importing.command:import_reports",
+    "replay-actions": "cli.importing.replay_command:replay_actions",
+    "audit": "cli.audit.command:audit",
+    "case": "cli.case:app",
+    "dlq": "cli.dead_letters:app",
+    "metrics": "cli.figures:app",
+    "topics": "cli.topics:app",
+    "token": "cli.people:token",
+    "channel-key": "cli.people:channel_key",
+    "contracts": "cli.contracts.command:app",
+}
+"""Each command with the function, or the group of commands, that it is."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands, each imported when it is asked for: all of them together take seconds."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(module), attribute)
+        around = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        if isinstance(found, typer.Typer):
+            around.add_typer(found, name=name)
+        else:
+            around.command(name)(found)
+        around.callback()(main)
+        return typer.main.get_group(around).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
 
 
 class Lastmetre(TyperGroup):
     """Ends every command that cannot go on with words and an exit code, never with a trace."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -32,12 +67,19 @@ class Lastmetre(TyperGroup):
         except StackError as error:
             print_trouble(str(error))
             raise typer.Exit(1) from error
-        except KafkaError as error:
+        except Exception as error:
+            if not _is_kafkas(error):
+                raise
             print_trouble(
                 f"Kafka: {error}", "is the stack running? `make up` starts it, `lastmetre status`"
                 " shows what runs."
             )  # fmt: skip
             raise typer.Exit(1) from error
+
+
+def _is_kafkas(error: Exception) -> bool:
+    """Whether it is a KafkaError: looked at by name, for its module is slow to import."""
+    return any(kind.__module__ == "aiokafka.errors" for kind in type(error).__mro__)
 
 
 app = typer.Typer(
@@ -48,11 +90,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="markdown",
 )
-for group in (stack, network, dead_letters, figures, topics, contracts, case):
-    app.add_typer(group.app)
-app.command("import")(import_reports)
-for command in (demo, replay_actions, status, audit, people.token, people.channel_key):
-    app.command()(command)
 
 
 @app.callback()

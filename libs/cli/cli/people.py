@@ -12,7 +12,7 @@ from cli.client import development_token, read_endpoints
 from cli.console import STDOUT, UsedWrongly, print_document, say
 from cli.stack.endpoints import Endpoints
 from common.contracts.base import Channel
-from common.web.access import TOKEN_PARAMETER, Role
+from common.web.callers import TOKEN_PARAMETER, Role
 from common.web.tokens import key_digest
 
 LINK_LIFETIME: Final = timedelta(hours=12)

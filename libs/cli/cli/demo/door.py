@@ -14,7 +14,7 @@ from cli.console import Trouble
 from cli.people import LINK_LIFETIME
 from cli.stack.endpoints import Endpoints
 from common.runtime.links import Links, Purpose
-from common.web.access import TOKEN_PARAMETER, Role
+from common.web.callers import TOKEN_PARAMETER, Role
 
 HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 5.0

@@ -26,7 +26,7 @@ from common.contracts.topics import FIELD_ACTIONS, channel_topic
 from common.runtime.clock import Clock
 from common.runtime.links import Links, Purpose
 from common.runtime.records import cloud_event, instant, kafka_headers
-from common.web.access import Role
+from common.web.callers import Role
 
 AT_ONCE: Final = 24
 RETRY_SECONDS: Final = 0.5

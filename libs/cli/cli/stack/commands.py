@@ -1,19 +1,15 @@
 """`lastmetre up`: the stack until Ctrl-C."""
 
-import signal
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from cli.console import STDERR, UsedWrongly, say
+from cli.console import STDERR, UsedWrongly, end_in_order_on_signals, say
 from cli.stack.home import default_home
 from cli.stack.stack import Stack
 
-app = typer.Typer()
 
-
-@app.command()
 def up(
     scale: Annotated[
         list[str] | None,
@@ -30,8 +26,7 @@ def up(
         lastmetre up --scale dispatch=2 --scale metrics=2
         LASTMETRE_HOME=/tmp/another lastmetre up
     """
-    # A supervisor's SIGTERM ends it in the same orderly way as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_order_on_signals()
     try:
         with Stack(default_home(), scale=_scale(scale or []), report=say) as stack:
             table = Table("service", "address")

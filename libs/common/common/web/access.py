@@ -12,7 +12,6 @@ The check costs microseconds: no dependency chain, the rules are worked out when
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -20,23 +19,49 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount
 
+from common.web.callers import (
+    TOKEN_COOKIE,
+    TOKEN_PARAMETER,
+    ChannelCaller,
+    Person,
+    Principal,
+    Role,
+    ServiceCaller,
+    Via,
+)
 from common.web.origin import is_same_origin
 from common.web.problems import Problem
 from common.web.words import N_
 
-TOKEN_COOKIE = "lastmetre_token"  # noqa: S105 - the cookie's name
-TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
+__all__ = [
+    "PAGES_OF",
+    "TOKEN_COOKIE",
+    "TOKEN_PARAMETER",
+    "Anyone",
+    "Authenticator",
+    "ChannelCaller",
+    "ChannelKey",
+    "DeclaredAccess",
+    "GuardedRoute",
+    "Person",
+    "Principal",
+    "Role",
+    "Rule",
+    "SecretLink",
+    "ServiceCaller",
+    "ServiceKey",
+    "UndeclaredAccess",
+    "Via",
+    "admit",
+    "allow",
+    "declared_access",
+    "guard",
+    "person_of",
+    "rules_of",
+    "satisfies",
+]
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Role(StrEnum):
-    """What a member of staff is. Used as a rule: the holder of that role may call."""
-
-    LEAD = "lead"
-    OPERATOR = "operator"
-    SUPERVISOR = "supervisor"
-    ADMINISTRATOR = "administrator"
-
 
 PAGES_OF = {
     Role.LEAD: frozenset({"/work"}),
@@ -73,57 +98,6 @@ class Anyone:
 
 
 Rule = Role | ChannelKey | ServiceKey | SecretLink | Anyone
-
-
-class Via(StrEnum):
-    """How a person's token came."""
-
-    HEADER = "header"
-    COOKIE = "cookie"
-    LINK = "link"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A member of staff. `lead_id` is set for leads, and only for them."""
-
-    subject: str
-    role: Role
-    lead_id: str | None
-    via: Via
-
-    @property
-    def actor(self) -> str:
-        """Who this is in the ledger, as `lead:L017` or `operator:zhou.lin`."""
-        return f"{self.role.value}:{self.lead_id or self.subject}"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceCaller:
-    """One of our services."""
-
-    name: str
-
-    @property
-    def actor(self) -> str:
-        """Who this is in the ledger, as `service:notify`."""
-        return f"service:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelCaller:
-    """The holder of a channel's API key."""
-
-    channel: str
-    sender: str
-
-    @property
-    def actor(self) -> str:
-        """Who this is in the ledger, as `channel:hotline/12345`."""
-        return f"channel:{self.channel}/{self.sender}"
-
-
-Principal = Person | ServiceCaller | ChannelCaller
 
 
 class Authenticator(Protocol):

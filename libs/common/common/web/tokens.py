@@ -9,16 +9,15 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import Request
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from common.runtime.clock import Clock
-from common.web.access import (
+from common.web.callers import (
     TOKEN_COOKIE,
     TOKEN_PARAMETER,
     ChannelCaller,
@@ -28,6 +27,9 @@ from common.web.access import (
     ServiceCaller,
     Via,
 )
+
+if TYPE_CHECKING:  # a command signs tokens and has no use for a web framework
+    from fastapi import Request
 
 _ALGORITHM = "HS256"
 
@@ -106,7 +108,7 @@ class DevelopmentAuthenticator:
         self._channel_keys = channel_keys
         self._clock = clock
 
-    def identify(self, request: Request) -> Principal | None:
+    def identify(self, request: "Request") -> Principal | None:
         """Who calls, by the most explicit credential: API key, bearer, link, then cookie."""
         api_key = request.headers.get("x-api-key")
         if api_key is not None:

@@ -1,0 +1,30 @@
+"""Every command is there, and none waits for what only others need."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import COMMANDS, app
+
+SLOW = ("fastapi", "aiokafka", "asyncpg", "numpy", "shapely")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_where_the_table_says(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"lastmetre {name}" in result.output
+
+
+def test_a_slip_is_answered_with_what_may_have_been_meant() -> None:
+    result = CliRunner().invoke(app, ["statsu"])
+    assert result.exit_code == 2
+    assert "'status'" in result.output
+
+
+def test_a_command_that_only_talks_to_the_services_starts_without_what_is_slow() -> None:
+    look = f"import sys, cli.main, cli.client; print({set(SLOW)} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    assert found.stdout == "set()\n"
