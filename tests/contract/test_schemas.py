@@ -16,7 +16,8 @@ from cli.stack.home import CHECKOUT
 from common.contracts.topics import TOPICS
 from common.runtime.records import cloud_event, kafka_headers
 
-BODIES = sorted(name for name in documents() if name not in ("topics.json", "headers.json"))
+GENERATED = documents()
+BODIES = sorted(name for name in GENERATED if name not in ("topics.json", "headers.json"))
 
 
 def committed(name: str) -> dict[str, Any]:
@@ -24,15 +25,15 @@ def committed(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(documents()))
+@pytest.mark.parametrize("name", sorted(GENERATED))
 def test_committed_schema_is_the_generated_one(name: str) -> None:
     assert (SCHEMAS / name).exists(), "run `lastmetre contracts generate`"
-    assert committed(name) == documents()[name], "run `lastmetre contracts generate`"
+    assert committed(name) == GENERATED[name], "run `lastmetre contracts generate`"
 
 
 @pytest.mark.parametrize("name", [*BODIES, "headers.json"])
 def test_an_old_consumer_can_read_what_is_written_now(name: str) -> None:
-    assert breaking_changes(committed(name), documents()[name]) == []
+    assert breaking_changes(committed(name), GENERATED[name]) == []
 
 
 @pytest.mark.parametrize("name", [*BODIES, "headers.json"])
@@ -44,12 +45,12 @@ def test_the_committed_schema_was_not_replaced_by_a_breaking_one(name: str) -> N
     )
     if before.returncode:
         pytest.skip("not in a commit yet, or no git here")
-    assert breaking_changes(json.loads(before.stdout), documents()[name]) == []
+    assert breaking_changes(json.loads(before.stdout), GENERATED[name]) == []
 
 
 def test_no_schema_is_left_over() -> None:
     """A message that is gone from the code is still on topics that are kept for ever."""
-    assert {path.name for path in SCHEMAS.glob("*.json")} == set(documents())
+    assert {path.name for path in SCHEMAS.glob("*.json")} == set(GENERATED)
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
@@ -66,7 +67,7 @@ def test_every_version_has_a_sample() -> None:
 
 
 def test_every_topic_of_ours_names_its_messages() -> None:
-    listed = {each["name"]: each["messages"] for each in documents()["topics.json"]["topics"]}
+    listed = {each["name"]: each["messages"] for each in GENERATED["topics.json"]["topics"]}
     assert set(listed) == {topic.name for topic in TOPICS}
     assert all(messages or name.endswith(".dlq") for name, messages in listed.items())
     assert {each for messages in listed.values() for each in messages} == set(MESSAGE_TYPES)
@@ -122,9 +123,9 @@ REGISTERED = "lastmetre.case.registered.v1.json"
     ],
 )
 def test_breaking_change_is_told(change: Change, told: str) -> None:
-    schema = copy.deepcopy(documents()[REGISTERED])
+    schema = copy.deepcopy(GENERATED[REGISTERED])
     change(schema)
-    assert breaking_changes(documents()[REGISTERED], schema) == [told]
+    assert breaking_changes(GENERATED[REGISTERED], schema) == [told]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,6 @@ def test_breaking_change_is_told(change: Change, told: str) -> None:
     ],
 )
 def test_harmless_change_passes(change: Change) -> None:
-    schema = copy.deepcopy(documents()[REGISTERED])
+    schema = copy.deepcopy(GENERATED[REGISTERED])
     change(schema)
-    assert breaking_changes(documents()[REGISTERED], schema) == []
+    assert breaking_changes(GENERATED[REGISTERED], schema) == []

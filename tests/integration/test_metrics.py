@@ -2,15 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from statistics import mean, median
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.stack import Stack
 from common.contracts.base import Channel, Origin
 from common.web.access import Role
 from tests.integration.metrics_world import (
@@ -19,28 +21,36 @@ from tests.integration.metrics_world import (
     World,
     network,
 )
+from tests.support.databases import fresh_database
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 REJECTED = 7
 
 
-@pytest.fixture
-async def city(metrics_city: Metrics) -> tuple[Metrics, World]:
-    """A city of 300 cases, everything sent twice, all of it counted."""
+@pytest.fixture(scope="module")
+def database(stack: Stack) -> str:
+    return fresh_database(stack, "metrics")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def city(stack: Stack, database: str) -> AsyncIterator[tuple[Metrics, World]]:
+    """A city of 300 cases, everything sent twice, all of it counted; only looked at until the
+    last test."""
     world = World(seed=3, size=300)
-    await metrics_city.start()
-    ledger = world.ledger()
-    reports, deliveries = world.reports(REJECTED), world.deliveries()
-    for _ in range(2):
-        for messages in (network(), reports, deliveries, ledger):
-            await metrics_city.send(messages)
-    await metrics_city.settled("SELECT sum(seq) FROM fact", len(ledger))
-    await metrics_city.settled("SELECT count(*) FROM report", len(reports))
-    await metrics_city.settled("SELECT count(*) FROM message", len(deliveries))
-    await metrics_city.settled("SELECT count(*) FROM area", 4)
-    return metrics_city, world
+    async with Metrics(stack.endpoints.bootstrap_servers, database) as metrics:
+        await metrics.start()
+        ledger = world.ledger()
+        reports, deliveries = world.reports(REJECTED), world.deliveries()
+        for _ in range(2):
+            for messages in (network(), reports, deliveries, ledger):
+                await metrics.send(messages)
+        await metrics.settled("SELECT sum(seq) FROM fact", len(ledger))
+        await metrics.settled("SELECT count(*) FROM report", len(reports))
+        await metrics.settled("SELECT count(*) FROM message", len(deliveries))
+        await metrics.settled("SELECT count(*) FROM area", 4)
+        yield metrics, world
 
 
 async def indicators(metrics: Metrics, **parameters: str) -> list[dict[str, Any]]:

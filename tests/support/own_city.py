@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cli.stack import Stack
 from common.contracts.topics import SERVICES
-from tests.conftest import fresh_database
+from tests.support.databases import fresh_database
 
 
 def own_city(shared: Stack, home: Path) -> Stack:

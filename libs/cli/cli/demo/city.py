@@ -23,6 +23,9 @@ PLACES = "places.yaml"
 PEOPLE = "people.yaml"
 DAY = "day.yaml"
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C takes a tenth of the time."""
+
 
 class SampleCityError(ValueError):
     """A file of the sample city is not good; the message says which, where and why."""
@@ -220,7 +223,7 @@ def _table(path: Path, model: type[Part]) -> Iterator[Part]:
 
 def _yaml(path: Path, model: type[Part]) -> Part:
     try:
-        return _checked(model, yaml.safe_load(_text(path)), str(path))
+        return _checked(model, yaml.load(_text(path), _LOADER), str(path))  # noqa: S506 - it is safe
     except yaml.YAMLError as error:
         raise SampleCityError(f"{path}: {error}") from error
 

@@ -123,6 +123,10 @@ class _Planner:
         self._lead_of: dict[str, Lead] = {
             area_id: lead for lead in city.leads for area_id in lead.area_ids
         }
+        self._texts = {
+            channel: [text for text in city.texts if channel in text.channels]
+            for channel in Channel
+        }
         spread = city.day.leads.pace_spread
         self._pace = {
             lead.lead_id: Random(f"{seed}/{lead.lead_id}").lognormvariate(0, spread)
@@ -213,7 +217,7 @@ class _Planner:
                 return SubmittedPosition(latitude=latitude, longitude=longitude)
 
     def _text(self, channel: Channel) -> ReportText:
-        fitting = [text for text in self._city.texts if channel in text.channels]
+        fitting = self._texts[channel]
         return self._chance.choices(fitting, [text.weight for text in fitting])[0]
 
     def _category(self, text: ReportText) -> str:

@@ -1,0 +1,53 @@
+"""Single services of their own, on the session's broker and database server."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from cli.stack import Stack
+from tests.integration.intake_city import IntakeCity
+from tests.integration.metrics_world import Metrics
+from tests.integration.notify_city import City as NotifyCity
+from tests.support.databases import fresh_database
+
+
+@pytest.fixture
+def notify_city(stack: Stack, tmp_path: Path) -> NotifyCity:
+    """Notify alone, on topics and in a database of its own."""
+    return NotifyCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "notify"), tmp_path)
+
+
+@pytest.fixture
+def intake_city(stack: Stack, tmp_path: Path) -> IntakeCity:
+    """Intake alone, on topics and in a database of its own."""
+    return IntakeCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "intake"), tmp_path)
+
+
+@pytest.fixture
+def metrics_database(stack: Stack) -> str:
+    """An empty database for metrics."""
+    return fresh_database(stack, "metrics")
+
+
+@pytest.fixture
+async def metrics_city(stack: Stack, metrics_database: str) -> AsyncIterator[Metrics]:
+    """Metrics alone, on topics and in a database of its own."""
+    async with Metrics(stack.endpoints.bootstrap_servers, metrics_database) as metrics:
+        yield metrics
+
+
+@pytest.fixture
+def as_started(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives this process the environment that a service of the stack was started with."""
+
+    def set_environment(service: str) -> None:
+        file = stack.home.run / "environment" / f"{service}-0.json"
+        for name, value in json.loads(file.read_text("utf-8")).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+    return set_environment
