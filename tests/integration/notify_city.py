@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -89,8 +89,21 @@ class VaultStandIn:
             await task
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was there when a test began."""
+
+    asked: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+    messages: frozenset[UUID] = frozenset()
+    files: frozenset[Path] = frozenset()
+
+
 class City:
-    """What a test does with notify. `outbox` is the folder that stands in for SMS."""
+    """What a test does with notify. `outbox` is the folder that stands in for SMS.
+
+    What it counts and lists is what came since the last `begin`.
+    """
 
     def __init__(self, bootstrap: str, database_url: str, folder: Path) -> None:
         self.bootstrap = bootstrap
@@ -123,6 +136,19 @@ class City:
         }
         self._processes: list[asyncio.subprocess.Process] = []
         self._producer: AIOKafkaProducer | None = None
+        self._before = Before()
+
+    async def begin(self) -> None:
+        """From now on only what is new is looked at: several tests may share a process."""
+        self._before = Before()
+        self._before = Before(
+            await self.asked(),
+            await self.results(),
+            frozenset([each.message_id for each in await self.deliveries()]),
+            frozenset(self.files()),
+        )
+        self.vault.questions = 0
+        self.vault.asked.clear()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["City"]:
@@ -200,7 +226,8 @@ class City:
 
     async def deliveries(self) -> list[MessageDelivered]:
         """Everything that is on notify.deliveries now."""
-        return [MessageDelivered.from_json(value) for value in await self.bodies(NOTIFY_DELIVERIES)]
+        found = [MessageDelivered.from_json(each) for each in await self.bodies(NOTIFY_DELIVERIES)]
+        return [each for each in found if each.message_id not in self._before.messages]
 
     async def feedback(self) -> list[dict[str, Any]]:
         """Everything that is on feedback now."""
@@ -249,23 +276,33 @@ class City:
                 await asyncio.sleep(0.05)
         raise TimeoutError(f"{statement}: {found}, not {expected}")
 
+    async def until_ended(self, messages: int) -> None:
+        """Wait until so many messages are at their end."""
+        before = self._before.results.total()
+        await self.until("SELECT count(*) FROM message_done", before + messages)
+
+    async def asked(self) -> int:
+        """How many messages were asked for."""
+        total: int = await self.value("SELECT coalesce(sum(asked), 0) FROM subject")
+        return total - self._before.asked
+
     async def until_done(self, messages: int) -> None:
         """Wait until so many messages are at their end, none waits and all is relayed."""
-        await self.until("SELECT count(*) FROM message_done", messages)
+        await self.until_ended(messages)
         await self.until("SELECT count(*) FROM message_waiting", 0)
         await self.until("SELECT count(*) FROM outbox", 0)
 
-    async def results(self) -> Mapping[str, int]:
+    async def results(self) -> Counter[str]:
         """How many messages came to which end."""
         async with self.connection() as connection:
             rows = await connection.fetch(
                 "SELECT result, count(*) FROM message_done GROUP BY result"
             )
-        return {row[0]: row[1] for row in rows}
+        return Counter({row[0]: row[1] for row in rows}) - self._before.results
 
     def files(self) -> list[Path]:
         """The messages in the outbox folder."""
-        return sorted(self.outbox.rglob("*.txt"))
+        return sorted(set(self.outbox.rglob("*.txt")) - self._before.files)
 
 
 @dataclass

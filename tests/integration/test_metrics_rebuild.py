@@ -1,62 +1,51 @@
 """Rebuilding beside the running service: the same facts, and none lost on the way."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
+from cli.stack import Stack
 from tests.integration.metrics_world import Metrics, World
+from tests.support.databases import fresh_database
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 FACTS = "SELECT md5(string_agg(f::text, ',' ORDER BY case_id)) FROM fact f"
 SIZE = 1200
-REBUILDS = 3
+REBUILDS = 2
 
 
-async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metrics) -> None:
-    world = World(seed=5, size=SIZE)
-    ledger = world.ledger()
-    await metrics_city.start()
-    await metrics_city.start(more=True)
-    await metrics_city.send(ledger[: len(ledger) // 2])
+@pytest.fixture(scope="module")
+def database(stack: Stack) -> str:
+    return fresh_database(stack, "metrics")
 
-    rest = [ledger[at : at + 20] for at in range(len(ledger) // 2, len(ledger), 20)]
-    rebuilt = 0
 
-    async def keep_sending() -> None:
-        # Events are left to send until the rebuilds are through, however slow the machine is.
-        while rest:
-            if len(rest) > 1 or rebuilt >= REBUILDS:
-                await metrics_city.send(rest.pop(0))
-            await asyncio.sleep(0.05)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def metrics_city(stack: Stack, database: str) -> AsyncIterator[Metrics]:
+    """One running metrics for all of them: each test adds cases of its own."""
+    async with Metrics(stack.endpoints.bootstrap_servers, database) as metrics:
+        await metrics.start()
+        yield metrics
 
-    sending = asyncio.create_task(keep_sending())
-    while rebuilt < REBUILDS:
-        code, _ = await metrics_city.rebuild("--verify")
-        assert code == 0
-        code, document = await metrics_city.rebuild()
-        assert (code, document["ok"]) == (0, True)
-        rebuilt += 1
-    await sending
-    await metrics_city.settled("SELECT sum(seq) FROM fact", len(ledger))
-    connection = await asyncpg.connect(metrics_city.database_url)
-    live = await connection.fetchval(FACTS)
-    code, document = await metrics_city.rebuild()
-    assert (code, document["cases"], document["events"]) == (0, SIZE, len(ledger))
-    assert await connection.fetchval(FACTS) == live
-    assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
-    assert await connection.fetchval("SELECT count(*) FROM parked") == 0
+
+async def counted(city: Metrics) -> tuple[int, int]:
+    """Cases and events that there are."""
+    connection = await asyncpg.connect(city.database_url)
+    [row] = await connection.fetch("SELECT count(*), coalesce(sum(seq), 0) FROM fact")
     await connection.close()
+    return row[0], row[1]
 
 
 async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: Metrics) -> None:
     world = World(seed=6, size=60)
     ledger = world.ledger()
-    await metrics_city.start()
+    _, events = await counted(metrics_city)
     await metrics_city.send(ledger)
-    await metrics_city.settled("SELECT sum(seq) FROM fact", len(ledger))
+    await metrics_city.settled("SELECT sum(seq) FROM fact", events + len(ledger))
     wrong, gone = (each.case_id for each in world.scenarios[:2])
     added = UUID(int=1)
     connection = await asyncpg.connect(metrics_city.database_url)
@@ -84,7 +73,6 @@ async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: Metr
 
 
 async def test_no_two_rebuilds_at_once(metrics_city: Metrics) -> None:
-    await metrics_city.start()
     connection = await asyncpg.connect(metrics_city.database_url)
     assert await connection.fetchval("SELECT pg_try_advisory_lock($1)", 0x6C6D_0002)
     code, document = await metrics_city.rebuild()
@@ -93,7 +81,6 @@ async def test_no_two_rebuilds_at_once(metrics_city: Metrics) -> None:
 
 
 async def test_a_reader_keeps_its_rights(metrics_city: Metrics) -> None:
-    await metrics_city.start()
     connection = await asyncpg.connect(metrics_city.database_url)
     owner = await connection.fetchval("SELECT current_user")
     # Any role will do that exists everywhere and is not the owner.
@@ -102,4 +89,41 @@ async def test_a_reader_keeps_its_rights(metrics_city: Metrics) -> None:
     code, _ = await metrics_city.rebuild()
     assert code == 0
     assert await connection.fetchval("SELECT has_table_privilege('pg_monitor', 'fact', 'SELECT')")
+    await connection.close()
+
+
+async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metrics) -> None:
+    world = World(seed=5, size=SIZE)
+    ledger = world.ledger()
+    cases, events = await counted(metrics_city)
+    await metrics_city.start(more=True)
+    await metrics_city.send(ledger[: len(ledger) // 2])
+
+    rest = [ledger[at : at + 20] for at in range(len(ledger) // 2, len(ledger), 20)]
+    rebuilt = 0
+
+    async def keep_sending() -> None:
+        # Events are left to send until the rebuilds are through, however slow the machine is.
+        while rest:
+            if len(rest) > 1 or rebuilt >= REBUILDS:
+                await metrics_city.send(rest.pop(0))
+            await asyncio.sleep(0.05)
+
+    sending = asyncio.create_task(keep_sending())
+    while rebuilt < REBUILDS:
+        code, _ = await metrics_city.rebuild("--verify")
+        assert code == 0
+        code, document = await metrics_city.rebuild()
+        assert (code, document["ok"]) == (0, True)
+        rebuilt += 1
+    await sending
+    cases, events = cases + SIZE, events + len(ledger)
+    await metrics_city.settled("SELECT sum(seq) FROM fact", events)
+    connection = await asyncpg.connect(metrics_city.database_url)
+    live = await connection.fetchval(FACTS)
+    code, document = await metrics_city.rebuild()
+    assert (code, document["cases"], document["events"]) == (0, cases, events)
+    assert await connection.fetchval(FACTS) == live
+    assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
+    assert await connection.fetchval("SELECT count(*) FROM parked") == 0
     await connection.close()

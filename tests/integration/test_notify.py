@@ -5,11 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 
+from cli.stack import Stack
 from common.contracts import cases
 from common.contracts.base import Origin
 from common.contracts.cases import CaseEvent
@@ -17,22 +18,47 @@ from common.contracts.deliveries import DeliveryResult, Recipient
 from common.runtime.ids import Identities
 from tests.integration.notify_city import City, Running
 from tests.integration.test_notify_smtp import Mailbox, free_port, listening
-from tests.unit.notify.ledger import CASE, LI, REPORT, WANG, event, registered
+from tests.support.databases import fresh_database
+from tests.unit.notify.ledger import LI, WANG, event, registered
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 IDENTITIES = Identities()
 PHONE, EMAIL, LEAD_PHONE = "13800001111", "reporter@example.org", "13900000001"
 
 
-@pytest.fixture
+LEADS = {
+    "L001": {"name": "李敏", "phone": LEAD_PHONE, "language": "zh"},
+    "L002": {"name": "王建国", "phone": "13900000002", "language": "zh"},
+}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def city(notify_city: City) -> AsyncIterator[City]:
+    """Notify of its own for a test that starts, stops or kills it; none runs yet."""
     async with notify_city.open() as opened:
-        opened.vault.contacts = {
-            "L001": {"name": "李敏", "phone": LEAD_PHONE, "language": "zh"},
-            "L002": {"name": "王建国", "phone": "13900000002", "language": "zh"},
-        }
+        opened.vault.contacts = dict(LEADS)
         yield opened
+
+
+@pytest.fixture(scope="module")
+def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> City:
+    database = fresh_database(stack, "notify")
+    return City(stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("notify"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started(lasting: City) -> AsyncIterator[Running]:
+    async with lasting.open() as opened:
+        yield await opened.start()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ordinary(lasting: City, started: Running) -> City:
+    """One process that runs all the time, as it is started ordinarily."""
+    lasting.vault.contacts = dict(LEADS)
+    await lasting.begin()
+    return lasting
 
 
 def new_ids() -> tuple[UUID, UUID]:
@@ -65,60 +91,66 @@ async def once_each(city: City, expected: int) -> list[UUID]:
     delivered = await city.deliveries()
     ids = [each.message_id for each in delivered]
     assert len(ids) == len(set(ids)) == expected
-    assert await city.value("SELECT sum(asked) FROM subject") == expected
+    assert await city.asked() == expected
     return ids
 
 
-async def test_a_case_from_registration_to_closing(city: City) -> None:
-    await city.start()
-    events = lifecycle(city, "261122-0418", address={"phone": PHONE})
-    await city.tell(events)
-    await city.until_done(MESSAGES_A_CASE)
-    await once_each(city, MESSAGES_A_CASE)
-    texts = [file.read_text("utf-8") for file in city.files()]
+async def test_a_case_from_registration_to_closing(ordinary: City) -> None:
+    events = lifecycle(ordinary, "261122-0418", address={"phone": PHONE})
+    await ordinary.tell(events)
+    await ordinary.until_done(MESSAGES_A_CASE)
+    await once_each(ordinary, MESSAGES_A_CASE)
+    texts = [file.read_text("utf-8") for file in ordinary.files()]
     assert [text.splitlines()[0] for text in texts] == [f"To: {LEAD_PHONE}", *[f"To: {PHONE}"] * 4]
     assert "由片长李敏负责" in texts[1]
-    assert city.rating_token(events[0].case_id, 7) in texts[4]
-    await city.tell(events)
-    await city.tell([event(cases.CaseRated, 8, case_id=events[0].case_id)])
-    await city.until("SELECT max(seq) FROM subject", 8)
-    await once_each(city, MESSAGES_A_CASE)
+    assert ordinary.rating_token(events[0].case_id, 7) in texts[4]
+    await ordinary.tell(events)
+    await ordinary.tell([event(cases.CaseRated, 8, case_id=events[0].case_id)])
+    case = f"case_id = '{events[0].case_id}'"
+    await ordinary.until(f"SELECT seq FROM subject WHERE {case}", 8)
+    await once_each(ordinary, MESSAGES_A_CASE)
 
 
-async def test_the_ledgers_order_is_waited_for(city: City) -> None:
-    await city.start()
-    events = lifecycle(city, "261122-0418", address={"phone": PHONE})
-    await city.tell([*reversed(events), *events])
-    await city.until_done(MESSAGES_A_CASE)
-    await once_each(city, MESSAGES_A_CASE)
-    assert await city.value("SELECT count(*) FROM parked") == 0
+async def test_the_ledgers_order_is_waited_for(ordinary: City) -> None:
+    events = lifecycle(ordinary, "261122-0419", address={"phone": PHONE})
+    await ordinary.tell([*reversed(events), *events])
+    await ordinary.until_done(MESSAGES_A_CASE)
+    await once_each(ordinary, MESSAGES_A_CASE)
+    assert await ordinary.value("SELECT count(*) FROM parked") == 0
 
 
-async def test_reassigning_tells_both_leads(city: City) -> None:
-    await city.start()
-    city.vault.contacts[str(REPORT)] = {"phone": PHONE}
-    await city.tell(
-        [registered(), event(cases.CaseDispatched, 2), event(cases.CaseReassigned, 3, lead=WANG)]
+async def test_reassigning_tells_both_leads(ordinary: City) -> None:
+    case_id, report_id = new_ids()
+    ordinary.vault.contacts[str(report_id)] = {"phone": PHONE}
+    await ordinary.tell(
+        [
+            registered(case_id=case_id, report_id=report_id, number="261122-0420"),
+            event(cases.CaseDispatched, 2, case_id=case_id),
+            event(cases.CaseReassigned, 3, case_id=case_id, lead=WANG),
+        ]
     )
-    await city.until_done(4)
-    to_leads = [f.read_text("utf-8") for f in city.files() if "-lead-" in f.name]
+    await ordinary.until_done(4)
+    to_leads = [f.read_text("utf-8") for f in ordinary.files() if "-lead-" in f.name]
     assert [text.split("Kind: ")[1].split()[0] for text in to_leads] == [
         "assigned", "assigned", "handed_over",
     ]  # fmt: skip
-    assert LI.lead_id in city.vault.asked
+    assert LI.lead_id in ordinary.vault.asked
 
 
-async def test_history_is_not_announced(city: City) -> None:
-    await city.start()
+async def test_history_is_not_announced(ordinary: City) -> None:
+    case_id, report_id = new_ids()
+    kinds: tuple[type[CaseEvent], ...] = (
+        cases.CaseDispatched, cases.CaseResolved, cases.CaseVerified, cases.CaseClosed,
+    )  # fmt: skip
     events = [
-        registered(origin=Origin.IMPORT), event(cases.CaseDispatched, 2),
-        event(cases.CaseResolved, 3), event(cases.CaseVerified, 4), event(cases.CaseClosed, 5),
-    ]  # fmt: skip
-    await city.tell(events)
-    await city.until_done(3)
-    assert city.files() == []
-    assert city.vault.questions == 0
-    delivered = await city.deliveries()
+        registered(case_id=case_id, report_id=report_id, origin=Origin.IMPORT),
+        *(event(kind, seq, case_id=case_id) for seq, kind in enumerate(kinds, 2)),
+    ]
+    await ordinary.tell(events)
+    await ordinary.until_done(3)
+    assert ordinary.files() == []
+    assert ordinary.vault.questions == 0
+    delivered = await ordinary.deliveries()
     assert {each.result for each in delivered} == {DeliveryResult.SUPPRESSED}
     assert {each.provider for each in delivered} == {None}
     assert [each.occurred_at for each in delivered] == [
@@ -126,35 +158,34 @@ async def test_history_is_not_announced(city: City) -> None:
     ]  # fmt: skip
 
 
-async def test_who_has_no_address_is_not_waited_for(city: City) -> None:
-    await city.start()
-    await city.tell([registered(), event(cases.CaseDispatched, 2, lead=LI)])
-    await city.until_done(2)
-    by_recipient = {each.recipient: each for each in await city.deliveries()}
+async def test_who_has_no_address_is_not_waited_for(ordinary: City) -> None:
+    case_id, report_id = new_ids()
+    first = registered(case_id=case_id, report_id=report_id, number="261122-0421")
+    await ordinary.tell([first, event(cases.CaseDispatched, 2, case_id=case_id, lead=LI)])
+    await ordinary.until_done(2)
+    by_recipient = {each.recipient: each for each in await ordinary.deliveries()}
     assert by_recipient[Recipient.LEAD].result is DeliveryResult.SENT
     failed = by_recipient[Recipient.REPORTER]
     assert (failed.result, failed.error) == (DeliveryResult.FAILED, "no_address")
 
 
-async def test_a_vault_that_is_away_only_delays(city: City) -> None:
-    city.vault.away = True
-    await city.start()
-    ledgers = [lifecycle(city, f"261122-{n:04}", address={"phone": PHONE}) for n in range(20)]
-    await city.tell(mixed(ledgers))
-    await city.until("SELECT count(*) FROM message_waiting", 20 * MESSAGES_A_CASE)
+async def test_a_vault_that_is_away_only_delays(ordinary: City) -> None:
+    ordinary.vault.away = True
+    ledgers = [lifecycle(ordinary, f"261123-{n:04}", address={"phone": PHONE}) for n in range(20)]
+    await ordinary.tell(mixed(ledgers))
+    await ordinary.until("SELECT count(*) FROM message_waiting", 20 * MESSAGES_A_CASE)
     await asyncio.sleep(1)
-    assert await city.value("SELECT sum(attempts) FROM message_waiting") == 0
-    city.vault.away = False
-    await city.until_done(20 * MESSAGES_A_CASE)
-    assert await city.results() == {"sent": 20 * MESSAGES_A_CASE}
-    assert city.vault.questions < 20, "addresses are asked for in batches"
+    assert await ordinary.value("SELECT sum(attempts) FROM message_waiting") == 0
+    ordinary.vault.away = False
+    await ordinary.until_done(20 * MESSAGES_A_CASE)
+    assert await ordinary.results() == {"sent": 20 * MESSAGES_A_CASE}
+    assert ordinary.vault.questions < 20, "addresses are asked for in batches"
 
 
-async def test_no_address_is_kept(city: City) -> None:
-    running = await city.start()
-    await city.tell(lifecycle(city, "261122-0418", address={"phone": PHONE}))
-    await city.until_done(MESSAGES_A_CASE)
-    async with city.connection() as connection:
+async def test_no_address_is_kept(ordinary: City, started: Running) -> None:
+    await ordinary.tell(lifecycle(ordinary, "261122-0422", address={"phone": PHONE}))
+    await ordinary.until_done(MESSAGES_A_CASE)
+    async with ordinary.connection() as connection:
         tables = await connection.fetch(
             "SELECT relname FROM pg_class"
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -162,8 +193,8 @@ async def test_no_address_is_kept(city: City) -> None:
         for table in tables:
             rows = await connection.fetch(f'SELECT t::text FROM "{table[0]}" t')
             assert not any(PHONE in row[0] or LEAD_PHONE in row[0] for row in rows), table[0]
-    assert PHONE not in running.log.read_text()
-    assert not any(PHONE.encode() in body for body in await city.bodies("notify.deliveries"))
+    assert PHONE not in started.log.read_text()
+    assert not any(PHONE.encode() in body for body in await ordinary.bodies("notify.deliveries"))
 
 
 # --- e-mail -----------------------------------------------------------------------------
@@ -336,18 +367,16 @@ async def test_two_processes_share_and_one_takes_over(city: City) -> None:
     await _until_shards(second, 6)
 
 
-async def test_each_readers_files_are_written_in_order(city: City, tmp_path: Path) -> None:
-    await city.start()
-    ledgers = [lifecycle(city, f"261122-{n:04}", address={"phone": PHONE}) for n in range(50)]
-    await city.tell(mixed(ledgers))
-    await city.until_done(50 * MESSAGES_A_CASE)
+async def test_each_readers_files_are_written_in_order(ordinary: City) -> None:
+    ledgers = [lifecycle(ordinary, f"261124-{n:04}", address={"phone": PHONE}) for n in range(50)]
+    await ordinary.tell(mixed(ledgers))
+    await ordinary.until_done(50 * MESSAGES_A_CASE)
     written: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for file in city.files():
+    for file in ordinary.files():
         day, number, seq, recipient, *_ = file.name.split("-")
         written[f"{day}-{number}-{recipient}"].append((file.stat().st_mtime_ns, int(seq)))
     for times in written.values():
         assert all(a[1] < b[1] for a, b in pairwise(sorted(times)))
-    assert CASE not in {each[0].case_id for each in ledgers}
 
 
 async def _until_shards(running: Running, expected: int) -> None:
