@@ -10,12 +10,12 @@ from typing import Any
 from cli.stack import Stack
 
 
-async def attempt(stack: Stack, *words: str | Path) -> tuple[int, str, str]:
+async def attempt(stack: Stack, *words: str | Path, **environment: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("lastmetre")),
         *map(str, words),
-        env={**os.environ, "LASTMETRE_HOME": str(stack.home.root)},
+        env={**os.environ, "LASTMETRE_HOME": str(stack.home.root), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -24,9 +24,11 @@ async def attempt(stack: Stack, *words: str | Path) -> tuple[int, str, str]:
     return process.returncode, said.decode(), complained.decode()
 
 
-async def lastmetre(stack: Stack, *words: str | Path, code: int = 0) -> dict[str, Any]:
+async def lastmetre(
+    stack: Stack, *words: str | Path, code: int = 0, **environment: str
+) -> dict[str, Any]:
     """The document that a command prints with --json; it must end with that exit code."""
-    ended, said, complained = await attempt(stack, *words, "--json")
+    ended, said, complained = await attempt(stack, *words, "--json", **environment)
     assert ended == code, f"{said}\n{complained}"
     document: dict[str, Any] = json.loads(said)
     return document
