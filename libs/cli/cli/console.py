@@ -64,12 +64,13 @@ def print_document(document: Any) -> None:
 
 
 def end_in_order_on_signals() -> None:
-    """Let SIGTERM end the command as Ctrl-C does, by KeyboardInterrupt.
+    """Let SIGTERM end the command exactly as Ctrl-C does, by KeyboardInterrupt.
 
-    Ctrl-C's own signal too: a shell's background job would be deaf to it.
+    Ctrl-C's own signal is set too: a shell's background job would be deaf to it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Not the same handler: asyncio ends its loop in order for SIGINT alone.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 class Bar:
