@@ -1,21 +1,22 @@
 """The development stack: real Kafka, real PostgreSQL and the services, on this machine.
 
-`Stack` is imported when it is asked for: most commands only talk to a stack, and start sooner.
+Names are imported when they are asked for: most commands only talk to a stack, and start sooner.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.errors import StackError
-
 if TYPE_CHECKING:
+    from cli.stack.endpoints import Endpoints
+    from cli.stack.errors import StackError
     from cli.stack.stack import Stack
 
-__all__ = ["Stack", "StackError"]
+__all__ = ["Endpoints", "Stack", "StackError"]
+
+_PLACES = {"Endpoints": "endpoints", "Stack": "stack", "StackError": "errors"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Stack":
-        from cli.stack.stack import Stack
-
-        return Stack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
