@@ -111,7 +111,17 @@ async def scale(stack: Stack, count: int) -> None:
     await asyncio.to_thread(stack.set_scale, dict.fromkeys(SERVICES, count))
 
 
-async def test_processes_share_the_work_and_take_over(
+async def all_finish_what_they_hold(city: City, stack: Stack) -> None:
+    """Stop all four at once, so each is under load; who dawdled would be killed, which is no 0."""
+    await asyncio.gather(*(asyncio.to_thread(stack.stop_process, each) for each in SERVICES))
+    for service in SERVICES:
+        assert stack.exit_status(service) == 0, service
+        database = await city.database(service)
+        assert await database.fetchval("SELECT count(*) FROM outbox") == 0, service
+    await asyncio.gather(*(asyncio.to_thread(stack.start_process, each) for each in SERVICES))
+
+
+async def test_processes_share_the_work_take_over_and_drain(
     stack: Stack, city: City, tmp_path: Path
 ) -> None:
     try:
@@ -125,20 +135,7 @@ async def test_processes_share_the_work_and_take_over(
             ended = [(service, n) for service in SERVICES for n in (1, 2)]
             assert [each for each in ended if stack.exit_status(*each) != 0] == []
             await work_is_shared(city, stack)
+            await all_finish_what_they_hold(city, stack)
+            await work_is_shared(city, stack)
     finally:
         await scale(stack, 1)
-
-
-async def test_who_is_told_to_stop_finishes_what_he_holds(
-    stack: Stack, city: City, tmp_path: Path
-) -> None:
-    """All four at once, so each is under load; the supervisor would kill after its own limit."""
-    async with steady_traffic(stack, city, tmp_path / "receipts") as traffic:
-        await traffic.more_receipts(200)
-        await asyncio.gather(*(asyncio.to_thread(stack.stop_process, each) for each in SERVICES))
-        for service in SERVICES:
-            assert stack.exit_status(service) == 0, service
-            database = await city.database(service)
-            assert await database.fetchval("SELECT count(*) FROM outbox") == 0, service
-        await asyncio.gather(*(asyncio.to_thread(stack.start_process, each) for each in SERVICES))
-        await traffic.more_receipts(200)

@@ -76,15 +76,6 @@ class Traffic:
             assert answer.status_code == 503, answer.text
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def more_receipts(self, count: int) -> None:
-        """Wait until so many more have been given."""
-        wanted = len(self.receipts) + count
-
-        async def there() -> bool:
-            return len(self.receipts) >= wanted
-
-        await self._city.until(there, "more receipts", 90)
-
     async def handle(self) -> None:
         """Leads accept and resolve, half of them by HTTP; residents rate what was closed."""
         while not self.enough.is_set():
