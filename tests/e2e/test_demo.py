@@ -1,4 +1,4 @@
-"""`make demo` as a person runs it: the figures it prints, a second run, and what it leaves behind.
+"""`make demo` as a person runs it: interrupted, resumed, with its figures, a second time.
 
 Nothing personal that went in may be readable outside the vault and the short-lived topics.
 """
@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,9 +25,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from cli.demo.city import load_city
 from cli.demo.command import REPORTS, SEED
-from cli.demo.lapse import CITY_ZONE, midnights, yesterday
+from cli.demo.diary import Diary
+from cli.demo.lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
 from cli.demo.scenario import Day, make_day
-from cli.stack.home import SAMPLE_CITY
+from cli.stack.home import SAMPLE_CITY, Home
 from common.contracts.topics import PARTITIONS, SERVICES, TOPICS
 from common.runtime.clock import RealClock
 from tests.support import personal
@@ -42,7 +43,7 @@ SECONDS: Final = 280
 
 @dataclass
 class Visit:
-    """A demo that was run once and is up the second time."""
+    """A demo that was interrupted around noon, then played to the end, and is up once more."""
 
     home: Path
     day: Day
@@ -64,6 +65,7 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     environment = os.environ | {"LASTMETRE_HOME": str(home), "COLUMNS": "100"}
     today = yesterday(RealClock().now())
     day = make_day(load_city(SAMPLE_CITY), today, CITY_ZONE, SEED, REPORTS)
+    interrupt_at_noon(home, environment)
     first = subprocess.run(
         [LASTMETRE, "demo", "--once"],
         check=False,
@@ -85,6 +87,31 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     finally:
         second.send_signal(signal.SIGTERM)
         assert second.wait(60) == 0
+
+
+def interrupt_at_noon(home: Path, environment: dict[str, str]) -> None:
+    """Begin the play, and stop it in the middle."""
+    with subprocess.Popen(
+        [LASTMETRE, "demo"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not ((diary := Diary.read(Home(home))) and is_past_noon(diary)):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    diary = Diary.read(Home(home))
+    assert diary
+    assert not diary.finished
+
+
+def is_past_noon(diary: Diary) -> bool:
+    _, midnight = midnights(diary.day)
+    return bool(diary.played_until and midnight - diary.played_until < timedelta(hours=12))
 
 
 def until_up(output: IO[bytes]) -> Iterator[str]:
@@ -174,6 +201,12 @@ async def test_the_figures_printed_are_those_counted_from_outside(visit: Visit) 
     assert planned.total() >= 2000
     assert first_number(printed["Reports"]) == planned.total() == len(cases)
     assert numbers(printed["Reports"].partition(" ")[2]) == planned
+
+    # Nothing was recorded while the clock was not the played day's, between the two plays.
+    begin, midnight = midnights(visit.day.day)
+    times = [at for case in cases for _, at in case.ledger]
+    assert begin <= min(times)
+    assert max(times) <= midnight + AFTER_MIDNIGHT
 
     states = Counter(case.state for case in cases)
     on_spot = sum(case.fixed_on_spot for case in cases)

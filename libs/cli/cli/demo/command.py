@@ -1,19 +1,18 @@
 """`lastmetre demo`: the sample city, a day played in time-lapse, and a visit."""
 
 import asyncio
-import signal
 import time
 from typing import Annotated, Final
 
 import typer
 
 from cli.client import ServiceClient
-from cli.console import STDOUT, Trouble, progress_bar, say
+from cli.console import STDOUT, Trouble, end_in_order_on_signals, progress_bar, say
 from cli.demo import output
 from cli.demo.city import AREAS, LEADS, SampleCity, SampleCityError, load_city
 from cli.demo.diary import Diary
 from cli.demo.door import open_door
-from cli.demo.lapse import CITY_ZONE, Lapse, clock_file, yesterday
+from cli.demo.lapse import CITY_ZONE, Lapse, clock_file, hold_clock, yesterday
 from cli.demo.play import Play, Played
 from cli.demo.scenario import make_day
 from cli.demo.summary import books, figures_of
@@ -38,10 +37,7 @@ def demo(
 
     The same day is never played twice in one LASTMETRE_HOME; a play that was interrupted goes on.
     """
-    # SIGTERM ends it in the same orderly way as Ctrl-C, also in the middle of the play.
-    # A shell's background job would be deaf to Ctrl-C's own signal.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_order_on_signals()
     try:
         city = load_city(SAMPLE_CITY)
     except SampleCityError as error:
@@ -60,10 +56,12 @@ class _Demo:
         self._city = city
         self._home = home
         self._day = yesterday(RealClock().now())
+        diary = Diary.read(home)
+        self._so_far = diary if diary and diary.day == self._day else None
 
     def run(self, once: bool) -> bool:
         """All of it; returns whether the books balanced after the play."""
-        clock_file(self._home).unlink(missing_ok=True)
+        self._set_clock()
         environment = {
             "LASTMETRE_CITY_TIME_ZONE": CITY_ZONE.key,
             "LASTMETRE_CLOCK_FILE": str(clock_file(self._home)),
@@ -88,6 +86,16 @@ class _Demo:
                             say(line)
         return balance.balanced
 
+    def _set_clock(self) -> None:
+        """To real time, or to where an interrupted play stood. Not that of a stack that runs."""
+        self._home.make()
+        diary = self._so_far
+        with self._home.locked():
+            if diary and diary.played_until and not diary.finished:
+                hold_clock(self._home, diary.played_until)
+            else:
+                clock_file(self._home).unlink(missing_ok=True)
+
     def _import_network(self, services: ServiceClient) -> None:
         network = read_network(
             SAMPLE_CITY / AREAS, Properties("area_id"), leads=SAMPLE_CITY / LEADS
@@ -102,13 +110,12 @@ class _Demo:
         publish(services, network)
 
     def _play_unless_there(self, endpoints: Endpoints) -> None:
-        diary = Diary.read(self._home)
-        so_far = diary.played_until if diary and diary.day == self._day else None
-        if diary and so_far and diary.finished:
+        if self._so_far and self._so_far.finished:
             say(f"{output.day_name(self._day)} is already there: nothing was added.")
             return
         day = make_day(self._city, self._day, CITY_ZONE, SEED, REPORTS)
-        lapse = Lapse(self._day, self._home, so_far)
+        played_until = self._so_far.played_until if self._so_far else None
+        lapse = Lapse(self._day, self._home, played_until)
         noted = 0.0
         with progress_bar("the day begins", len(day.reports)) as bar:
 
@@ -120,8 +127,12 @@ class _Demo:
                     noted = time.monotonic()
                     self._note(played)
 
-            played = asyncio.run(Play(day, lapse, endpoints, told).perform())
-        self._note(played, finished=True)
+            play = Play(day, lapse, endpoints, told)
+            try:
+                asyncio.run(play.perform())
+            finally:
+                self._note(play.played)
+        self._note(play.played, finished=True)
 
     def _note(self, played: Played, finished: bool = False) -> None:
         Diary(day=self._day, played_until=played.now, finished=finished).write(self._home)

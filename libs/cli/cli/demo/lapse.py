@@ -12,7 +12,7 @@ CITY_ZONE: Final = ZoneInfo("Asia/Shanghai")
 SPEED: Final = 1560.0
 """A day in 55 seconds; with what leads still do after midnight about a minute."""
 SLOWEST: Final = SPEED / 8
-LAG_ALLOWED: Final = timedelta(minutes=10)
+LAG_ALLOWED: Final = timedelta(minutes=20)
 """City time that anything may wait for its turn: a busy machine plays more slowly."""
 AFTER_MIDNIGHT: Final = timedelta(hours=2)
 """City time goes on so long, so that nothing of the day is recorded at the jump to real time."""
@@ -21,8 +21,8 @@ NOTICED_WITHIN: Final = timedelta(seconds=0.5)
 """Until the day begins: every process looks for the time-lapse when it next asks its clock."""
 NOTABLE: Final = 0.1
 """A change of speed by less is not worth telling the services."""
-AGAIN: Final = timedelta(minutes=30)
-"""A play that was interrupted takes up so much before where it stood, in city time."""
+HELD_AT_MOST: Final = timedelta(hours=1)
+"""Real time that the city's clock may stand, while the stack starts."""
 
 
 def yesterday(now: datetime) -> date:
@@ -43,6 +43,17 @@ def clock_file(home: Home) -> Path:
     return home.run / "time-lapse.json"
 
 
+def hold_clock(home: Home, at: datetime) -> None:
+    """Let the city's time stand there until a Lapse begins.
+
+    What was in flight when a play was interrupted is handled while the stack starts: it belongs
+    to the day that is played, and not to today.
+    """
+    anchor = RealClock().now() + HELD_AT_MOST
+    span = TimeLapse(epoch=at, anchor=anchor, speed=SPEED, until=at + AFTER_MIDNIGHT)
+    write_private(clock_file(home), span.model_dump_json(indent=2) + "\n")
+
+
 class Lapse:
     """The time-lapse of one local day, ended by the jump to real time. It begins now.
 
@@ -54,7 +65,7 @@ class Lapse:
         begin, midnight = midnights(day)
         anchor = self._real.now() + NOTICED_WITHIN
         if played_until is not None:
-            begin = min(max(begin, played_until - AGAIN), midnight)
+            begin = min(max(begin, played_until), midnight)
         # Shortly after midnight there is not so much of the new day yet.
         until = min(midnight + AFTER_MIDNIGHT, max(anchor, midnight))
         self._file = clock_file(home)
