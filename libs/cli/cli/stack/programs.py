@@ -66,7 +66,7 @@ class Program:
                 "autostart=false",
                 "autorestart=true",
                 "startsecs=1",
-                "startretries=10",
+                "startretries=5",
                 f"stopsignal={self.stop_signal}",
                 f"stopwaitsecs={self.stop_seconds}",
                 "killasgroup=true",
