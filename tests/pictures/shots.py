@@ -55,7 +55,8 @@ async def take(browser: Browser, shot: Shot, addresses: Mapping[str, str], folde
     if shot.query:
         await page.goto(f"{page.url.partition('?')[0]}?{shot.query}")
     if shot.follow:
-        await page.locator(shot.follow).first.click()
+        async with page.expect_navigation():
+            await page.locator(shot.follow).first.click()
     await page.emulate_media(color_scheme=shot.scheme, reduced_motion="reduce")
     width = (PHONE if shot.screen == "phone" else DESKTOP)["width"]
     await _save(page, width, shot.height, folder / f"{shot.file}.webp")
