@@ -178,7 +178,7 @@ def test_what_cannot_be_had_or_dies_is_named(stack: Stack, tmp_path: Path) -> No
 
 
 def own_programs(home: Path, other: Stack) -> None:
-    """A stack's own broker, database and supervisor, one after another out of order."""
+    """A stack's own database, supervisor and broker, one after another out of order."""
     one = Stack(home, services=False)
     one.home.make()
     taken = int(other.endpoints.bootstrap_servers.rpartition(":")[2])
@@ -192,20 +192,18 @@ def own_programs(home: Path, other: Stack) -> None:
         assert f"The end of {home}/logs/postgres.log" in said
         assert "is not a valid data directory" in said
         assert "to use databases of your own" in said
-    assert family_of(home) == []
+
+        one.kill("supervisord")
+        said = last_words(one)
+        assert "supervisord, which keeps the stack's programs, is gone" in said
+        assert "start the stack again" in said
+        wait_until_gone(home)
 
     with damaged(home / "data" / "kafka" / "meta.properties"):
         said = refusal(home)
     assert "The broker (Kafka) does not start" in said
     assert f"delete {home} to begin anew" in said
     assert "to use a broker of your own" in said
-
-    with one:
-        one.kill("supervisord")
-        said = last_words(one)
-    assert "supervisord, which keeps the stack's programs, is gone" in said
-    assert "start the stack again" in said
-    wait_until_gone(home)
 
 
 def test_jars_that_cannot_be_had_or_were_altered_are_named(
