@@ -13,6 +13,9 @@ export UV_SYSTEM_CERTS ?= 1
 PYPROJECTS = pyproject.toml libs/common/pyproject.toml libs/cli/pyproject.toml $(wildcard services/*/pyproject.toml)
 MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS)))
 
+# Two workers, each with a stack of its own: much of a test is waiting for one process to start.
+IN_PARALLEL = --numprocesses=2 --dist=loadfile
+
 help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
@@ -24,7 +27,8 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 
 test: lint ## lint, then all tests, the quick ones first
 	.venv/bin/pytest -x tests/unit tests/contract
-	.venv/bin/pytest tests/integration tests/e2e tests/faults
+	.venv/bin/pytest $(IN_PARALLEL) tests/integration
+	.venv/bin/pytest tests/e2e tests/faults
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .
