@@ -15,7 +15,7 @@ from cli.stack.endpoints import Endpoints
 from common.contracts.base import Channel
 from common.contracts.topics import SERVICES
 from common.runtime.database import migrate
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 from tests.bench.ground import Ground, Plot
 from tests.bench.processes import Child

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.stack import Stack
-from common.web.access import Role
+from common.web.callers import Role
 from tests.e2e import la311
 from tests.e2e.la311 import Request
 from tests.support.city import City

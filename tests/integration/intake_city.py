@@ -25,7 +25,7 @@ from common.contracts.base import Message
 from common.contracts.reports import ReportSubmitted
 from common.contracts.topics import PARTITIONS
 from common.runtime.topics import apply_topics
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 from tests.support.raw_batch import send_raw_batch
 from tests.support.topics import delete_topics

@@ -36,7 +36,7 @@ from common.runtime.ids import Identities
 from common.runtime.murmur2 import partitions_of
 from common.runtime.records import cloud_event, kafka_headers
 from common.runtime.topics import apply_topics
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 from tests.support.topics import delete_topics
 

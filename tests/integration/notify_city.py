@@ -34,7 +34,7 @@ from common.runtime.links import Links, Purpose
 from common.runtime.murmur2 import partitions_of
 from common.runtime.records import cloud_event, kafka_headers
 from common.runtime.topics import apply_topics
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 from notify.domain.ratings import rating_identity
 from tests.support.topics import delete_topics

@@ -13,7 +13,7 @@ import pytest
 
 from common.contracts.base import Actor, ActorRole
 from common.contracts.requests import Action, ActionRequested
-from common.web.access import Role
+from common.web.callers import Role
 from tests.support.city import City
 from tests.support.holding import blocked, held_table
 from tests.support.tail import Outcomes, outcomes

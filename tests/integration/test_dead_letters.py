@@ -15,7 +15,7 @@ from common.contracts.reports import ReportSubmitted
 from common.contracts.requests import ActionRequested
 from common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
 from common.runtime.links import Purpose
-from common.web.access import Role
+from common.web.callers import Role
 from tests.integration.metrics_world import Metrics, World
 from tests.support.city import TRACE, City, inside
 from tests.support.commands import lastmetre

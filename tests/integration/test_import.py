@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.stack import Stack
-from common.web.access import Role
+from common.web.callers import Role
 from tests.support.city import City
 from tests.support.commands import lastmetre
 

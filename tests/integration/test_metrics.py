@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.stack import Stack
 from common.contracts.base import Channel, Origin
-from common.web.access import Role
+from common.web.callers import Role
 from tests.integration.metrics_world import (
     Metrics,
     Scenario,

@@ -27,7 +27,7 @@ import pytest
 from cli.stack import Stack
 from common.contracts.base import Actor, ActorRole
 from common.contracts.requests import Action, ActionRequested
-from common.web.access import Role
+from common.web.callers import Role
 from tests.support.books import audit, quiet
 from tests.support.city import City
 from tests.support.holding import blocked, held_case, held_table

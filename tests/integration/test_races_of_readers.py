@@ -14,7 +14,7 @@ import pytest
 from cli.stack import Stack
 from common.contracts.topics import CASE_EVENTS, PARTITIONS
 from common.runtime.murmur2 import partitions_of
-from common.web.access import Role
+from common.web.callers import Role
 from metrics.rebuild import Outcome, rebuild
 from metrics.settings import MetricsSettings
 from tests.support.books import audit

@@ -24,7 +24,7 @@ from cli.stack import Stack
 from common.contracts.requests import ActionRequested
 from common.contracts.topics import FIELD_ACTIONS, SERVICES
 from common.telemetry import metrics as registry
-from common.web.access import Role
+from common.web.callers import Role
 from metrics.exposition import FAMILIES
 from tests.integration.intake_city import free_port
 from tests.support.city import TRACE, City

@@ -18,7 +18,8 @@ import intake.main
 import metrics.main
 import notify.main
 from common.runtime.ids import Identities
-from common.web.access import Role, declared_access
+from common.web.access import declared_access
+from common.web.callers import Role
 from dispatch.settings import DispatchSettings
 from intake.settings import IntakeSettings
 from metrics.settings import MetricsSettings

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 from tests.support.city import City, key_bytes
 

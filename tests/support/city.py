@@ -19,7 +19,7 @@ from common.runtime.ids import Identities
 from common.runtime.links import Links, Purpose
 from common.runtime.murmur2 import partitions_of
 from common.runtime.records import cloud_event, kafka_headers
-from common.web.access import Role
+from common.web.callers import Role
 from common.web.tokens import issue_token
 
 Found = TypeVar("Found")

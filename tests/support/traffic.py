@@ -20,7 +20,7 @@ from cli.stack import Stack
 from common.contracts.base import Actor, ActorRole
 from common.contracts.requests import Action, ActionRequested
 from common.runtime.database import TRANSIENT
-from common.web.access import Role
+from common.web.callers import Role
 from tests.support.city import City, inside
 from tests.support.commands import lastmetre
 

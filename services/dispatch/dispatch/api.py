@@ -16,8 +16,9 @@ from common.contracts.requests import Action, ActionRequested
 from common.runtime.ids import TRACEPARENT
 from common.runtime.records import instant
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Person, Role, ServiceKey, allow
+from common.web.access import GuardedRoute, ServiceKey, allow
 from common.web.bodies import read_model
+from common.web.callers import Person, Role
 from common.web.problems import Problem
 from common.web.words import N_
 from dispatch.desk import Desk, Outcome

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from common.contracts.base import Channel
-from common.web.access import ChannelCaller
+from common.web.callers import ChannelCaller
 from common.web.tokens import read_channel_keys
 from intake.domain.categories import Categories, parse_categories, parse_mapping
 from intake.domain.submission import channel_and_sender, source_of

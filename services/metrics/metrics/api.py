@@ -16,7 +16,8 @@ from common.contracts.base import Origin
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
 from common.web.accept import weighted
-from common.web.access import GuardedRoute, Role, ServiceKey, allow
+from common.web.access import GuardedRoute, ServiceKey, allow
+from common.web.callers import Role
 from common.web.problems import Problem
 from common.web.words import N_
 from metrics.document import indicators_document

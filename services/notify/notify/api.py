@@ -7,7 +7,8 @@ from fastapi import APIRouter
 
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, ServiceKey, allow
+from common.web.access import GuardedRoute, ServiceKey, allow
+from common.web.callers import Role
 from notify.domain.messages import lead_of, message_id, recipient_kind
 from notify.store import pages
 

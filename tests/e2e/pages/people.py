@@ -8,7 +8,7 @@ from uuid import UUID
 
 from playwright.async_api import Page, expect
 
-from common.web.access import TOKEN_PARAMETER, Role
+from common.web.callers import TOKEN_PARAMETER, Role
 from tests.support.browser import Language
 from tests.support.city import City
 

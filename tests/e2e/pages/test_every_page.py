@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from common.runtime.links import Purpose
-from common.web.access import TOKEN_PARAMETER, Role
+from common.web.callers import TOKEN_PARAMETER, Role
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import INSIDE, LEAD, staff_url
 from tests.support.browser import (

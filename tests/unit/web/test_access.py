@@ -12,23 +12,25 @@ from starlette.testclient import TestClient
 from common.runtime.clock import RealClock
 from common.web import problems
 from common.web.access import (
-    TOKEN_COOKIE,
     Anyone,
-    ChannelCaller,
     ChannelKey,
     GuardedRoute,
-    Person,
-    Principal,
-    Role,
     SecretLink,
-    ServiceCaller,
     ServiceKey,
     UndeclaredAccess,
-    Via,
     allow,
     declared_access,
     guard,
     person_of,
+)
+from common.web.callers import (
+    TOKEN_COOKIE,
+    ChannelCaller,
+    Person,
+    Principal,
+    Role,
+    ServiceCaller,
+    Via,
 )
 from common.web.tokens import DevelopmentAuthenticator, issue_token, key_digest
 from tests.unit.web.conftest import guarded_app

@@ -5,7 +5,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from common.web.access import ChannelCaller, Role
+from common.web.callers import ChannelCaller, Role
 from common.web.tokens import issue_token, key_digest, read_channel_keys
 
 KEY = b"0123456789abcdef0123456789abcdef"

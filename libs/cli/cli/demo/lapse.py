@@ -10,7 +10,8 @@ from common.runtime.clock import RealClock, TimeLapse
 
 CITY_ZONE: Final = ZoneInfo("Asia/Shanghai")
 SPEED: Final = 1560.0
-"""A day in 55 seconds; with what leads still do after midnight about a minute."""
+"""A day in 55 seconds, with what leads still do after midnight about a minute: `keep_pace` makes it
+slower where the machine does not keep up."""
 SLOWEST: Final = SPEED / 8
 LAG_ALLOWED: Final = timedelta(minutes=20)
 """City time that anything may wait for its turn: a busy machine plays more slowly."""

@@ -20,7 +20,8 @@ from common.runtime.http_head import LimitedHead
 from common.runtime.runtime import Runtime
 from common.runtime.settings import ServiceSettings
 from common.telemetry.logs import configure_logs
-from common.web.access import Anyone, ChannelCaller, GuardedRoute, allow, guard
+from common.web.access import Anyone, GuardedRoute, allow, guard
+from common.web.callers import ChannelCaller
 from common.web.kit import Pages
 from common.web.problems import Problem, answer, install
 from common.web.tokens import DevelopmentAuthenticator

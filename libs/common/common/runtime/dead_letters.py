@@ -17,7 +17,8 @@ from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from common.runtime.records import BadRecord, Record, UnknownContract, describe
 from common.runtime.store import DeadLetter
 from common.runtime.work import Sealing, UnitOfWork
-from common.web.access import GuardedRoute, Role, allow
+from common.web.access import GuardedRoute, allow
+from common.web.callers import Role
 from common.web.problems import Problem
 from common.web.words import N_
 

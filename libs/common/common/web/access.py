@@ -33,34 +33,6 @@ from common.web.origin import is_same_origin
 from common.web.problems import Problem
 from common.web.words import N_
 
-__all__ = [
-    "PAGES_OF",
-    "TOKEN_COOKIE",
-    "TOKEN_PARAMETER",
-    "Anyone",
-    "Authenticator",
-    "ChannelCaller",
-    "ChannelKey",
-    "DeclaredAccess",
-    "GuardedRoute",
-    "Person",
-    "Principal",
-    "Role",
-    "Rule",
-    "SecretLink",
-    "ServiceCaller",
-    "ServiceKey",
-    "UndeclaredAccess",
-    "Via",
-    "admit",
-    "allow",
-    "declared_access",
-    "guard",
-    "person_of",
-    "rules_of",
-    "satisfies",
-]
-
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 PAGES_OF = {

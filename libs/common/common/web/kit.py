@@ -12,8 +12,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined,
 from jinja2.runtime import Context
 from starlette.responses import HTMLResponse
 
-from common.web.access import TOKEN_PARAMETER
 from common.web.assets import Asset, StaticFiles, kit_assets, read_assets
+from common.web.callers import TOKEN_PARAMETER
 from common.web.headers import SecurityHeaders
 from common.web.languages import (
     LANGUAGE_COOKIE,

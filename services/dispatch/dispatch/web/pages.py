@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from common.categories import Categories
 from common.contracts.cases import CaseReturned
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, allow, person_of
+from common.web.access import GuardedRoute, allow, person_of
 from common.web.bodies import read_model
+from common.web.callers import Role
 from common.web.forms import Form, grouped, read_form
 from common.web.kit import Pages
 from common.web.languages import Language

@@ -10,8 +10,9 @@ from common.contracts.base import Channel, Code
 from common.contracts.topics import SERVICES
 from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, ServiceKey, allow
+from common.web.access import GuardedRoute, ServiceKey, allow
 from common.web.bodies import read_model
+from common.web.callers import Role
 from intake.store import reports
 from intake.store.pool import connected
 

@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 from common.contracts.base import Code, Language, ShortText
 from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
-from common.web.access import GuardedRoute, Role, ServiceCaller, ServiceKey, allow
+from common.web.access import GuardedRoute, ServiceKey, allow
 from common.web.bodies import read_model
+from common.web.callers import Role, ServiceCaller
 from common.web.problems import Problem
 from common.web.words import N_
 from intake.domain.contact import masked_phone

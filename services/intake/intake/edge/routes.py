@@ -13,7 +13,8 @@ from starlette.responses import Response
 from common.contracts.base import Channel
 from common.contracts.reports import ReportSubmitted
 from common.telemetry import metrics
-from common.web.access import ChannelCaller, ChannelKey, GuardedRoute, allow
+from common.web.access import ChannelKey, GuardedRoute, allow
+from common.web.callers import ChannelCaller
 from common.web.hot import Endpoint
 from common.web.problems import Problem, field_errors
 from common.web.words import N_

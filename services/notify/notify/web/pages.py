@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from common.contracts.deliveries import DeliveryResult
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS
 from common.runtime.runtime import Runtime
-from common.web.access import PAGES_OF, GuardedRoute, Role, SecretLink, allow, person_of
+from common.web.access import PAGES_OF, GuardedRoute, SecretLink, allow, person_of
 from common.web.bodies import read_model
+from common.web.callers import Role
 from common.web.forms import Form, read_form
 from common.web.kit import Pages
 from common.web.problems import Problem
