@@ -21,7 +21,7 @@ from common.contracts.cases import CaseClosed, CaseEvent
 from common.runtime.ids import trace_id
 
 TICK_SECONDS: Final = 0.25
-"""People act in bursts: handled in batches, a day costs half the processor time."""
+"""People act in bursts: what comes together is handled in one batch."""
 
 
 @dataclass
