@@ -5,7 +5,11 @@ SHELL := bash
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-PYTHON ?= python3
+# The system's own Python before one that pyenv compiled: built with the compiler's profiles, it is a
+# quarter to a half quicker.
+SYSTEM_PYTHON = /usr/bin/python3
+PYTHON ?= $(shell $(SYSTEM_PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' \
+  2>/dev/null && echo $(SYSTEM_PYTHON) || echo python3)
 UV = .venv/bin/uv
 # uv does not read pip's settings: pass a city's own mirror on, and trust the system's certificates.
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
