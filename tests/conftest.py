@@ -1,6 +1,5 @@
 """Real broker, database and services for the tests: one stack a session, in a home of its own."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,10 +7,6 @@ import pytest
 
 from cli.stack import Stack
 from tests.support.city import City
-
-# A broker of the tests lives for minutes, and some are killed: what the JVM's optimising compiler
-# takes never comes back.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")

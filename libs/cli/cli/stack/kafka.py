@@ -27,6 +27,8 @@ _JVM = [
     "-Xms256m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
+    # The second compiler would take as much time as the broker itself for its first minutes.
+    "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
