@@ -6,6 +6,7 @@ from uuid import UUID
 from common.contracts.base import Channel
 from common.contracts.network import AreaPublished
 from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
+from common.runtime.flow import AT_LEISURE_SECONDS
 from common.runtime.records import BadRecord, Record, decode
 from common.runtime.runtime import Runtime
 from common.runtime.sequence import in_sequence
@@ -24,7 +25,7 @@ def join(runtime: Runtime, reader: Reader) -> None:
     """Declare the flows."""
     topics = [channel_topic(channel) for channel in Channel]
     runtime.consume(CHANNELS_FLOW, topics, reader.read)
-    runtime.consume("cases", [CASE_EVENTS], follow_cases)
+    runtime.consume("cases", [CASE_EVENTS], follow_cases, AT_LEISURE_SECONDS)
     runtime.consume("network", [NETWORK_AREAS], follow_network)
 
 

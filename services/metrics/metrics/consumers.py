@@ -12,6 +12,7 @@ from common.contracts.deliveries import MessageDelivered
 from common.contracts.network import AreaPublished
 from common.contracts.reports import ReportAccepted, ReportRejected
 from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
+from common.runtime.flow import AT_LEISURE_SECONDS
 from common.runtime.records import BadRecord, Record, decode
 from common.runtime.runtime import Runtime
 from common.runtime.sequence import Sequenced, in_sequence
@@ -39,9 +40,9 @@ class Consumers:
 
     def join(self, runtime: Runtime) -> None:
         """Declare the flows."""
-        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
-        runtime.consume("reports", [REPORTS], self.reports)
-        runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries)
+        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases, AT_LEISURE_SECONDS)
+        runtime.consume("reports", [REPORTS], self.reports, AT_LEISURE_SECONDS)
+        runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, AT_LEISURE_SECONDS)
         runtime.consume("network", [NETWORK_AREAS], self.network)
 
     async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:

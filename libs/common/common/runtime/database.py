@@ -60,14 +60,26 @@ def server_settings(application: str) -> dict[str, str]:
     }
 
 
-async def create_pool(dsn: str, *, application: str, size: int) -> "Pool":
+def queue_settings(application: str) -> dict[str, str]:
+    """For a session that works off a queue, by keys and always with the same few statements.
+
+    They are planned once, by index, whatever the statistics say: those of a table that fills and
+    empties are never right, and planning anew costs more than doing it.
+    """
+    return server_settings(application) | {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+    }
+
+
+async def create_pool(dsn: str, *, size: int, settings: dict[str, str]) -> "Pool":
     """A pool that does not need the database to be up yet."""
     return await asyncpg.create_pool(
         dsn,
         min_size=0,
         max_size=size,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings=server_settings(application),
+        server_settings=settings,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
@@ -25,6 +25,7 @@ from common.runtime.places import Place, Places
 from common.runtime.records import BadRecord, Record, UnknownContract, describe
 from common.runtime.relay import Relay
 from common.runtime.store import Position
+from common.runtime.turns import Turns
 from common.runtime.work import Sealing, UnitOfWork
 from common.telemetry import metrics
 
@@ -39,8 +40,9 @@ log = structlog.get_logger()
 Handler = Callable[[UnitOfWork, Sequence[Record]], Awaitable[None]]
 
 BATCH_RECORDS: Final = 500
-POLL_MILLISECONDS: Final = 500
-"""A fetch that brings something ends at once; idle flows turn twice a second."""
+PROMPTLY_SECONDS: Final = 0.1
+AT_LEISURE_SECONDS: Final = 0.3
+"""How long a flow gathers records for a turn: somebody waits for what it does, or nobody does."""
 PAUSE_MILLISECONDS: Final = 10
 """What FastStream sleeps after an empty poll."""
 SESSION_TIMEOUT_MS: Final = 6_000
@@ -95,6 +97,7 @@ class Flow(ConsumerRebalanceListener):
         clock: Clock,
         sealing: Sealing,
         prefix: str,
+        gather_seconds: float = PROMPTLY_SECONDS,
         batch_records: int = BATCH_RECORDS,
     ) -> None:
         self.name = name
@@ -103,8 +106,7 @@ class Flow(ConsumerRebalanceListener):
         self._stopped: str | None = None
         self.assigned: set[Place] | None = None
         self.waiting_for: str | None = None
-        self._turned_at = time.monotonic()
-        self._watched: AIOKafkaConsumer | None = None
+        self._turns = Turns(gather_seconds, self._fetch_failed)
         self._service = service
         self._pool = pool
         self._relay = relay
@@ -166,42 +168,22 @@ class Flow(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Go where the database says we stand, whatever Kafka remembers."""
         async with self._busy:
-            self._watch(self._consumer)
+            self._turns.watch(self._consumer)
             mine = {self._places.logical(each) for each in assigned}
             self._places.begin(mine, await self._stored_positions())
             self.assigned = mine
             metrics.FLOW_STOPPED.labels(self._service, self.name).set(self._stopped is not None)
             metrics.ASSIGNED.labels(self._service, self.name).set(len(mine))
 
-    def _watch(self, consumer: "AIOKafkaConsumer") -> None:
-        """Note every turn of FastStream's loop: it has no hook for an empty poll."""
-        if consumer is self._watched:
-            return
-        self._watched = consumer
-        poll = consumer.getmany
-
-        async def getmany(*places: Any, timeout_ms: Any = 0, max_records: Any = None) -> Any:
-            self._turned_at = time.monotonic()
-            try:
-                return await poll(*places, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
-            except ConsumerStoppedError:
-                raise
-            except Exception as error:
-                # FastStream's loop would end or go on without what this turn had taken already.
-                self.waiting_for = type(error).__name__
-                log.warning(
-                    "a fetch cannot be read, going back", flow=self.name, error=self.waiting_for
-                )
-                with suppress(KafkaError):
-                    self._places.begin_again()
-                await asyncio.sleep(BACKOFF_SECONDS[-1])
-                return {}
-
-        consumer.getmany = getmany  # type: ignore[method-assign]
+    def _fetch_failed(self, error: Exception) -> None:
+        self.waiting_for = type(error).__name__
+        log.warning("a fetch cannot be read, going back", flow=self.name, error=self.waiting_for)
+        with suppress(KafkaError):
+            self._places.begin_again()
 
     def idle_seconds(self) -> float:
         """Since the consume loop last turned, seconds."""
-        return time.monotonic() - self._turned_at
+        return self._turns.idle_seconds()
 
     def lag(self) -> int:
         """Records behind the end of the assigned partitions, as far as the broker has told."""
@@ -259,7 +241,7 @@ class Flow(ConsumerRebalanceListener):
                 backoff = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
                 await asyncio.sleep(backoff * (0.5 + self._random.random()))
-                self._turned_at = time.monotonic()
+                self._turns.note()
             except Exception as error:
                 if len(part) > 1:
                     pending[:1] = _halves(part)

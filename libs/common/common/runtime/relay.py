@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from common.contracts.topics import MESSAGE_BYTES, PARTITIONS
 from common.runtime import store
-from common.runtime.database import TRANSIENT, server_settings
+from common.runtime.database import TRANSIENT, queue_settings
 from common.runtime.records import kafka_headers
 from common.runtime.shards import ShardLocks
 from common.runtime.store import OutboxRow
@@ -108,7 +108,7 @@ class Relay:
             self._dsn,
             timeout=10,
             command_timeout=30,
-            server_settings=server_settings(f"{self._service}-relay"),
+            server_settings=queue_settings(f"{self._service}-relay"),
         )
         try:
             locks = ShardLocks(connection, RELAY_LOCKS, self._shards)
@@ -136,13 +136,14 @@ class Relay:
                 balance_at = loop.time() + BALANCE_SECONDS
             self._wake.clear()
             head = await store.outbox_head(connection, locks.owned, ROWS_A_TURN)
+            acknowledged: list[int] = []
             if head:
                 acknowledged = await self._send(producer, head)
                 await store.delete_outbox(connection, acknowledged)
                 metrics.RELAYED.labels(self._service).inc(len(acknowledged))
             elif self._stopping:
                 return
-            else:
+            if len(acknowledged) == len(head) < ROWS_A_TURN:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 

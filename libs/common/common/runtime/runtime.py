@@ -13,8 +13,15 @@ from faststream.kafka import KafkaBroker
 
 from common.contracts.topics import dead_letter_topic
 from common.runtime import store
-from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT, create_pool, migrate_when_up
-from common.runtime.flow import Flow, Handler
+from common.runtime.database import (
+    ACQUIRE_TIMEOUT_SECONDS,
+    TRANSIENT,
+    create_pool,
+    migrate_when_up,
+    queue_settings,
+    server_settings,
+)
+from common.runtime.flow import PROMPTLY_SECONDS, Flow, Handler
 from common.runtime.ids import Identities
 from common.runtime.links import Links
 from common.runtime.relay import Relay
@@ -64,7 +71,8 @@ class Runtime:
             topics=(*sends_to, dead_letter_topic(name)),
         )
         self._pool: Pool | None = None
-        self._handlers: list[tuple[str, tuple[str, ...], Handler]] = []
+        self._flows_pool: Pool | None = None
+        self._handlers: list[tuple[str, tuple[str, ...], Handler, float]] = []
         self._work: list[Work] = []
         self._early_work: list[Work] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,9 +89,15 @@ class Runtime:
             raise RuntimeError("the runtime is not started")
         return self._pool
 
-    def consume(self, flow: str, topics: Sequence[str], handle: Handler) -> None:
+    def consume(
+        self,
+        flow: str,
+        topics: Sequence[str],
+        handle: Handler,
+        gather_seconds: float = PROMPTLY_SECONDS,
+    ) -> None:
         """Declare a flow: its own consumer group over `topics`."""
-        self._handlers.append((flow, tuple(topics), handle))
+        self._handlers.append((flow, tuple(topics), handle, gather_seconds))
 
     def background(self, work: Work, *, needs_database: bool = True) -> None:
         """Declare work that runs beside the flows as long as the service does.
@@ -101,8 +115,10 @@ class Runtime:
 
     async def start(self) -> None:
         """Begin; does not wait for database or broker, readiness tells when they are there."""
-        self._pool = await create_pool(
-            self.settings.database_url.get_secret_value(), application=self.name, size=POOL_SIZE
+        dsn = self.settings.database_url.get_secret_value()
+        self._pool = await create_pool(dsn, size=POOL_SIZE, settings=server_settings(self.name))
+        self._flows_pool = await create_pool(
+            dsn, size=max(len(self._handlers), 1), settings=queue_settings(self.name)
         )
         self.flows = [
             Flow(
@@ -110,13 +126,14 @@ class Runtime:
                 topics,
                 handle,
                 service=self.name,
-                pool=self._pool,
+                pool=self._flows_pool,
                 relay=self.relay,
                 clock=self.clock,
                 sealing=self.sealing,
                 prefix=self.settings.topic_prefix,
+                gather_seconds=gather_seconds,
             )
-            for flow, topics, handle in self._handlers
+            for flow, topics, handle, gather_seconds in self._handlers
         ]
         for work in self._early_work:
             self._spawn(work)
@@ -204,9 +221,10 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._pool:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._pool.close(), POOL_SECONDS)
+        for pool in (self._flows_pool, self._pool):
+            if pool:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(pool.close(), POOL_SECONDS)
 
     def alive(self) -> list[str]:
         """What is stuck; empty while the loops turn."""

@@ -17,7 +17,7 @@ import structlog
 
 from common.contracts.deliveries import DeliveryResult
 from common.runtime.clock import Clock
-from common.runtime.database import TRANSIENT, server_settings
+from common.runtime.database import TRANSIENT, queue_settings
 from common.runtime.runtime import Runtime
 from common.runtime.shards import ShardLocks
 from common.telemetry import metrics
@@ -107,7 +107,7 @@ class Sender:
             self._runtime.settings.database_url.get_secret_value(),
             timeout=10,
             command_timeout=30,
-            server_settings=server_settings("notify-sender"),
+            server_settings=queue_settings("notify-sender"),
         )
         try:
             locks = ShardLocks(connection, SENDING_LOCKS, range(SHARDS))
@@ -132,12 +132,12 @@ class Sender:
                 look_at = loop.time() + LOOK_SECONDS
             self._wake.clear()
             try:
-                claimed = await self._turn(connection, locks.owned)
+                more = await self._turn(connection, locks.owned)
                 self._vault_failures = 0
             except VaultAway as error:
                 await self._wait_for_vault(error)
                 continue
-            if not claimed:
+            if not more:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
@@ -179,8 +179,8 @@ class Sender:
             self._settler.committed(counted)
 
     async def _turn(self, connection: "Connection", owned: Sequence[int]) -> bool:
-        """Claim and hand over what is due; False if there was nothing to do."""
-        messages = await self._due(connection, owned)
+        """Claim and hand over what is due; True if there may be more of it."""
+        messages, more = await self._due(connection, owned)
         if not messages:
             return False
         written, hopeless = await self._writer.write(messages)
@@ -191,18 +191,24 @@ class Sender:
         for provider, messages in _by_provider(fitting).items():
             claimed = await sending.claim(connection, provider, messages)
             self._hand_over([each for each in fitting if each.message.key in claimed])
-        return True
+        return more
 
-    async def _due(self, connection: "Connection", owned: Sequence[int]) -> list[Due]:
-        """What is due and fits: new messages, and those that waited for room with a provider."""
+    async def _due(self, connection: "Connection", owned: Sequence[int]) -> tuple[list[Due], bool]:
+        """What is due and fits: new messages, and those that waited for room with a provider.
+
+        And whether one of these lanes gave as much as was asked for.
+        """
         now = self._real_clock.now()
+        rooms = {UNROUTED: min(self._room(self._ways.phone), BATCH)}
+        rooms |= {provider.name: self._room(provider) for provider in self._ways.all}
         found: list[Due] = []
-        if room := self._room(self._ways.phone):
-            found += await sending.due(connection, owned, UNROUTED, now, min(room, BATCH))
-        for provider in self._ways.all:
-            if room := self._room(provider):
-                found += await sending.due(connection, owned, provider.name, now, room)
-        return found
+        more = False
+        for lane, room in rooms.items():
+            if room:
+                due = await sending.due(connection, owned, lane, now, room)
+                found += due
+                more = more or len(due) == room
+        return found, more
 
     def _room(self, provider: Provider) -> int:
         return max(provider.at_once - self._with[provider.name], 0)
