@@ -22,7 +22,8 @@ class Identities:
 
     def traceparent(self) -> str:
         """A new W3C trace context, sampled."""
-        return f"00-{self._bits(128):032x}-{self._bits(64):016x}-01"
+        ids = f"{self._bits(192):048x}"
+        return f"00-{ids[:32]}-{ids[32:]}-01"
 
 
 def trace_id(traceparent: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -82,6 +83,7 @@ class UnknownContract(Exception):
     """Our own topic holds a type or version that this build does not know: it is too old."""
 
 
+@lru_cache(maxsize=1024)
 def instant(value: datetime) -> str:
     """RFC 3339 in UTC with a Z, to the microsecond where there are any."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -7,11 +7,12 @@ route stays declared as any other; this only answers it sooner, behind the same 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from common.web.access import admit, rules_of
+from common.web.headers import SecurityHeaders
 from common.web.problems import Problem, answer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -20,13 +21,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class HotPaths:
     """Answers POSTs to `paths`, each with its path parameters, by `endpoint`; the rest is `app`'s.
 
-    The endpoint must be one for keys or roles in a header, and raise nothing but Problem.
+    It stands before the application, and answers with the same security headers. The endpoint must
+    be one for keys or roles in a header, and raise nothing but Problem.
     """
 
     def __init__(
-        self, app: ASGIApp, *, endpoint: Endpoint, paths: Mapping[str, Mapping[str, Any]]
+        self, app: FastAPI, *, endpoint: Endpoint, paths: Mapping[str, Mapping[str, Any]]
     ) -> None:
         self._app = app
+        self._answer = SecurityHeaders(self._at_once)
         self._endpoint = endpoint
         self._paths = {path: dict(parameters) for path, parameters in paths.items()}
         self._rules = rules_of(endpoint, ", ".join(self._paths))
@@ -39,7 +42,11 @@ class HotPaths:
         if parameters is None:
             await self._app(scope, receive, send)
             return
+        scope["app"] = self._app
         scope["path_params"] = parameters
+        await self._answer(scope, receive, send)
+
+    async def _at_once(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             request.state.principal = admit(request, self._rules)
