@@ -24,7 +24,7 @@ from tests.bench import report
 from tests.bench.driver import IN_FLIGHT
 from tests.bench.effects import compare
 from tests.bench.figures import Figures, Run, Side, Trail
-from tests.bench.ground import Ground, machine
+from tests.bench.ground import Ground, machine, pace
 from tests.bench.processes import Failed
 from tests.bench.runs import FULL, QUICK, Bench, Incomplete, Size
 from tests.bench.sides import SETTINGS, Floor, Platform, Processes
@@ -86,16 +86,19 @@ async def _all_parts(
         found: dict[str, list[tuple[Run, Trail]]] = {name: [] for name in sides}
         for _ in range(size.runs):
             for name, processes in sides.items():
+                figures.paces.append(pace())
                 found[name].append(await bench.lifecycles(name, processes))
         figures.floor, figures.platform = (
             Side([run for run, _ in runs], runs[-1][1]) for runs in found.values()
         )
         figures.differences = compare(figures.floor.trail, figures.platform.trail)
         rate = rate or figures.platform.rate.median / 2
+    figures.paces.append(pace())
     if Part.LATENCY in parts:
         figures.latency = await bench.latency(rate or 500.0)
     if Part.ACCEPTING in parts:
         figures.accepting = await bench.accepting()
+        figures.paces.append(pace())
     figures.faults += figures.wrong_answers()
 
 

@@ -155,6 +155,8 @@ class Figures:
     differences: list[Difference] = field(default_factory=list)
     latency: Latency | None = None
     accepting: list[Accepting] = field(default_factory=list)
+    paces: list[float] = field(default_factory=list)
+    """The processor's pace before each measurement, microseconds (`ground.pace`)."""
     faults: list[str] = field(default_factory=list)
     """Effects that are missing, errors in answers: with these no figure counts."""
 

@@ -49,6 +49,8 @@ def show(figures: Figures, console: Console, judged: bool) -> None:
 def _facts(figures: Figures, console: Console) -> None:
     for title, facts in (("machine", figures.machine), ("settings", figures.settings)):
         console.print(f"[bold]{title}[/] " + ", ".join(f"{k} {v}" for k, v in facts.items()))
+    paces = ", ".join(f"{pace:.1f}" for pace in figures.paces)
+    console.print(f"[bold]pace[/] microseconds for one small JSON document, each time: {paces}")
 
 
 def _spread(spread: Spread, decimals: int) -> str:
