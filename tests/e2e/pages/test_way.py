@@ -183,6 +183,7 @@ async def test_without_javascript(town: City, visit: Visit, outbox: Path) -> Non
     await page.get_by_label(say.area).select_option("yq-0103")
     await page.get_by_label(say.phone).fill(PHONE_NUMBER)
     await page.get_by_role("button", name=say.send_report).click()
+    await page.wait_for_url("**/report/sent/**")
 
     async def numbered() -> str | None:
         await page.reload()

@@ -33,7 +33,7 @@ def demo(
         bool, typer.Option("--once", help="Stop after the summary; 0 only if the books balance.")
     ] = False,
 ) -> None:
-    """A sample city: starts the stack, plays yesterday in about two minutes, stays up until Ctrl-C.
+    """A sample city: starts the stack, plays yesterday, about a minute and a half, stays up.
 
     The same day is never played twice in one LASTMETRE_HOME; a play that was interrupted goes on.
     """
