@@ -93,12 +93,12 @@ async def _all_parts(
         )
         figures.differences = compare(figures.floor.trail, figures.platform.trail)
         rate = rate or figures.platform.rate.median / 2
-    figures.paces.append(pace())
     if Part.LATENCY in parts:
+        figures.paces.append(pace())
         figures.latency = await bench.latency(rate or 500.0)
     if Part.ACCEPTING in parts:
-        figures.accepting = await bench.accepting()
         figures.paces.append(pace())
+        figures.accepting = await bench.accepting()
     figures.faults += figures.wrong_answers()
 
 

@@ -85,7 +85,7 @@ class UnknownContract(Exception):
 
 @lru_cache(maxsize=1024)
 def instant(value: datetime) -> str:
-    """RFC 3339 in UTC with a Z, to the microsecond where there are any."""
+    """RFC 3339 in UTC with a Z, to the microsecond if any. Most in a batch are one instant."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -221,10 +221,9 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for pool in (self._flows_pool, self._pool):
-            if pool:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(pool.close(), POOL_SECONDS)
+        closing = [pool.close() for pool in (self._flows_pool, self._pool) if pool]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing), POOL_SECONDS)
 
     def alive(self) -> list[str]:
         """What is stuck; empty while the loops turn."""

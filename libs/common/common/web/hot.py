@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from common.web.access import admit, rules_of
 from common.web.headers import SecurityHeaders
-from common.web.problems import Problem, answer
+from common.web.problems import Problem, UnexpectedErrors, answer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -21,15 +21,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class HotPaths:
     """Answers POSTs to `paths`, each with its path parameters, by `endpoint`; the rest is `app`'s.
 
-    It stands before the application, and answers with the same security headers. The endpoint must
-    be one for keys or roles in a header, and raise nothing but Problem.
+    It stands before the application, with security headers and an answer to unexpected errors of
+    its own. The endpoint must be one for keys or roles in a header, and refuse by Problem.
     """
 
     def __init__(
         self, app: FastAPI, *, endpoint: Endpoint, paths: Mapping[str, Mapping[str, Any]]
     ) -> None:
         self._app = app
-        self._answer = SecurityHeaders(self._at_once)
+        self._answer = SecurityHeaders(UnexpectedErrors(self._at_once, None))
         self._endpoint = endpoint
         self._paths = {path: dict(parameters) for path, parameters in paths.items()}
         self._rules = rules_of(endpoint, ", ".join(self._paths))

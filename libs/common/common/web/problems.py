@@ -143,7 +143,7 @@ def _from_validation(error: RequestValidationError) -> Problem:
     )
 
 
-class _UnexpectedErrors:
+class UnexpectedErrors:
     """Answers 500 with a reference for what nobody foresaw, and logs it without its message.
 
     The message of an exception may quote the input (a database's often does), so the log gets the
@@ -219,4 +219,4 @@ def install(app: FastAPI, pages: "Pages | None" = None) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     # Innermost, so that every other middleware sees and completes the answer.
-    app.user_middleware.append(Middleware(_UnexpectedErrors, pages=pages))
+    app.user_middleware.append(Middleware(UnexpectedErrors, pages=pages))
