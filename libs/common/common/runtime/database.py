@@ -63,12 +63,13 @@ def server_settings(application: str) -> dict[str, str]:
 def queue_settings(application: str) -> dict[str, str]:
     """For a session that works off a queue, by keys and always with the same few statements.
 
-    They are planned once, by index, whatever the statistics say: those of a table that fills and
-    empties are never right, and planning anew costs more than doing it.
+    They are planned once, along the indexes and in their order, whatever the statistics say: those
+    of a table that fills and empties are never right, and planning anew costs more than doing it.
     """
     return server_settings(application) | {
         "plan_cache_mode": "force_generic_plan",
         "enable_seqscan": "off",
+        "enable_sort": "off",
     }
 
 

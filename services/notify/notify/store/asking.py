@@ -138,11 +138,12 @@ async def insert_waiting(connection: "Connection", messages: Sequence[NewMessage
     )
     await connection.execute(
         """
-        UPDATE message_waiting w SET not_before = earlier.not_before
-        FROM message_waiting earlier
-        WHERE w.case_id = ANY($1::uuid[]) AND earlier.case_id = w.case_id
-            AND earlier.recipient = w.recipient AND earlier.seq < w.seq
-            AND earlier.not_before > w.not_before
+        UPDATE message_waiting w SET not_before = (
+            SELECT e.not_before FROM message_waiting e
+            WHERE e.case_id = w.case_id AND e.recipient = w.recipient ORDER BY e.seq LIMIT 1)
+        WHERE w.case_id = ANY($1::uuid[]) AND w.not_before < (
+            SELECT e.not_before FROM message_waiting e
+            WHERE e.case_id = w.case_id AND e.recipient = w.recipient ORDER BY e.seq LIMIT 1)
         """,
         list({message.case_id for message in messages}),
     )

@@ -42,16 +42,20 @@ class Due(NamedTuple):
 async def due(
     connection: "Connection", shards: Sequence[int], lane: str, now: datetime, limit: int
 ) -> list[Due]:
-    """The longest due messages of these shards with nothing unfinished before them."""
+    """The longest due messages of these shards with nothing unfinished before them.
+
+    The least seq, not a NOT EXISTS: if the table was analysed while it was empty, that becomes a
+    join which reads all of it for each row.
+    """
     rows = await connection.fetch(
         """
         SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
             w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category
         FROM message_waiting w JOIN subject s USING (case_id)
         WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
-            AND w.sending_by IS NULL AND NOT EXISTS (
-                SELECT 1 FROM message_waiting e WHERE e.case_id = w.case_id
-                AND e.recipient = w.recipient AND e.seq < w.seq)
+            AND w.sending_by IS NULL AND w.seq = (
+                SELECT min(e.seq) FROM message_waiting e
+                WHERE e.case_id = w.case_id AND e.recipient = w.recipient)
         ORDER BY w.not_before LIMIT $4
         """,
         lane,
