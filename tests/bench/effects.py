@@ -72,10 +72,10 @@ TOPICS: Final = (
     NOTIFY_DELIVERIES,
 )
 TABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "intake": ("report", "vault", "case_view", "timeline", "outbox"),
-    "dispatch": ("case", "ledger", "answer", "outbox"),
-    "notify": ("subject", "message_waiting", "message_done", "outbox"),
-    "metrics": ("fact", "report", "message", "outbox"),
+    "intake": ("report", "vault", "case_view", "timeline"),
+    "dispatch": ("case", "ledger", "answer"),
+    "notify": ("subject", "message_waiting", "message_done"),
+    "metrics": ("fact", "report", "message"),
 }
 """Tables whose rows follow from the lifecycles alone, not from how they fell into batches."""
 

@@ -32,7 +32,14 @@ Rows = list[ConsumerRecord[Any, Any]]
 BOOTSTRAP = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
 PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
 PARTITIONS = 12
-BATCH = 500
+BATCH = 1000
+PACK = 14
+PACK_BYTES = 16 * 1024
+BATCH_BYTES = 512 * 1024
+HEADERS = (
+    "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_recordedtime",
+    "traceparent", "content-type",
+)  # fmt: skip
 MOVEMENTS = 40
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SYSTEM = {"role": "system", "id": None}
@@ -59,18 +66,8 @@ def header(record: ConsumerRecord[Any, Any], name: str) -> bytes:
 
 
 def event(topic: str, key: str, kind: str, body: dict[str, Any], event_id: str, now: str) -> Out:
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_type": kind,
-        "ce_source": "/floor",
-        "ce_subject": key,
-        "ce_time": now,
-        "ce_recordedtime": now,
-        "traceparent": TRACE,
-        "content-type": "application/json",
-    }
-    return topic, key.encode(), to_json(headers).encode(), to_json(body).encode()
+    headers = "\n".join(("1.0", event_id, kind, "/floor", key, now, now, TRACE, "application/json"))
+    return topic, key.encode(), headers.encode(), to_json(body).encode()
 
 
 class Service:
@@ -86,18 +83,28 @@ class Service:
         self.producer = AIOKafkaProducer(
             bootstrap_servers=BOOTSTRAP,
             enable_idempotence=True,
-            max_batch_size=512 * 1024,
+            max_batch_size=BATCH_BYTES,
             max_request_size=3 << 20,
         )
         await self.producer.start()
         self.relaying = asyncio.create_task(self.relay())
 
     async def outbox(self, connection: Connection, out: list[Out]) -> None:
+        packs: dict[tuple[str, int, int], list[list[bytes]]] = {}
+        filled: list[tuple[object, ...]] = []
         partitions = partitions_of([each[1] for each in out], PARTITIONS)
+        for (topic, *record), partition in zip(out, partitions, strict=True):
+            place = topic, partition, partition
+            pack = packs.setdefault(place, [])
+            pack.append(record)
+            if len(pack) == PACK:
+                filled.append((*place, PACK, *map(list, zip(*packs.pop(place), strict=True))))
+        for place, pack in packs.items():
+            filled.append((*place, len(pack), *map(list, zip(*pack, strict=True))))
         await connection.copy_records_to_table(
             "outbox",
-            records=[(t, p, p, k, h, v) for (t, k, h, v), p in zip(out, partitions, strict=True)],
-            columns=("topic", "partition", "shard", "key", "headers", "value"),
+            records=filled,
+            columns=("topic", "partition", "shard", "records", "keys", "headers", "bodies"),
         )
 
     async def relay(self) -> None:
@@ -106,8 +113,8 @@ class Service:
             while True:
                 self.wake.clear()
                 rows = await connection.fetch(
-                    "SELECT id, topic, partition, key, headers, value FROM outbox"
-                    " ORDER BY id LIMIT 2000"
+                    "SELECT id, topic, partition, keys, headers, bodies FROM outbox"
+                    " ORDER BY id LIMIT 250"
                 )
                 if not rows:
                     with suppress(TimeoutError):
@@ -124,9 +131,11 @@ class Service:
         for (topic, partition), group in groups.items():
             batch = self.producer.create_batch()
             for row in group:
-                headers = [(k, v.encode()) for k, v in json.loads(row[4]).items()]
-                if not batch.append(key=row[3], value=row[5], timestamp=None, headers=headers):
+                if batch.size() > BATCH_BYTES - PACK_BYTES:
                     break
+                for key, packed, value in zip(row[3], row[4], row[5], strict=True):
+                    headers = list(zip(HEADERS, packed.split(b"\n"), strict=True))
+                    assert batch.append(key=key, value=value, timestamp=None, headers=headers)
                 ids.append(row[0])
             futures.append(
                 await self.producer.send_batch(batch, PREFIX + topic, partition=partition)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from common.contracts.network import AreaPublished
 from common.contracts.topics import NETWORK_AREAS
 from common.runtime.ids import Identities
-from common.runtime.records import Outgoing, cloud_event
+from common.runtime.records import Outgoing, cloud_event, packed
 from common.runtime.work import UnitOfWork
 from dispatch.domain.network import Area, Network
 from dispatch.store import network as store
@@ -75,4 +75,4 @@ def _announcements(
             traceparent=trace,
         )
     for area_id in removed:
-        yield Outgoing(NETWORK_AREAS, area_id.encode(), b"{}", None)
+        yield Outgoing(NETWORK_AREAS, area_id.encode(), packed({}), None)

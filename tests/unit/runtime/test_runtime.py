@@ -4,16 +4,20 @@ import os
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.contracts.base import SYSTEM
+from common.contracts.cases import CaseAccepted
 from common.runtime.clock import RealClock, TimeLapse, TimeLapseClock
 from common.runtime.ids import Identities
 from common.runtime.links import Links, Purpose
 from common.runtime.murmur2 import partitions_of
+from common.runtime.records import cloud_event, kafka_headers
 
 LINKS = Links(b"k" * 32)
 
@@ -99,3 +103,25 @@ def test_ids_are_version_7_and_sort_by_time() -> None:
     assert made == sorted(made)
     assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
     assert made[1].int >> 80 == int(start.timestamp() * 1000) + 1
+
+
+@given(st.text(alphabet="ab\n\r{}\"'é片", min_size=1), st.text(alphabet="ab\n0/", min_size=1))
+def test_headers_come_out_of_the_outbox_as_they_went_in(key: str, source: str) -> None:
+    """Whatever a value holds: line breaks, too, which else part one header from the next."""
+    now = datetime(2026, 11, 22, 8, 3, 41, tzinfo=UTC)
+    case = CaseAccepted(case_id=UUID(int=1), seq=3, occurred_at=now, recorded_at=now, actor=SYSTEM)
+    outgoing = cloud_event(
+        case, topic="t", key=key, event_id="1:3", source=source, occurred_at=now, recorded_at=now,
+        traceparent="00-aa-bb-01",
+    )  # fmt: skip
+    assert kafka_headers(outgoing.headers) == [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"1:3"),
+        ("ce_type", b"lastmetre.case.accepted.v1"),
+        ("ce_source", source.encode()),
+        ("ce_subject", key.encode()),
+        ("ce_time", b"2026-11-22T08:03:41Z"),
+        ("ce_recordedtime", b"2026-11-22T08:03:41Z"),
+        ("traceparent", b"00-aa-bb-01"),
+        ("content-type", b"application/json"),
+    ]

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import asyncpg
-from pydantic_core import from_json
 
 from cli.audit.topics import AuditImpossible, Place
 from common.contracts.topics import SERVICES
-from common.runtime.records import Record
+from common.runtime.records import Record, kafka_headers
 from common.runtime.store import unpack_headers
 
 CONNECT_SECONDS: Final = 15.0
@@ -22,6 +21,12 @@ Row = asyncpg.Record
 _CORRECTED: Final = (
     'SELECT topic, partition, "offset", appended_at, key, corrected_headers, corrected_value'
     " FROM dead_letter WHERE corrected_headers IS NOT NULL"
+)
+
+_WAITING: Final = (
+    "SELECT o.topic, o.partition, r.key, r.headers, r.body FROM outbox o,"
+    " unnest(o.keys, o.headers, o.bodies) WITH ORDINALITY AS r(key, headers, body, at)"
+    " ORDER BY o.id, r.at"
 )
 
 
@@ -84,11 +89,8 @@ class Snapshot:
             "SELECT flow, topic, partition, first_offset, next_offset FROM passed_over"
         ):
             self.passed_over[flow, (topic, partition)].update(range(first, after))
-        for topic, partition, key, headers, value in await self.rows(
-            "SELECT topic, partition, key, headers, value FROM outbox ORDER BY id"
-        ):
-            packed = [(name, text.encode()) for name, text in from_json(headers).items()]
-            record = Record(topic, partition, -1, 0, key, value, packed)
+        for topic, partition, key, headers, value in await self.rows(_WAITING):
+            record = Record(topic, partition, -1, 0, key, value, kafka_headers(headers))
             self.outbox[topic, partition].append(record)
 
     def position(self, flow: str, place: Place) -> int:

@@ -47,7 +47,7 @@ async def _pending(
 ) -> Counter[str]:
     pending: Counter[str] = Counter()
     for service, connection in connections.items():
-        if waiting := await connection.fetchval("SELECT count(*) FROM outbox"):
+        if waiting := await connection.fetchval("SELECT sum(records) FROM outbox"):
             pending[f"{service}: outbox"] = waiting
         rows = await connection.fetch("SELECT flow, topic, partition, next_offset FROM position")
         positions = {(row[0], (row[1], row[2])): row[3] for row in rows}

@@ -24,7 +24,7 @@ from common.contracts.topics import SERVICES
 ANSWER_SECONDS: Final = 5.0
 _STOPPED: Final = ("STOPPED", "EXITED")
 _COUNTS: Final = {
-    "outbox": "SELECT count(*) FROM outbox",
+    "outbox": "SELECT coalesce(sum(records), 0)::bigint FROM outbox",
     "parked": "SELECT count(*) FROM parked",
     "dead_letters": "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL",
 }

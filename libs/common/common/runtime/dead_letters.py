@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
@@ -192,8 +191,8 @@ def _corrected(record: Record, change: Replay) -> Record:
         kept = [(k, v) for k, v in headers if k not in change.headers]
         headers = [*kept, *((k, v.encode()) for k, v in change.headers.items())]
     if change.body is None:
-        return replace(record, headers=headers)
-    corrected = replace(record, headers=headers, value=change.body.encode())
+        return record._replace(headers=headers)
+    corrected = record._replace(headers=headers, value=change.body.encode())
     _check_identity(corrected)
     return corrected
 
@@ -212,11 +211,11 @@ def _check_identity(record: Record) -> None:
 
 
 def _opened(record: Record, sealing: Sealing) -> Record:
-    return record if record.value is None else replace(record, value=sealing.open(record.value))
+    return record if record.value is None else record._replace(value=sealing.open(record.value))
 
 
 def _sealed(record: Record, sealing: Sealing) -> Record:
-    return record if record.value is None else replace(record, value=sealing.seal(record.value))
+    return record if record.value is None else record._replace(value=sealing.seal(record.value))
 
 
 def _shown(letter: DeadLetter, sealing: Sealing) -> dict[str, object]:

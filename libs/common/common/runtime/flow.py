@@ -39,9 +39,9 @@ log = structlog.get_logger()
 
 Handler = Callable[[UnitOfWork, Sequence[Record]], Awaitable[None]]
 
-BATCH_RECORDS: Final = 500
+BATCH_RECORDS: Final = 1000
 PROMPTLY_SECONDS: Final = 0.1
-AT_LEISURE_SECONDS: Final = 0.3
+AT_LEISURE_SECONDS: Final = 0.5
 """How long a flow gathers records for a turn: somebody waits for what it does, or nobody does."""
 PAUSE_MILLISECONDS: Final = 10
 """What FastStream sleeps after an empty poll."""

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -21,6 +23,7 @@ log = structlog.get_logger()
 ANSWER_SECONDS: Final = 10.0
 Place = tuple[str, int]
 """Topic without the city's prefix, and partition."""
+_place: Final = attrgetter("topic", "partition")
 
 
 class Places:
@@ -84,13 +87,15 @@ class Places:
         """Where the flow stands after `records`, and the offsets before them that are not there."""
         after: dict[Place, Position] = {}
         gaps: list[Gap] = []
-        for record in records:
-            place = record.topic, record.partition
+        for (topic, partition), run in groupby(records, _place):
+            place = topic, partition
             before = after.get(place) or self._stands.get(place)
             expected = before.next_offset if before else 0
-            if record.offset > expected:
-                gaps.append(Gap(*place, expected, record.offset))
-            after[place] = Position(record.offset + 1, record.timestamp)
+            for record in run:
+                if record.offset > expected:
+                    gaps.append(Gap(topic, partition, expected, record.offset))
+                expected = record.offset + 1
+            after[place] = Position(expected, record.timestamp)
         return after, gaps
 
     async def without_a_record(self, gaps: Sequence[Gap]) -> list[Gap]:
@@ -145,30 +150,22 @@ class Places:
     def current(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> list[Record]:
         """The records that are ours to handle: not of an old assignment, not done already."""
         records: list[Record] = []
-        moved: set[Place] = set()
-        for raw in batch:
-            topic = raw.topic.removeprefix(self._prefix)
-            place = topic, raw.partition
-            if place not in self._stands or place in moved or place in self._halted:
+        for (physical, partition), run in groupby(batch, _place):
+            topic = physical.removeprefix(self._prefix)
+            place = topic, partition
+            if place not in self._stands or place in self._halted:
                 continue
+            fetched = list(run)
             if place in self._unchecked:
-                verdict = self._check(place, raw.offset, raw.timestamp)
-                if verdict == "done":
-                    continue
+                verdict = self._check(place, fetched[0].offset, fetched[0].timestamp)
                 if verdict == "moved":
-                    moved.add(place)
                     continue
-            records.append(
-                Record(
-                    topic,
-                    raw.partition,
-                    raw.offset,
-                    raw.timestamp,
-                    raw.key,
-                    raw.value,
-                    raw.headers,
-                )
-            )
+                if verdict == "done":
+                    del fetched[0]
+            records += [
+                Record(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+                for r in fetched
+            ]
         return records
 
     def _check(self, place: Place, offset: int, timestamp: int) -> str:

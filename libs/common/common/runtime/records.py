@@ -1,10 +1,9 @@
 """Kafka records in and out, as CloudEvents 1.0 in binary content mode."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -20,10 +19,14 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 BY_CASE: Final = frozenset(topic.name for topic in TOPICS if topic.key == "case id")
 CONTENT_TYPE: Final = "application/json"
+EVENT_HEADERS: Final = (
+    "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_recordedtime",
+    "traceparent", "content-type",
+)  # fmt: skip
+"""Of every message of ours, in this order."""
 
 
-@dataclass(slots=True, frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
     broker's append time in milliseconds since 1970 UTC."""
 
@@ -65,14 +68,18 @@ class Record:
             return place
 
 
-@dataclass(slots=True, frozen=True)
-class Outgoing:
-    """A record on its way out through the outbox. `headers` is a JSON object of strings."""
+class Outgoing(NamedTuple):
+    """A record on its way out through the outbox; `headers` as `packed` makes them."""
 
     topic: str
     key: bytes
     headers: bytes
     value: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as they are its own."""
+        return len(self.key) + len(self.headers) + len(self.value or b"")
 
 
 class BadRecord(Exception):
@@ -101,23 +108,34 @@ def cloud_event(
     traceparent: str,
 ) -> Outgoing:
     """`message` as a CloudEvent. `occurred_at` becomes ce_time, `recorded_at` ce_recordedtime."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_type": message.TYPE,
-        "ce_source": source,
-        "ce_subject": key,
-        "ce_time": instant(occurred_at),
-        "ce_recordedtime": instant(recorded_at),
-        "traceparent": traceparent,
-        "content-type": CONTENT_TYPE,
-    }
-    return Outgoing(topic, key.encode(), to_json(headers), message.to_json())
+    values = (
+        "1.0",
+        event_id,
+        message.TYPE,
+        source,
+        key,
+        instant(occurred_at),
+        instant(recorded_at),
+        traceparent,
+        CONTENT_TYPE,
+    )
+    headers = "\n".join(values).encode()
+    if headers.count(b"\n") >= len(EVENT_HEADERS):  # a value has a line break of its own
+        headers = packed(dict(zip(EVENT_HEADERS, values, strict=True)))
+    return Outgoing(topic, key.encode(), headers, message.to_json())
+
+
+def packed(headers: Mapping[str, str]) -> bytes:
+    """Any headers as the outbox keeps them: a JSON object. Of an event it is the values alone,
+    a line each: half as long, made and read in half the time."""
+    return to_json(headers)
 
 
 def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
     """The headers of an `Outgoing` as the producer wants them."""
-    return [(name, value.encode()) for name, value in from_json(packed).items()]
+    if packed.startswith(b"{"):
+        return [(name, value.encode()) for name, value in from_json(packed).items()]
+    return list(zip(EVENT_HEADERS, packed.split(b"\n"), strict=True))
 
 
 def message_type(record: Record) -> str:

@@ -4,8 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
@@ -17,20 +16,29 @@ from common.runtime import store
 from common.runtime.database import TRANSIENT, queue_settings
 from common.runtime.records import kafka_headers
 from common.runtime.shards import ShardLocks
-from common.runtime.store import OutboxRow
+from common.runtime.store import Pack
 from common.runtime.work import shard_of
 from common.telemetry import metrics
+
+if TYPE_CHECKING:
+    from aiokafka.producer.message_accumulator import BatchBuilder
 
 log = structlog.get_logger()
 
 RELAY_LOCKS: Final = 1
-ROWS_A_TURN: Final = 2000
+PACKS_A_TURN: Final = 250
 POLL_SECONDS: Final = 0.2
 BALANCE_SECONDS: Final = 1.0
 ACKNOWLEDGED_WITHIN_SECONDS: Final = 30.0
 STOP_WITHIN_SECONDS: Final = 5.0
 OUTBOX_LIMIT: Final = 100_000
+FORGETTING: Final = {"synchronous_commit": "off"}
+"""A crash of the database may bring back the last packs that were deleted. Whatever was committed
+after them would have made that lasting: so they come again behind nothing, and in order.
+"""
 BATCH_BYTES: Final = 512 * 1024
+FRAME_BYTES: Final = 256
+"""More than a record's lengths and the names of its headers take."""
 
 
 @asynccontextmanager
@@ -108,7 +116,7 @@ class Relay:
             self._dsn,
             timeout=10,
             command_timeout=30,
-            server_settings=queue_settings(f"{self._service}-relay"),
+            server_settings=queue_settings(f"{self._service}-relay") | FORGETTING,
         )
         try:
             locks = ShardLocks(connection, RELAY_LOCKS, self._shards)
@@ -135,15 +143,14 @@ class Relay:
                 self.working = True
                 balance_at = loop.time() + BALANCE_SECONDS
             self._wake.clear()
-            head = await store.outbox_head(connection, locks.owned, ROWS_A_TURN)
+            head = await store.outbox_head(connection, locks.owned, PACKS_A_TURN)
             acknowledged: list[int] = []
             if head:
                 acknowledged = await self._send(producer, head)
                 await store.delete_outbox(connection, acknowledged)
-                metrics.RELAYED.labels(self._service).inc(len(acknowledged))
             elif self._stopping:
                 return
-            if len(acknowledged) == len(head) < ROWS_A_TURN:
+            if len(acknowledged) == len(head) < PACKS_A_TURN:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
@@ -155,31 +162,37 @@ class Relay:
         elif waiting < OUTBOX_LIMIT // 2:
             self.has_room.set()
 
-    async def _send(self, producer: AIOKafkaProducer, head: list[OutboxRow]) -> list[int]:
-        """One batch a partition; returns the ids that the broker has."""
-        waiting: dict[tuple[str, int], list[OutboxRow]] = defaultdict(list)
-        for row in head:
-            waiting[row.topic, row.partition].append(row)
-        sent: list[int] = []
+    async def _send(self, producer: AIOKafkaProducer, head: list[Pack]) -> list[int]:
+        """One batch a partition; returns the ids of the packs that the broker has."""
+        waiting: dict[tuple[str, int], list[Pack]] = defaultdict(list)
+        for pack in head:
+            waiting[pack.topic, pack.partition].append(pack)
+        sent: list[Pack] = []
         futures = []
-        for (topic, partition), rows in waiting.items():
-            batch = producer.create_batch()
-            taken = 0
-            for row in rows:
-                if (
-                    batch.append(
-                        key=row.key,
-                        value=row.value,
-                        timestamp=None,
-                        headers=kafka_headers(row.headers),
-                    )
-                    is None
-                ):
-                    break
-                taken += 1
+        for (topic, partition), packs in waiting.items():
+            batch, taken = _batch(producer, packs)
             futures.append(
                 await producer.send_batch(batch, self._prefix + topic, partition=partition)
             )
-            sent.extend(row.id for row in islice(rows, taken))
+            sent += packs[:taken]
         await asyncio.wait_for(asyncio.gather(*futures), ACKNOWLEDGED_WITHIN_SECONDS)
-        return sent
+        metrics.RELAYED.labels(self._service).inc(sum(len(pack.keys) for pack in sent))
+        return [pack.id for pack in sent]
+
+
+def _batch(producer: AIOKafkaProducer, packs: Sequence[Pack]) -> "tuple[BatchBuilder, int]":
+    """As many whole packs as fit one batch, and how many those are: one at the least."""
+    batch = producer.create_batch()
+    room = BATCH_BYTES
+    for taken, pack in enumerate(packs):
+        records = list(zip(pack.keys, pack.headers, pack.bodies, strict=True))
+        room -= sum(len(k) + len(h) + len(b or b"") + FRAME_BYTES for k, h, b in records)
+        if room < 0 and taken:
+            return batch, taken
+        for key, headers, body in records:
+            added = batch.append(
+                key=key, value=body, timestamp=None, headers=kafka_headers(headers)
+            )
+            if added is None:
+                raise RuntimeError(f"a pack of {len(records)} records does not fit a batch")
+    return batch, len(packs)

@@ -103,50 +103,56 @@ async def insert_passed_over(connection: "Connection", flow: str, gaps: Sequence
     )
 
 
-class OutboxRow(NamedTuple):
-    """A record that waits to be relayed."""
+class NewPack(NamedTuple):
+    """Records for one partition, in this order; see `Pack`."""
+
+    topic: str
+    partition: int
+    shard: int
+    records: int
+    keys: list[bytes]
+    headers: list[bytes]
+    bodies: list[bytes | None]
+
+
+class Pack(NamedTuple):
+    """Records that wait to be relayed to one partition, an item of each list for each."""
 
     id: int
     topic: str
     partition: int
-    key: bytes
-    headers: bytes
-    value: bytes | None
+    keys: list[bytes]
+    headers: list[bytes]
+    bodies: list[bytes | None]
 
 
-async def append_outbox(
-    connection: "Connection", rows: Iterable[tuple[str, int, int, bytes, bytes, bytes | None]]
-) -> None:
-    """Insert rows of (topic, partition, shard, key, headers, value), in this order."""
-    await connection.copy_records_to_table(
-        "outbox",
-        records=rows,
-        columns=("topic", "partition", "shard", "key", "headers", "value"),
-    )
+async def append_outbox(connection: "Connection", packs: Iterable[NewPack]) -> None:
+    """Insert packs, in this order."""
+    await connection.copy_records_to_table("outbox", records=packs, columns=NewPack._fields)
 
 
-async def outbox_head(
-    connection: "Connection", shards: Sequence[int], limit: int
-) -> list[OutboxRow]:
+async def outbox_head(connection: "Connection", shards: Sequence[int], limit: int) -> list[Pack]:
     """The lowest ids of these shards."""
     rows = await connection.fetch(
-        "SELECT id, topic, partition, key, headers, value FROM outbox"
+        "SELECT id, topic, partition, keys, headers, bodies FROM outbox"
         " WHERE shard = ANY($1::int[]) ORDER BY id LIMIT $2",
         shards,
         limit,
     )
-    return [OutboxRow(*row) for row in rows]
+    return [Pack(*row) for row in rows]
 
 
 async def delete_outbox(connection: "Connection", ids: Sequence[int]) -> None:
-    """Forget exactly these, which the broker has acknowledged."""
+    """Forget exactly these packs, which the broker has acknowledged."""
     await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
 
 
 async def outbox_size(connection: "Connection", at_most: int) -> int:
-    """How many rows wait, counted no further than `at_most`."""
+    """How many records wait, counted in no more than so many packs."""
     size: int = await connection.fetchval(
-        "SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted", at_most
+        "SELECT coalesce(sum(records), 0)::bigint"
+        " FROM (SELECT records FROM outbox LIMIT $1) AS counted",
+        at_most,
     )
     return size
 

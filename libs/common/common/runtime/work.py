@@ -1,17 +1,18 @@
 """One unit of work: everything that a batch does, committed together or not at all."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 import structlog
-from pydantic_core import to_json
 
 from common.contracts.topics import MESSAGE_BYTES, PARTITIONS, dead_letter_topic
 from common.runtime import store
 from common.runtime.murmur2 import partitions_of
-from common.runtime.records import Outgoing, Record, instant
+from common.runtime.records import Outgoing, Record, instant, packed
+from common.runtime.store import NewPack
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RECORD_OVERHEAD_BYTES: Final = 1024
+PACK_BYTES: Final = 7_000
+"""What fits one page of PostgreSQL's with what the arrays need."""
 
 
 class Sealing(Protocol):
@@ -74,12 +77,34 @@ async def append(connection: "Connection", outgoing: list[Outgoing]) -> None:
     if not outgoing:
         return
     partitions = partitions_of([each.key for each in outgoing], PARTITIONS)
+    lanes: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+    for each, partition in zip(outgoing, partitions, strict=True):
+        lanes[each.topic, partition].append(each)
     await store.append_outbox(
         connection,
-        [
-            (o.topic, p, _SHARDS.of(o.topic, p), o.key, o.headers, o.value)
-            for o, p in zip(outgoing, partitions, strict=True)
-        ],
+        [_pack(place, run) for place, records in lanes.items() for run in _runs(records)],
+    )
+
+
+def _runs(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """Cut so that each run fits a pack; a record that is larger has one for itself."""
+    first = size = 0
+    for at, record in enumerate(records):
+        size += record.size
+        if size > PACK_BYTES and at > first:
+            yield records[first:at]
+            first, size = at, record.size
+    yield records[first:]
+
+
+def _pack(place: tuple[str, int], run: Sequence[Outgoing]) -> NewPack:
+    return NewPack(
+        *place,
+        _SHARDS.of(*place),
+        len(run),
+        [each.key for each in run],
+        [each.headers for each in run],
+        [each.value for each in run],
     )
 
 
@@ -123,9 +148,8 @@ class UnitOfWork:
 
     def send(self, outgoing: Outgoing) -> None:
         """Put a record into the outbox; raises MessageTooLarge."""
-        size = len(outgoing.key) + len(outgoing.headers) + len(outgoing.value or b"")
-        if size + RECORD_OVERHEAD_BYTES > MESSAGE_BYTES:
-            raise MessageTooLarge(f"{size} bytes do not fit {outgoing.topic}")
+        if outgoing.size + RECORD_OVERHEAD_BYTES > MESSAGE_BYTES:
+            raise MessageTooLarge(f"{outgoing.size} bytes do not fit {outgoing.topic}")
         self._outgoing.append(outgoing)
 
     def bury(self, record: Record, error: str) -> None:
@@ -196,4 +220,4 @@ class UnitOfWork:
             "lastmetre_died_at": instant(self.now),
         }
         topic = dead_letter_topic(self._service)
-        return Outgoing(topic, record.key or b"", to_json(headers), record.value)
+        return Outgoing(topic, record.key or b"", packed(headers), record.value)
