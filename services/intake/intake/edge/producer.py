@@ -1,4 +1,4 @@
-"""Concurrent reports on their way into Kafka, gathered by partition while the last batch flies."""
+"""Concurrent reports on their way into Kafka, gathered by partition: one departure for many."""
 
 import asyncio
 from collections import deque
@@ -20,6 +20,8 @@ log = structlog.get_logger()
 Headers = list[tuple[str, bytes]]
 
 REBUILD_SECONDS: Final = 0.5
+APART_SECONDS: Final = 0.02
+"""Between two departures: a request to the broker costs both sides more than the report in it."""
 
 
 class NotTaken(Exception):
@@ -81,6 +83,8 @@ class EdgeProducer:
         self._producer: AIOKafkaProducer | None = None
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._flights: set[asyncio.Task[None]] = set()
+        self._departure: asyncio.TimerHandle | None = None
+        self._departed_at = 0.0
         self._broken = asyncio.Event()
 
     def hold(self, size: int) -> None:
@@ -100,9 +104,9 @@ class EdgeProducer:
             try:
                 async with idempotent_producer(self._bootstrap, "intake-edge") as producer:
                     self._producer = producer
-                    for lane in self._lanes.values():
-                        self._depart(lane)
+                    self._depart_soon()
                     await self._broken.wait()
+                    self._producer = None
                     await self._ground()
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("the edge waits for Kafka", error=type(error).__name__)
@@ -119,10 +123,8 @@ class EdgeProducer:
         ticket = _Ticket(len(reports))
         partitions = partitions_of([report.key for report in reports], PARTITIONS)
         for report, partition in zip(reports, partitions, strict=True):
-            lane = self._lane(topic, partition)
-            lane.waiting.append((report, ticket))
-            if not lane.busy:
-                self._depart(lane)
+            self._lane(topic, partition).waiting.append((report, ticket))
+        self._depart_soon()
         try:
             async with asyncio.timeout(self._within):
                 await ticket.done
@@ -135,24 +137,35 @@ class EdgeProducer:
             lane = self._lanes[topic, partition] = _Lane(self._prefix + topic, partition)
         return lane
 
-    def _depart(self, lane: _Lane) -> None:
-        if self._producer is None or lane.busy or not lane.waiting:
+    def _depart_soon(self) -> None:
+        """At once, unless the last departure was just now."""
+        if self._departure is None:
+            at = self._departed_at + APART_SECONDS
+            self._departure = asyncio.get_running_loop().call_at(at, self._depart)
+
+    def _depart(self) -> None:
+        self._departure = None
+        if self._producer is None:
             return
-        lane.busy = True
-        flight = asyncio.create_task(self._fly(lane, self._producer))
-        self._flights.add(flight)
-        flight.add_done_callback(self._flights.discard)
+        self._departed_at = asyncio.get_running_loop().time()
+        for lane in self._lanes.values():
+            if lane.waiting and not lane.busy:
+                lane.busy = True
+                flight = asyncio.create_task(self._fly(lane, self._producer))
+                self._flights.add(flight)
+                flight.add_done_callback(self._flights.discard)
 
     async def _fly(self, lane: _Lane, producer: "AIOKafkaProducer") -> None:
-        """Send batch after batch until nothing waits."""
+        """Send what waits in a lane, as much as fits a batch."""
         try:
-            while lane.waiting:
-                await self._send_batch(lane, producer)
+            await self._send_batch(lane, producer)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("the edge builds a new producer", error=type(error).__name__)
             self._broken.set()
         finally:
             lane.busy = False
+            if lane.waiting:
+                self._depart_soon()
 
     async def _send_batch(self, lane: _Lane, producer: "AIOKafkaProducer") -> None:
         batch = producer.create_batch()
