@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from common.contracts.cases import CaseEvent
@@ -25,8 +24,7 @@ KNOWN_WITHIN: Final = timedelta(minutes=10)
 MEANING_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """An action or a feedback, with the record that it came in, if it came in one."""
 
     request: ActionRequested | FeedbackGiven
@@ -68,9 +66,9 @@ class Asked:
 
 
 def tell(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> None:
-    """Put entries of the ledger onto their topic."""
+    """Put entries of one case's ledger onto their topic."""
+    key = str(events[0].case_id)
     for event in events:
-        key = str(event.case_id)
         work.send(
             cloud_event(
                 event,

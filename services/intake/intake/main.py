@@ -61,7 +61,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         public_url=settings.intake_public_url,
     )
     endpoint = edge_endpoint(edge, settings)
-    doors = VaultDoors(runtime, vault, settings.intake_public_url)
+    doors = VaultDoors(runtime, vault)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(runtime)
     app = build_app(

@@ -1,9 +1,8 @@
 """Records of the channels in: normalised, sealed, stored and passed on, each identity once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -28,8 +27,7 @@ _NAMED_AT_MOST: Final = 80
 _CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A report that a record holds, and whose it is."""
 
     record: Record

@@ -1,6 +1,5 @@
 """The outbox folder: one readable file a message, however often it is sent."""
 
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -30,7 +29,7 @@ async def test_a_repetition_replaces_the_file(tmp_path: Path) -> None:
 
 async def test_an_odd_number_stays_inside_the_folder(tmp_path: Path) -> None:
     provider = FolderProvider(tmp_path / "outbox")
-    await provider.send([replace(letter(CASE), number="../../etc/\u0000" + "9" * 200)])
+    await provider.send([letter(CASE)._replace(number="../../etc/\u0000" + "9" * 200)])
     (file,) = (tmp_path / "outbox" / "2026-11-22").iterdir()
     assert file.is_file()
 

@@ -64,7 +64,8 @@ class Message(Model):
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:
         """The message that `body` holds; raises pydantic.ValidationError."""
-        return cls.model_validate_json(body)
+        message: Self = cls.__pydantic_validator__.validate_json(body)
+        return message
 
 
 class Position(Model):

@@ -3,9 +3,12 @@
 import random
 import re
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 TRACEPARENT = re.compile(rb"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+
+_LOW_BITS: Final = (1 << 62) - 1
 
 
 class Identities:
@@ -16,9 +19,9 @@ class Identities:
 
     def uuid7(self, now: datetime) -> UUID:
         """An id that sorts by time to the millisecond (RFC 9562, section 5.7)."""
-        milliseconds = int(now.timestamp() * 1000)
-        value = milliseconds << 80 | 7 << 76 | self._bits(12) << 64 | 2 << 62 | self._bits(62)
-        return UUID(int=value)
+        milliseconds, random_bits = int(now.timestamp() * 1000), self._bits(74)
+        high, low = random_bits >> 62, random_bits & _LOW_BITS
+        return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
 
     def traceparent(self) -> str:
         """A new W3C trace context, sampled."""

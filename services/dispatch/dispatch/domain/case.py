@@ -1,8 +1,7 @@
 """A case as its ledger leaves it: `apply` is the only way that it changes."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from common.contracts.base import Channel, Code, Language, Origin, Position
@@ -27,8 +26,7 @@ WITH_A_LEAD: Final = frozenset({CaseState.DISPATCHED, CaseState.ACCEPTED, CaseSt
 OPEN: Final = WITH_A_LEAD | {CaseState.REGISTERED, CaseState.UNPLACED}
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """What dispatch needs to know to decide. Times are aware, UTC."""
 
     case_id: UUID
@@ -88,8 +86,7 @@ def apply(case: Case, event: CaseEvent) -> Case:
     """The case after `event`."""
     seq, changed_at = event.seq, event.occurred_at
     if isinstance(event, Assignment):
-        return replace(
-            case,
+        return case._replace(
             seq=seq,
             changed_at=changed_at,
             state=CaseState.DISPATCHED,
@@ -98,8 +95,7 @@ def apply(case: Case, event: CaseEvent) -> Case:
             unplaced_reason=None,
         )
     if isinstance(event, CaseUnplaced):
-        return replace(
-            case,
+        return case._replace(
             seq=seq,
             changed_at=changed_at,
             state=CaseState.UNPLACED,
@@ -108,15 +104,14 @@ def apply(case: Case, event: CaseEvent) -> Case:
             unplaced_reason=event.reason,
         )
     if isinstance(event, CaseClosed):
-        return replace(
-            case,
+        return case._replace(
             seq=seq,
             changed_at=changed_at,
             state=CaseState.CLOSED,
             closings=(*case.closings, seq),
         )
     if isinstance(event, CaseRated):
-        return replace(case, seq=seq, rated=(*case.rated, event.closing))
+        return case._replace(seq=seq, rated=(*case.rated, event.closing))
     if isinstance(event, CaseReturned | CaseReopened):
-        return replace(case, seq=seq, changed_at=changed_at)
-    return replace(case, seq=seq, changed_at=changed_at, state=_STATE_AFTER[type(event)])
+        return case._replace(seq=seq, changed_at=changed_at)
+    return case._replace(seq=seq, changed_at=changed_at, state=_STATE_AFTER[type(event)])

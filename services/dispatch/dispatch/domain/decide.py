@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from common.contracts.base import SYSTEM, Actor, ActorRole, Origin
@@ -37,15 +37,13 @@ CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
 REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What is not allowed, and why; nothing has changed."""
 
     reason: RefusalReason
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The case afterwards and the events that led there."""
 
     case: Case

@@ -6,10 +6,10 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from pydantic_core import to_json
+from starlette.responses import Response
 
 from common.contracts.base import Code, Language, ShortText
-from common.runtime.links import Purpose
 from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, ServiceKey, allow
 from common.web.bodies import read_model
@@ -76,34 +76,32 @@ def lead_binding(lead_id: str) -> bytes:
 class VaultDoors:
     """Opens what the vault holds, for many at once."""
 
-    def __init__(self, runtime: Runtime, vault: Vault, progress_base: str) -> None:
+    def __init__(self, runtime: Runtime, vault: Vault) -> None:
         self._runtime = runtime
         self._vault = vault
-        self._progress = progress_base.rstrip("/") + "/progress/"
 
     async def kept(self, report_ids: list[UUID]) -> dict[UUID, Kept]:
         """What was typed into these reports."""
         async with connected(self._runtime.pool) as connection:
-            sealed = await reports.sealed_of(connection, report_ids)
+            return self._opened(await reports.sealed_of(connection, report_ids))
+
+    def _opened(self, sealed: dict[UUID, bytes]) -> dict[UUID, Kept]:
         return {
             report_id: Kept.model_validate_json(self._vault.open(each, report_id.bytes))
             for report_id, each in sealed.items()
         }
 
     async def contacts(self, asked: ContactsAsked) -> dict[str, Any]:
-        """Usable ways to reach reporters, with their secret links, and leads."""
-        kept = await self.kept(asked.report_ids)
+        """Usable ways to reach reporters and leads."""
         async with connected(self._runtime.pool) as connection:
-            identities = await reports.identities_of(connection, list(kept))
+            kept = self._opened(await reports.sealed_of(connection, asked.report_ids))
             sealed = await leads.sealed_of(connection, asked.lead_ids)
         return {
             "reports": {
                 str(report_id): {
                     "phone": each.usable_phone,
                     "email": each.usable_email,
-                    "language": each.language.value,
-                    "progress_url": self._progress
-                    + self._runtime.links.seal(Purpose.PROGRESS, identities[report_id]),
+                    "language": each.language,
                 }
                 for report_id, each in kept.items()
             },
@@ -189,4 +187,6 @@ def vault_router(doors: VaultDoors) -> APIRouter:
 
 
 def _private(content: dict[str, Any]) -> Response:
-    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+    return Response(
+        to_json(content), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,8 +1,7 @@
 """A case as its reporter sees it: the ledger, folded, with nothing that is not published."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from common.contracts.cases import (
@@ -24,8 +23,7 @@ from common.contracts.cases import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CaseView:
+class CaseView(NamedTuple):
     """Where a case stands after the event `seq`."""
 
     case_id: UUID
@@ -37,8 +35,7 @@ class CaseView:
     lead: PublishedLead | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a case's timeline. `type` is the event's short name, as `accepted`."""
 
     case_id: UUID
@@ -68,17 +65,16 @@ def apply(view: CaseView | None, event: CaseEvent) -> CaseView:
     if view is None:
         raise ValueError("the ledger of a case begins with its registration")
     if isinstance(event, Assignment):
-        return replace(
-            view,
+        return view._replace(
             seq=event.seq,
             state=CaseState.DISPATCHED.value,
             area_id=event.area_id,
             lead=event.lead,
         )
     if isinstance(event, CaseUnplaced):
-        return replace(view, seq=event.seq, state=CaseState.UNPLACED.value, area_id=None, lead=None)
+        return view._replace(seq=event.seq, state=CaseState.UNPLACED.value, area_id=None, lead=None)
     state = _STATE_AFTER.get(type(event))
-    return replace(view, seq=event.seq, state=state.value if state else view.state)
+    return view._replace(seq=event.seq, state=state.value if state else view.state)
 
 
 def entry(event: CaseEvent) -> Entry:

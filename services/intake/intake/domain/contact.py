@@ -1,8 +1,7 @@
 """Whether somebody can be reached, and how a phone number is shown to those who need not call."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata
@@ -17,8 +16,7 @@ _EMAIL: Final = re.compile(
 _TYPED: Final = re.compile(r"[\s()./·-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Reachable:
+class Reachable(NamedTuple):
     """What of a contact can be used; the phone as E.164."""
 
     phone: str | None

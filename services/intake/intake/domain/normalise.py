@@ -1,9 +1,8 @@
 """From a report as its channel sent it to one that means the same in every channel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ _NULL_ISLAND_DEGREES: Final = 0.001
 _DECIMALS: Final = 7  # about a centimetre
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A report as it came. `received_at` is the city's time when its record was appended."""
 
     channel: str
@@ -27,8 +25,7 @@ class Sent:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
+class Normalised(NamedTuple):
     """What intake makes of a report; with `reasons`, it cannot become a case."""
 
     reported_at: datetime

@@ -129,14 +129,6 @@ async def sealed_of(connection: "Connection", report_ids: Sequence[UUID]) -> dic
     return {row[0]: row[1] for row in rows}
 
 
-async def identities_of(connection: "Connection", report_ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """The identities that receipts and links of these reports are made of."""
-    rows = await connection.fetch(
-        "SELECT report_id, identity FROM report WHERE report_id = ANY($1::uuid[])", report_ids
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 class Found(NamedTuple):
     """What became of one identity."""
 

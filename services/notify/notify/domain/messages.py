@@ -1,9 +1,8 @@
 """Messages: their kinds, whom they are for, and their identity."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha1
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from common.contracts.cases import LocalName
@@ -13,6 +12,8 @@ _MESSAGES: Final = UUID("6f0c7d52-4d57-5a5e-9a53-9b1f6a3d2c11").bytes
 _LEAD_PREFIX: Final = "lead:"
 
 SHARDS: Final = 12
+_FREE_BITS: Final = (1 << 128) - 1 ^ (0xF << 76 | 0x3 << 62)
+_VERSION_5: Final = 5 << 76 | 2 << 62
 
 
 class Kind(StrEnum):
@@ -46,8 +47,7 @@ def recipient_kind(recipient: str) -> Recipient:
     return Recipient.REPORTER if recipient == REPORTER else Recipient.LEAD
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A message that an event asks for. `lead` is whom its text names."""
 
     kind: Kind
@@ -59,8 +59,8 @@ def message_id(case_id: UUID, seq: int, recipient: str) -> UUID:
     """The same for every repetition of the same message."""
     name = b"%b%d/%b" % (case_id.bytes, seq, recipient.encode())
     # As uuid5, which takes text only.
-    digest = sha1(_MESSAGES + name, usedforsecurity=False).digest()
-    return UUID(bytes=digest[:16], version=5)
+    digest = int.from_bytes(sha1(_MESSAGES + name, usedforsecurity=False).digest()[:16])
+    return UUID(int=digest & _FREE_BITS | _VERSION_5)
 
 
 def shard_of(case_id: UUID) -> int:

@@ -1,7 +1,6 @@
 """A message ready to go out, and what came of trying."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
@@ -10,8 +9,7 @@ from common.contracts.deliveries import DeliveryResult
 from notify.domain.messages import message_id
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """Everything a provider needs. Lives in memory only: it holds an address."""
 
     case_id: UUID

@@ -6,7 +6,7 @@ A template's first line is the subject (for e-mail), the rest after an empty lin
 from functools import lru_cache
 from uuid import UUID
 
-from jinja2 import PackageLoader, StrictUndefined
+from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from common.categories import UNKNOWN, Categories
@@ -26,14 +26,14 @@ class Texts:
         self._urls = {name: url.rstrip("/") for name, url in urls.items()}
         self._categories = categories
         # The messages of a case often come close upon each other.
-        self._progress = lru_cache(maxsize=4096)(self._seal_progress)
+        self._progress = lru_cache(maxsize=32_768)(self._seal_progress)
         environment = ImmutableSandboxedEnvironment(
             loader=PackageLoader("notify", "texts"),
             undefined=StrictUndefined,
             autoescape=False,
             auto_reload=False,
         )
-        self._templates = {
+        self._templates: dict[tuple[str, str], Template] = {
             (kind, language): environment.get_template(f"{language.value}/{kind.value}.txt")
             for kind in Kind
             for language in Language
@@ -46,7 +46,7 @@ class Texts:
         category = None
         if message.category != UNKNOWN:
             category = _own(self._categories.name(message.category), language)
-        text = self._templates[Kind(message.kind), language].render(
+        text = self._templates[message.kind, language].render(
             number=message.number,
             lead=message.lead_zh if language is Language.CHINESE else message.lead_en,
             category=category,
