@@ -23,7 +23,7 @@ IN_PARALLEL = --numprocesses=2 --dist=loadfile
 help: ## what there is to do here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
-demo: .venv/ready ## a sample city, yesterday in a minute and a half, then yours (ONCE=1 stops there)
+demo: .venv/ready ## a sample city, yesterday in a minute, then yours (ONCE=1 stops there)
 	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
 
 up: .venv/ready ## the same stack, empty, until Ctrl-C
