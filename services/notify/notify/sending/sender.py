@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SENDING_LOCKS: Final = 2
-BATCH: Final = 1000
+BATCH: Final = 500
 POLL_SECONDS: Final = 0.1
 BALANCE_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 5.0

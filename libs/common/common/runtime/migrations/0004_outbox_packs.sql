@@ -1,5 +1,5 @@
 -- The outbox keeps records as packs: those of one transaction for one partition, in order, as many
--- as fill a page. A row for each record cost the database as much as everything else a case needs.
+-- as fill a page. A row for each record took a sixth of the database's time.
 
 ALTER TABLE outbox RENAME TO outbox_of_single_records;
 
