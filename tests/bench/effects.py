@@ -37,7 +37,7 @@ EFFECTS: Final[Mapping[str, tuple[tuple[str, str, int], ...]]] = {
     "intake": (
         ("reports accepted", "SELECT count(*) FROM report WHERE outcome = 'accepted'", 1),
         ("vault", "SELECT count(*) FROM vault", 1),
-        ("views closed", "SELECT count(*) FROM case_view WHERE state = 'closed' AND seq = 6", 1),
+        ("views closed", "SELECT count(*) FROM case_view WHERE seq = 6", 1),
         ("timeline", "SELECT count(*) FROM timeline", 6),
     ),
     "dispatch": (

@@ -262,30 +262,24 @@ def folded(records: Rows) -> dict[UUID, list[tuple[str, dict[str, Any]]]]:
 async def intake_cases(connection: Connection, records: Rows) -> list[Out]:
     cases = folded(records)
     known = await connection.fetch(
-        "SELECT case_id, seq, report_id, number FROM case_view WHERE case_id = ANY($1::uuid[])"
-        " ORDER BY case_id FOR UPDATE",
-        sorted(cases),
+        "SELECT case_id, seq FROM case_view WHERE case_id = ANY($1::uuid[])", list(cases)
     )
-    before = {row[0]: row for row in known}
-    rows, entries = [], []
+    before = {row[0] for row in known}
+    new, moved, entries = [], [], []
     for case_id, steps in cases.items():
-        first = steps[0][1]
-        was = before.get(case_id)
-        report_id = was[2] if was else UUID(first["report_id"])
-        number = was[3] if was else first["number"]
-        name, last = steps[-1]
-        rows.append((case_id, report_id, number, last["seq"], name, "A01", json.dumps(LEAD)))
+        first, last = steps[0][1], steps[-1][1]
+        if case_id in before:
+            moved.append((case_id, last["seq"]))
+        else:
+            new.append((case_id, UUID(first["report_id"]), first["number"], last["seq"]))
         for name, body in steps:
             at = datetime.fromisoformat(body["occurred_at"])
             entries.append((case_id, body["seq"], name, at, at, "{}"))
+    await connection.copy_records_to_table("case_view", records=new)
     await connection.execute(
-        """
-        INSERT INTO case_view AS v (case_id, report_id, number, seq, state, area_id, lead)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[],
-            $6::text[], $7::jsonb[])
-        ON CONFLICT (case_id) DO UPDATE SET seq = excluded.seq, state = excluded.state
-        """,
-        *zip(*rows, strict=True),
+        "UPDATE case_view v SET seq = m.seq"
+        " FROM unnest($1::uuid[], $2::int[]) AS m(case_id, seq) WHERE v.case_id = m.case_id",
+        *(zip(*moved, strict=True) if moved else ([], [])),
     )
     await connection.copy_records_to_table("timeline", records=entries)
     return []
@@ -413,7 +407,7 @@ async def act(
 async def metrics_cases(connection: Connection, records: Rows) -> list[Out]:
     cases = folded(records)
     known = await connection.fetch(
-        "SELECT * FROM fact WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
+        "SELECT * FROM fact WHERE case_id = ANY($1::uuid[])",
         sorted(cases),
     )
     before = {row["case_id"] for row in known}
@@ -513,7 +507,7 @@ MESSAGES = {
 async def notify_cases(connection: Connection, records: Rows) -> list[Out]:
     cases = folded(records)
     known = await connection.fetch(
-        "SELECT * FROM subject WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
+        "SELECT * FROM subject WHERE case_id = ANY($1::uuid[])",
         sorted(cases),
     )
     before = {row["case_id"] for row in known}

@@ -23,6 +23,14 @@ from tests.support.holding import blocked, holding
 
 VIEWS: Final = {"intake": "case_view", "notify": "subject", "metrics": "fact"}
 """Where each reader keeps how far it has come with a case."""
+POSITION: Final = (
+    "SELECT 1 FROM position WHERE flow = 'cases' AND topic = $1 AND partition = $2 FOR UPDATE"
+)
+
+
+def partition_of(case_id: UUID) -> int:
+    """Where the ledger has this case."""
+    return partitions_of([str(case_id).encode()], PARTITIONS)[0]
 
 
 async def read_up_to(city: City, service: str, case_id: UUID, seq: int) -> None:
@@ -105,8 +113,7 @@ async def test_dead_seq_3_and_events_4_and_5(city: City, service: str, first: st
         await city.until(wait, "four parked events")
         replaying = replay(city, service, letter)
     else:
-        row = f"SELECT 1 FROM {VIEWS[service]} WHERE case_id = $1 FOR UPDATE"
-        async with holding(city, service, row, case_id):
+        async with holding(city, service, POSITION, CASE_EVENTS, partition_of(case_id)):
             if first == "replay":
                 replaying = replay(city, service, letter)
                 await blocked(city, service, 1)
@@ -144,11 +151,7 @@ async def test_rebuilds_swap_and_a_live_event(
     await city.import_network()
     case_id = await city.new_case(f"swap-{uuid.uuid4()}")
     await read_up_to(city, "metrics", case_id, 2)
-    (partition,) = partitions_of([str(case_id).encode()], PARTITIONS)
-    position = (
-        "SELECT 1 FROM position WHERE flow = 'cases' AND topic = $1 AND partition = $2 FOR UPDATE"
-    )
-    async with holding(city, "metrics", position, CASE_EVENTS, partition):
+    async with holding(city, "metrics", POSITION, CASE_EVENTS, partition_of(case_id)):
         if first == "event":
             assert (await city.act(case_id, "accept")).is_success
             await blocked(city, "metrics", 1)

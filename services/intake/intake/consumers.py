@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from common.contracts.base import Channel
+from common.contracts.cases import CaseRegistered
 from common.contracts.network import AreaPublished
 from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
 from common.runtime.flow import AT_LEISURE_SECONDS
@@ -12,9 +13,10 @@ from common.runtime.runtime import Runtime
 from common.runtime.sequence import in_sequence
 from common.runtime.work import UnitOfWork
 from common.web.svg.geometry import rings_of
-from intake.domain.case_view import CaseView, apply, entry
+from intake.domain.case_view import Entry, entry
 from intake.reading import Reader
 from intake.store import areas, cases
+from intake.store.cases import NewCase
 
 CHANNELS_FLOW = "channels"
 
@@ -30,22 +32,33 @@ def join(runtime: Runtime, reader: Reader) -> None:
 
 
 async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
-    """Fold the ledger into the cases' views and timelines."""
-    views: dict[UUID, CaseView] = {}
+    """Add what the ledger tells to the cases' timelines."""
+    known: dict[UUID, int] = {}
 
     async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
-        views.update(await cases.lock(work.connection, case_ids))
-        return {case_id: view.seq for case_id, view in views.items()}
+        known.update(await cases.last_seqs(work.connection, case_ids))
+        return known
 
     ready = await in_sequence(work, records, last_seqs)
     if not ready:
         return
-    changed: dict[UUID, CaseView] = {}
-    for event, _ in ready:
-        case_id = event.case_id
-        changed[case_id] = apply(changed.get(case_id) or views.get(case_id), event)
-    await cases.put(work.connection, list(changed.values()))
-    await cases.append_timeline(work.connection, [entry(event) for event, _ in ready])
+    new: list[NewCase] = []
+    moved: list[tuple[UUID, int]] = []
+    entries: list[Entry] = []
+    for case_id, events in ready:
+        first, seq = events[0][0], events[-1][0].seq
+        if case_id in known:
+            moved.append((case_id, seq))
+        elif isinstance(first, CaseRegistered):
+            new.append(NewCase(case_id, first.report_id, first.number, seq))
+        else:
+            raise BadRecord("the ledger of a case begins with its registration")
+        entries += [entry(event) for event, _ in events]
+    if new:
+        await cases.add(work.connection, new)
+    if moved:
+        await cases.move(work.connection, moved)
+    await cases.append_timeline(work.connection, entries)
 
 
 async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:

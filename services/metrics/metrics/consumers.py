@@ -1,13 +1,14 @@
 """Kafka in: the ledger into facts; reports, messages and areas into what is counted beside."""
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from heapq import nlargest
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic_core import to_json
 
+from common.contracts.cases import CaseEvent
 from common.contracts.deliveries import MessageDelivered
 from common.contracts.network import AreaPublished
 from common.contracts.reports import ReportAccepted, ReportRejected
@@ -15,7 +16,7 @@ from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIE
 from common.runtime.flow import AT_LEISURE_SECONDS
 from common.runtime.records import BadRecord, Record, decode
 from common.runtime.runtime import Runtime
-from common.runtime.sequence import Sequenced, in_sequence
+from common.runtime.sequence import Event, in_sequence
 from common.runtime.work import UnitOfWork
 from metrics.domain.fact import Fact, LedgerBroken, apply
 from metrics.store import counted, facts
@@ -46,35 +47,43 @@ class Consumers:
         runtime.consume("network", [NETWORK_AREAS], self.network)
 
     async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
-        """Fold the ledger into facts: one read and at most two writes a batch."""
+        """Fold the ledger into facts: one read a batch, and what differs is written."""
         known: dict[UUID, Fact] = {}
 
         async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
-            known.update(await facts.lock(work.connection, case_ids))
+            known.update(await facts.known(work.connection, case_ids))
             return {case_id: fact.seq for case_id, fact in known.items()}
 
-        ready = await in_sequence(work, records, last_seqs)
-        now = known.copy()
-        for event, _ in ready:
-            try:
-                now[event.case_id] = apply(now.get(event.case_id), event, self._zone)
-            except LedgerBroken as error:
-                raise BadRecord(str(error)) from error
-        # Dictionaries keep their order: first the facts that were known, then the new ones.
-        changed = [fact for fact, was in zip(now.values(), known.values(), strict=False)
-                   if fact is not was]  # fmt: skip
-        new = list(islice(now.values(), len(known), None))
+        new: list[Fact] = []
+        changes: list[tuple[Fact, Fact]] = []
+        steps: list[tuple[CaseEvent, Fact]] = []
+        for case_id, events in await in_sequence(work, records, last_seqs):
+            was = known.get(case_id)
+            fact = self._after(was, events)
+            if was is None:
+                new.append(fact)
+            else:
+                changes.append((was, fact))
+            steps.append((events[-1][0], fact))
         if new:
             await facts.add(work.connection, new)
-        if changed:
-            await facts.change(work.connection, changed)
-        if ready:
-            await self._note_movements(work, ready, now)
+        await facts.change(work.connection, changes)
+        if steps:
+            await self._note_movements(work, steps)
+
+    def _after(self, fact: Fact | None, events: Sequence[Event]) -> Fact:
+        try:
+            for event, _ in events:
+                fact = apply(fact, event, self._zone)
+        except LedgerBroken as error:
+            raise BadRecord(str(error)) from error
+        assert fact is not None
+        return fact
 
     async def _note_movements(
-        self, work: UnitOfWork, ready: Sequenced, now: Mapping[UUID, Fact]
+        self, work: UnitOfWork, steps: Sequence[tuple[CaseEvent, Fact]]
     ) -> None:
-        await facts.note_movements(work.connection, _movements(ready, now))
+        await facts.note_movements(work.connection, _movements(steps))
         self._noted += 1
         if self._noted % FORGET_EVERY == 0:
             await facts.forget_movements(work.connection)
@@ -141,21 +150,20 @@ class Consumers:
             await counted.put_areas(work.connection, kept)
 
 
-def _movements(ready: Sequenced, now: Mapping[UUID, Fact]) -> list[Movement]:
-    """The newest steps of a batch, one a case."""
-    newest = sorted(ready, key=lambda each: each[0].occurred_at)[-MOVEMENTS_KEPT:]
-    last = {event.case_id: event for event, _ in newest}
+def _movements(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[Movement]:
+    """The newest of these last steps of cases."""
+    newest = nlargest(MOVEMENTS_KEPT, steps, key=lambda step: step[0].occurred_at)
     return [
         Movement(
             event.case_id,
             event.seq,
-            now[event.case_id].number,
-            now[event.case_id].channel,
-            now[event.case_id].area_id,
+            fact.number,
+            fact.channel,
+            fact.area_id,
             event.TYPE.split(".")[2],
             event.occurred_at,
         )
-        for event in last.values()
+        for event, fact in newest
     ]
 
 

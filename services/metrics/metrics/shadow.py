@@ -81,7 +81,7 @@ class Shadow:
             event = self._event(record)
             if event is not None:
                 by_case.setdefault(event.case_id, []).append(event)
-        known = await facts.lock(self._connection, sorted(by_case), SHADOW)
+        known = await facts.known(self._connection, list(by_case), SHADOW)
         changed: dict[UUID, Fact] = {}
         for case_id, events in by_case.items():
             before = known.get(case_id)
@@ -90,8 +90,8 @@ class Shadow:
                 changed[case_id] = after
         if new := [fact for case_id, fact in changed.items() if case_id not in known]:
             await facts.add(self._connection, new, SHADOW)
-        if old := [fact for case_id, fact in changed.items() if case_id in known]:
-            await facts.change(self._connection, old, SHADOW)
+        old = [(known[case_id], fact) for case_id, fact in changed.items() if case_id in known]
+        await facts.change(self._connection, old, SHADOW)
 
     def _event(self, record: Record) -> CaseEvent | None:
         place = place_of(record)

@@ -22,6 +22,9 @@ from notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
 
+Wanted = tuple[CaseEvent, Ask, Record]
+"""A message that an event asks for, and the record that told of it."""
+
 
 class Consumers:
     """What the flow does with a batch.
@@ -42,32 +45,34 @@ class Consumers:
         known: dict[UUID, Subject] = {}
 
         async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
-            known.update(await asking.lock_subjects(work.connection, case_ids))
+            known.update(await asking.known_subjects(work.connection, case_ids))
             return {case_id: subject.seq for case_id, subject in known.items()}
 
-        changed: dict[UUID, Subject] = {}
-        wanted: list[tuple[Subject, CaseEvent, Ask, Record]] = []
-        for event, record in await in_sequence(work, records, last_seqs):
-            subject = changed.get(event.case_id) or known.get(event.case_id)
-            if subject is None:
-                if isinstance(event, CaseRegistered):
-                    changed[event.case_id] = first(event)
-                else:
-                    work.bury(record, "the case's first event is not its registration")
-                continue
-            asked = asks(subject, event)
-            changed[event.case_id] = after = apply(subject, event, len(asked))
-            wanted.extend((after, event, ask, record) for ask in asked)
-        if new := [each for case_id, each in changed.items() if case_id not in known]:
+        new: list[Subject] = []
+        changed: list[Subject] = []
+        wanted: dict[Origin, list[Wanted]] = {origin: [] for origin in Origin}
+        for case_id, events in await in_sequence(work, records, last_seqs):
+            subject = known.get(case_id)
+            for event, record in events:
+                if subject is None:
+                    if isinstance(event, CaseRegistered):
+                        subject = first(event)
+                    else:
+                        work.bury(record, "the case's first event is not its registration")
+                    continue
+                asked = asks(subject, event)
+                subject = apply(subject, event, len(asked))
+                wanted[subject.origin] += [(event, ask, record) for ask in asked]
+            if subject is not None:
+                (changed if case_id in known else new).append(subject)
+        if new:
             await asking.insert_subjects(work.connection, new)
-        if old := [each for case_id, each in changed.items() if case_id in known]:
-            await asking.update_subjects(work.connection, old)
-        await self._ask(work, [each for each in wanted if each[0].origin is Origin.LIVE])
-        await self._suppress(work, [each for each in wanted if each[0].origin is Origin.IMPORT])
+        if changed:
+            await asking.update_subjects(work.connection, changed)
+        await self._ask(work, wanted[Origin.LIVE])
+        await self._suppress(work, wanted[Origin.IMPORT])
 
-    async def _ask(
-        self, work: UnitOfWork, wanted: Sequence[tuple[Subject, CaseEvent, Ask, Record]]
-    ) -> None:
+    async def _ask(self, work: UnitOfWork, wanted: Sequence[Wanted]) -> None:
         if not wanted:
             return
         now = self._real_clock.now()
@@ -87,14 +92,12 @@ class Consumers:
                     ask.lead.zh if ask.lead else None,
                     ask.lead.en if ask.lead else None,
                 )
-                for _, event, ask, record in wanted
+                for event, ask, record in wanted
             ],
         )
         work.after_commit(self._wake_sender)
 
-    async def _suppress(
-        self, work: UnitOfWork, wanted: Sequence[tuple[Subject, CaseEvent, Ask, Record]]
-    ) -> None:
+    async def _suppress(self, work: UnitOfWork, wanted: Sequence[Wanted]) -> None:
         """History is not announced. That it was not is recorded, at the time of its cause."""
         if not wanted:
             return
@@ -112,10 +115,10 @@ class Consumers:
                     None,
                     event.occurred_at,
                 )
-                for _, event, ask, _ in wanted
+                for event, ask, _ in wanted
             ],
         )
-        for _, event, ask, record in wanted:
+        for event, ask, record in wanted:
             work.send(
                 delivered(
                     event.case_id,

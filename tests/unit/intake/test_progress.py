@@ -19,7 +19,7 @@ from common.contracts.cases import (
     CaseUnplaced,
     CaseVerified,
 )
-from intake.domain.case_view import CaseView, Entry, apply, entry
+from intake.domain.case_view import CaseView, entry
 from intake.domain.progress import steps
 
 BEGIN = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -68,19 +68,16 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
     ]
 
 
-def fold(events: list[CaseEvent]) -> tuple[CaseView, list[Entry]]:
-    view: CaseView | None = None
-    for event in events:
-        view = apply(view, event)
-    assert view is not None
-    return view, [entry(event) for event in events]
+def view_of(events: list[CaseEvent]) -> CaseView:
+    return CaseView(CASE, REPORT, "261122-0001", [entry(event) for event in events])
 
 
 def shown(*kinds: type[CaseEvent]) -> str:
-    view, timeline = fold(ledger(*kinds))
+    view = view_of(ledger(*kinds))
     marks = {"past": "#", "now": ">", "": "."}
     return "".join(
-        marks[step.kind] + ("t" if step.at else "-") for step in steps(view.state, BEGIN, timeline)
+        marks[step.kind] + ("t" if step.at else "-")
+        for step in steps(view.state, BEGIN, view.timeline)
     )
 
 
@@ -117,16 +114,12 @@ def test_steps(kinds: tuple[type[CaseEvent], ...], expected: str) -> None:
 
 
 def test_lead_is_published_and_forgotten_when_unplaced() -> None:
-    view, timeline = fold(ledger(CaseRegistered, CaseDispatched))
+    view = view_of(ledger(CaseRegistered, CaseDispatched))
     assert view.lead is not None
     assert view.lead.name.en == "Li Min"
-    assert timeline[1].type == "dispatched"
-    assert timeline[1].details["area_id"] == "A1"
-    view, _ = fold(ledger(CaseRegistered, CaseDispatched, CaseReturned, CaseUnplaced))
+    assert view.timeline[1].type == "dispatched"
+    assert view.area_id == "A1"
+    view = view_of(ledger(CaseRegistered, CaseDispatched, CaseReturned, CaseUnplaced))
     assert view.lead is None
+    assert view.area_id is None
     assert view.state == "unplaced"
-
-
-def test_a_ledger_begins_with_its_case() -> None:
-    with pytest.raises(ValueError, match="begins"):
-        apply(None, ledger(CaseAccepted)[0])

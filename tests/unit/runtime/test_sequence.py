@@ -33,9 +33,9 @@ class View:
             return {case: self.last[case] for case in cases if case in self.last}
 
         ready = await in_sequence(cast("UnitOfWork", work), records, last_seqs)
-        for event, _ in ready:
-            self.last[event.case_id] = event.seq
-        return [(event.case_id, event.seq) for event, _ in ready]
+        told = [(case_id, event.seq) for case_id, events in ready for event, _ in events]
+        self.last |= dict(told)
+        return told
 
 
 class _Work:

@@ -30,7 +30,7 @@ def _of_intake(standing: Standing) -> dict[str, Any]:
     columns: dict[str, Any] = {"report_id": first.report_id, "number": first.number}
     # A return or a reopening is followed by where the case went, which is what residents see.
     if standing.last not in (CaseReturned, CaseReopened):
-        columns |= {"state": standing.state, "area_id": standing.area_id}
+        columns["area_id"] = standing.area_id
     return columns | {"types": standing.types, "seqs": list(range(1, standing.seq + 1))}
 
 
@@ -88,11 +88,15 @@ VIEWS: Final[Mapping[str, View]] = {
     "intake": View(
         "applied_intake",
         """
-        SELECT v.case_id::text AS id, v.seq, v.report_id, v.number, v.state, v.area_id,
-            t.types, t.seqs
+        SELECT v.case_id::text AS id, v.seq, v.report_id, v.number, t.types, t.seqs,
+            assigned.area_id
         FROM case_view v LEFT JOIN LATERAL (
             SELECT array_agg(type ORDER BY t.seq) AS types, array_agg(t.seq ORDER BY t.seq) AS seqs
             FROM timeline t WHERE t.case_id = v.case_id) t ON true
+        LEFT JOIN LATERAL (
+            SELECT details->>'area_id' AS area_id FROM timeline t
+            WHERE t.case_id = v.case_id AND type IN ('dispatched', 'reassigned', 'unplaced')
+            ORDER BY t.seq DESC LIMIT 1) assigned ON true
         WHERE v.case_id = ANY($1::uuid[])
         """,
         _of_intake,

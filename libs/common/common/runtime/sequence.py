@@ -1,7 +1,8 @@
 """Reading the ledger in order: repetitions dropped, gaps waited for, dead letters stepped over."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, cast
+from operator import itemgetter
+from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 from common.contracts import cases
@@ -12,60 +13,75 @@ from common.runtime.work import UnitOfWork
 
 CASE_EVENT_TYPES: Final[Mapping[str, type[Message]]] = message_types(cases)
 
-LastSeqs = Callable[[list[UUID]], Awaitable[dict[UUID, int]]]
-Sequenced = list[tuple[CaseEvent, Record]]
+Event = tuple[CaseEvent, Record]
+LastSeqs = Callable[[list[UUID]], Awaitable[Mapping[UUID, int]]]
+Told = tuple[int, CaseEvent, Record]
+"""An event with its seq, and the record that told it."""
+
+
+class Turn(NamedTuple):
+    """The events of one case whose turn it is, in their order."""
+
+    case_id: UUID
+    events: list[Event]
 
 
 async def in_sequence(
     work: UnitOfWork, records: Sequence[Record], last_seqs: LastSeqs
-) -> Sequenced:
+) -> list[Turn]:
     """The case events among `records` whose turn it is, parked ones that follow included.
 
-    `last_seqs` locks the reader's rows of these cases in key order and returns each case's last
-    applied seq. What comes too early is parked, what was applied before is dropped, what cannot
-    be read is buried.
+    `last_seqs` returns the last applied seq of each of these cases that the reader knows. What
+    comes too early is parked, what was applied before is dropped, what cannot be read is buried.
     """
-    events: Sequenced = []
+    told: dict[UUID, list[Told]] = {}
     for record in records:
         try:
-            events.append((cast("CaseEvent", decode(record, CASE_EVENT_TYPES)), record))
+            event = cast("CaseEvent", decode(record, CASE_EVENT_TYPES))
         except BadRecord as error:
             work.bury(record, str(error))
-    # Only the order within a case counts, and a zombie's repetition may come out of it.
-    events.sort(key=lambda each: each[0].seq)
-    cases_here = sorted({event.case_id for event, _ in events})
-    if not cases_here:
+            continue
+        told.setdefault(event.case_id, []).append((event.seq, event, record))
+    if not told:
         return []
-    last = await last_seqs(cases_here)
-    waiting = await work.parked(cases_here)
-    ready: Sequenced = []
-    for event, record in events:
-        expected = last.get(event.case_id, 0) + 1
-        if event.seq > expected:
-            work.park(event.case_id, event.seq, record)
-        elif event.seq == expected:
-            ready.append((event, record))
-            last[event.case_id] = event.seq
-            if event.case_id in waiting:
-                _follow(work, event.case_id, waiting, last, ready)
+    case_ids = list(told)
+    last = await last_seqs(case_ids)
+    waiting = await work.parked(case_ids)
+    ready: list[Turn] = []
+    for case_id, events in told.items():
+        # Only the order within a case counts, and a zombie's repetition may come out of it.
+        events.sort(key=itemgetter(0))
+        whole = _without_gap(work, events, last.get(case_id, 0) + 1, waiting.get(case_id, []))
+        if whole:
+            ready.append(Turn(case_id, whole))
     return ready
 
 
-def _follow(
-    work: UnitOfWork,
-    case_id: UUID,
-    waiting: dict[UUID, list[Record]],
-    last: dict[UUID, int],
-    ready: Sequenced,
-) -> None:
-    """Let the parked events of a case follow as far as there is no gap."""
-    rest = waiting[case_id]
-    while rest:
-        record = rest[0]
+def _without_gap(
+    work: UnitOfWork, events: list[Told], expected: int, waiting: list[Record]
+) -> list[Event]:
+    """What follows without a gap, from the seq `expected` on; the rest is parked or dropped."""
+    turn: list[Event] = []
+    for seq, event, record in events:
+        if seq > expected:
+            work.park(event.case_id, seq, record)
+        elif seq == expected:
+            turn.append((event, record))
+            expected += 1
+            if waiting:
+                expected = _follow(work, waiting, expected, turn)
+    return turn
+
+
+def _follow(work: UnitOfWork, waiting: list[Record], expected: int, turn: list[Event]) -> int:
+    """Let the parked events of a case follow as far as there is no gap; returns the next seq."""
+    while waiting:
+        record = waiting[0]
         event = cast("CaseEvent", decode(record, CASE_EVENT_TYPES))
-        if event.seq > last[case_id] + 1:
-            return
-        if event.seq == last[case_id] + 1:
-            ready.append((event, record))
-            last[case_id] = event.seq
-        work.unpark([rest.pop(0)])
+        if event.seq > expected:
+            break
+        if event.seq == expected:
+            turn.append((event, record))
+            expected += 1
+        work.unpark([waiting.pop(0)])
+    return expected

@@ -13,6 +13,7 @@ from common.runtime.runtime import Runtime
 from common.web.access import GuardedRoute, ServiceKey, allow
 from common.web.bodies import read_model
 from common.web.callers import Role
+from intake.domain.case_view import state_after
 from intake.store import reports
 from intake.store.pool import connected
 
@@ -65,7 +66,7 @@ async def look_up(runtime: Runtime, asked: LookupAsked) -> list[dict[str, Any]]:
                 "reasons": each.reasons,
                 "case_id": str(each.case_id) if each.case_id else None,
                 "number": each.number,
-                "state": each.state,
+                "state": state_after(each.types) if each.types else None,
                 "seq": each.seq,
                 "lead_id": each.lead_id,
             }

@@ -2,62 +2,49 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
 from pydantic_core import from_json, to_json
 
-from common.contracts.cases import PublishedLead
 from intake.domain.case_view import CaseView, Entry
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
 
 
-async def lock(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, CaseView]:
-    """The views of these cases, locked in key order."""
+async def last_seqs(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How far these cases have come here.
+
+    Not locked: they change only with the position of their partition, which the caller holds.
+    """
     rows = await connection.fetch(
-        """
-        SELECT case_id, report_id, number, seq, state, area_id, lead
-        FROM case_view WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE
-        """,
-        case_ids,
+        "SELECT case_id, seq FROM case_view WHERE case_id = ANY($1::uuid[])", case_ids
     )
-    return {row["case_id"]: _view(row) for row in rows}
+    return {row[0]: row[1] for row in rows}
 
 
-def _view(row: asyncpg.Record) -> CaseView:
-    return CaseView(
-        row["case_id"],
-        row["report_id"],
-        row["number"],
-        row["seq"],
-        row["state"],
-        row["area_id"],
-        PublishedLead.model_validate_json(row["lead"]) if row["lead"] else None,
-    )
+class NewCase(NamedTuple):
+    """A row of `case_view`."""
+
+    case_id: UUID
+    report_id: UUID
+    number: str
+    seq: int
 
 
-async def put(connection: "Connection", views: Sequence[CaseView]) -> None:
-    """Write views as they are now."""
-    in_order = sorted(views, key=lambda view: view.case_id)
+async def add(connection: "Connection", new: Sequence[NewCase]) -> None:
+    """Insert cases that are not known yet."""
+    await connection.copy_records_to_table("case_view", records=new, columns=NewCase._fields)
+
+
+async def move(connection: "Connection", moved: Sequence[tuple[UUID, int]]) -> None:
+    """Note how far cases have come: (case id, seq)."""
     await connection.execute(
-        """
-        INSERT INTO case_view AS v (case_id, report_id, number, seq, state, area_id, lead)
-        SELECT case_id, report_id, number, seq, state, area_id, lead::jsonb
-        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[],
-            $7::text[]) AS new (case_id, report_id, number, seq, state, area_id, lead)
-        ON CONFLICT (case_id) DO UPDATE SET seq = excluded.seq, state = excluded.state,
-            area_id = excluded.area_id, lead = excluded.lead
-        """,
-        [view.case_id for view in in_order],
-        [view.report_id for view in in_order],
-        [view.number for view in in_order],
-        [view.seq for view in in_order],
-        [view.state for view in in_order],
-        [view.area_id for view in in_order],
-        [view.lead.model_dump_json() if view.lead else None for view in in_order],
+        "UPDATE case_view v SET seq = m.seq"
+        " FROM unnest($1::uuid[], $2::int[]) AS m(case_id, seq) WHERE v.case_id = m.case_id",
+        [case_id for case_id, _ in moved],
+        [seq for _, seq in moved],
     )
 
 
@@ -66,11 +53,15 @@ async def append_timeline(connection: "Connection", entries: Sequence[Entry]) ->
     await connection.copy_records_to_table(
         "timeline",
         records=[
-            (e.case_id, e.seq, e.type, e.occurred_at, e.recorded_at, to_json(e.details).decode())
+            (e.case_id, e.seq, e.type, e.occurred_at, e.recorded_at, _json(e.details))
             for e in entries
         ],
         columns=("case_id", "seq", "type", "occurred_at", "recorded_at", "details"),
     )
+
+
+def _json(details: dict[str, Any]) -> str:
+    return to_json(details).decode() if details else "{}"
 
 
 class Followed(NamedTuple):
@@ -86,12 +77,16 @@ class Followed(NamedTuple):
     latitude: float | None
     longitude: float | None
     view: CaseView | None
-    timeline: list[Entry]
+
+    @property
+    def timeline(self) -> Sequence[Entry]:
+        """The case's events, oldest first; none before there is a case."""
+        return self.view.timeline if self.view else ()
 
 
 _FOLLOWED = """
     SELECT r.report_id, r.identity, r.channel, r.outcome, r.reasons, r.category, r.reported_at,
-        r.latitude, r.longitude, c.case_id, c.number, c.seq, c.state, c.area_id, c.lead
+        r.latitude, r.longitude, c.case_id, c.number
     FROM report r LEFT JOIN case_view c USING (report_id)
 """
 
@@ -101,9 +96,10 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
     row = await connection.fetchrow(f"{_FOLLOWED} WHERE r.identity = $1", identity)
     if row is None:
         return None
-    view = None if row["case_id"] is None else _view(row)
-    # Of two statements the second may see more: the timeline ends where the view stands.
-    events = [] if view is None else await timeline(connection, view.case_id, view.seq)
+    view = None
+    if (case_id := row["case_id"]) is not None:
+        events = await timeline(connection, case_id)
+        view = CaseView(case_id, row["report_id"], row["number"], events)
     return Followed(
         row["report_id"],
         row["identity"],
@@ -115,19 +111,17 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
         row["latitude"],
         row["longitude"],
         view,
-        events,
     )
 
 
-async def timeline(connection: "Connection", case_id: UUID, until: int) -> list[Entry]:
-    """A case's events up to the seq `until`, oldest first."""
+async def timeline(connection: "Connection", case_id: UUID) -> list[Entry]:
+    """A case's events, oldest first."""
     rows = await connection.fetch(
         """
         SELECT case_id, seq, type, occurred_at, recorded_at, details
-        FROM timeline WHERE case_id = $1 AND seq <= $2 ORDER BY seq
+        FROM timeline WHERE case_id = $1 ORDER BY seq
         """,
         case_id,
-        until,
     )
     return [Entry(row[0], row[1], row[2], row[3], row[4], from_json(row[5])) for row in rows]
 

@@ -138,8 +138,9 @@ class Found(NamedTuple):
     reasons: list[str]
     case_id: UUID | None
     number: str | None
-    state: str | None
     seq: int | None
+    types: list[str] | None
+    """Of the case's events, in order."""
     lead_id: str | None
 
 
@@ -147,9 +148,16 @@ async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list
     """Reports of these identities with the cases they became."""
     rows = await connection.fetch(
         """
-        SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.state, c.seq,
-               c.lead->>'lead_id'
+        SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.seq, t.types,
+            assigned.lead_id
         FROM report r LEFT JOIN case_view c USING (report_id)
+        LEFT JOIN LATERAL (
+            SELECT array_agg(type ORDER BY seq) AS types FROM timeline
+            WHERE case_id = c.case_id) t ON true
+        LEFT JOIN LATERAL (
+            SELECT details->'lead'->>'lead_id' AS lead_id FROM timeline
+            WHERE case_id = c.case_id AND type IN ('dispatched', 'reassigned', 'unplaced')
+            ORDER BY seq DESC LIMIT 1) assigned ON true
         WHERE r.identity = ANY($1::bytea[])
         """,
         identities,

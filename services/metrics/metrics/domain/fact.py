@@ -66,8 +66,7 @@ class Fact(NamedTuple):
     """Found on patrol and dealt with at the same moment."""
 
 
-FIRST_CHANGEABLE: Final = Fact._fields.index("state")
-"""From this field on, later events change the fact; before it, only `seq` moves."""
+Changes = dict[str, Any]
 
 ENDED: Final = frozenset({CaseState.CLOSED, CaseState.CANCELLED})
 
@@ -90,7 +89,18 @@ def apply(fact: Fact | None, event: CaseEvent, zone: ZoneInfo) -> Fact:
     change = _CHANGES.get(type(event))
     if event.seq != fact.seq + 1 or change is None:
         raise LedgerBroken(f"seq {event.seq}, {event.TYPE} cannot follow seq {fact.seq}")
-    return fact._replace(seq=event.seq, **change(fact, event))
+    return _with(fact, {"seq": event.seq, **change(fact, event)})
+
+
+_AT: Final = {name: at for at, name in enumerate(Fact._fields)}
+
+
+def _with(fact: Fact, changes: Changes) -> Fact:
+    """As `_replace`, which takes three times as long for so many fields."""
+    row = list(fact)
+    for name, value in changes.items():
+        row[_AT[name]] = value
+    return Fact._make(row)
 
 
 def fold(events: Iterable[CaseEvent], zone: ZoneInfo) -> Fact | None:
@@ -138,9 +148,6 @@ def _begin(event: CaseRegistered, zone: ZoneInfo) -> Fact:
         closed_before_reported=False,
         fixed_on_spot=False,
     )
-
-
-Changes = dict[str, Any]
 
 
 def _assigned(fact: Fact, event: cases.Assignment) -> Changes:

@@ -1,13 +1,17 @@
-"""One row of facts per case: locked and read, added, changed, a batch at a time."""
+"""One row of facts per case: read, added, changed, a batch at a time."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import compress
+from operator import is_not
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from metrics.domain.fact import FIRST_CHANGEABLE, Fact
+from metrics.domain.fact import Fact
 
 if TYPE_CHECKING:
     from common.runtime.database import Connection
@@ -24,22 +28,21 @@ _TYPES: Final = {
     "rated_closing": "int", "solved": "boolean", "score": "smallint",
     "closed_before_reported": "boolean", "fixed_on_spot": "boolean",
 }  # fmt: skip
-_CHANGEABLE: Final = ("seq", *COLUMNS[FIRST_CHANGEABLE:])
-_CHANGEABLE_AT: Final = tuple(COLUMNS.index(name) for name in _CHANGEABLE)
-_SET: Final = ", ".join(f"{name} = c.{name}" for name in _CHANGEABLE)
-_ARRAYS: Final = ", ".join(f"${n}::{_TYPES[name]}[]" for n, name in enumerate(_CHANGEABLE, 2))
+_PLACES: Final = range(len(COLUMNS))
 
 
-async def lock(
+async def known(
     connection: "Connection", case_ids: Sequence[UUID], table: str = TABLE
 ) -> dict[UUID, Fact]:
-    """The facts of these cases, locked in key order."""
+    """The facts of these cases.
+
+    Not locked: they change only with the position of their partition, which the caller holds.
+    """
     rows = await connection.fetch(
-        f"SELECT {_ALL} FROM {table} WHERE case_id = ANY($1::uuid[])"  # noqa: S608
-        " ORDER BY case_id FOR UPDATE",
+        f"SELECT {_ALL} FROM {table} WHERE case_id = ANY($1::uuid[])",  # noqa: S608
         case_ids,
     )
-    return {row["case_id"]: Fact(*row) for row in rows}
+    return {row[0]: Fact._make(row) for row in rows}
 
 
 async def add(connection: "Connection", facts: Iterable[Fact], table: str = TABLE) -> None:
@@ -48,15 +51,28 @@ async def add(connection: "Connection", facts: Iterable[Fact], table: str = TABL
     await connection.copy_records_to_table(table, records=facts, columns=COLUMNS)
 
 
-async def change(connection: "Connection", facts: Sequence[Fact], table: str = TABLE) -> None:
-    """Update facts that `lock` has locked."""
-    columns = list(zip(*facts, strict=True))
-    await connection.execute(
-        f"UPDATE {table} f SET {_SET}"  # noqa: S608
-        f" FROM unnest($1::uuid[], {_ARRAYS}) AS c(case_id, {', '.join(_CHANGEABLE)})"
-        " WHERE f.case_id = c.case_id",
-        columns[0],
-        *(columns[at] for at in _CHANGEABLE_AT),
+async def change(
+    connection: "Connection", changes: Iterable[tuple[Fact, Fact]], table: str = TABLE
+) -> None:
+    """Update facts, each given as it was and as it is: only what differs is written."""
+    alike: dict[tuple[int, ...], list[Fact]] = defaultdict(list)
+    for was, fact in changes:
+        alike[tuple(compress(_PLACES, map(is_not, was, fact)))].append(fact)
+    for places, facts in alike.items():
+        columns = list(zip(*facts, strict=True))
+        await connection.execute(
+            _update(table, places), columns[0], *(columns[at] for at in places)
+        )
+
+
+@cache
+def _update(table: str, places: tuple[int, ...]) -> str:
+    names = [COLUMNS[at] for at in places]
+    arrays = ", ".join(f"${n}::{_TYPES[name]}[]" for n, name in enumerate(names, 2))
+    return (
+        f"UPDATE {table} f SET {', '.join(f'{name} = c.{name}' for name in names)}"  # noqa: S608
+        f" FROM unnest($1::uuid[], {arrays}) AS c(case_id, {', '.join(names)})"
+        " WHERE f.case_id = c.case_id"
     )
 
 

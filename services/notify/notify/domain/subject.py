@@ -49,7 +49,8 @@ _TO_REPORTER: Final[Mapping[type[CaseEvent], Kind]] = {
     cases.CaseCancelled: Kind.CANCELLED,
     cases.CaseReopened: Kind.REOPENED,
 }
-_WITHOUT_LEAD: Final = (cases.CaseUnplaced, cases.CaseReturned)
+_PLACING: Final = frozenset({cases.CaseDispatched, cases.CaseUnplaced})
+_WITHOUT_LEAD: Final = frozenset({cases.CaseUnplaced, cases.CaseReturned})
 
 
 def first(event: cases.CaseRegistered) -> Subject:
@@ -88,8 +89,7 @@ def asks(subject: Subject, event: CaseEvent) -> list[Ask]:
 
 
 def _acknowledges(subject: Subject, event: CaseEvent) -> bool:
-    placed = isinstance(event, cases.CaseDispatched | cases.CaseUnplaced)
-    return placed and not subject.acknowledged
+    return not subject.acknowledged and type(event) in _PLACING
 
 
 def apply(subject: Subject, event: CaseEvent, asked: int) -> Subject:
@@ -97,7 +97,7 @@ def apply(subject: Subject, event: CaseEvent, asked: int) -> Subject:
     lead_id, lead = subject.lead_id, subject.lead
     if isinstance(event, cases.Assignment):
         lead_id, lead = event.lead.lead_id, event.lead.name
-    elif isinstance(event, _WITHOUT_LEAD):
+    elif type(event) in _WITHOUT_LEAD:
         lead_id = lead = None
     return subject._replace(
         seq=event.seq,

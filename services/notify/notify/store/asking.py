@@ -43,11 +43,13 @@ def _subject(row: "asyncpg.Record") -> Subject:
     )
 
 
-async def lock_subjects(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, Subject]:
-    """The cases known here, locked in key order."""
+async def known_subjects(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, Subject]:
+    """The cases known here.
+
+    Not locked: they change only with the position of their partition, which the caller holds.
+    """
     rows = await connection.fetch(
-        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = ANY($1::uuid[])"  # noqa: S608
-        " ORDER BY case_id FOR UPDATE",
+        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = ANY($1::uuid[])",  # noqa: S608
         case_ids,
     )
     return {row["case_id"]: _subject(row) for row in rows}
@@ -138,12 +140,10 @@ async def insert_waiting(connection: "Connection", messages: Sequence[NewMessage
     )
     await connection.execute(
         """
-        UPDATE message_waiting w SET not_before = (
-            SELECT e.not_before FROM message_waiting e
-            WHERE e.case_id = w.case_id AND e.recipient = w.recipient ORDER BY e.seq LIMIT 1)
-        WHERE w.case_id = ANY($1::uuid[]) AND w.not_before < (
-            SELECT e.not_before FROM message_waiting e
-            WHERE e.case_id = w.case_id AND e.recipient = w.recipient ORDER BY e.seq LIMIT 1)
+        UPDATE message_waiting w SET not_before = e.not_before FROM message_waiting e
+        WHERE e.error IS NOT NULL AND e.case_id = ANY($1::uuid[])
+            AND w.case_id = e.case_id AND w.recipient = e.recipient AND w.seq > e.seq
+            AND w.not_before < e.not_before
         """,
         list({message.case_id for message in messages}),
     )
