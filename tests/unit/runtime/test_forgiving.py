@@ -9,8 +9,9 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from common.runtime.forgiving import UNREADABLE, ForgivingRecords, install
-from common.runtime.records import BadRecord, Record, message_type
+from common.runtime.fetched import install, lines
+from common.runtime.forgiving import UNREADABLE, ForgivingRecords
+from common.runtime.records import EVENT_HEADERS, BadRecord, Record, message_type
 
 PLACEHOLDER = "PLACEHOLDER"
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -84,3 +85,29 @@ def test_installing_twice_is_harmless() -> None:
     install()
     install()
     assert vars(fetcher)["MemoryRecords"] is ForgivingRecords
+
+
+OURS = [(name, name.upper().encode()) for name in EVENT_HEADERS]
+
+
+@pytest.mark.parametrize(
+    ("headers", "packed"),
+    [
+        (OURS, True),
+        (OURS[:-1], False),
+        ([*OURS, ("more", b"")], False),
+        ([OURS[1], OURS[0], *OURS[2:]], False),
+        ([(OURS[0][0], None), *OURS[1:]], False),
+        ([(OURS[0][0], b"two\nlines"), *OURS[1:]], False),
+    ],
+    ids=["ours", "one less", "one more", "other order", "a null", "a line break"],
+)
+def test_only_the_headers_of_our_events_are_packed_and_all_stay_as_they_are(
+    headers: list[tuple[str, bytes | None]], packed: bool
+) -> None:
+    made = lines(headers)
+    assert isinstance(made, bytes) is packed
+    record = Record("t", 0, 0, 0, None, b"", made)
+    assert list(record.pairs) == headers
+    assert [record.header(name) for name, _ in headers] == [value for _, value in headers]
+    assert record.header("unknown") is None

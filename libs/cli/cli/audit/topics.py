@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from cli.console import Trouble
 from common.contracts.topics import PARTITIONS
-from common.runtime import forgiving
+from common.runtime import fetched
 from common.runtime.records import Record
 
 Place = tuple[str, int]
@@ -114,7 +114,7 @@ class Topics:
 @asynccontextmanager
 async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
     """The topics of the city with that prefix; raises AuditImpossible without a broker."""
-    forgiving.install()
+    fetched.install()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         client_id="lastmetre-audit",

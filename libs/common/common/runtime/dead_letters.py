@@ -186,7 +186,7 @@ async def _letter(
 
 def _corrected(record: Record, change: Replay) -> Record:
     """The record with what `change` replaces: the same place, key, and whatever it names."""
-    headers: Sequence[tuple[str, bytes | None]] = record.headers
+    headers: Sequence[tuple[str, bytes | None]] = record.pairs
     if change.headers is not None:
         kept = [(k, v) for k, v in headers if k not in change.headers]
         headers = [*kept, *((k, v.encode()) for k, v in change.headers.items())]
@@ -232,7 +232,7 @@ def _shown(letter: DeadLetter, sealing: Sealing) -> dict[str, object]:
         "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
         "headers": {
             key: None if each is None else each.decode("utf-8", "replace")
-            for key, each in record.headers
+            for key, each in record.pairs
         },
         "body": None if value is None else value.decode("utf-8", "replace"),
         "body_base64": None if value is None else base64.b64encode(value).decode(),

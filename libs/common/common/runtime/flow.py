@@ -18,7 +18,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from pydantic import ValidationError
 
-from common.runtime import forgiving, store
+from common.runtime import fetched, store
 from common.runtime.clock import Clock
 from common.runtime.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from common.runtime.places import Place, Places
@@ -125,7 +125,7 @@ class Flow(ConsumerRebalanceListener):
 
     def subscribe(self, broker: KafkaBroker) -> None:
         """Register with FastStream. Acknowledging is ours: MANUAL, and nothing is raised."""
-        forgiving.install()
+        fetched.install()
         subscriber = broker.subscriber(
             *(self._prefix + topic for topic in self.topics),
             batch=True,
@@ -169,6 +169,7 @@ class Flow(ConsumerRebalanceListener):
         """Go where the database says we stand, whatever Kafka remembers."""
         async with self._busy:
             self._turns.watch(self._consumer)
+            fetched.as_ours(self._consumer, self._prefix)
             mine = {self._places.logical(each) for each in assigned}
             self._places.begin(mine, await self._stored_positions())
             self.assigned = mine
@@ -200,7 +201,7 @@ class Flow(ConsumerRebalanceListener):
 
     # --- a batch ------------------------------------------------------------------------
 
-    async def _consume(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> None:
+    async def _consume(self, batch: tuple[Record, ...]) -> None:
         await self._relay.has_room.wait()
         async with self._busy:
             records = self._places.current(batch)

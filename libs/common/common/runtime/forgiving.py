@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
-from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
 
 UNREADABLE: Final = "lastmetre_unreadable_header"
 """Name of a record's first header where another one's name could not be read."""
@@ -87,14 +86,3 @@ class ForgivingRecords:
         if data is None or not isinstance(batch, DefaultRecordBatch):
             return batch
         return _Batch(batch, data)
-
-
-def install() -> None:
-    """Make aiokafka's consumers of this process forgiving. Doing it again changes nothing.
-
-    Raises RuntimeError if aiokafka is not built as it was when this was written.
-    """
-    names = vars(fetcher)
-    if names.get("MemoryRecords") not in (MemoryRecords, ForgivingRecords):
-        raise RuntimeError("aiokafka's fetcher has changed: see common.runtime.forgiving")
-    names["MemoryRecords"] = ForgivingRecords

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -16,7 +16,7 @@ from common.runtime.store import Gap, Position
 from common.telemetry import metrics
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+    from aiokafka import AIOKafkaConsumer
 
 log = structlog.get_logger()
 
@@ -147,12 +147,10 @@ class Places:
             if position is not None
         }
 
-    def current(self, batch: "tuple[ConsumerRecord[Any, Any], ...]") -> list[Record]:
+    def current(self, batch: Iterable[Record]) -> list[Record]:
         """The records that are ours to handle: not of an old assignment, not done already."""
         records: list[Record] = []
-        for (physical, partition), run in groupby(batch, _place):
-            topic = physical.removeprefix(self._prefix)
-            place = topic, partition
+        for place, run in groupby(batch, _place):
             if place not in self._stands or place in self._halted:
                 continue
             fetched = list(run)
@@ -162,10 +160,7 @@ class Places:
                     continue
                 if verdict == "done":
                     del fetched[0]
-            records += [
-                Record(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers)
-                for r in fetched
-            ]
+            records += fetched
         return records
 
     def _check(self, place: Place, offset: int, timestamp: int) -> str:

@@ -24,11 +24,13 @@ EVENT_HEADERS: Final = (
     "traceparent", "content-type",
 )  # fmt: skip
 """Of every message of ours, in this order."""
+_EVENT_HEADER_AT: Final = {name: at for at, name in enumerate(EVENT_HEADERS)}
 
 
 class Record(NamedTuple):
     """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
-    broker's append time in milliseconds since 1970 UTC."""
+    broker's append time in milliseconds since 1970 UTC. `headers` are as they came, or of an event
+    of ours the values, as an `Outgoing` has them."""
 
     topic: str
     partition: int
@@ -36,10 +38,18 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: Headers | bytes
+
+    @property
+    def pairs(self) -> Headers:
+        """The headers, each a name and a value."""
+        return kafka_headers(self.headers) if isinstance(self.headers, bytes) else self.headers
 
     def header(self, name: str) -> bytes | None:
         """The first header called `name`."""
+        if isinstance(self.headers, bytes):
+            at = _EVENT_HEADER_AT.get(name)
+            return None if at is None else self.headers.split(b"\n")[at]
         for key, value in self.headers:
             if key == name:
                 return value
@@ -143,7 +153,8 @@ def message_type(record: Record) -> str:
 
     And for a record with a header whose name nobody could read: what it says is in doubt.
     """
-    if record.headers and record.headers[0][0] == UNREADABLE:
+    headers = record.headers
+    if not isinstance(headers, bytes) and headers and headers[0][0] == UNREADABLE:
         raise BadRecord("the name of a header is not UTF-8")
     raw = record.header("ce_type")
     if raw is None:

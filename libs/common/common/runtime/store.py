@@ -159,7 +159,7 @@ async def outbox_size(connection: "Connection", at_most: int) -> int:
 
 def pack_headers(record: Record) -> bytes:
     """Headers as they came, as JSON: a partner's may hold anything, so bytes become latin-1."""
-    return to_json([(k, None if v is None else v.decode("latin-1")) for k, v in record.headers])
+    return to_json([(k, None if v is None else v.decode("latin-1")) for k, v in record.pairs])
 
 
 def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:

@@ -210,7 +210,7 @@ class UnitOfWork:
     def _letter(self, record: Record, error: str) -> Outgoing:
         headers = {
             name: "" if value is None else value.decode("utf-8", "replace")
-            for name, value in record.headers
+            for name, value in record.pairs
         } | {
             "lastmetre_error": error,
             "lastmetre_flow": self.flow,
