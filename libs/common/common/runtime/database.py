@@ -73,15 +73,26 @@ def queue_settings(application: str) -> dict[str, str]:
     }
 
 
-async def create_pool(dsn: str, *, size: int, settings: dict[str, str]) -> "Pool":
-    """A pool that does not need the database to be up yet."""
+async def create_pool(
+    dsn: str, *, size: int, settings: dict[str, str], for_transactions_only: bool = False
+) -> "Pool":
+    """A pool that does not need the database to be up yet.
+
+    `for_transactions_only`: nothing outlives a transaction in its sessions, so that they are not
+    reset, which is a round trip, each time that one is given back. The pool itself rolls back.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=0,
         max_size=size,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings=settings,
+        reset=_nothing_to_reset if for_transactions_only else None,
     )
+
+
+async def _nothing_to_reset(_: "Connection") -> None:
+    pass
 
 
 @dataclass(frozen=True)

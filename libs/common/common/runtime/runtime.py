@@ -118,7 +118,10 @@ class Runtime:
         dsn = self.settings.database_url.get_secret_value()
         self._pool = await create_pool(dsn, size=POOL_SIZE, settings=server_settings(self.name))
         self._flows_pool = await create_pool(
-            dsn, size=max(len(self._handlers), 1), settings=queue_settings(self.name)
+            dsn,
+            size=max(len(self._handlers), 1),
+            settings=queue_settings(self.name),
+            for_transactions_only=True,
         )
         self.flows = [
             Flow(
