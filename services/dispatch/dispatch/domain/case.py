@@ -85,6 +85,8 @@ def begin(event: CaseRegistered) -> Case:
 def apply(case: Case, event: CaseEvent) -> Case:
     """The case after `event`."""
     seq, changed_at = event.seq, event.occurred_at
+    if (state := _STATE_AFTER.get(type(event))) is not None:
+        return case._replace(seq=seq, changed_at=changed_at, state=state)
     if isinstance(event, Assignment):
         return case._replace(
             seq=seq,
@@ -112,6 +114,5 @@ def apply(case: Case, event: CaseEvent) -> Case:
         )
     if isinstance(event, CaseRated):
         return case._replace(seq=seq, rated=(*case.rated, event.closing))
-    if isinstance(event, CaseReturned | CaseReopened):
-        return case._replace(seq=seq, changed_at=changed_at)
-    return case._replace(seq=seq, changed_at=changed_at, state=_STATE_AFTER[type(event)])
+    assert isinstance(event, CaseReturned | CaseReopened)
+    return case._replace(seq=seq, changed_at=changed_at)

@@ -74,9 +74,9 @@ def _case(row: asyncpg.Record) -> Case:
 def _row(case: Case) -> tuple[object, ...]:
     position = case.position
     return (
-        case.case_id, case.seq, case.state.value, case.is_open, case.number, case.report_id,
-        case.channel.value, case.origin.value, case.category, case.language.value,
-        case.reported_at, position.latitude if position else None,
+        case.case_id, case.seq, case.state, case.is_open, case.number, case.report_id,
+        case.channel, case.origin, case.category, case.language, case.reported_at,
+        position.latitude if position else None,
         position.longitude if position else None, case.changed_at, case.area_id, case.lead_id,
         case.unplaced_reason, case.closings, case.rated,
     )  # fmt: skip
@@ -117,7 +117,7 @@ async def lock_cases(connection: "Connection", case_ids: Iterable[UUID]) -> dict
     """These cases, locked in id order until the transaction ends."""
     rows = await connection.fetch(
         f"{_SELECT_CASE} WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
-        sorted(case_ids),
+        list(case_ids),
     )
     return {row["case_id"]: _case(row) for row in rows}
 
@@ -138,7 +138,7 @@ async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
         """,
         [case.case_id for case in cases],
         [case.seq for case in cases],
-        [case.state.value for case in cases],
+        [case.state for case in cases],
         [case.is_open for case in cases],
         [case.changed_at for case in cases],
         [case.area_id for case in cases],
@@ -159,7 +159,7 @@ async def append_ledger(connection: "Connection", events: Sequence[CaseEvent]) -
     await connection.copy_records_to_table(
         "ledger",
         records=[
-            (e.case_id, e.seq, e.TYPE, e.occurred_at, e.recorded_at, e.actor.role.value, e.actor.id)
+            (e.case_id, e.seq, e.TYPE, e.occurred_at, e.recorded_at, e.actor.role, e.actor.id)
             for e in events
         ],
         columns=("case_id", "seq", "type", "occurred_at", "recorded_at", "actor_role", "actor_id"),
