@@ -121,7 +121,8 @@ class Visitor:
 
 async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light",)) -> list[str]:
     """What axe-core finds on a page as it is now, and whether it is wider than the screen."""
-    found = await too_wide(page)
+    found: list[str] = await page.evaluate(TOO_WIDE)
+    found = [f"{page.url}: {each} is wider than its place" for each in found]
     await page.evaluate(AXE)
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
@@ -132,9 +133,3 @@ async def faults_of(page: Page, schemes: Sequence[Scheme] = ("light",)) -> list[
             for node in rule["nodes"]
         ]
     return found
-
-
-async def too_wide(page: Page) -> list[str]:
-    """Whether a page, or a pane of one, has to be scrolled sideways."""
-    wide: list[str] = await page.evaluate(TOO_WIDE)
-    return [f"{page.url}: {each} is wider than its place" for each in wide]
