@@ -1,8 +1,11 @@
 """The runtime's pure parts, against other implementations and arithmetic by hand."""
 
+import base64
+import hmac
 import os
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from common.contracts.base import SYSTEM
 from common.contracts.cases import CaseAccepted
 from common.runtime.clock import RealClock, TimeLapse, TimeLapseClock
-from common.runtime.ids import Identities
+from common.runtime.ids import DrawnAhead, Identities
 from common.runtime.links import Links, Purpose
 from common.runtime.murmur2 import partitions_of
 from common.runtime.records import cloud_event, kafka_headers
@@ -94,6 +97,38 @@ def test_a_clock_follows_the_time_lapse_in_its_file_as_soon_as_there_is_one(
     file.write_text(lapse.model_copy(update=slower).model_dump_json())
     os.utime(file, ns=(0, 0))
     assert clock.at(anchor + timedelta(seconds=90)) == lapse.epoch + timedelta(hours=13)
+
+
+def test_a_receipt_is_an_hmac_of_the_reports_identity() -> None:
+    identity = LINKS.receipt_identity("bench", "hotline", "26-0418")
+    assert identity == hmac.digest(b"k" * 32, b"identity\0bench\0hotline\x0026-0418", "sha256")[:12]
+    sealed = base64.b32decode(LINKS.seal(Purpose.RECEIPT, identity).upper())
+    assert sealed == identity + hmac.digest(b"k" * 32, b"receipt\0" + identity, "sha256")[:3]
+
+
+def test_no_random_byte_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = random.Random(1)
+    system: list[bytes] = []
+
+    def urandom(size: int) -> bytes:
+        system.append(drawn.randbytes(size))
+        return system[-1]
+
+    monkeypatch.setattr(os, "urandom", urandom)
+    source = DrawnAhead()
+    sizes = [74, 192, 8, 1] * 200
+    made = [source.getrandbits(bits) for bits in sizes]
+    unused = [iter(each) for each in system]
+    expected = []
+    for bits in sizes:
+        size = -(-bits // 8)
+        taken = bytes(islice(unused[0], size))
+        if len(taken) < size:  # what is left of a draw is thrown away
+            unused.pop(0)
+            taken = bytes(islice(unused[0], size))
+        expected.append(int.from_bytes(taken) // 2 ** (8 * size - bits))
+    assert made == expected
+    assert len(system) == 2
 
 
 def test_ids_are_version_7_and_sort_by_time() -> None:

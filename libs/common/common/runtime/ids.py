@@ -1,21 +1,46 @@
 """Identities: UUIDv7 of our own, and the trace that follows a report through the services."""
 
-import random
+import os
 import re
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 TRACEPARENT = re.compile(rb"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
 _LOW_BITS: Final = (1 << 62) - 1
+_DRAWN_BYTES: Final = 4096
+
+
+class Randomness(Protocol):
+    """As `random.Random` has it."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of `k` random bits."""
+
+
+class DrawnAhead:
+    """The system's randomness, drawn for hundreds of ids at once: each draw is a system call."""
+
+    def __init__(self) -> None:
+        self._drawn = b""
+        self._used = 0
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of `k` random bits."""
+        start, end = self._used, self._used + (k + 7) // 8
+        if end > len(self._drawn):
+            self._drawn = os.urandom(_DRAWN_BYTES)
+            start, end = 0, end - start
+        self._used = end
+        return int.from_bytes(self._drawn[start:end]) >> -k % 8
 
 
 class Identities:
     """Makes ids from injected randomness."""
 
-    def __init__(self, source: random.Random | None = None) -> None:
-        self._bits = (source or random.SystemRandom()).getrandbits
+    def __init__(self, source: Randomness | None = None) -> None:
+        self._bits = (source or DrawnAhead()).getrandbits
 
     def uuid7(self, now: datetime) -> UUID:
         """An id that sorts by time to the millisecond (RFC 9562, section 5.7)."""
