@@ -38,7 +38,7 @@ EFFECTS: Final[Mapping[str, tuple[tuple[str, str, int], ...]]] = {
         ("reports accepted", "SELECT count(*) FROM report WHERE outcome = 'accepted'", 1),
         ("vault", "SELECT count(*) FROM vault", 1),
         ("views closed", "SELECT count(*) FROM case_view WHERE seq = 6", 1),
-        ("timeline", "SELECT count(*) FROM timeline", 6),
+        ("timeline", "SELECT sum(json_array_length(events)) FROM timeline", 6),
     ),
     "dispatch": (
         ("cases closed", "SELECT count(*) FROM \"case\" WHERE state = 'closed' AND seq = 6", 1),
@@ -72,7 +72,7 @@ TOPICS: Final = (
     NOTIFY_DELIVERIES,
 )
 TABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "intake": ("report", "vault", "case_view", "timeline"),
+    "intake": ("report", "vault", "case_view"),
     "dispatch": ("case", "ledger", "answer"),
     "notify": ("subject", "message_waiting", "message_done"),
     "metrics": ("fact", "report", "message"),

@@ -272,9 +272,10 @@ async def intake_cases(connection: Connection, records: Rows) -> list[Out]:
             moved.append((case_id, last["seq"]))
         else:
             new.append((case_id, UUID(first["report_id"]), first["number"], last["seq"]))
-        for name, body in steps:
-            at = datetime.fromisoformat(body["occurred_at"])
-            entries.append((case_id, body["seq"], name, at, at, "{}"))
+        told: list[Any] = [
+            (b["seq"], name, b["occurred_at"], b["recorded_at"], {}) for name, b in steps
+        ]
+        entries.append((case_id, last["seq"], json.dumps(told)))
     await connection.copy_records_to_table("case_view", records=new)
     await connection.execute(
         "UPDATE case_view v SET seq = m.seq"

@@ -110,7 +110,8 @@ TAMPERINGS = [
       "UPDATE case_view SET seq = seq - 1 WHERE case_id = $1",
       lambda s: s.closed, lambda s: _case(s, ":8")),
     T("applied_intake", "a step that residents do not see", "intake", "timeline",
-      "DELETE FROM timeline WHERE case_id = $1 AND seq = 4", lambda s: s.closed, _case),
+      "DELETE FROM timeline WHERE case_id = $1 AND seq = (SELECT min(seq) FROM timeline"
+      " WHERE case_id = $1)", lambda s: s.closed, _case),
     T("applied_notify", "one behind", "notify", "subject",
       "UPDATE subject SET seq = seq - 1 WHERE case_id = $1",
       lambda s: s.closed, lambda s: _case(s, ":8")),

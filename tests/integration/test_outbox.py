@@ -12,12 +12,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from cli.stack import Stack
 from common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
-from common.runtime.database import migrate, migrations_of
+from common.runtime.database import migrate
 from common.runtime.records import Outgoing, kafka_headers, packed
 from common.runtime.relay import Relay
 from common.runtime.topics import apply_topics
 from common.runtime.work import append, shard_of
-from tests.support.databases import fresh_database
+from tests.support.databases import fresh_database, migrate_in_part
 
 PACKAGE = "common.runtime"
 PAGE_BYTES = 8192
@@ -117,15 +117,7 @@ async def test_records_that_waited_when_packs_came_are_not_lost(
     connection = await asyncpg.connect(database)
     waiting = [record(0, number) for number in range(50)]
     try:
-        await connection.execute(
-            "CREATE TABLE migration (package text, version int,"
-            " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (package, version))"
-        )
-        for migration in migrations_of(PACKAGE)[:3]:
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO migration VALUES ($1, $2)", PACKAGE, migration.version
-            )
+        await migrate_in_part(connection, PACKAGE, 3)
         await connection.executemany(
             "INSERT INTO outbox (topic, partition, shard, key, headers, value)"
             " VALUES ($1, 3, $2, $3, $4, $5)",

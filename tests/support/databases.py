@@ -9,6 +9,7 @@ import asyncpg
 from cli.stack import Stack
 from cli.stack.keys import SUPERUSER, Keys
 from cli.stack.postgres import provide_database
+from common.runtime.database import migrations_of
 
 
 def fresh_database(stack: Stack, service: str) -> str:
@@ -29,3 +30,18 @@ def fresh_database(stack: Stack, service: str) -> str:
 
     asyncio.run(provide())
     return url(service, name)
+
+
+async def migrate_in_part(
+    connection: "asyncpg.Connection[asyncpg.Record]", package: str, count: int
+) -> None:
+    """Apply the first so many migrations of `package`: a database of that time."""
+    await connection.execute(
+        "CREATE TABLE migration (package text, version int,"
+        " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (package, version))"
+    )
+    for migration in migrations_of(package)[:count]:
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO migration VALUES ($1, $2)", package, migration.version
+        )

@@ -13,10 +13,10 @@ from common.runtime.runtime import Runtime
 from common.runtime.sequence import in_sequence
 from common.runtime.work import UnitOfWork
 from common.web.svg.geometry import rings_of
-from intake.domain.case_view import Entry, entry
+from intake.domain.case_view import entry
 from intake.reading import Reader
 from intake.store import areas, cases
-from intake.store.cases import NewCase
+from intake.store.cases import NewCase, Told
 
 CHANNELS_FLOW = "channels"
 
@@ -44,7 +44,7 @@ async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
         return
     new: list[NewCase] = []
     moved: list[tuple[UUID, int]] = []
-    entries: list[Entry] = []
+    told: list[Told] = []
     for case_id, events in ready:
         first, seq = events[0][0], events[-1][0].seq
         if case_id in known:
@@ -53,12 +53,12 @@ async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
             new.append(NewCase(case_id, first.report_id, first.number, seq))
         else:
             raise BadRecord("the ledger of a case begins with its registration")
-        entries += [entry(event) for event, _ in events]
+        told.append(Told(case_id, seq, [entry(event) for event, _ in events]))
     if new:
         await cases.add(work.connection, new)
     if moved:
         await cases.move(work.connection, moved)
-    await cases.append_timeline(work.connection, entries)
+    await cases.append_timelines(work.connection, told)
 
 
 async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:

@@ -89,14 +89,14 @@ VIEWS: Final[Mapping[str, View]] = {
         "applied_intake",
         """
         SELECT v.case_id::text AS id, v.seq, v.report_id, v.number, t.types, t.seqs,
-            assigned.area_id
+            t.area_ids[1] AS area_id
         FROM case_view v LEFT JOIN LATERAL (
-            SELECT array_agg(type ORDER BY t.seq) AS types, array_agg(t.seq ORDER BY t.seq) AS seqs
-            FROM timeline t WHERE t.case_id = v.case_id) t ON true
-        LEFT JOIN LATERAL (
-            SELECT details->>'area_id' AS area_id FROM timeline t
-            WHERE t.case_id = v.case_id AND type IN ('dispatched', 'reassigned', 'unplaced')
-            ORDER BY t.seq DESC LIMIT 1) assigned ON true
+            SELECT array_agg(e->>1 ORDER BY (e->>0)::int) AS types,
+                array_agg((e->>0)::int ORDER BY (e->>0)::int) AS seqs,
+                array_agg(e->4->>'area_id' ORDER BY (e->>0)::int DESC)
+                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced')) AS area_ids
+            FROM timeline, json_array_elements(events) AS e
+            WHERE timeline.case_id = v.case_id) t ON true
         WHERE v.case_id = ANY($1::uuid[])
         """,
         _of_intake,

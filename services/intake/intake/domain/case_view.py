@@ -17,7 +17,6 @@ from common.contracts.cases import CaseEvent, CaseState, PublishedLead
 class Entry(NamedTuple):
     """One line of a case's timeline. `type` is the event's short name, as `accepted`."""
 
-    case_id: UUID
     seq: int
     type: str
     occurred_at: datetime
@@ -84,7 +83,6 @@ def entry(event: CaseEvent) -> Entry:
     """The timeline's line for `event`."""
     details = _DETAILS.get(type(event))
     return Entry(
-        event.case_id,
         event.seq,
         _SHORT_NAMES[event.TYPE],
         event.occurred_at,

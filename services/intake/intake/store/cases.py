@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
@@ -48,20 +48,21 @@ async def move(connection: "Connection", moved: Sequence[tuple[UUID, int]]) -> N
     )
 
 
-async def append_timeline(connection: "Connection", entries: Sequence[Entry]) -> None:
+class Told(NamedTuple):
+    """What one turn told of a case, up to the event `seq`."""
+
+    case_id: UUID
+    seq: int
+    entries: Sequence[Entry]
+
+
+async def append_timelines(connection: "Connection", told: Sequence[Told]) -> None:
     """Add events in sequence, none of which is there yet."""
     await connection.copy_records_to_table(
         "timeline",
-        records=[
-            (e.case_id, e.seq, e.type, e.occurred_at, e.recorded_at, _json(e.details))
-            for e in entries
-        ],
-        columns=("case_id", "seq", "type", "occurred_at", "recorded_at", "details"),
+        records=[(each.case_id, each.seq, to_json(each.entries).decode()) for each in told],
+        columns=("case_id", "seq", "events"),
     )
-
-
-def _json(details: dict[str, Any]) -> str:
-    return to_json(details).decode() if details else "{}"
 
 
 class Followed(NamedTuple):
@@ -117,13 +118,19 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
 async def timeline(connection: "Connection", case_id: UUID) -> list[Entry]:
     """A case's events, oldest first."""
     rows = await connection.fetch(
-        """
-        SELECT case_id, seq, type, occurred_at, recorded_at, details
-        FROM timeline WHERE case_id = $1 ORDER BY seq
-        """,
-        case_id,
+        "SELECT events FROM timeline WHERE case_id = $1 ORDER BY seq", case_id
     )
-    return [Entry(row[0], row[1], row[2], row[3], row[4], from_json(row[5])) for row in rows]
+    return [
+        Entry(
+            seq,
+            kind,
+            datetime.fromisoformat(occurred_at),
+            datetime.fromisoformat(recorded_at),
+            details,
+        )
+        for row in rows
+        for seq, kind, occurred_at, recorded_at, details in from_json(row[0])
+    ]
 
 
 async def by_number(connection: "Connection", number: str) -> tuple[UUID, bytes] | None:

@@ -149,15 +149,13 @@ async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list
     rows = await connection.fetch(
         """
         SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.seq, t.types,
-            assigned.lead_id
-        FROM report r LEFT JOIN case_view c USING (report_id)
-        LEFT JOIN LATERAL (
-            SELECT array_agg(type ORDER BY seq) AS types FROM timeline
-            WHERE case_id = c.case_id) t ON true
-        LEFT JOIN LATERAL (
-            SELECT details->'lead'->>'lead_id' AS lead_id FROM timeline
-            WHERE case_id = c.case_id AND type IN ('dispatched', 'reassigned', 'unplaced')
-            ORDER BY seq DESC LIMIT 1) assigned ON true
+            t.lead_ids[1]
+        FROM report r LEFT JOIN case_view c USING (report_id) LEFT JOIN LATERAL (
+            SELECT array_agg(e->>1 ORDER BY (e->>0)::int) AS types,
+                array_agg(e->4->'lead'->>'lead_id' ORDER BY (e->>0)::int DESC)
+                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced')) AS lead_ids
+            FROM timeline, json_array_elements(events) AS e
+            WHERE timeline.case_id = c.case_id) t ON true
         WHERE r.identity = ANY($1::bytea[])
         """,
         identities,
