@@ -60,7 +60,7 @@ def as_ours(consumer: AIOKafkaConsumer, prefix: str) -> None:
 
 
 def install() -> None:
-    """Make this process's consumers do so. Doing it again changes nothing.
+    """Put both into aiokafka, for this process. Doing it again changes nothing.
 
     Raises RuntimeError if aiokafka is not built as it was when this was written.
     """

@@ -30,7 +30,7 @@ from common.runtime.work import Sealing, UnitOfWork
 from common.telemetry import metrics
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+    from aiokafka import AIOKafkaConsumer
     from faststream.kafka.subscriber.usecase import BatchSubscriber
 
     from common.runtime.database import Pool
@@ -349,7 +349,7 @@ class Flow(ConsumerRebalanceListener):
                 )
 
 
-async def _raw_message(message: "tuple[ConsumerRecord[Any, Any], ...]") -> KafkaMessage:
+async def _raw_message(message: Any) -> KafkaMessage:
     """FastStream's own parser decodes headers, and one that is not UTF-8 would drop a batch."""
     return KafkaMessage(raw_message=message, body=b"", consumer=FAKE_CONSUMER)
 

@@ -1,7 +1,7 @@
 """A case as its reporter sees it: what the ledger tells of it, with nothing that is not published.
 
-Kept are the events alone, a line each. Where the case stands is read from these when somebody
-looks, which happens less often than something is told.
+Kept are the events alone. Where the case stands is read from these when somebody looks, which
+happens less often than something is told.
 """
 
 from collections.abc import Callable, Iterable, Sequence
