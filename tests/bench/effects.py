@@ -37,7 +37,8 @@ EFFECTS: Final[Mapping[str, tuple[tuple[str, str, int], ...]]] = {
     "intake": (
         ("reports accepted", "SELECT count(*) FROM report WHERE outcome = 'accepted'", 1),
         ("vault", "SELECT count(*) FROM vault", 1),
-        ("views closed", "SELECT count(*) FROM case_view WHERE seq = 6", 1),
+        ("views", "SELECT count(*) FROM case_view WHERE seq = 6", 1),
+        ("closed", "SELECT count(*) FROM timeline WHERE seq = 6 AND events->-1->>1 = 'closed'", 1),
         ("timeline", "SELECT sum(json_array_length(events)) FROM timeline", 6),
     ),
     "dispatch": (

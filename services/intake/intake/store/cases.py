@@ -1,4 +1,4 @@
-"""The ledger as residents see it: one row a case, one an event."""
+"""The ledger as residents see it: a row for each case, and one for what each turn told of it."""
 
 from collections.abc import Sequence
 from datetime import datetime
