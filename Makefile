@@ -14,7 +14,7 @@ UV = .venv/bin/uv
 # uv does not read pip's settings: pass a city's own mirror on, and trust the system's certificates.
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 export UV_SYSTEM_CERTS ?= 1
-PYPROJECTS = pyproject.toml libs/common/pyproject.toml libs/cli/pyproject.toml $(wildcard services/*/pyproject.toml)
+PYPROJECTS = pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS)))
 
 # Two workers, each with a stack of its own: much of a test is waiting for one process to start.

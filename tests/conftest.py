@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import Stack
+from lastmetre.devstack import Stack
 from tests.support.city import City
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from common.runtime.murmur2 import partitions_of
+from lastmetre.common.kafka.partitioner import partitions_of
 
 PREFIX = os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
 CASE_EVENTS = PREFIX + "case.events"

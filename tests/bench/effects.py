@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from common.contracts.topics import (
+from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
     FIELD_ACTIONS,
     FIELD_OUTCOMES,
@@ -21,7 +21,7 @@ from common.contracts.topics import (
 from tests.bench.figures import Difference, Trail
 
 if TYPE_CHECKING:
-    from common.runtime.database import Connection
+    from lastmetre.common.postgres.database import Connection
 
 
 HOTLINE: Final = "channels.hotline"

@@ -23,7 +23,7 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from common.runtime.murmur2 import partitions_of
+from lastmetre.common.kafka.partitioner import partitions_of
 
 Connection = asyncpg.pool.PoolConnectionProxy
 Out = tuple[str, bytes, bytes, bytes]  # topic, key, headers, value

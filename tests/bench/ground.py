@@ -15,10 +15,10 @@ import asyncpg
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli.stack import Stack
-from cli.stack.keys import SUPERUSER, Keys
-from common.contracts.topics import SERVICES, TOPICS
-from common.runtime.topics import apply_topics
+from lastmetre.common.contracts.topics import SERVICES, TOPICS
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.devstack import Stack
+from lastmetre.devstack.keys import SUPERUSER, Keys
 
 _PACE_ROUNDS: Final = 50_000
 _SETTINGS: Final = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.stack.programs import tethered
+from lastmetre.devstack.programs import tethered
 
 STOP_SECONDS = 20.0
 

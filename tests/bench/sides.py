@@ -10,13 +10,13 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from cli.stack import Stack
-from cli.stack.endpoints import Endpoints
-from common.contracts.base import Channel
-from common.contracts.topics import SERVICES
-from common.runtime.database import migrate
-from common.web.callers import Role
-from common.web.tokens import issue_token
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.postgres.database import migrate
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.tokens import issue_token
+from lastmetre.devstack import Stack
+from lastmetre.devstack.endpoints import Endpoints
 from tests.bench.ground import Ground, Plot
 from tests.bench.processes import Child
 

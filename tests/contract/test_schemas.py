@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cli.contracts.command import SAMPLES, SCHEMAS
-from cli.contracts.compatibility import breaking_changes
-from cli.contracts.schemas import MESSAGE_TYPES, MessageHeaders, documents
-from cli.stack.home import CHECKOUT
-from common.contracts.topics import TOPICS
-from common.runtime.records import cloud_event, kafka_headers
+from lastmetre.common.contracts.topics import TOPICS
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.devstack.contracts.command import SAMPLES, SCHEMAS
+from lastmetre.devstack.contracts.compatibility import breaking_changes
+from lastmetre.devstack.contracts.schemas import MESSAGE_TYPES, MessageHeaders, documents
+from lastmetre.devstack.home import CHECKOUT
 
 GENERATED = documents()
 BODIES = sorted(name for name in GENERATED if name not in ("topics.json", "headers.json"))

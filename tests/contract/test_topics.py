@@ -1,6 +1,6 @@
 """The topics as the design lists them: name, key, kept for how many days, compacted."""
 
-from common.contracts.topics import PARTITIONS, TOPICS
+from lastmetre.common.contracts.topics import PARTITIONS, TOPICS
 
 FOR_EVER = None
 DESIGN = {

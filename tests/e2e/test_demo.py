@@ -23,14 +23,14 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from cli.demo.city import load_city
-from cli.demo.command import REPORTS, SEED
-from cli.demo.diary import Diary
-from cli.demo.lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
-from cli.demo.scenario import Day, make_day
-from cli.stack.home import SAMPLE_CITY, Home
-from common.contracts.topics import PARTITIONS, SERVICES, TOPICS
-from common.runtime.clock import RealClock
+from lastmetre.common.contracts.topics import PARTITIONS, SERVICES, TOPICS
+from lastmetre.common.service.clock import RealClock
+from lastmetre.devstack.demo.city import load_city
+from lastmetre.devstack.demo.command import REPORTS, SEED
+from lastmetre.devstack.demo.diary import Diary
+from lastmetre.devstack.demo.lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
+from lastmetre.devstack.demo.scenario import Day, make_day
+from lastmetre.devstack.home import SAMPLE_CITY, Home
 from tests.support import personal
 from tests.support.city import City
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cli.stack import Stack
-from common.web.callers import Role
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from tests.e2e import la311
 from tests.e2e.la311 import Request
 from tests.support.city import City

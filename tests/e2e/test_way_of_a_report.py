@@ -3,7 +3,7 @@
 import uuid
 from pathlib import Path
 
-from common.web.callers import Role
+from lastmetre.common.security.callers import Role
 from tests.support.city import City
 
 PHONE = "13800138000"

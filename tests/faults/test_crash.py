@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from cli.stack import Stack
-from common.contracts.topics import SERVICES
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack import Stack
 from tests.e2e import la311
 from tests.support.city import City
 from tests.support.commands import attempt, lastmetre

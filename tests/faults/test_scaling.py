@@ -14,9 +14,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.audit.cut import READERS
-from cli.stack import Stack
-from common.contracts.topics import PARTITIONS, SERVICES
+from lastmetre.audit.cut import READERS
+from lastmetre.common.contracts.topics import PARTITIONS, SERVICES
+from lastmetre.devstack import Stack
 from tests.support.city import City
 from tests.support.traffic import steady_traffic
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
-from cli.audit.receipts import Receipt
-from cli.stack import Endpoints, Stack
-from common.contracts.base import Actor, ActorRole
-from common.contracts.reports import ReportSubmitted
-from common.contracts.requests import Action, ActionRequested
+from lastmetre.audit.receipts import Receipt
+from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.devstack import Endpoints, Stack
 from tests.support import books
 from tests.support.city import City
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import Stack
+from lastmetre.devstack import Stack
 from tests.integration.intake_city import IntakeCity
 from tests.integration.metrics_world import Metrics
 from tests.integration.notify_city import City as NotifyCity

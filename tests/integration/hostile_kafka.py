@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from common.contracts.requests import ActionRequested, FeedbackGiven
+from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
 from tests.integration.intake_city import Headers, submitted
 
 Record = tuple[str, bytes | None, Headers, str]

@@ -21,12 +21,12 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from common.contracts.base import Message
-from common.contracts.reports import ReportSubmitted
-from common.contracts.topics import PARTITIONS
-from common.runtime.topics import apply_topics
-from common.web.callers import Role
-from common.web.tokens import issue_token
+from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.tokens import issue_token
 from tests.support.raw_batch import send_raw_batch
 from tests.support.topics import delete_topics
 
@@ -160,7 +160,7 @@ class IntakeCity:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "intake",
+                "lastmetre.intake",
                 env=self.environment | {"INTAKE_HTTP_PORT": str(port)} | environment,
                 stderr=output,
             )

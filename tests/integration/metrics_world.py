@@ -19,25 +19,25 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from common.contracts import cases
-from common.contracts.base import SYSTEM, Channel, Language, Message, Origin
-from common.contracts.cases import CaseEvent, LocalName, PublishedLead
-from common.contracts.deliveries import DeliveryResult, MessageDelivered, Recipient
-from common.contracts.network import AreaPublished
-from common.contracts.reports import ReportAccepted, ReportRejected
-from common.contracts.topics import (
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Message, Origin
+from lastmetre.common.contracts.cases import CaseEvent, LocalName, PublishedLead
+from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered, Recipient
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
+from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
     NETWORK_AREAS,
     NOTIFY_DELIVERIES,
     PARTITIONS,
     REPORTS,
 )
-from common.runtime.ids import Identities
-from common.runtime.murmur2 import partitions_of
-from common.runtime.records import cloud_event, kafka_headers
-from common.runtime.topics import apply_topics
-from common.web.callers import Role
-from common.web.tokens import issue_token
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.tokens import issue_token
+from lastmetre.common.service.ids import Identities
 from tests.support.topics import delete_topics
 
 FIRST: Final = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -295,7 +295,7 @@ class Metrics:
         else:
             await apply_topics(self.bootstrap, self.prefix)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "metrics", env=environment
+            sys.executable, "-m", "lastmetre.metrics", env=environment
         )
         self._processes.append(process)
         if not more:
@@ -392,7 +392,7 @@ class Metrics:
     async def rebuild(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run `python -m metrics.rebuild --json`: exit code and document."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "metrics.rebuild", "--json", *arguments,
+            sys.executable, "-m", "lastmetre.metrics.rebuild", "--json", *arguments,
             env=self.environment, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, _ = await asyncio.wait_for(process.communicate(), 120)

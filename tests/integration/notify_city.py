@@ -27,16 +27,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from common.contracts.cases import CaseEvent
-from common.contracts.deliveries import MessageDelivered
-from common.contracts.topics import CASE_EVENTS, FEEDBACK, NOTIFY_DELIVERIES, PARTITIONS
-from common.runtime.links import Links, Purpose
-from common.runtime.murmur2 import partitions_of
-from common.runtime.records import cloud_event, kafka_headers
-from common.runtime.topics import apply_topics
-from common.web.callers import Role
-from common.web.tokens import issue_token
-from notify.domain.ratings import rating_identity
+from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, NOTIFY_DELIVERIES, PARTITIONS
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.tokens import issue_token
+from lastmetre.notify.domain.ratings import rating_identity
 from tests.support.topics import delete_topics
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -174,7 +174,7 @@ class City:
         log = self._folder / f"notify-{port}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "notify",
+                sys.executable, "-m", "lastmetre.notify",
                 env=self.environment | {"NOTIFY_HTTP_PORT": str(port)} | environment,
                 stderr=output,
             )  # fmt: skip

@@ -11,9 +11,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.contracts.base import Actor, ActorRole
-from common.contracts.requests import Action, ActionRequested
-from common.web.callers import Role
+from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.security.callers import Role
 from tests.support.city import City
 from tests.support.holding import blocked, held_table
 from tests.support.tail import Outcomes, outcomes

@@ -14,17 +14,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from cli.audit.balance import TITLES
-from cli.audit.receipts import Receipt
-from cli.audit.shelf import TYPES
-from cli.audit.topics import open_topics
-from cli.stack import Stack
-from common.contracts.base import SYSTEM
-from common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
-from common.contracts.topics import CASE_EVENTS
-from common.runtime.links import Purpose
-from common.runtime.records import Outgoing, cloud_event, decode
-from common.runtime.work import append
+from lastmetre.audit.balance import TITLES
+from lastmetre.audit.receipts import Receipt
+from lastmetre.audit.shelf import TYPES
+from lastmetre.audit.topics import open_topics
+from lastmetre.common.contracts.base import SYSTEM
+from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
+from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.kafka.codec import Outgoing, cloud_event, decode
+from lastmetre.common.outbox.unit_of_work import append
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.devstack import Stack
 from tests.integration.audit_story import Story, live_through
 from tests.support import books
 from tests.support.city import TRACE, City

@@ -9,13 +9,13 @@ from typing import Any
 
 import asyncpg
 
-from cli.stack import Stack
-from common.contracts.cases import CaseAccepted
-from common.contracts.reports import ReportSubmitted
-from common.contracts.requests import ActionRequested
-from common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
-from common.runtime.links import Purpose
-from common.web.callers import Role
+from lastmetre.common.contracts.cases import CaseAccepted
+from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.contracts.requests import ActionRequested
+from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.devstack import Stack
 from tests.integration.metrics_world import Metrics, World
 from tests.support.city import TRACE, City, inside
 from tests.support.commands import lastmetre

@@ -6,14 +6,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from cli.stack import Stack
-from common.contracts.base import Language, Origin
-from common.contracts.cases import CaseState
-from common.runtime.database import migrate, queue_settings
-from notify.domain.messages import REPORTER, SHARDS
-from notify.domain.subject import Subject
-from notify.store import asking, sending
-from notify.store.asking import NewMessage
+from lastmetre.common.contracts.base import Language, Origin
+from lastmetre.common.contracts.cases import CaseState
+from lastmetre.common.postgres.database import migrate, queue_settings
+from lastmetre.devstack import Stack
+from lastmetre.notify.domain.messages import REPORTER, SHARDS
+from lastmetre.notify.domain.subject import Subject
+from lastmetre.notify.store import asking, sending
+from lastmetre.notify.store.asking import NewMessage
 from tests.support.databases import fresh_database
 
 CASES = 2000

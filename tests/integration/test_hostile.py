@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.stack import Stack
-from common.runtime.links import Purpose
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.devstack import Stack
 from tests.integration.hostile_http import (
     DOORS,
     FORMS,

@@ -10,10 +10,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from cli.stack import Stack
-from common.contracts.base import Channel
-from common.contracts.topics import FEEDBACK as FEEDBACK_TOPIC
-from common.contracts.topics import FIELD_ACTIONS, MESSAGE_BYTES, PARTITIONS, channel_topic
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.topics import FEEDBACK as FEEDBACK_TOPIC
+from lastmetre.common.contracts.topics import (
+    FIELD_ACTIONS,
+    MESSAGE_BYTES,
+    PARTITIONS,
+    channel_topic,
+)
+from lastmetre.devstack import Stack
 from tests.integration.hostile_kafka import (
     ACTION,
     DEAD_REPORTS,

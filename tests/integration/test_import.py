@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.stack import Stack
-from common.web.callers import Role
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from tests.support.city import City
 from tests.support.commands import lastmetre
 

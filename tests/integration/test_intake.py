@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from common.contracts.topics import REPORTS
+from lastmetre.common.contracts.topics import REPORTS
 from tests.integration.intake_city import (
     NOBODY_THERE,
     Headers,

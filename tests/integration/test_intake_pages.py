@@ -10,17 +10,17 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from common.contracts import cases
-from common.contracts.base import SYSTEM, Channel, Language, Origin
-from common.contracts.cases import (
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
+from lastmetre.common.contracts.cases import (
     CaseAccepted,
     CaseDispatched,
     CaseRegistered,
     LocalName,
     PublishedLead,
 )
-from common.contracts.network import AreaPublished
-from common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
 from tests.integration.intake_city import IntakeCity, eventually
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.stack import Stack
-from common.contracts.base import Channel, Origin
-from common.web.callers import Role
+from lastmetre.common.contracts.base import Channel, Origin
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from tests.integration.metrics_world import (
     Metrics,
     Scenario,

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from cli.stack import Stack
+from lastmetre.devstack import Stack
 from tests.integration.metrics_world import Metrics, World
 from tests.support.databases import fresh_database
 

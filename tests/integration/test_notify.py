@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from cli.stack import Stack
-from common.contracts import cases
-from common.contracts.base import Origin
-from common.contracts.cases import CaseEvent
-from common.contracts.deliveries import DeliveryResult, Recipient
-from common.runtime.ids import Identities
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
+from lastmetre.common.service.ids import Identities
+from lastmetre.devstack import Stack
 from tests.integration.notify_city import City, Running
 from tests.integration.test_notify_smtp import Mailbox, free_port, listening
 from tests.support.databases import fresh_database

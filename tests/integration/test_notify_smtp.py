@@ -13,10 +13,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from common.contracts.deliveries import DeliveryResult
-from common.runtime.clock import RealClock
-from notify.sending.letters import SENT, Letter, Outcome
-from notify.sending.smtp import SmtpProvider, SmtpServer
+from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.common.service.clock import RealClock
+from lastmetre.notify.sending.letters import SENT, Letter, Outcome
+from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
 from tests.unit.notify.ledger import CASE
 from tests.unit.notify.letters import letter
 

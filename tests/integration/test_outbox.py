@@ -10,13 +10,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli.stack import Stack
-from common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
-from common.runtime.database import migrate
-from common.runtime.records import Outgoing, kafka_headers, packed
-from common.runtime.relay import Relay
-from common.runtime.topics import apply_topics
-from common.runtime.work import append, shard_of
+from lastmetre.common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
+from lastmetre.common.kafka.codec import Outgoing, kafka_headers, packed
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.outbox.relay import Relay
+from lastmetre.common.outbox.unit_of_work import append, shard_of
+from lastmetre.common.postgres.database import migrate
+from lastmetre.devstack import Stack
 from tests.support.databases import fresh_database, migrate_in_part
 
 PACKAGE = "common.runtime"

@@ -24,10 +24,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.stack import Stack
-from common.contracts.base import Actor, ActorRole
-from common.contracts.requests import Action, ActionRequested
-from common.web.callers import Role
+from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from tests.support.books import audit, quiet
 from tests.support.city import City
 from tests.support.holding import blocked, held_case, held_table

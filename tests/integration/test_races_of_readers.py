@@ -11,12 +11,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.stack import Stack
-from common.contracts.topics import CASE_EVENTS, PARTITIONS
-from common.runtime.murmur2 import partitions_of
-from common.web.callers import Role
-from metrics.rebuild import Outcome, rebuild
-from metrics.settings import MetricsSettings
+from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
+from lastmetre.metrics.rebuild import Outcome, rebuild
+from lastmetre.metrics.settings import MetricsSettings
 from tests.support.books import audit
 from tests.support.city import City
 from tests.support.holding import blocked, holding

@@ -17,11 +17,11 @@ from typing import IO
 import psutil
 import pytest
 
-from cli.stack import Stack, StackError
-from cli.stack.endpoints import Endpoints
-from cli.stack.jars import kafka_jars
-from cli.stack.services import is_ready
-from common.contracts.topics import SERVICES
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack import Stack, StackError
+from lastmetre.devstack.endpoints import Endpoints
+from lastmetre.devstack.jars import kafka_jars
+from lastmetre.devstack.services import is_ready
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@
 import uuid
 from pathlib import Path
 
-from cli.stack import Stack
-from common.contracts.topics import SERVICES
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack import Stack
 from tests.support.city import City
 from tests.support.commands import lastmetre
 

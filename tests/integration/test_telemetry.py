@@ -20,12 +20,12 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.stack import Stack
-from common.contracts.requests import ActionRequested
-from common.contracts.topics import FIELD_ACTIONS, SERVICES
-from common.telemetry import metrics as registry
-from common.web.callers import Role
-from metrics.exposition import FAMILIES
+from lastmetre.common.contracts.requests import ActionRequested
+from lastmetre.common.contracts.topics import FIELD_ACTIONS, SERVICES
+from lastmetre.common.security.callers import Role
+from lastmetre.common.telemetry import metrics as registry
+from lastmetre.devstack import Stack
+from lastmetre.metrics.exposition import FAMILIES
 from tests.integration.intake_city import free_port
 from tests.support.city import TRACE, City
 

@@ -7,11 +7,11 @@ import asyncpg
 import pytest
 from pydantic_core import to_json
 
-from cli.stack import Stack
-from common.runtime.database import migrate
-from intake.domain.case_view import CaseView, Entry
-from intake.store import cases
-from intake.store.cases import Told
+from lastmetre.common.postgres.database import migrate
+from lastmetre.devstack import Stack
+from lastmetre.intake.domain.case_view import CaseView, Entry
+from lastmetre.intake.store import cases
+from lastmetre.intake.store.cases import Told
 from tests.support.databases import fresh_database, migrate_in_part
 
 CASE, REPORT = UUID(int=1), UUID(int=2)

@@ -9,8 +9,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from cli.stack import Stack
-from common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES, NETWORK_AREAS, REPORTS, TOPICS
+from lastmetre.common.contracts.topics import (
+    CASE_EVENTS,
+    FIELD_OUTCOMES,
+    NETWORK_AREAS,
+    REPORTS,
+    TOPICS,
+)
+from lastmetre.devstack import Stack
 from tests.support.city import City
 from tests.support.commands import attempt, lastmetre
 from tests.support.topics import delete_topics

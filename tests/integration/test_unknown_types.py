@@ -5,9 +5,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from common.contracts.base import SYSTEM, Channel, Language, Origin
-from common.contracts.cases import CaseRegistered
-from common.contracts.topics import CASE_EVENTS
+from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
+from lastmetre.common.contracts.cases import CaseRegistered
+from lastmetre.common.contracts.topics import CASE_EVENTS
 from tests.integration.hostile_kafka import body
 from tests.integration.intake_city import IntakeCity, eventually, submitted
 

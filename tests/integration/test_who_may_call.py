@@ -13,17 +13,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-import dispatch.main
-import intake.main
-import metrics.main
-import notify.main
-from common.runtime.ids import Identities
-from common.web.access import declared_access
-from common.web.callers import Role
-from dispatch.settings import DispatchSettings
-from intake.settings import IntakeSettings
-from metrics.settings import MetricsSettings
-from notify.settings import NotifySettings
+from lastmetre.common.security.access import declared_access
+from lastmetre.common.security.callers import Role
+from lastmetre.common.service.ids import Identities
+from lastmetre.dispatch import main as dispatch_main
+from lastmetre.dispatch.settings import DispatchSettings
+from lastmetre.intake import main as intake_main
+from lastmetre.intake.settings import IntakeSettings
+from lastmetre.metrics import main as metrics_main
+from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.notify import main as notify_main
+from lastmetre.notify.settings import NotifySettings
 from tests.support.callers import Caller, callers
 from tests.support.city import City
 
@@ -97,10 +97,10 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 APPLICATIONS: Final[Mapping[str, Callable[[], FastAPI]]] = {
-    "intake": lambda: intake.main.build(IntakeSettings()),
-    "dispatch": lambda: dispatch.main.create_app(DispatchSettings()),
-    "notify": lambda: notify.main.create_app(NotifySettings()),
-    "metrics": lambda: metrics.main.create_app(MetricsSettings()),
+    "intake": lambda: intake_main.build(IntakeSettings()),
+    "dispatch": lambda: dispatch_main.create_app(DispatchSettings()),
+    "notify": lambda: notify_main.create_app(NotifySettings()),
+    "metrics": lambda: metrics_main.create_app(MetricsSettings()),
 }
 
 

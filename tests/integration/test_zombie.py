@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from common.contracts.topics import PARTITIONS, REPORTS
+from lastmetre.common.contracts.topics import PARTITIONS, REPORTS
 from tests.integration.hostile_kafka import body
 from tests.integration.intake_city import IntakeCity, Running, eventually, submitted
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from cli.audit.balance import Balance
-from cli.audit.cut import Targets
-from cli.audit.receipts import Receipt
-from cli.audit.run import take_balance
-from cli.audit.waiting import wait_until_quiet
-from cli.main import app
-from cli.stack import Endpoints
-from common.runtime.links import Links
+from lastmetre.audit.balance import Balance
+from lastmetre.audit.cut import Targets
+from lastmetre.audit.receipts import Receipt
+from lastmetre.audit.run import take_balance
+from lastmetre.audit.waiting import wait_until_quiet
+from lastmetre.cli.main import app
+from lastmetre.common.security.signed_links import Links
+from lastmetre.devstack import Endpoints
 
 QUIET_SECONDS = 60.0
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from common.web.callers import Role
-from common.web.tokens import issue_token
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.tokens import issue_token
 from tests.support.city import City, key_bytes
 
 

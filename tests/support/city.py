@@ -12,15 +12,15 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from common.contracts.base import CaseMessage
-from common.contracts.requests import ActionRequested, FeedbackGiven
-from common.contracts.topics import FEEDBACK, FIELD_ACTIONS, PARTITIONS
-from common.runtime.ids import Identities
-from common.runtime.links import Links, Purpose
-from common.runtime.murmur2 import partitions_of
-from common.runtime.records import cloud_event, kafka_headers
-from common.web.callers import Role
-from common.web.tokens import issue_token
+from lastmetre.common.contracts.base import CaseMessage
+from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
+from lastmetre.common.contracts.topics import FEEDBACK, FIELD_ACTIONS, PARTITIONS
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.security.callers import Role
+from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.tokens import issue_token
+from lastmetre.common.service.ids import Identities
 
 Found = TypeVar("Found")
 

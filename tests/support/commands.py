@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.stack import Stack
+from lastmetre.devstack import Stack
 
 
 async def attempt(stack: Stack, *words: str | Path, **environment: str) -> tuple[int, str, str]:

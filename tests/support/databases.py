@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from cli.stack import Stack
-from cli.stack.keys import SUPERUSER, Keys
-from cli.stack.postgres import provide_database
-from common.runtime.database import migrations_of
+from lastmetre.common.postgres.database import migrations_of
+from lastmetre.devstack import Stack
+from lastmetre.devstack.keys import SUPERUSER, Keys
+from lastmetre.devstack.postgres import provide_database
 
 
 def fresh_database(stack: Stack, service: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cli.stack import Stack
-from common.contracts.topics import SERVICES
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack import Stack
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import secrets
 from pathlib import Path
 
-from cli.stack import Stack
-from common.contracts.topics import SERVICES
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack import Stack
 from tests.support.databases import fresh_database
 
 

@@ -11,7 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli.demo.scenario import PlannedReport
+from lastmetre.devstack.demo.scenario import PlannedReport
 
 Found = tuple[str, str]
 """A place and what was found there."""

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from common.contracts.base import Message
-from common.contracts.requests import ActionAnswered
-from common.contracts.topics import FIELD_OUTCOMES, PARTITIONS
-from common.runtime.records import Record, decode
+from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.requests import ActionAnswered
+from lastmetre.common.contracts.topics import FIELD_OUTCOMES, PARTITIONS
+from lastmetre.common.kafka.codec import Record, decode
 
 WAIT_SECONDS: Final = 30.0
 

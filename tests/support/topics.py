@@ -2,7 +2,7 @@
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from common.contracts.topics import TOPICS
+from lastmetre.common.contracts.topics import TOPICS
 
 
 async def delete_topics(bootstrap_servers: str, prefix: str) -> None:

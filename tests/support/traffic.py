@@ -16,11 +16,11 @@ import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
-from cli.stack import Stack
-from common.contracts.base import Actor, ActorRole
-from common.contracts.requests import Action, ActionRequested
-from common.runtime.database import TRANSIENT
-from common.web.callers import Role
+from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from tests.support.city import City, inside
 from tests.support.commands import lastmetre
 

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from cli.demo.city import Area, Lead, SampleCity, load_city
-from cli.stack import Stack
+from lastmetre.devstack import Stack
+from lastmetre.devstack.demo.city import Area, Lead, SampleCity, load_city
 from tests.support.browser import Visitor, chromium, must_have_chromium, start_chromium
 from tests.support.city import City
 

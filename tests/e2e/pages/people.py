@@ -8,7 +8,7 @@ from uuid import UUID
 
 from playwright.async_api import Page, expect
 
-from common.web.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
 from tests.support.browser import Language
 from tests.support.city import City
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from common.runtime.links import Purpose
-from common.web.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.signed_links import Purpose
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import INSIDE, LEAD, staff_url
 from tests.support.browser import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from common.web.callers import Role
+from lastmetre.common.security.callers import Role
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import (
     INSIDE,

@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import COMMANDS, app
+from lastmetre.cli.main import COMMANDS, app
 
 SLOW = ("fastapi", "aiokafka", "asyncpg", "numpy", "shapely")
 
@@ -25,6 +25,6 @@ def test_a_slip_is_answered_with_what_may_have_been_meant() -> None:
 
 
 def test_a_command_that_only_talks_to_the_services_starts_without_what_is_slow() -> None:
-    look = f"import sys, cli.main, cli.client; print({set(SLOW)} & set(sys.modules))"
+    look = f"import sys, lastmetre.cli.main, lastmetre.cli.client; print({set(SLOW)} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
     assert found.stdout == "set()\n"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.demo.diary import Diary
-from cli.demo.lapse import SPEED, Lapse, clock_file, hold_clock, midnights, yesterday
-from cli.main import app
-from cli.stack.home import Home
-from common.runtime.clock import RealClock, TimeLapseClock
+from lastmetre.cli.main import app
+from lastmetre.common.service.clock import RealClock, TimeLapseClock
+from lastmetre.devstack.demo.diary import Diary
+from lastmetre.devstack.demo.lapse import SPEED, Lapse, clock_file, hold_clock, midnights, yesterday
+from lastmetre.devstack.home import Home
 
 DAY = date(2026, 11, 24)
 REAL = RealClock()

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import shapely
 
-from cli.demo.city import SampleCity, SampleCityError, load_city
-from cli.demo.scenario import Day, make_day
-from cli.stack.home import SAMPLE_CITY
-from common.contracts.base import Channel
-from common.contracts.requests import Action
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.requests import Action
+from lastmetre.devstack.demo.city import SampleCity, SampleCityError, load_city
+from lastmetre.devstack.demo.scenario import Day, make_day
+from lastmetre.devstack.home import SAMPLE_CITY
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 24)

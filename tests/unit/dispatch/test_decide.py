@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.base import Actor, ActorRole, Channel, Language, Origin, Position
-from common.contracts.cases import CaseState, LocalName, PublishedLead
-from common.contracts.reports import ReportAccepted
-from common.contracts.requests import Action, ActionRequested, FeedbackGiven
-from dispatch.domain.case import Case, apply, begin
-from dispatch.domain.decide import Decision, Refusal, decide, decide_feedback, register
-from dispatch.domain.network import Area, Network
+from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Language, Origin, Position
+from lastmetre.common.contracts.cases import CaseState, LocalName, PublishedLead
+from lastmetre.common.contracts.reports import ReportAccepted
+from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
+from lastmetre.dispatch.domain.case import Case, apply, begin
+from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback, register
+from lastmetre.dispatch.domain.network import Area, Network
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE = UUID("01936f00-0000-7000-8000-000000000001")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.console import UsedWrongly
-from cli.importing.mapping import read_mapping
+from lastmetre.cli.console import UsedWrongly
+from lastmetre.cli.importing.mapping import read_mapping
 
 GOOD = """\
 times:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cli.console import UsedWrongly
-from cli.importing.mapping import Mapping
-from cli.importing.reports import Prepared, Unusable, prepare
-from cli.importing.rows import read_rows
-from cli.importing.steps import step_in
-from common.contracts.base import Actor, ActorRole, Origin
+from lastmetre.cli.console import UsedWrongly
+from lastmetre.cli.importing.mapping import Mapping
+from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
+from lastmetre.cli.importing.rows import read_rows
+from lastmetre.cli.importing.steps import step_in
+from lastmetre.common.contracts.base import Actor, ActorRole, Origin
 
 HELD: dict[str, Any] = {
     "times": {"zone": "Asia/Shanghai", "format": "%Y-%m-%d %H:%M"},

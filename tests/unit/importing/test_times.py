@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.importing.mapping import Times
-from cli.importing.times import read_time
+from lastmetre.cli.importing.mapping import Times
+from lastmetre.cli.importing.times import read_time
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 FORMAT = "%m/%d/%Y %I:%M:%S %p"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 
-from intake.edge.producer import APART_SECONDS, EdgeProducer, NotTaken, Report
+from lastmetre.intake.edge.producer import APART_SECONDS, EdgeProducer, NotTaken, Report
 
 
 class Batch(list[bytes]):

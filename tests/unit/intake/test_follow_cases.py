@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts.base import SYSTEM
-from common.contracts.cases import CaseAccepted
-from common.runtime.records import BadRecord, Record
-from common.runtime.work import UnitOfWork
-from intake.consumers import follow_cases
-from intake.store import cases
+from lastmetre.common.contracts.base import SYSTEM
+from lastmetre.common.contracts.cases import CaseAccepted
+from lastmetre.common.kafka.codec import BadRecord, Record
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.intake.consumers import follow_cases
+from lastmetre.intake.store import cases
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CASE = UUID(int=1)

@@ -4,17 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.contracts.base import Origin
-from common.contracts.cases import LocalName
-from common.contracts.reports import (
+from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.contracts.reports import (
     Datum,
     ReportSubmitted,
     SubmittedContact,
     SubmittedPosition,
 )
-from intake.domain.categories import Categories, Category, parse_categories, parse_mapping
-from intake.domain.contact import ContactCheck, ends_with, is_email, masked_phone
-from intake.domain.normalise import Normalised, Sent, normalise
+from lastmetre.intake.domain.categories import Categories, Category, parse_categories, parse_mapping
+from lastmetre.intake.domain.contact import ContactCheck, ends_with, is_email, masked_phone
+from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 RUBBISH = Category("06010", LocalName(zh="暴露垃圾", en="Exposed rubbish"), on_form=True)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts.base import SYSTEM
-from common.contracts.cases import (
+from lastmetre.common.contracts.base import SYSTEM
+from lastmetre.common.contracts.cases import (
     CaseAccepted,
     CaseClosed,
     CaseDispatched,
@@ -19,8 +19,8 @@ from common.contracts.cases import (
     CaseUnplaced,
     CaseVerified,
 )
-from intake.domain.case_view import CaseView, entry
-from intake.domain.progress import steps
+from lastmetre.intake.domain.case_view import CaseView, entry
+from lastmetre.intake.domain.progress import steps
 
 BEGIN = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE, REPORT = UUID(int=1), UUID(int=2)

@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
-from common.contracts.reports import ReportSubmitted
-from intake.domain.contact import ContactCheck
-from intake.domain.submission import canonical, channel_and_sender, source_of
-from intake.vault import CannotOpen, Kept, SealedLetters, Vault
+from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.intake.domain.contact import ContactCheck
+from lastmetre.intake.domain.submission import canonical, channel_and_sender, source_of
+from lastmetre.intake.vault import CannotOpen, Kept, SealedLetters, Vault
 
 VAULT = Vault(b"k" * 32)
 

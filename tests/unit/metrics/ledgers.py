@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.contracts import cases
-from common.contracts.base import SYSTEM, Channel, Language, Origin
-from common.contracts.cases import CaseEvent, LocalName, PublishedLead
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
+from lastmetre.common.contracts.cases import CaseEvent, LocalName, PublishedLead
 
 REPORTED = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
 """In the evening in UTC, on the next morning in Shanghai."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from metrics.domain import statistics
-from metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
-from metrics.exposition import FAMILIES, prometheus_text
-from metrics.indicators import (
+from lastmetre.metrics.domain import statistics
+from lastmetre.metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
+from lastmetre.metrics.exposition import FAMILIES, prometheus_text
+from lastmetre.metrics.indicators import (
     Cases,
     Group,
     Indicators,

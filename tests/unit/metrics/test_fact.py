@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.base import Channel, Origin
-from common.contracts.cases import CaseEvent
-from metrics.domain.fact import Fact, LedgerBroken, apply, fold
+from lastmetre.common.contracts.base import Channel, Origin
+from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply, fold
 from tests.unit.metrics.ledgers import CASE, REPORTED, WHOLE_WAY, lead, ledger, step
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

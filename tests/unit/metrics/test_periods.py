@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from metrics.domain.periods import Period, PeriodName, period_of
+from lastmetre.metrics.domain.periods import Period, PeriodName, period_of
 
 TODAY = date(2026, 11, 24)
 

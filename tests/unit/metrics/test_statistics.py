@@ -2,7 +2,7 @@
 
 import pytest
 
-from metrics.domain.statistics import mean, rate, student_t
+from lastmetre.metrics.domain.statistics import mean, rate, student_t
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.contracts import cases
-from common.contracts.base import SYSTEM, Channel, Language, Origin
-from common.contracts.cases import CaseEvent, CaseRegistered, LocalName, PublishedLead
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, LocalName, PublishedLead
 
 CASE = UUID("01936a5e-0000-7000-8000-000000000001")
 REPORT = UUID("01936a5d-0000-7000-8000-000000000001")

@@ -3,8 +3,8 @@
 from datetime import date
 from uuid import UUID
 
-from notify.domain.messages import REPORTER
-from notify.sending.letters import Letter
+from lastmetre.notify.domain.messages import REPORTER
+from lastmetre.notify.sending.letters import Letter
 
 
 def letter(

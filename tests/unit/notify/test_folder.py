@@ -3,9 +3,9 @@
 from pathlib import Path
 from uuid import UUID
 
-from common.contracts.deliveries import DeliveryResult
-from notify.sending.folder import FolderProvider
-from notify.sending.letters import SENT
+from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.sending.folder import FolderProvider
+from lastmetre.notify.sending.letters import SENT
 from tests.unit.notify.ledger import CASE
 from tests.unit.notify.letters import letter
 

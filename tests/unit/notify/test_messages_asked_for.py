@@ -2,12 +2,12 @@
 
 import pytest
 
-from common.contracts import cases
-from common.contracts.base import Origin
-from common.contracts.cases import CaseEvent, CaseState
-from common.runtime.sequence import CASE_EVENT_TYPES
-from notify.domain.messages import REPORTER, Kind, message_id, shard_of
-from notify.domain.subject import Subject, apply, asks, first
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.cases import CaseEvent, CaseState
+from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
+from lastmetre.notify.domain.messages import REPORTER, Kind, message_id, shard_of
+from lastmetre.notify.domain.subject import Subject, apply, asks, first
 from tests.unit.notify.ledger import CASE, LI, WANG, event, registered
 
 Told = list[tuple[Kind, str]]

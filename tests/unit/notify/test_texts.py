@@ -5,14 +5,14 @@ from itertools import product
 
 import pytest
 
-from common.categories import Categories
-from common.contracts.base import Language
-from common.contracts.cases import LocalName
-from common.runtime.links import Links, Purpose
-from notify.domain.messages import REPORTER, Kind
-from notify.domain.ratings import Closing, closing_of
-from notify.sending.texts import Texts
-from notify.store.sending import Due
+from lastmetre.common.categories import Categories
+from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.notify.domain.messages import REPORTER, Kind
+from lastmetre.notify.domain.ratings import Closing, closing_of
+from lastmetre.notify.sending.texts import Texts
+from lastmetre.notify.store.sending import Due
 from tests.unit.notify.ledger import CASE, REPORT
 
 LINKS = Links(b"k" * 32)

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from intake.api import vault as intakes
-from notify.sending import vault
+from lastmetre.intake.api import vault as intakes
+from lastmetre.notify.sending import vault
 
 
 @pytest.mark.parametrize(

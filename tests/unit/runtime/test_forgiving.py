@@ -9,9 +9,9 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from common.runtime.fetched import install, lines
-from common.runtime.forgiving import UNREADABLE, ForgivingRecords
-from common.runtime.records import EVENT_HEADERS, BadRecord, Record, message_type
+from lastmetre.common.kafka.codec import EVENT_HEADERS, BadRecord, Record, message_type
+from lastmetre.common.kafka.fetched import install, lines
+from lastmetre.common.kafka.lenient_headers import UNREADABLE, ForgivingRecords
 
 PLACEHOLDER = "PLACEHOLDER"
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}

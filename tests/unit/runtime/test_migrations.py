@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.contracts.topics import SERVICES
-from common.runtime.database import migrations_of
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.postgres.database import migrations_of
 
 
 @pytest.mark.parametrize("package", ["common.runtime", *SERVICES])

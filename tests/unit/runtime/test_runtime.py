@@ -14,13 +14,13 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.base import SYSTEM
-from common.contracts.cases import CaseAccepted
-from common.runtime.clock import RealClock, TimeLapse, TimeLapseClock
-from common.runtime.ids import DrawnAhead, Identities
-from common.runtime.links import Links, Purpose
-from common.runtime.murmur2 import partitions_of
-from common.runtime.records import cloud_event, kafka_headers
+from lastmetre.common.contracts.base import SYSTEM
+from lastmetre.common.contracts.cases import CaseAccepted
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.service.clock import RealClock, TimeLapse, TimeLapseClock
+from lastmetre.common.service.ids import DrawnAhead, Identities
 
 LINKS = Links(b"k" * 32)
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.base import SYSTEM
-from common.contracts.cases import CaseVerified
-from common.runtime.records import Record, UnknownContract
-from common.runtime.sequence import in_sequence
-from common.runtime.work import UnitOfWork
+from lastmetre.common.contracts.base import SYSTEM
+from lastmetre.common.contracts.cases import CaseVerified
+from lastmetre.common.kafka.case_sequence import in_sequence
+from lastmetre.common.kafka.codec import Record, UnknownContract
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CASES = [UUID(int=7 << 76 | n) for n in range(3)]

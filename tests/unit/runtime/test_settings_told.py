@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from dispatch.settings import DispatchSettings
-from intake.settings import IntakeSettings
-from metrics.settings import MetricsSettings
-from notify.settings import NotifySettings
+from lastmetre.dispatch.settings import DispatchSettings
+from lastmetre.intake.settings import IntakeSettings
+from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.notify.settings import NotifySettings
 
 README = Path(__file__).parents[3] / "README.md"
 

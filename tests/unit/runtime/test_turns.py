@@ -7,8 +7,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from common.runtime import turns
-from common.runtime.turns import Turns
+from lastmetre.common.kafka import poll_loop as turns
+from lastmetre.common.kafka.poll_loop import Turns
 
 PLACES = {TopicPartition("reports", 0), TopicPartition("reports", 1)}
 Polled = Any  # records by partition, or an error to raise

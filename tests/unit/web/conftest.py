@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from common.web.access import GuardedRoute
-from common.web.kit import Pages
+from lastmetre.common.security.access import GuardedRoute
+from lastmetre.common.web.kit import Pages
 
 PUBLIC_URLS = {
     "intake": "https://city.example/",

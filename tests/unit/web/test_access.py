@@ -9,9 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from common.runtime.clock import RealClock
-from common.web import problems
-from common.web.access import (
+from lastmetre.common.security.access import (
     Anyone,
     ChannelKey,
     GuardedRoute,
@@ -23,7 +21,7 @@ from common.web.access import (
     guard,
     person_of,
 )
-from common.web.callers import (
+from lastmetre.common.security.callers import (
     TOKEN_COOKIE,
     ChannelCaller,
     Person,
@@ -32,7 +30,9 @@ from common.web.callers import (
     ServiceCaller,
     Via,
 )
-from common.web.tokens import DevelopmentAuthenticator, issue_token, key_digest
+from lastmetre.common.security.tokens import DevelopmentAuthenticator, issue_token, key_digest
+from lastmetre.common.service.clock import RealClock
+from lastmetre.common.web import problems
 from tests.unit.web.conftest import guarded_app
 
 KEY = b"0123456789abcdef0123456789abcdef"

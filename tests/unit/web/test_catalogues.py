@@ -1,15 +1,11 @@
-import importlib.util
-
 import pytest
 
-from common.web.catalogues import messages_in, problems_of, read_chinese, update
-from common.web.languages import load_translations
+from lastmetre.common.web.catalogues import messages_in, problems_of, read_chinese, update
+from lastmetre.common.web.languages import load_translations
 from tests.unit.web.conftest import MakePages
 
 PACKAGES = [
-    name
-    for name in ("common.web", "intake", "dispatch", "notify", "metrics")
-    if importlib.util.find_spec(name) is not None
+    f"lastmetre.{name}" for name in ("common.web", "intake", "dispatch", "notify", "metrics")
 ]
 
 
@@ -21,7 +17,7 @@ def test_every_text_has_its_chinese(package: str) -> None:
 TEMPLATE = """{{ _("Street lamp") }} {{ _("Closed") }} {{ _("By %(name)s", name=1) }}
 {{ ngettext("One case", "%(num)s cases", 2) }}{% trans %}Over
   here{% endtrans %}"""
-CODE = "from common.web.words import N_\nTITLE = N_('Taken')\n"
+CODE = "from lastmetre.common.web.words import N_\nTITLE = N_('Taken')\n"
 PO = """msgid "Street lamp"
 msgstr "路灯"
 

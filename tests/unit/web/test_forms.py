@@ -2,11 +2,11 @@ import pytest
 from fastapi import Request
 from starlette.testclient import TestClient
 
-from common.web import problems
-from common.web.access import Anyone, allow
-from common.web.forms import Form, grouped, parse_form, read_form
-from common.web.problems import Problem
-from common.web.words import N_
+from lastmetre.common.security.access import Anyone, allow
+from lastmetre.common.web import problems
+from lastmetre.common.web.forms import Form, grouped, parse_form, read_form
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.words import N_
 from tests.unit.web.conftest import MakePages, guarded_app
 
 

@@ -9,11 +9,11 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 from starlette.testclient import TestClient
 
-from common.web.access import Anyone, ChannelKey, allow, guard
-from common.web.callers import ChannelCaller
-from common.web.hot import HotPaths
-from common.web.problems import Problem
-from common.web.tokens import DevelopmentAuthenticator, key_digest
+from lastmetre.common.security.access import Anyone, ChannelKey, allow, guard
+from lastmetre.common.security.callers import ChannelCaller
+from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
+from lastmetre.common.web.hot import HotPaths
+from lastmetre.common.web.problems import Problem
 from tests.unit.web.conftest import guarded_app
 
 PHONE = "13900001234"

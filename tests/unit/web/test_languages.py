@@ -1,6 +1,6 @@
 import pytest
 
-from common.web.languages import choose_language
+from lastmetre.common.web.languages import choose_language
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from common.web import problems
-from common.web.access import Anyone, allow, declared_access
-from common.web.languages import package_directory
+from lastmetre.common.security.access import Anyone, allow, declared_access
+from lastmetre.common.web import problems
+from lastmetre.common.web.languages import package_directory
 from tests.unit.web.conftest import MakePages, guarded_app
 
-KIT = package_directory("common.web")
+KIT = package_directory("lastmetre.common.web")
 NOW = datetime(2026, 11, 22, 7, 18, tzinfo=UTC)
 
 FILES = {

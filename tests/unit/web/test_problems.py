@@ -10,10 +10,10 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import StreamingResponse
 from starlette.testclient import TestClient
 
-from common.web import problems
-from common.web.access import Anyone, allow
-from common.web.problems import Problem, field_errors
-from common.web.words import N_
+from lastmetre.common.security.access import Anyone, allow
+from lastmetre.common.web import problems
+from lastmetre.common.web.problems import Problem, field_errors
+from lastmetre.common.web.words import N_
 from tests.unit.web.conftest import MakePages, guarded_app
 
 PHONE = "13800138000"

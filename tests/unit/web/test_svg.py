@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from common.web.svg.charts import (
+from lastmetre.common.web.svg.charts import (
     Column,
     Curve,
     Target,
@@ -17,7 +17,7 @@ from common.web.svg.charts import (
     share_line,
     whisker,
 )
-from common.web.svg.geometry import (
+from lastmetre.common.web.svg.geometry import (
     Projection,
     centroid,
     clip,
@@ -27,7 +27,7 @@ from common.web.svg.geometry import (
     signed_area,
     simplify,
 )
-from common.web.svg.maps import AreaMap, Look, Pin, round_length
+from lastmetre.common.web.svg.maps import AreaMap, Look, Pin, round_length
 
 SQUARE = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]
 HOSTILE = '"><script>alert(1)</script>&路'

@@ -5,8 +5,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from common.web.callers import ChannelCaller, Role
-from common.web.tokens import issue_token, key_digest, read_channel_keys
+from lastmetre.common.security.callers import ChannelCaller, Role
+from lastmetre.common.security.tokens import issue_token, key_digest, read_channel_keys
 
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 22, 7, 18, tzinfo=UTC)

@@ -4,11 +4,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from common.web.languages import Language, load_translations
-from common.web.wording import Wording
+from lastmetre.common.web.languages import Language, load_translations
+from lastmetre.common.web.wording import Wording
 
 NOW = datetime(2026, 11, 22, 7, 18, 5, tzinfo=UTC)  # 15:18:05 in Shanghai
-TRANSLATIONS = load_translations("common.web")
+TRANSLATIONS = load_translations("lastmetre.common.web")
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 

@@ -1,0 +1,194 @@
+"""The ledger: whole in dispatch and on the topic, the same in both; dispatch's cases follow it."""
+
+from typing import Any, Final
+
+from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.cut import Cut
+from lastmetre.audit.fold import NotALedger, Standing, fold
+from lastmetre.audit.shelf import Ledger, Shelf
+from lastmetre.audit.snapshot import Row, by_key
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
+from lastmetre.common.contracts.topics import CASE_EVENTS
+
+# Dispatch counts a case as open while somebody still has to do something.
+OPEN_IN_DISPATCH: Final = frozenset({"registered", "unplaced", "dispatched", "accepted", "on_site"})
+
+
+class CaseLines:
+    """Goes through the shelves; `finish` after the last one."""
+
+    def __init__(self, cut: Cut, balance: Balance) -> None:
+        self._cut = cut
+        self._balance = balance
+        self._case_of_report: dict[str, str] = {}
+        self._case_of_number: dict[str, str] = {}
+
+    async def check(self, shelf: Shelf) -> None:
+        """Count one shelf."""
+        cases = {
+            row["id"]: row
+            for row in await self._cut.dispatch.rows(
+                'SELECT case_id::text AS id, * FROM "case" WHERE case_id = ANY($1::uuid[])',
+                shelf.case_ids,
+            )
+        }
+        entries = by_key(
+            await self._cut.dispatch.rows(
+                "SELECT case_id::text AS id, seq, type, occurred_at, recorded_at, actor_role,"
+                " actor_id FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
+                shelf.case_ids,
+            ),
+            "id",
+        )
+        before = self._cut.before[CASE_EVENTS, shelf.partition]
+        for case_id in shelf.case_ids:
+            ledger = shelf.ledgers.get(case_id) or Ledger()
+            case = cases.get(case_id)
+            rows = entries.get(case_id, [])
+            self._once(case_id, ledger)
+            self._whole_in_dispatch(case_id, case, rows)
+            self._whole_on_topic(case_id, ledger)
+            self._told(case_id, rows, ledger, before)
+            self._state(case_id, case, ledger, before)
+        self._unreadable(shelf)
+
+    def _once(self, case_id: str, ledger: Ledger) -> None:
+        line = self._balance.line("one_case")
+        for told in ledger.events.values():
+            event = told.message
+            if not isinstance(event, CaseRegistered):
+                continue
+            line.expected["cases registered"] += 1
+            report_id = str(event.report_id)
+            other = self._case_of_report.setdefault(report_id, case_id)
+            namesake = self._case_of_number.setdefault(event.number, case_id)
+            if other != case_id:
+                line.differ(report_id, f"this report is two cases: {other} and {case_id}")
+            if namesake != case_id:
+                line.differ(event.number, f"two cases have this number: {namesake} and {case_id}")
+
+    def finish(self) -> None:
+        """What only shows when all cases were seen."""
+        line = self._balance.line("one_case")
+        line.actual["reports that are cases"] = len(self._case_of_report)
+
+    def _whole_in_dispatch(self, case_id: str, case: Row | None, rows: list[Row]) -> None:
+        line = self._balance.line("ledger_in_dispatch")
+        last = case["seq"] if case else 0
+        line.expected["last numbers of the cases"] += last
+        line.actual["entries in dispatch"] += len(rows)
+        seqs = [row["seq"] for row in rows]
+        if case is None and seqs:
+            line.differ(case_id, "has entries, but is no case in dispatch")
+        else:
+            _compare_run(line, case_id, seqs, last, "in dispatch")
+
+    def _whole_on_topic(self, case_id: str, ledger: Ledger) -> None:
+        line = self._balance.line("ledger_on_topic")
+        events = ledger.on_topic()
+        last = max(events, default=0)
+        line.expected["records on the topic"] += len(events) + len(ledger.repeated)
+        line.actual["entries 1 to the last"] += last
+        line.actual["told again"] += len(ledger.repeated)
+        _compare_run(line, case_id, list(events), last, "on the topic")
+        for seq in ledger.versions:
+            line.differ(f"{case_id}:{seq}", "was told in two versions")
+
+    def _unreadable(self, shelf: Shelf) -> None:
+        line = self._balance.line("ledger_on_topic")
+        for offset in shelf.unreadable[CASE_EVENTS]:
+            line.expected["records on the topic"] += 1
+            line.differ(f"{CASE_EVENTS}/{shelf.partition}/{offset}", "is no event")
+
+    def _told(self, case_id: str, rows: list[Row], ledger: Ledger, before: int) -> None:
+        line = self._balance.line("ledger_told")
+        line.expected["entries in dispatch"] += len(rows)
+        for row in rows:
+            told = ledger.events.get(row["seq"])
+            name = f"{case_id}:{row['seq']}"
+            if told is None:
+                line.differ(name, "is neither on the topic nor in the outbox")
+                continue
+            line.actual["on the topic" if told.offset >= 0 else "in dispatch's outbox"] += 1
+            if wrong := different(row, _entry(told.message)):
+                line.differ(name, f"says another {wrong} on the topic")
+        here = {row["seq"] for row in rows}
+        for seq, told in ledger.events.items():
+            if seq not in here and told.offset < before:
+                line.differ(f"{case_id}:{seq}", "is told, but not in dispatch")
+
+    def _state(self, case_id: str, case: Row | None, ledger: Ledger, before: int) -> None:
+        line = self._balance.line("case_state")
+        if case is None:
+            first = ledger.events.get(1)
+            if first and first.offset < before:
+                line.differ(case_id, "is told, but no case in dispatch")
+            return
+        line.expected["cases in dispatch"] += 1
+        standing = standing_after(ledger, case["seq"])
+        if standing is None:
+            line.differ(case_id, f"its ledger is not whole up to {case['seq']}")
+        elif wrong := different(case, _case_columns(standing)):
+            line.differ(case_id, f"its ledger comes to another {wrong}")
+        else:
+            line.actual["as their ledger says"] += 1
+
+
+def standing_after(ledger: Ledger, seq: int) -> Standing | None:
+    """What events 1 to `seq` come to; None where one is missing or they are no ledger."""
+    events = ledger.up_to(seq)
+    if events is None:
+        return None
+    try:
+        return fold(events)
+    except NotALedger:
+        return None
+
+
+def _compare_run(line: Line, case_id: str, seqs: list[int], last: int, where: str) -> None:
+    """Name what keeps `seqs` from being 1 to `last`."""
+    present = set(seqs)
+    for seq in range(1, last + 1):
+        if seq not in present:
+            line.differ(f"{case_id}:{seq}", f"is missing {where}")
+    for seq in sorted(present):
+        if not 1 <= seq <= last:
+            line.differ(f"{case_id}:{seq}", f"is beyond the case's last number {last} {where}")
+
+
+def _entry(event: CaseEvent) -> dict[str, Any]:
+    return {
+        "type": event.TYPE,
+        "occurred_at": event.occurred_at,
+        "recorded_at": event.recorded_at,
+        "actor_role": event.actor.role.value,
+        "actor_id": event.actor.id,
+    }
+
+
+def _case_columns(standing: Standing) -> dict[str, Any]:
+    first = standing.registered
+    return {
+        "state": standing.state,
+        "is_open": standing.state in OPEN_IN_DISPATCH,
+        "number": first.number,
+        "report_id": first.report_id,
+        "channel": first.channel.value,
+        "origin": first.origin.value,
+        "category": first.category,
+        "language": first.language.value,
+        "reported_at": first.reported_at,
+        "latitude": first.position.latitude if first.position else None,
+        "longitude": first.position.longitude if first.position else None,
+        "changed_at": standing.changed_at,
+        "area_id": standing.area_id,
+        "lead_id": standing.lead_id,
+        "unplaced_reason": standing.unplaced_reason,
+        "closings": standing.closings,
+        "rated": standing.rated,
+    }
+
+
+def different(row: Row, wanted: dict[str, Any]) -> str:
+    """The columns of `row` that are not as wanted."""
+    return ", ".join(name for name, value in wanted.items() if row[name] != value)

@@ -1,0 +1,102 @@
+"""The command `lastmetre audit`."""
+
+import asyncio
+import base64
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from lastmetre.audit.balance import Balance
+from lastmetre.audit.cut import Targets
+from lastmetre.audit.output import Waiting, document, print_balance, progress
+from lastmetre.audit.receipts import Receipt, read_receipts
+from lastmetre.audit.run import reasons, take_balance
+from lastmetre.audit.waiting import wait_until_quiet
+from lastmetre.cli.client import broker, read_endpoints
+from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.security.signed_links import Links
+from lastmetre.devstack.home import Home, default_home
+
+TIMEOUT_SECONDS: Final = 300.0
+
+
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Do not wait: account for what is in flight.")
+    ] = False,
+    receipts: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Receipts to look up, one a line (plain or JSON)."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="How long to wait until nothing is in flight, seconds.")
+    ] = TIMEOUT_SECONDS,
+) -> None:
+    """Do the books balance? Counted from the topics and the tables, not from the services.
+
+    Exits with 1 if a line does not balance, or if something is still in flight at the timeout.
+
+    Examples:
+
+        lastmetre audit
+        lastmetre audit --live --json
+        lastmetre audit --receipts receipts.txt
+    """
+    targets = read_targets()
+    given = _read(receipts) if receipts else None
+    in_flight: Counter[str] = Counter()
+    if not live:
+        with Waiting(STDERR) as waiting, reasons():
+            in_flight = asyncio.run(wait_until_quiet(targets, timeout, waiting.say))
+    with progress() as told:
+        balance = asyncio.run(
+            take_balance(targets, receipts=given, links=_links() if given else None, told=told)
+        )
+    _show(balance, in_flight, live=live, as_json=as_json)
+    if in_flight or not balance.balanced:
+        raise typer.Exit(1)
+
+
+def read_targets() -> Targets:
+    """The stack in LASTMETRE_HOME, or what the environment points at instead."""
+    bootstrap, prefix = broker()
+    given = {
+        service: os.environ.get(f"{service.upper()}_AUDIT_DATABASE_URL")
+        or os.environ.get(f"{service.upper()}_DATABASE_URL")
+        for service in SERVICES
+    }
+    databases = {service: url for service, url in given.items() if url}
+    if len(databases) < len(SERVICES):
+        databases = {**read_endpoints().audit_databases, **databases}
+    outbox = os.environ.get("NOTIFY_OUTBOX_DIRECTORY")
+    return Targets(
+        bootstrap, prefix, databases, Path(outbox) if outbox else Home(default_home()).outbox
+    )
+
+
+def _links() -> Links:
+    return Links(base64.urlsafe_b64decode(read_endpoints().link_key + "=="))
+
+
+def _read(file: Path) -> list[Receipt]:
+    try:
+        return read_receipts(file)
+    except ValueError as error:
+        raise UsedWrongly(str(error)) from error
+
+
+def _show(balance: Balance, in_flight: Counter[str], *, live: bool, as_json: bool) -> None:
+    if as_json:
+        print_document(document(balance, in_flight, live=live))
+    else:
+        print_balance(STDOUT, balance)
+    if in_flight:
+        what = ", ".join(f"{who} ({count:,})" for who, count in in_flight.items())
+        STDERR.print(f"[bold red]Still in flight:[/] {what}")

@@ -1,0 +1,203 @@
+"""Messages: those that the ledger asks for, what became of each, and that it was told."""
+
+import re
+from collections import defaultdict
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.cut import Cut
+from lastmetre.audit.shelf import Shelf, Told
+from lastmetre.audit.snapshot import Row, by_key
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
+
+TOLD_TO_REPORTERS: Final = (
+    cases.CaseAccepted,
+    cases.CaseArrived,
+    cases.CaseClosed,
+    cases.CaseCancelled,
+    cases.CaseReopened,
+)
+FOLDER: Final = "folder"
+_FILE: Final = re.compile(
+    r"^(?P<number>.+)-(?P<seq>\d{2,})-(?P<recipient>reporter|lead)-[a-z_]+-(?P<id>[0-9a-f-]{36})$"
+)
+
+
+class Key(NamedTuple):
+    """What names a message: the event that it tells of, and to whom."""
+
+    case_id: str
+    seq: int
+    recipient: str
+
+    def __str__(self) -> str:
+        return f"{self.case_id}:{self.seq}:{self.recipient}"
+
+
+def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
+    """The messages that a case's events ask for.
+
+    A lead hears of it when he gets a case and when it is taken from him for another. A reporter who
+    can be reached hears when the case was first placed or put into the queue, and of each step
+    that matters to him.
+    """
+    first = events[0]
+    assert isinstance(first, cases.CaseRegistered)
+    asked: set[Key] = set()
+    acknowledged = not first.reporter_reachable
+    for event in events:
+        to: list[str] = []
+        if isinstance(event, cases.Assignment):
+            to.append(f"lead:{event.lead.lead_id}")
+        if isinstance(event, cases.CaseReassigned):
+            to.append(f"lead:{event.previous_lead_id}")
+        placed = isinstance(event, cases.CaseDispatched | cases.CaseUnplaced)
+        if (placed and not acknowledged) or (
+            isinstance(event, TOLD_TO_REPORTERS) and first.reporter_reachable
+        ):
+            to.append("reporter")
+            acknowledged = acknowledged or placed
+        asked.update(Key(case_id, event.seq, recipient) for recipient in to)
+    return asked
+
+
+class MessageLines:
+    """Goes through the shelves; `finish` after the last one."""
+
+    def __init__(self, cut: Cut, balance: Balance) -> None:
+        self._cut = cut
+        self._balance = balance
+        self._sent_to_folder: set[str] = set()
+        self._waiting: set[tuple[str, int, str]] = set()
+
+    async def check(self, shelf: Shelf) -> None:
+        """Count one shelf."""
+        notify = self._cut.notify
+        subjects = await notify.rows(
+            "SELECT case_id::text AS id, seq, number FROM subject WHERE case_id = ANY($1::uuid[])",
+            shelf.case_ids,
+        )
+        waiting = await notify.rows(
+            "SELECT case_id::text AS id, seq, recipient, 'pending' AS result"
+            " FROM message_waiting WHERE case_id = ANY($1::uuid[])",
+            shelf.case_ids,
+        )
+        done = await notify.rows(
+            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at"
+            " FROM message_done WHERE case_id = ANY($1::uuid[])",
+            shelf.case_ids,
+        )
+        rows = by_key([*waiting, *done], "id")
+        last = {row["id"]: row["seq"] for row in subjects}
+        line = self._balance.line("messages")
+        for case_id in shelf.case_ids:
+            events = shelf.ledgers[case_id].up_to(last.get(case_id, 0))
+            _count_asked(line, case_id, events, rows.get(case_id, []))
+        self._deliveries(shelf, done)
+        numbers = {row["id"]: row["number"] for row in subjects}
+        for row in waiting:
+            place = numbers.get(row["id"], ""), row["seq"], _kind(row["recipient"])
+            self._waiting.add(place)
+
+    def _deliveries(self, shelf: Shelf, done: list[Row]) -> None:
+        """Each message that ended was told, once and so; nothing else was."""
+        line = self._balance.line("deliveries")
+        told = _first_tellings(line, shelf.deliveries)
+        ended: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
+        for row in done:
+            line.expected["messages ended"] += 1
+            ended[row["id"], row["seq"], _kind(row["recipient"])].append(row)
+        before = self._cut.before[NOTIFY_DELIVERIES, shelf.partition]
+        for name in ended.keys() | told.keys():
+            self._compare(line, ended.get(name, []), told.get(name, []), before)
+
+    def _compare(
+        self, line: Line, rows: list[Row], told: list[Told[MessageDelivered]], before: int
+    ) -> None:
+        """The rows of one event and kind of recipient with what was told of them."""
+        rest = list(told)
+        for row in rows:
+            says = (row["result"], row["provider"], row["error"], row["occurred_at"])
+            found = next((each for each in rest if _end(each.message) == says), None)
+            key = Key(row["id"], row["seq"], row["recipient"])
+            if found is None:
+                what = "was told otherwise" if rest else "is neither on the topic nor in the outbox"
+                line.differ(key, what)
+                continue
+            rest.remove(found)
+            line.actual["on the topic" if found.offset >= 0 else "in notify's outbox"] += 1
+            if row["result"] == "sent" and row["provider"] == FOLDER:
+                self._sent_to_folder.add(str(found.message.message_id))
+        for each in rest:
+            if each.offset < before and len(told) > len(rows):
+                line.differ(each.message.message_id, "is told, but has not ended in notify")
+
+    def finish(self) -> None:
+        """Compare the messages that went to the folder with the files there."""
+        line = self._balance.line("message_files")
+        line.expected["messages sent to the folder"] = len(self._sent_to_folder)
+        earlier = {path.name for path in self._cut.files_before}
+        found: set[str] = set()
+        for path in sorted(self._cut.files_after):
+            match = _FILE.match(path.stem)
+            if match is None:
+                line.differ(path.name, "is no message's file")
+            elif match["id"] in found:
+                line.differ(path.name, "is there twice")
+            elif match["id"] in self._sent_to_folder:
+                line.actual["files"] += 1
+            elif path.name in earlier and not self._is_waiting(match):
+                line.differ(path.name, "was not sent according to notify")
+            if match:
+                found.add(match["id"])
+        for message_id in self._sent_to_folder - found:
+            line.differ(message_id, "has no file")
+
+    def _is_waiting(self, match: re.Match[str]) -> bool:
+        """A file is written before the message's end is recorded."""
+        return (match["number"], int(match["seq"]), match["recipient"]) in self._waiting
+
+
+def _count_asked(line: Line, case_id: str, events: list[CaseEvent] | None, rows: list[Row]) -> None:
+    asked = asked_for(case_id, events) if events else set()
+    line.expected["messages asked for"] += len(asked)
+    seen: set[Key] = set()
+    for row in rows:
+        key = Key(case_id, row["seq"], row["recipient"])
+        if key in seen:
+            line.differ(key, "waits, though it has ended")
+        elif key not in asked:
+            line.differ(key, "is in notify, but nothing in the ledger asks for it")
+        else:
+            line.actual[row["result"]] += 1
+        seen.add(key)
+    for key in sorted(asked - seen):
+        line.differ(key, "is asked for by the ledger, but not in notify")
+
+
+def _first_tellings(
+    line: Line, deliveries: list[Told[MessageDelivered]]
+) -> dict[tuple[str, int, str], list[Told[MessageDelivered]]]:
+    """Deliveries by event and kind of recipient, repetitions left out."""
+    first: dict[UUID, Told[MessageDelivered]] = {}
+    grouped: dict[tuple[str, int, str], list[Told[MessageDelivered]]] = defaultdict(list)
+    for told in deliveries:
+        message = told.message
+        known = first.setdefault(message.message_id, told)
+        if known is told:
+            grouped[str(message.case_id), message.seq, message.recipient.value].append(told)
+        elif known.message != message:
+            line.differ(message.message_id, "was told in two versions")
+    return grouped
+
+
+def _kind(recipient: str) -> str:
+    return "lead" if recipient.startswith("lead:") else recipient
+
+
+def _end(message: MessageDelivered) -> tuple[object, ...]:
+    return message.result.value, message.provider, message.error, message.occurred_at

@@ -1,0 +1,200 @@
+"""The three readers of the ledger: what each applied, parked or gave up is what it has read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.cases import different, standing_after
+from lastmetre.audit.cut import READERS, Cut
+from lastmetre.audit.fold import Standing
+from lastmetre.audit.shelf import Ledger, Shelf
+from lastmetre.audit.snapshot import Row, Snapshot
+from lastmetre.common.contracts.cases import CaseReopened, CaseReturned
+from lastmetre.common.contracts.topics import CASE_EVENTS
+
+Columns = Callable[[Standing], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a service keeps a case: a row with the case's `id`, its last `seq`, and more."""
+
+    line: str
+    query: str
+    columns: Columns
+
+
+def _of_intake(standing: Standing) -> dict[str, Any]:
+    first = standing.registered
+    columns: dict[str, Any] = {"report_id": first.report_id, "number": first.number}
+    # A return or a reopening is followed by where the case went, which is what residents see.
+    if standing.last not in (CaseReturned, CaseReopened):
+        columns["area_id"] = standing.area_id
+    return columns | {"types": standing.types, "seqs": list(range(1, standing.seq + 1))}
+
+
+def _of_notify(standing: Standing) -> dict[str, Any]:
+    first = standing.registered
+    return {
+        "report_id": first.report_id,
+        "number": first.number,
+        "reporter_reachable": first.reporter_reachable,
+        "origin": first.origin.value,
+        "lead_id": standing.lead_id,
+    }
+
+
+def _of_metrics(standing: Standing) -> dict[str, Any]:
+    first = standing.registered
+    return {
+        "number": first.number,
+        "report_id": first.report_id,
+        "channel": first.channel.value,
+        "sub_channel": first.sub_channel,
+        "origin": first.origin.value,
+        "category": first.category,
+        "source_category": first.source_category,
+        "reported_at": first.reported_at,
+        # A case's number begins with the local day that it was reported on.
+        "day": first.number[:6],
+        "registered_at": first.occurred_at,
+        "state": standing.state,
+        "open": not standing.ended,
+        "area_id": standing.area_id,
+        "lead_id": standing.lead_id,
+        "unplaced_reason": standing.unplaced_reason,
+        "dispatched_at": standing.dispatched_at,
+        "accepted_at": standing.accepted_at,
+        "arrived_at": standing.arrived_at,
+        "resolved_at": standing.resolved_at,
+        "verified_at": standing.verified_at,
+        "closed_at": standing.closed_at,
+        "closing": standing.closing,
+        "cancelled_at": standing.cancelled_at,
+        "cancel_reason": standing.cancel_reason,
+        "returns": standing.returns,
+        "reopenings": standing.reopenings,
+        "rated_at": standing.rated_at,
+        "rated_closing": standing.rated[-1] if standing.rated else None,
+        "solved": standing.solved,
+        "score": standing.score,
+        "closed_before_reported": standing.closed_before_reported,
+        "fixed_on_spot": standing.fixed_on_spot,
+    }
+
+
+VIEWS: Final[Mapping[str, View]] = {
+    "intake": View(
+        "applied_intake",
+        """
+        SELECT v.case_id::text AS id, v.seq, v.report_id, v.number, t.types, t.seqs,
+            t.area_ids[1] AS area_id
+        FROM case_view v LEFT JOIN LATERAL (
+            SELECT array_agg(e->>1 ORDER BY (e->>0)::int) AS types,
+                array_agg((e->>0)::int ORDER BY (e->>0)::int) AS seqs,
+                array_agg(e->4->>'area_id' ORDER BY (e->>0)::int DESC)
+                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced')) AS area_ids
+            FROM timeline, json_array_elements(events) AS e
+            WHERE timeline.case_id = v.case_id) t ON true
+        WHERE v.case_id = ANY($1::uuid[])
+        """,
+        _of_intake,
+    ),
+    "notify": View(
+        "applied_notify",
+        "SELECT case_id::text AS id, * FROM subject WHERE case_id = ANY($1::uuid[])",
+        _of_notify,
+    ),
+    "metrics": View(
+        "applied_metrics",
+        "SELECT case_id::text AS id, to_char(reported_day, 'YYMMDD') AS day, * FROM fact"
+        " WHERE case_id = ANY($1::uuid[])",
+        _of_metrics,
+    ),
+}
+
+
+class ReaderLines:
+    """Goes through the shelves for every reader of the ledger."""
+
+    def __init__(self, cut: Cut, balance: Balance) -> None:
+        self._cut = cut
+        self._balance = balance
+
+    async def check(self, shelf: Shelf) -> None:
+        """Count one shelf."""
+        for service, view in VIEWS.items():
+            snapshot = next(each for each in self._cut.snapshots if each.service == service)
+            rows = {row["id"]: row for row in await snapshot.rows(view.query, shelf.case_ids)}
+            line = self._balance.line(view.line)
+            books = _Books(snapshot, shelf.partition, self._cut)
+            for offset in shelf.unreadable[CASE_EVENTS]:
+                books.count_unreadable(line, offset)
+            for case_id in shelf.case_ids:
+                ledger = shelf.ledgers.get(case_id) or Ledger()
+                row = rows.get(case_id)
+                books.count(line, case_id, ledger, row["seq"] if row else 0)
+                if row:
+                    says = self._balance.line("facts") if service == "metrics" else line
+                    self._compare(says, service, case_id, ledger, row)
+
+    def _compare(self, line: Line, service: str, case_id: str, ledger: Ledger, row: Row) -> None:
+        """Whether the row says what the ledger comes to; `facts` is a line of its own."""
+        counted = line.name == "facts"
+        if counted:
+            line.expected["facts in metrics"] += 1
+        standing = standing_after(ledger, row["seq"])
+        if standing is None:
+            if counted:
+                line.differ(case_id, f"its ledger is not whole up to {row['seq']}")
+        elif wrong := different(row, VIEWS[service].columns(standing)):
+            line.differ(case_id, f"its ledger comes to another {wrong}")
+        elif counted:
+            line.actual["as their ledger says"] += 1
+
+
+class _Books:
+    """A reader's books of one partition of the ledger."""
+
+    def __init__(self, snapshot: Snapshot, partition: int, cut: Cut) -> None:
+        self._flow = READERS[snapshot.service][CASE_EVENTS]
+        self._place = CASE_EVENTS, partition
+        self._snapshot = snapshot
+        self._position = cut.position(snapshot, self._place)
+
+    def count(self, line: Line, case_id: str, ledger: Ledger, applied: int) -> None:
+        """Every telling of a case's events that was read; `applied` is the reader's last seq."""
+        for seq, told in ledger.events.items():
+            if not 0 <= told.offset < self._position:
+                continue
+            line.expected["events below its position"] += 1
+            if seq <= applied:
+                line.actual["applied"] += 1
+            elif (self._flow, self._place, told.offset) in self._snapshot.parked:
+                line.actual["parked"] += 1
+            elif (self._flow, self._place, told.offset) in self._snapshot.dead:
+                line.actual["dead"] += 1
+            else:
+                line.differ(f"{case_id}:{seq}", "was read, but not applied, parked or given up")
+        again = sum(offset < self._position for _, offset in ledger.repeated)
+        line.expected["events below its position"] += again
+        line.actual["told again"] += again
+        for seq in range(1, applied + 1):
+            event = ledger.events.get(seq)
+            if event is None or not 0 <= event.offset < self._position:
+                line.differ(f"{case_id}:{seq}", "is applied, but not below the position")
+
+    def count_unreadable(self, line: Line, offset: int) -> None:
+        """A record that is no event has to be a dead letter, or have been one."""
+        if offset >= self._position:
+            return
+        line.expected["events below its position"] += 1
+        key = (self._flow, self._place, offset)
+        if key in self._snapshot.dead:
+            line.actual["dead"] += 1
+        elif key in self._snapshot.replayed:
+            line.actual["replayed"] += 1
+        else:
+            topic, partition = self._place
+            line.differ(f"{topic}/{partition}/{offset}", "was read, but not given up")

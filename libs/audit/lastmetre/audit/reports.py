@@ -1,0 +1,202 @@
+"""Reports: told by intake as they were taken in, registered by dispatch, counted by metrics."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lastmetre.audit.balance import Balance
+from lastmetre.audit.counted import count_read
+from lastmetre.audit.cut import READERS, Cut
+from lastmetre.audit.shelf import Told, by_partition
+from lastmetre.audit.snapshot import Row, ids
+from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
+from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, decode
+
+Report = ReportAccepted | ReportRejected
+TYPES: Final[dict[str, type[Message]]] = {
+    ReportAccepted.TYPE: ReportAccepted,
+    ReportRejected.TYPE: ReportRejected,
+}
+NEITHER: Final = "is neither on the topic nor in the outbox"
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """One partition of `reports`, intake's outbox included, and the reports that belong there."""
+
+    partition: int
+    report_ids: list[str]
+    told: dict[str, Told[Report]] = field(default_factory=dict)
+    again: list[tuple[int, str]] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    versions: list[Report] = field(default_factory=list)
+
+    def put(self, record: Record) -> None:
+        """Take in one record."""
+        try:
+            message = decode(record, TYPES)
+        except (BadRecord, UnknownContract):
+            self.unreadable.append(record.offset)
+            return
+        assert isinstance(message, ReportAccepted | ReportRejected)
+        identity = str(message.report_id)
+        known = self.told.get(identity)
+        if known is None:
+            self.told[identity] = Told(record.offset, message)
+            return
+        if record.offset >= 0:
+            self.again.append((record.offset, identity))
+        if known.message != message:
+            self.versions.append(message)
+
+
+async def _sheets(cut: Cut) -> AsyncIterator[_Sheet]:
+    known = await ids(cut.intake, "SELECT report_id::text FROM report")
+    known |= await ids(cut.dispatch, 'SELECT report_id::text FROM "case"')
+    for partition, report_ids in enumerate(by_partition(known)):
+        sheet = _Sheet(partition, report_ids)
+        place = REPORTS, partition
+        async for record in cut.records([place]):
+            sheet.put(record)
+        for record in cut.intake.outbox.get(place, ()):
+            sheet.put(record)
+        yield sheet
+
+
+async def check_reports(cut: Cut, balance: Balance) -> None:
+    """Every line that is about reports as such."""
+    counted: set[str] = set()
+    async for sheet in _sheets(cut):
+        rows = {
+            row["id"]: row
+            for row in await cut.intake.rows(
+                "SELECT report_id::text AS id, outcome, channel, origin, category, reported_at,"
+                " latitude, longitude, reasons FROM report WHERE report_id = ANY($1::uuid[])",
+                [*sheet.report_ids, *sheet.told],
+            )
+        }
+        _told(cut, balance, sheet, rows)
+        await _registered(cut, balance, sheet, rows)
+        counted |= await _counted(cut, balance, sheet)
+    line = balance.line("counted_reports")
+    async for (identity,) in cut.metrics.stream("SELECT report_id::text FROM report"):
+        if identity not in counted and not cut.was_trimmed(REPORTS, identity):
+            line.differ(identity, "is counted, but not below the position")
+
+
+def _told(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str, Row]) -> None:
+    for identity, row in rows.items():
+        line = balance.line(f"{row['outcome']}_told")
+        line.expected[f"{row['outcome']} in intake"] += 1
+        told = sheet.told.get(identity)
+        if told is None:
+            if cut.first[REPORTS, sheet.partition] > 0:
+                line.actual["no longer kept"] += 1
+            else:
+                line.differ(identity, NEITHER)
+            continue
+        line.actual["on the topic" if told.offset >= 0 else "in intake's outbox"] += 1
+        if wrong := _different(row, told.message):
+            line.differ(identity, f"says another {wrong} on the topic")
+    before = cut.before[REPORTS, sheet.partition]
+    for identity, told in sheet.told.items():
+        if identity not in rows and told.offset < before:
+            balance.line(f"{_outcome(told.message)}_told").differ(
+                identity, "is told, but not in intake"
+            )
+    for message in sheet.versions:
+        balance.line(f"{_outcome(message)}_told").differ(
+            message.report_id, "was told in two versions"
+        )
+    for offset in sheet.unreadable:
+        balance.line("accepted_told").differ(
+            f"{REPORTS}/{sheet.partition}/{offset}", "is no report"
+        )
+
+
+async def _registered(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str, Row]) -> None:
+    """Each accepted report that dispatch has read is a case; no case is of anything else."""
+    line = balance.line("registered")
+    place = REPORTS, sheet.partition
+    flow = READERS["dispatch"][REPORTS]
+    position = cut.position(cut.dispatch, place)
+    cases = {
+        row["id"]: row["case_id"]
+        for row in await cut.dispatch.rows(
+            'SELECT report_id::text AS id, case_id::text AS case_id FROM "case"'
+            " WHERE report_id = ANY($1::uuid[])",
+            [*sheet.report_ids, *sheet.told],
+        )
+    }
+    for identity, told in sheet.told.items():
+        if not isinstance(told.message, ReportAccepted):
+            continue
+        line.expected["accepted reports"] += 1
+        if cases.pop(identity, None):
+            line.actual["registered"] += 1
+        elif not 0 <= told.offset < position:
+            line.actual["on their way"] += 1
+        elif (flow, place, told.offset) in cut.dispatch.dead:
+            line.actual["dead"] += 1
+        else:
+            line.differ(identity, "was read by dispatch, but is no case")
+    kept = cut.first[place] == 0
+    for identity, row in rows.items():
+        if identity not in sheet.told and row["outcome"] == "accepted" and not kept:
+            line.expected["accepted reports"] += 1
+            if cases.pop(identity, None):
+                line.actual["registered"] += 1
+            else:
+                line.differ(identity, "is no longer on the topic, and is no case")
+    for identity, case_id in cases.items():
+        line.differ(case_id, f"is a case of {identity}, which intake never accepted")
+
+
+async def _counted(cut: Cut, balance: Balance, sheet: _Sheet) -> set[str]:
+    """Each report that metrics has read is counted there as what it was."""
+    line = balance.line("counted_reports")
+    counted = {
+        row["id"]: row
+        for row in await cut.metrics.rows(
+            "SELECT report_id::text AS id, channel, origin, accepted, reasons FROM report"
+            " WHERE report_id = ANY($1::uuid[])",
+            list(sheet.told),
+        )
+    }
+    told = [(each.offset, identity) for identity, each in sheet.told.items()]
+    place = REPORTS, sheet.partition
+    seen = count_read(cut, line, place, [*told, *sheet.again], sheet.unreadable, counted)
+    for identity in seen:
+        message, row = sheet.told[identity].message, counted[identity]
+        if (row["channel"], row["origin"], row["accepted"], row["reasons"]) != (
+            message.channel.value,
+            message.origin.value,
+            isinstance(message, ReportAccepted),
+            [] if isinstance(message, ReportAccepted) else list(message.reasons),
+        ):
+            line.differ(identity, "is counted as something else")
+    return seen
+
+
+def _outcome(message: Report) -> str:
+    return "accepted" if isinstance(message, ReportAccepted) else "rejected"
+
+
+def _different(row: Row, message: Report) -> str:
+    """The columns of intake's row that the message contradicts."""
+    wanted: dict[str, Any] = {
+        "outcome": _outcome(message),
+        "channel": message.channel.value,
+        "origin": message.origin.value,
+        "reported_at": message.reported_at,
+    }
+    if isinstance(message, ReportAccepted):
+        position = message.position
+        wanted["category"] = message.category
+        wanted["latitude"] = position.latitude if position else None
+        wanted["longitude"] = position.longitude if position else None
+    else:
+        wanted["reasons"] = list(message.reasons)
+    return ", ".join(name for name, value in wanted.items() if row[name] != value)

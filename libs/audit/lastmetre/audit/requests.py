@@ -1,0 +1,181 @@
+"""What was asked of dispatch: actions and feedback, each answered once, and the answers told."""
+
+from typing import Final
+
+from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.cut import READERS, Cut
+from lastmetre.audit.shelf import Shelf, Told
+from lastmetre.audit.snapshot import Row
+from lastmetre.common.contracts.cases import CaseRated
+from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
+from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, FIELD_ACTIONS, FIELD_OUTCOMES
+
+_NEITHER: Final = "is neither on the topic nor in the outbox"
+
+
+class RequestLines:
+    """Goes through the shelves; `finish` after the last one."""
+
+    def __init__(self, cut: Cut, balance: Balance) -> None:
+        self._cut = cut
+        self._balance = balance
+        self._told: set[str] = set()
+        self._ratings: set[str] = set()
+
+    async def check(self, shelf: Shelf) -> None:
+        """Count one shelf."""
+        asked = {str(each.message.action_id) for each in shelf.actions}
+        asked |= {str(each.message.action_id) for each in shelf.outcomes}
+        asked |= {str(each.message.feedback_id) for each in shelf.feedback}
+        rated = _rated(shelf)
+        rows = await self._cut.dispatch.rows(
+            "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at FROM answer"
+            " WHERE request_id = ANY($1::uuid[])",
+            [*asked, *rated],
+        )
+        answers = {row["id"]: row for row in rows}
+        self._read(shelf, FIELD_ACTIONS, self._balance.line("actions"), answers)
+        self._read(shelf, FEEDBACK, self._balance.line("feedback"), answers)
+        self._outcomes(shelf, answers)
+        self._granted(shelf, rated, answers)
+        await self._feedback_told(shelf)
+
+    def _read(self, shelf: Shelf, topic: str, line: Line, answers: dict[str, Row]) -> None:
+        """Each request below dispatch's position was answered, waits parked, or was given up."""
+        snapshot, place = self._cut.dispatch, (topic, shelf.partition)
+        flow = READERS["dispatch"][topic]
+        position = self._cut.position(snapshot, place)
+        requests: list[Told[ActionRequested]] | list[Told[FeedbackGiven]] = (
+            shelf.actions if topic == FIELD_ACTIONS else shelf.feedback
+        )
+        seen: set[str] = set()
+        found = [(each.offset, _request_id(each.message)) for each in requests]
+        found += [(offset, "") for offset in shelf.unreadable[topic]]
+        for offset, identity in found:
+            if not 0 <= offset < position:
+                continue
+            line.expected["below its position"] += 1
+            key = (flow, place, offset)
+            if identity in seen:
+                line.actual["asked again"] += 1
+            elif identity in answers:
+                line.actual["answered"] += 1
+                seen.add(identity)
+            elif key in snapshot.parked:
+                line.actual["parked"] += 1
+            elif key in snapshot.dead:
+                line.actual["dead"] += 1
+            elif not identity and key in snapshot.replayed:
+                line.actual["replayed"] += 1
+            else:
+                name = identity or f"{topic}/{shelf.partition}/{offset}"
+                line.differ(name, "was read, but not answered, parked or given up")
+
+    def _outcomes(self, shelf: Shelf, answers: dict[str, Row]) -> None:
+        """Each answer that was told is the one that was given."""
+        line = self._balance.line("outcomes")
+        before = self._cut.before[FIELD_OUTCOMES, shelf.partition]
+        for told in shelf.outcomes:
+            identity = str(told.message.action_id)
+            row = answers.get(identity)
+            if row is None:
+                if told.offset < before:
+                    line.differ(identity, "was told, but not given in dispatch")
+            elif told.message.refusal == "action_id_used":
+                continue  # The answer in the books is to the first that came under this id.
+            elif _says(row) != _told(told.message):
+                line.differ(identity, "was told otherwise than it was given")
+            elif identity not in self._told:
+                self._told.add(identity)
+                line.actual["on the topic" if told.offset >= 0 else "in dispatch's outbox"] += 1
+
+    def _granted(
+        self, shelf: Shelf, rated: dict[str, tuple[str, int]], answers: dict[str, Row]
+    ) -> None:
+        """Each rating in the ledger was asked for and granted."""
+        line = self._balance.line("ratings")
+        for identity, (case_id, seq) in rated.items():
+            row = answers.get(identity)
+            self._ratings.add(identity)
+            if row is None or row["refusal"] is not None:
+                if seq <= self._last(shelf, case_id):
+                    line.differ(identity, f"is in the ledger of {case_id}, but was not granted")
+            else:
+                line.actual["ratings in the ledger"] += 1
+
+    def _last(self, shelf: Shelf, case_id: str) -> int:
+        """The last seq below the first ends: what any snapshot of dispatch must know."""
+        before = self._cut.before[CASE_EVENTS, shelf.partition]
+        events = shelf.ledgers[case_id].events
+        return max((seq for seq, told in events.items() if told.offset < before), default=0)
+
+    async def _feedback_told(self, shelf: Shelf) -> None:
+        """Each rating that notify took is on the topic as it was given, or on its way there."""
+        line = self._balance.line("feedback_told")
+        told: dict[str, Told[FeedbackGiven]] = {}
+        for each in shelf.feedback:
+            told.setdefault(str(each.message.feedback_id), each)
+        rows = await self._cut.notify.rows(
+            "SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen FROM rating"
+            " WHERE case_id = ANY($1::uuid[]) OR feedback_id = ANY($2::uuid[])",
+            shelf.case_ids,
+            list(told),
+        )
+        for row in rows:
+            line.expected["ratings in notify"] += 1
+            found = told.pop(row["id"], None)
+            if found is None:
+                line.differ(row["id"], _NEITHER)
+                continue
+            line.actual["on the topic" if found.offset >= 0 else "in notify's outbox"] += 1
+            given = found.message
+            if (row["case_id"], row["closing"], row["solved"], row["score"], row["reopen"]) != (
+                given.case_id, given.closing, given.solved, given.score, given.reopen,
+            ):  # fmt: skip
+                line.differ(row["id"], "says something else on the topic")
+        before = self._cut.before[FEEDBACK, shelf.partition]
+        for identity, each in told.items():
+            if each.offset < before:
+                line.differ(identity, "is told, but nobody gave it in notify")
+
+    async def finish(self) -> None:
+        """Answers that nobody was told, and ratings that were granted but not recorded."""
+        line = self._balance.line("outcomes")
+        ratings = self._balance.line("ratings")
+        async for identity, case_id, kind, refusal in self._cut.dispatch.stream(
+            "SELECT request_id::text, case_id::text, kind, refusal FROM answer"
+        ):
+            if kind == "feedback":
+                if refusal is None:
+                    ratings.expected["feedback granted"] += 1
+                    if identity not in self._ratings:
+                        ratings.differ(identity, f"was granted, but {case_id} has no such rating")
+                continue
+            line.expected["actions answered"] += 1
+            if identity not in self._told:
+                if self._cut.was_trimmed(FIELD_OUTCOMES, case_id):
+                    line.actual["no longer kept"] += 1
+                else:
+                    line.differ(identity, _NEITHER)
+
+
+def _request_id(message: ActionRequested | FeedbackGiven) -> str:
+    return str(message.action_id if isinstance(message, ActionRequested) else message.feedback_id)
+
+
+def _rated(shelf: Shelf) -> dict[str, tuple[str, int]]:
+    """Ratings in the ledgers: (case, seq) by the feedback's id."""
+    return {
+        str(event.feedback_id): (case_id, event.seq)
+        for case_id, ledger in shelf.ledgers.items()
+        for told in ledger.events.values()
+        if isinstance(event := told.message, CaseRated)
+    }
+
+
+def _says(row: Row) -> tuple[object, ...]:
+    return row["case_id"], row["kind"], row["refusal"], row["seq"], row["answered_at"]
+
+
+def _told(answer: ActionAnswered) -> tuple[object, ...]:
+    return answer.case_id, answer.action.value, answer.refusal, answer.seq, answer.answered_at

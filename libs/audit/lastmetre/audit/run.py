@@ -1,0 +1,85 @@
+"""An audit from beginning to end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import asyncpg
+
+from lastmetre.audit.balance import Balance
+from lastmetre.audit.cases import CaseLines
+from lastmetre.audit.channels import check_channels
+from lastmetre.audit.counted import CountedMessages
+from lastmetre.audit.cut import Targets, open_cut
+from lastmetre.audit.messages import MessageLines
+from lastmetre.audit.positions import check_positions
+from lastmetre.audit.readers import ReaderLines
+from lastmetre.audit.receipts import Receipt, check_receipts
+from lastmetre.audit.reports import check_reports
+from lastmetre.audit.requests import RequestLines
+from lastmetre.audit.shelf import shelves
+from lastmetre.audit.topics import AuditImpossible
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.security.signed_links import Links
+
+Told = Callable[[str, float], None]
+"""Told what is being counted, and how much of the whole is done, 0 to 1."""
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn what a database can raise into AuditImpossible."""
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:
+        raise AuditImpossible(
+            f"a service's tables are not there yet: {error}", "has every service been started?"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise AuditImpossible(
+            f"something went away meanwhile: {type(error).__name__}: {error}", "try again."
+        ) from error
+
+
+async def take_balance(
+    targets: Targets,
+    *,
+    receipts: Sequence[Receipt] | None = None,
+    links: Links | None = None,
+    told: Told = lambda what, done: None,
+) -> Balance:
+    """Count every line from one cut; raises AuditImpossible."""
+    balance = Balance()
+    with reasons():
+        await _count(targets, balance, receipts, links, told)
+    return balance
+
+
+async def _count(
+    targets: Targets,
+    balance: Balance,
+    receipts: Sequence[Receipt] | None,
+    links: Links | None,
+    told: Told,
+) -> None:
+    async with open_cut(targets) as cut:
+        told("channels", 0.0)
+        await check_channels(cut, balance)
+        check_positions(cut, balance)
+        if receipts is not None and links is not None:
+            await check_receipts(cut, balance, receipts, links)
+        told("reports", 0.1)
+        await check_reports(cut, balance)
+        cases = CaseLines(cut, balance)
+        requests = RequestLines(cut, balance)
+        messages = MessageLines(cut, balance)
+        counted = CountedMessages(cut, balance)
+        readers = ReaderLines(cut, balance)
+        async for shelf in shelves(cut):
+            told("cases", 0.25 + 0.7 * shelf.partition / PARTITIONS)
+            for lines in (cases, readers, requests, messages, counted):
+                await lines.check(shelf)
+        cases.finish()
+        messages.finish()
+        await requests.finish()
+        await counted.finish()
+        told("done", 1.0)

@@ -1,0 +1,136 @@
+"""Reading topics from their first record to a given end. Nothing is committed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from lastmetre.cli.console import Trouble
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka import fetched
+from lastmetre.common.kafka.codec import Record
+
+Place = tuple[str, int]
+"""(topic without the city's prefix, partition)"""
+Offsets = Mapping[Place, int]
+
+BATCH_RECORDS: Final = 2000
+POLL_MILLISECONDS: Final = 200
+STALLED_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 30.0
+
+
+class AuditImpossible(Trouble):
+    """The books cannot be opened: something is not there or does not answer."""
+
+
+class Topics:
+    """One consumer over whatever is asked for."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, prefix: str) -> None:
+        self._consumer = consumer
+        self._prefix = prefix
+
+    def _physical(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._prefix + place[0], place[1])
+
+    def _logical(self, place: TopicPartition) -> Place:
+        return place.topic.removeprefix(self._prefix), place.partition
+
+    async def places(self, topics: Iterable[str]) -> list[Place]:
+        """The partitions of these topics; raises AuditImpossible for one that is not there."""
+        wanted = list(topics)
+        present = await asyncio.wait_for(self._consumer.topics(), ANSWER_SECONDS)
+        missing = [topic for topic in wanted if self._prefix + topic not in present]
+        if missing:
+            names = ", ".join(missing)
+            raise AuditImpossible(f"no such topic: {names}", "`lastmetre topics apply` makes them.")
+        return [(topic, partition) for topic in wanted for partition in range(PARTITIONS)]
+
+    async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The first offset that is still kept of each."""
+        found = await asyncio.wait_for(
+            self._consumer.beginning_offsets([self._physical(each) for each in places]),
+            ANSWER_SECONDS,
+        )
+        return {self._logical(place): offset for place, offset in found.items()}
+
+    async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset that each one's next record will get."""
+        found = await asyncio.wait_for(
+            self._consumer.end_offsets([self._physical(each) for each in places]),
+            ANSWER_SECONDS,
+        )
+        return {self._logical(place): offset for place, offset in found.items()}
+
+    async def records(
+        self, places: Iterable[Place], start: Offsets, until: Offsets
+    ) -> AsyncIterator[Record]:
+        """Every record from `start` to below `until`, in order within its partition."""
+        rest = {self._physical(each) for each in places if start[each] < until[each]}
+        if not rest:
+            return
+        self._consumer.assign(list(rest))
+        for place in rest:
+            self._consumer.seek(place, start[self._logical(place)])
+        moved_at = time.monotonic()
+        while rest:
+            batches = await self._consumer.getmany(
+                *rest, timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS
+            )
+            for place, batch in batches.items():
+                moved_at = time.monotonic()
+                end = until[self._logical(place)]
+                for raw in batch:
+                    if raw.offset < end:
+                        yield Record(
+                            *self._logical(place),
+                            raw.offset,
+                            raw.timestamp,
+                            raw.key,
+                            raw.value,
+                            raw.headers,
+                        )
+            # A partition may end in a transaction's marker, which is an offset but no record.
+            for place in list(rest):
+                if await self._consumer.position(place) >= until[self._logical(place)]:
+                    rest.discard(place)
+                    self._consumer.pause(place)
+            if rest and time.monotonic() - moved_at > STALLED_SECONDS:
+                place = min(rest)
+                raise AuditImpossible(f"{place.topic}-{place.partition} cannot be read to its end")
+
+    async def is_empty(self, place: Place, start: int, until: int) -> bool:
+        """Whether there is no record from `start` to below `until`."""
+        async for _ in self.records([place], {place: start}, {place: until}):
+            return False
+        return True
+
+
+@asynccontextmanager
+async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
+    """The topics of the city with that prefix; raises AuditImpossible without a broker."""
+    fetched.install()
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id="lastmetre-audit",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        # As the services: what a transaction took back is no record, and has no part in the books.
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+    try:
+        try:
+            await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise AuditImpossible(
+                f"no broker answers at {bootstrap}", "is the stack running? `lastmetre status`"
+            ) from error
+        yield Topics(consumer, prefix)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,101 @@
+"""The `lastmetre` command: every command is a function in a module of its own."""
+
+import gc
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from lastmetre.cli.console import Trouble, print_trouble
+from lastmetre.devstack.errors import StackError
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "lastmetre.devstack.demo.command:demo",
+    "up": "lastmetre.devstack.commands:up",
+    "status": "lastmetre.cli.status.command:status",
+    "network": "lastmetre.cli.network.command:app",
+    "import": "lastmetre.cli.importing.command:import_reports",
+    "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
+    "audit": "lastmetre.audit.command:audit",
+    "case": "lastmetre.cli.case:app",
+    "dlq": "lastmetre.cli.dead_letters:app",
+    "metrics": "lastmetre.cli.figures:app",
+    "topics": "lastmetre.cli.topics:app",
+    "token": "lastmetre.cli.people:token",
+    "channel-key": "lastmetre.cli.people:channel_key",
+    "contracts": "lastmetre.devstack.contracts.command:app",
+}
+"""Each command with the function, or the group of commands, that it is."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands, each imported when it is asked for: all of them together take seconds."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(module), attribute)
+        around = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        if isinstance(found, typer.Typer):
+            around.add_typer(found, name=name)
+        else:
+            around.command(name)(found)
+        around.callback()(main)
+        return typer.main.get_group(around).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class Lastmetre(TyperGroup):
+    """Ends every command that cannot go on with words and an exit code, never with a trace."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        # What reads a city's whole log keeps most of it: collecting as often as by default took a
+        # third of the audit's time.
+        gc.set_threshold(50_000, 20, 100)
+        try:
+            return super().invoke(ctx)
+        except Trouble as trouble:
+            print_trouble(trouble.problem, trouble.way_out)
+            raise typer.Exit(trouble.exit_code) from trouble
+        except StackError as error:
+            print_trouble(str(error))
+            raise typer.Exit(1) from error
+        except Exception as error:
+            if not _is_kafkas(error):
+                raise
+            print_trouble(
+                f"Kafka: {error}", "is the stack running? `make up` starts it, `lastmetre status`"
+                " shows what runs."
+            )  # fmt: skip
+            raise typer.Exit(1) from error
+
+
+def _is_kafkas(error: Exception) -> bool:
+    """Whether it is a KafkaError: looked at by name, for its module is slow to import."""
+    return any(kind.__module__ == "aiokafka.errors" for kind in type(error).__mro__)
+
+
+app = typer.Typer(
+    name="lastmetre",
+    cls=Lastmetre,
+    help="Reports about the city, brought to the one person responsible for the spot.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def main() -> None:
+    """Exit codes: 0 fine, 1 found something wrong, 2 used wrongly."""

@@ -1,0 +1,91 @@
+"""`lastmetre token` and `lastmetre channel-key`: ways in for people and for channels."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Annotated, Final
+
+import typer
+
+from lastmetre.cli.client import development_token, read_endpoints
+from lastmetre.cli.console import STDOUT, UsedWrongly, print_document, say
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.tokens import key_digest
+from lastmetre.devstack.endpoints import Endpoints
+
+LINK_LIFETIME: Final = timedelta(hours=12)
+HOMES: Final[dict[Role, tuple[str, str]]] = {
+    Role.LEAD: ("dispatch", "/work"),
+    Role.OPERATOR: ("dispatch", "/centre"),
+    Role.SUPERVISOR: ("metrics", "/board"),
+    Role.ADMINISTRATOR: ("dispatch", "/centre"),
+}
+"""The service and the page where each role works."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A token of a role, and its page with the token in the link."""
+
+    role: str
+    subject: str
+    token: str
+    url: str
+
+
+def way_in(endpoints: Endpoints, role: Role, lead_id: str | None, lifetime: timedelta) -> Way:
+    """A development token and its link. Raises ValueError for a lead without an id."""
+    subject = lead_id or f"demo-{role.value}"
+    token = development_token(endpoints, role, subject, lead_id, lifetime)
+    service, path = HOMES[role]
+    url = f"{endpoints.services[service]}{path}?{TOKEN_PARAMETER}={token}"
+    return Way(role.value, subject, token, url)
+
+
+def token(
+    role: Annotated[Role, typer.Option(help="What the holder is.")],
+    lead_id: Annotated[str | None, typer.Option(help="Which lead; needed for a lead.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="Good for so long.")] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """A development token, signed with this stack's key, and the link that signs in with it.
+
+    Examples:
+
+        lastmetre token --role supervisor
+        lastmetre token --role lead --lead-id L01
+    """
+    if (role is Role.LEAD) != (lead_id is not None):
+        raise UsedWrongly(
+            "--lead-id belongs to --role lead, and only there.", "`--role lead --lead-id L01`."
+        )
+    way = way_in(read_endpoints(), role, lead_id, timedelta(hours=hours))
+    if as_json:
+        print_document(asdict(way))
+    else:
+        STDOUT.print(way.token, soft_wrap=True)
+        STDOUT.print(way.url, soft_wrap=True)
+
+
+def channel_key(
+    channel: Annotated[Channel, typer.Option(help="What the key opens.")],
+    sender: Annotated[str, typer.Option(help="Whose key: part of each report's identity.")],
+) -> None:
+    """A new random key for a channel: shown once, and kept nowhere but by its sender.
+
+    The first line is the key. The second one is what intake has to know of it: add it to the list
+    in the file that INTAKE_CHANNEL_KEYS_FILE names, and restart intake.
+
+    Example:
+
+        lastmetre channel-key --channel app --sender city-app
+    """
+    if not sender.strip() or not sender.isprintable():
+        raise UsedWrongly("--sender needs a name of printable letters.")
+    key = secrets.token_urlsafe(32)
+    entry = {"channel": channel.value, "sender": sender, "sha256": key_digest(key)}
+    STDOUT.print(key, soft_wrap=True)
+    STDOUT.print(json.dumps(entry, ensure_ascii=False), markup=False, soft_wrap=True)
+    say("The key is shown this once. The line with its SHA-256 belongs into intake's file of keys.")

@@ -1,1 +1,0 @@
-"""The exactly-once runtime and the bootstrap that every service uses in the same few lines."""

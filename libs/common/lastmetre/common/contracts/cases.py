@@ -1,0 +1,183 @@
+"""The ledger, `case.events`: everything that became of a case, in order, for ever.
+
+Only dispatch writes it. Key: case id. One case's events are numbered `seq` 1, 2, 3 …
+"""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from lastmetre.common.contracts.base import (
+    Actor,
+    CaseMessage,
+    Channel,
+    Code,
+    Language,
+    Model,
+    Origin,
+    Position,
+    ShortText,
+)
+
+
+class CaseState(StrEnum):
+    """Where a case stands after its last event."""
+
+    REGISTERED = "registered"
+    UNPLACED = "unplaced"
+    DISPATCHED = "dispatched"
+    ACCEPTED = "accepted"
+    ON_SITE = "on_site"
+    RESOLVED = "resolved"
+    VERIFIED = "verified"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class LocalName(Model):
+    """A name as published, in both languages."""
+
+    zh: ShortText
+    en: ShortText
+
+
+class PublishedLead(Model):
+    """What the city publishes of an area lead. Contacts stay in the vault."""
+
+    lead_id: Code
+    name: LocalName
+    post: LocalName
+
+
+class CaseEvent(CaseMessage):
+    """One entry of the ledger. `occurred_at` is when it happened, `recorded_at` when we knew."""
+
+    seq: int = Field(ge=1)
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    actor: Actor
+
+
+class CaseRegistered(CaseEvent):
+    """立案: the case begins. `number` is for people, unique, `yymmdd-nnnn` by local day."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.registered.v1"
+
+    number: Code
+    report_id: UUID
+    channel: Channel
+    sub_channel: Code | None = None
+    origin: Origin
+    category: Code
+    source_category: Code | None = None
+    reported_at: AwareDatetime
+    position: Position | None = None
+    reporter_reachable: bool
+    language: Language
+
+
+class Assignment(CaseEvent):
+    """A lead gets the case; `matched_by` and `network_version` explain why this one."""
+
+    area_id: Code
+    lead: PublishedLead
+    matched_by: Literal["position", "operator", "reopened"]
+    network_version: int = Field(description="version of the network of areas that decided")
+
+
+class CaseDispatched(Assignment):
+    """派遣: from nobody to a lead."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.dispatched.v1"
+
+
+class CaseReassigned(Assignment):
+    """改派: from one lead to another."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.reassigned.v1"
+
+    previous_lead_id: Code
+
+
+UnplacedReason = Literal[
+    "no_position", "outside_every_area", "area_without_lead", "returned", "reopened"
+]
+
+
+class CaseUnplaced(CaseEvent):
+    """The case waits in the command centre's queue, for `reason`."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.unplaced.v1"
+
+    reason: UnplacedReason
+
+
+class CaseAccepted(CaseEvent):
+    """接单: the lead takes it on."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.accepted.v1"
+
+
+class CaseArrived(CaseEvent):
+    """到场: the lead is on site."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.arrived.v1"
+
+
+class CaseResolved(CaseEvent):
+    """处置完毕: the problem is dealt with, says who handled it."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.resolved.v1"
+
+
+ReturnReason = Literal["wrong_area", "not_my_duty", "not_found", "needs_other_unit"]
+
+
+class CaseReturned(CaseEvent):
+    """退单: the lead gives it back."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.returned.v1"
+
+    lead_id: Code
+    reason: ReturnReason
+
+
+class CaseVerified(CaseEvent):
+    """审核: the handling was found good."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.verified.v1"
+
+
+class CaseClosed(CaseEvent):
+    """办结. Its `seq` names this closing: ratings judge it by that number."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.closed.v1"
+
+
+class CaseCancelled(CaseEvent):
+    """作废: no longer a case, for `reason`."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.cancelled.v1"
+
+    reason: Code
+
+
+class CaseRated(CaseEvent):
+    """评价: the reporter judged the closing with seq `closing`."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.rated.v1"
+
+    feedback_id: UUID
+    closing: int = Field(ge=1)
+    solved: bool
+    score: int = Field(ge=1, le=5)
+
+
+class CaseReopened(CaseEvent):
+    """重新办理: the closing with seq `closing` did not hold."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.reopened.v1"
+
+    closing: int = Field(ge=1)

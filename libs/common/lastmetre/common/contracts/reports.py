@@ -1,0 +1,103 @@
+"""Messages on `channels.*` (a report as its channel sent it) and `reports` (normalised)."""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from lastmetre.common.contracts.base import (
+    Channel,
+    Code,
+    Instant,
+    Language,
+    LongText,
+    Message,
+    Model,
+    Origin,
+    Position,
+    ShortText,
+)
+
+
+class Datum(StrEnum):
+    """The datum that a position was sent in."""
+
+    WGS84 = "wgs84"
+    GCJ02 = "gcj02"
+    BD09 = "bd09"
+
+
+class SubmittedPosition(Model):
+    """A point as it was sent: degrees in `datum`, `accuracy_metres` the radius of doubt."""
+
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    datum: Datum = Datum.WGS84
+    accuracy_metres: float | None = Field(default=None, ge=0, le=1_000_000)
+
+
+class SubmittedContact(Model):
+    """How to reach the reporter. Personal data: goes to the vault and nowhere else."""
+
+    name: ShortText | None = None
+    phone: ShortText | None = None
+    email: ShortText | None = None
+    language: Language = Language.CHINESE
+
+
+class ReportSubmitted(Message):
+    """A report as the channel sent it. Key: source id. The sender is in `ce_source`.
+
+    Identity is (sender, channel, source id): the same again is a repetition, whatever `ce_id`
+    says; the same with another body is a conflict that a person looks at.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.report.submitted.v1"
+
+    source_id: Code = Field(description="the report's id at its sender")
+    reported_at: Instant | None = Field(
+        default=None, description="when it was reported; absent: when we received it"
+    )
+    sub_channel: Code | None = None
+    category: Code | None = Field(default=None, description="the sender's or the city's code")
+    text: LongText | None = None
+    address: ShortText | None = None
+    position: SubmittedPosition | None = None
+    contact: SubmittedContact | None = None
+    origin: Origin = Origin.LIVE
+
+
+class ReportAccepted(Message):
+    """A normalised report. Key: report id."""
+
+    TYPE: ClassVar[str] = "lastmetre.report.accepted.v1"
+
+    report_id: UUID
+    channel: Channel
+    sub_channel: Code | None = None
+    origin: Origin
+    category: Code = Field(description="the city's code, or `unknown`")
+    source_category: Code | None = None
+    reported_at: AwareDatetime
+    received_at: AwareDatetime = Field(description="when its Kafka record was appended")
+    position: Position | None = None
+    reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
+    language: Language
+
+
+RejectionReason = Literal["says_nothing", "reported_in_the_future", "position_is_null_island"]
+
+
+class ReportRejected(Message):
+    """A report that was read but cannot become a case. Key: report id."""
+
+    TYPE: ClassVar[str] = "lastmetre.report.rejected.v1"
+
+    report_id: UUID
+    channel: Channel
+    sub_channel: Code | None = None
+    origin: Origin
+    reported_at: AwareDatetime
+    received_at: AwareDatetime
+    reasons: tuple[RejectionReason, ...] = Field(min_length=1)

@@ -1,0 +1,89 @@
+"""What others ask of dispatch (`field.actions`, `feedback`) and its answers (`field.outcomes`)."""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Instant
+from lastmetre.common.contracts.cases import ReturnReason
+
+
+class Action(StrEnum):
+    """What can be asked about a case."""
+
+    ACCEPT = "accept"
+    ARRIVE = "arrive"
+    RESOLVE = "resolve"
+    RETURN = "return"
+    PLACE = "place"
+    CANCEL = "cancel"
+    REOPEN = "reopen"
+
+
+class ActionRequested(CaseMessage):
+    """Somebody asks for a step. Key: case id. `action_id` makes a repetition harmless.
+
+    `expected_seq` is the last `seq` that the asker has seen. Accept, arrive and resolve by the
+    case's lead may leave it out: they commute with what does not change the assignment.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.action.requested.v1"
+
+    action_id: UUID
+    action: Action
+    actor: Actor
+    occurred_at: Instant
+    expected_seq: int | None = Field(default=None, ge=1)
+    area_id: Code | None = Field(default=None, description="place: the area to dispatch to")
+    return_reason: ReturnReason | None = Field(default=None, description="return: why")
+    cancel_reason: Code | None = Field(default=None, description="cancel: why")
+
+
+RefusalReason = Literal[
+    "action_id_used",
+    "unknown_case",
+    "not_your_case",
+    "not_allowed_for_role",
+    "not_allowed_in_state",
+    "case_has_moved_on",
+    "expected_seq_missing",
+    "reason_missing",
+    "area_missing",
+    "area_unknown",
+    "area_without_lead",
+    "happens_in_the_future",
+    "not_this_closing",
+    "already_rated",
+]
+
+
+class ActionAnswered(CaseMessage):
+    """Dispatch's answer to an action. Key: case id. `seq` is the case's last one now.
+
+    The first request under an `action_id` counts. The same again gets the same answer, something
+    else under that id is refused as `action_id_used`.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.action.answered.v1"
+
+    action_id: UUID
+    action: Action
+    done: bool
+    refusal: RefusalReason | None = None
+    seq: int = Field(ge=0, description="0: the case is not known")
+    answered_at: AwareDatetime
+
+
+class FeedbackGiven(CaseMessage):
+    """A reporter's rating. Key: case id. `closing` is the seq of the closing it judges."""
+
+    TYPE: ClassVar[str] = "lastmetre.feedback.given.v1"
+
+    feedback_id: UUID
+    closing: int = Field(ge=1)
+    solved: bool
+    score: int = Field(ge=1, le=5)
+    reopen: bool = Field(default=False, description="the reporter asks to take it up again")
+    occurred_at: Instant

@@ -1,0 +1,1 @@
+"""Consuming, producing and topics."""

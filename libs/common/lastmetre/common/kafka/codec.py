@@ -1,0 +1,188 @@
+"""Kafka records in and out, as CloudEvents 1.0 in binary content mode."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.topics import TOPICS
+from lastmetre.common.kafka.lenient_headers import UNREADABLE
+from lastmetre.common.service.ids import TRACEPARENT
+from lastmetre.common.telemetry.logs import of_case
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+BY_CASE: Final = frozenset(topic.name for topic in TOPICS if topic.key == "case id")
+CONTENT_TYPE: Final = "application/json"
+EVENT_HEADERS: Final = (
+    "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_recordedtime",
+    "traceparent", "content-type",
+)  # fmt: skip
+"""Of every message of ours, in this order."""
+_EVENT_HEADER_AT: Final = {name: at for at, name in enumerate(EVENT_HEADERS)}
+
+
+class Record(NamedTuple):
+    """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
+    broker's append time in milliseconds since 1970 UTC. `headers` are as they came, or of an event
+    of ours the values, as an `Outgoing` has them."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | bytes
+
+    @property
+    def pairs(self) -> Headers:
+        """The headers, each a name and a value."""
+        return kafka_headers(self.headers) if isinstance(self.headers, bytes) else self.headers
+
+    def header(self, name: str) -> bytes | None:
+        """The first header called `name`."""
+        if isinstance(self.headers, bytes):
+            at = _EVENT_HEADER_AT.get(name)
+            return None if at is None else self.headers.split(b"\n")[at]
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def appended_at(self) -> datetime:
+        """When the broker took the record, UTC."""
+        return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that the record belongs to, if it has a valid one."""
+        value = self.header("traceparent")
+        return value.decode() if value and TRACEPARENT.match(value) else None
+
+    @property
+    def whence(self) -> dict[str, Any]:
+        """For a log: its place, its case and its trace. Keys of other topics may be anything."""
+        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+        if self.topic not in BY_CASE or self.key is None:
+            return place
+        try:
+            return place | of_case(UUID(self.key.decode()), self.traceparent)
+        except ValueError:
+            return place
+
+
+class Outgoing(NamedTuple):
+    """A record on its way out through the outbox; `headers` as `packed` makes them."""
+
+    topic: str
+    key: bytes
+    headers: bytes
+    value: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as they are its own."""
+        return len(self.key) + len(self.headers) + len(self.value or b"")
+
+
+class BadRecord(Exception):
+    """The record's data is wrong and will stay wrong: it belongs to the dead letters."""
+
+
+class UnknownContract(Exception):
+    """Our own topic holds a type or version that this build does not know: it is too old."""
+
+
+@lru_cache(maxsize=1024)
+def instant(value: datetime) -> str:
+    """RFC 3339 in UTC with a Z, to the microsecond if any. Most in a batch are one instant."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def cloud_event(
+    message: Message,
+    *,
+    topic: str,
+    key: str,
+    event_id: str,
+    source: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    traceparent: str,
+) -> Outgoing:
+    """`message` as a CloudEvent. `occurred_at` becomes ce_time, `recorded_at` ce_recordedtime."""
+    values = (
+        "1.0",
+        event_id,
+        message.TYPE,
+        source,
+        key,
+        instant(occurred_at),
+        instant(recorded_at),
+        traceparent,
+        CONTENT_TYPE,
+    )
+    headers = "\n".join(values).encode()
+    if headers.count(b"\n") >= len(EVENT_HEADERS):  # a value has a line break of its own
+        headers = packed(dict(zip(EVENT_HEADERS, values, strict=True)))
+    return Outgoing(topic, key.encode(), headers, message.to_json())
+
+
+def packed(headers: Mapping[str, str]) -> bytes:
+    """Any headers as the outbox keeps them: a JSON object. Of an event it is the values alone,
+    a line each: half as long, made and read in half the time."""
+    return to_json(headers)
+
+
+def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
+    """The headers of an `Outgoing` as the producer wants them."""
+    if packed.startswith(b"{"):
+        return [(name, value.encode()) for name, value in from_json(packed).items()]
+    return list(zip(EVENT_HEADERS, packed.split(b"\n"), strict=True))
+
+
+def message_type(record: Record) -> str:
+    """The CloudEvents type of `record`; raises BadRecord where it has none.
+
+    And for a record with a header whose name nobody could read: what it says is in doubt.
+    """
+    headers = record.headers
+    if not isinstance(headers, bytes) and headers and headers[0][0] == UNREADABLE:
+        raise BadRecord("the name of a header is not UTF-8")
+    raw = record.header("ce_type")
+    if raw is None:
+        raise BadRecord("the header ce_type is missing")
+    return raw.decode("utf-8", "replace")
+
+
+def decode(record: Record, types: Mapping[str, type[Message]]) -> Message:
+    """The message in a record of our own topics.
+
+    Raises UnknownContract for a type that is not in `types` and BadRecord for anything else
+    that is wrong.
+    """
+    name = message_type(record)
+    model = types.get(name)
+    if model is None:
+        raise UnknownContract(f"{record.topic} holds the type {name!r}, not known to this build")
+    if record.value is None:
+        raise BadRecord("the record has no body")
+    try:
+        return model.from_json(record.value)
+    except ValidationError as error:
+        raise BadRecord(describe(error)) from error
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong, by field, without the values: they may be personal data."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:8]
+    )

@@ -1,0 +1,1 @@
+"""What a transaction sends, and the relay that brings it to Kafka."""

@@ -1,0 +1,1 @@
+"""Pools, transactions, migrations and the core's own tables."""

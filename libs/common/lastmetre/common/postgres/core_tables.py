@@ -1,0 +1,367 @@
+"""The SQL of the runtime's own tables: positions, outbox, dead letters, parked records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from pydantic_core import from_json, to_json
+
+from lastmetre.common.kafka.codec import Record
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+
+class Position(NamedTuple):
+    """Where a flow stands in a partition; `appended_at` is the last record's, milliseconds."""
+
+    next_offset: int
+    appended_at: int
+
+
+class Gap(NamedTuple):
+    """Offsets from `first` to below `next_offset` that hold no record."""
+
+    topic: str
+    partition: int
+    first: int
+    next_offset: int
+
+
+TopicPartition = tuple[str, int]
+
+
+async def positions(connection: "Connection", flow: str) -> dict[TopicPartition, Position]:
+    """Every stored position of `flow`."""
+    rows = await connection.fetch(
+        "SELECT topic, partition, next_offset, appended_at FROM position WHERE flow = $1", flow
+    )
+    return {(row[0], row[1]): Position(row[2], row[3]) for row in rows}
+
+
+async def lock_position(connection: "Connection", flow: str, topic: str, partition: int) -> None:
+    """Keep the flow's own batches of that partition out until this transaction ends."""
+    await connection.execute(
+        "SELECT 1 FROM position WHERE flow = $1 AND topic = $2 AND partition = $3 FOR UPDATE",
+        flow,
+        topic,
+        partition,
+    )
+
+
+async def move_positions(
+    connection: "Connection",
+    flow: str,
+    before: Mapping[TopicPartition, Position | None],
+    after: Mapping[TopicPartition, Position],
+) -> bool:
+    """Move each position from `before` (None: not stored yet) to `after`.
+
+    False if one is not where we left it: then another process has taken the partition over.
+    """
+    order = sorted(after)
+    moved = await connection.fetch(
+        """
+        WITH wanted AS (
+            SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
+                AS w(topic, partition, was, next_offset, appended_at)
+        ), held AS (
+            SELECT p.topic, p.partition FROM position p JOIN wanted w USING (topic, partition)
+            WHERE p.flow = $1 AND p.next_offset = w.was
+            ORDER BY p.topic, p.partition FOR UPDATE OF p
+        ), updated AS (
+            UPDATE position p SET next_offset = w.next_offset, appended_at = w.appended_at
+            FROM wanted w JOIN held USING (topic, partition)
+            WHERE p.flow = $1 AND p.topic = w.topic AND p.partition = w.partition
+            RETURNING 1
+        ), inserted AS (
+            INSERT INTO position (flow, topic, partition, next_offset, appended_at)
+            SELECT $1, topic, partition, next_offset, appended_at FROM wanted WHERE was IS NULL
+            ORDER BY topic, partition
+            ON CONFLICT DO NOTHING RETURNING 1
+        )
+        SELECT 1 FROM updated UNION ALL SELECT 1 FROM inserted
+        """,
+        flow,
+        [topic for topic, _ in order],
+        [partition for _, partition in order],
+        [was.next_offset if (was := before[each]) else None for each in order],
+        [after[each].next_offset for each in order],
+        [after[each].appended_at for each in order],
+    )
+    return len(moved) == len(order)
+
+
+async def insert_passed_over(connection: "Connection", flow: str, gaps: Sequence[Gap]) -> None:
+    """Note that there was nothing to read: once a topic is trimmed, nobody else could tell."""
+    await connection.executemany(
+        "INSERT INTO passed_over (flow, topic, partition, first_offset, next_offset)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        [(flow, *gap) for gap in gaps],
+    )
+
+
+class NewPack(NamedTuple):
+    """Records for one partition, in this order; see `Pack`."""
+
+    topic: str
+    partition: int
+    shard: int
+    records: int
+    keys: list[bytes]
+    headers: list[bytes]
+    bodies: list[bytes | None]
+
+
+class Pack(NamedTuple):
+    """Records that wait to be relayed to one partition, an item of each list for each."""
+
+    id: int
+    topic: str
+    partition: int
+    keys: list[bytes]
+    headers: list[bytes]
+    bodies: list[bytes | None]
+
+
+async def append_outbox(connection: "Connection", packs: Iterable[NewPack]) -> None:
+    """Insert packs, in this order."""
+    await connection.copy_records_to_table("outbox", records=packs, columns=NewPack._fields)
+
+
+async def outbox_head(connection: "Connection", shards: Sequence[int], limit: int) -> list[Pack]:
+    """The lowest ids of these shards."""
+    rows = await connection.fetch(
+        "SELECT id, topic, partition, keys, headers, bodies FROM outbox"
+        " WHERE shard = ANY($1::int[]) ORDER BY id LIMIT $2",
+        shards,
+        limit,
+    )
+    return [Pack(*row) for row in rows]
+
+
+async def delete_outbox(connection: "Connection", ids: Sequence[int]) -> None:
+    """Forget exactly these packs, which the broker has acknowledged."""
+    await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
+
+
+async def outbox_size(connection: "Connection", at_most: int) -> int:
+    """How many records wait, counted in no more than so many packs."""
+    size: int = await connection.fetchval(
+        "SELECT coalesce(sum(records), 0)::bigint"
+        " FROM (SELECT records FROM outbox LIMIT $1) AS counted",
+        at_most,
+    )
+    return size
+
+
+def pack_headers(record: Record) -> bytes:
+    """Headers as they came, as JSON: a partner's may hold anything, so bytes become latin-1."""
+    return to_json([(k, None if v is None else v.decode("latin-1")) for k, v in record.pairs])
+
+
+def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:
+    """What `pack_headers` packed."""
+    return [(k, None if v is None else v.encode("latin-1")) for k, v in from_json(packed)]
+
+
+async def insert_dead_letters(
+    connection: "Connection", flow: str, dead: Sequence[tuple[Record, str]], now: datetime
+) -> None:
+    """Keep records that cannot be handled, with the reason. A repetition changes nothing."""
+    await connection.executemany(
+        """
+        INSERT INTO dead_letter
+            (flow, topic, partition, "offset", appended_at, key, headers, value, error, died_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+        """,
+        [
+            (
+                flow,
+                r.topic,
+                r.partition,
+                r.offset,
+                r.timestamp,
+                r.key,
+                pack_headers(r),
+                r.value,
+                error,
+                now,
+            )
+            for r, error in dead
+        ],
+    )
+
+
+async def dead_letters(
+    connection: "Connection", *, with_replayed: bool, before: int, limit: int
+) -> list[asyncpg.Record]:
+    """The newest dead letters with an id below `before` first, without their bodies."""
+    return await connection.fetch(
+        """
+        SELECT id, flow, topic, partition, "offset", key, error, died_at, replayed_at,
+            corrected_headers IS NOT NULL AS corrected
+        FROM dead_letter WHERE (replayed_at IS NULL OR $1) AND id < $2 ORDER BY id DESC LIMIT $3
+        """,
+        with_replayed,
+        before,
+        limit,
+    )
+
+
+class DeadLetter(NamedTuple):
+    """A record that could not be handled."""
+
+    id: int
+    flow: str
+    record: Record
+    error: str
+    died_at: datetime
+    replayed_at: datetime | None
+
+
+async def dead_letter(
+    connection: "Connection", letter_id: int, *, for_update: bool = False
+) -> DeadLetter | None:
+    """One dead letter, whole."""
+    row = await connection.fetchrow(
+        f"SELECT * FROM dead_letter WHERE id = $1 {'FOR UPDATE' if for_update else ''}",  # noqa: S608
+        letter_id,
+    )
+    if row is None:
+        return None
+    return DeadLetter(
+        row["id"], row["flow"], _record(row), row["error"], row["died_at"], row["replayed_at"]
+    )
+
+
+async def mark_replayed(
+    connection: "Connection", letter_id: int, now: datetime, corrected: Record | None
+) -> None:
+    """The dead letter has been handled after all, as `corrected` if that is given."""
+    await connection.execute(
+        "UPDATE dead_letter SET replayed_at = $2, corrected_headers = $3, corrected_value = $4"
+        " WHERE id = $1",
+        letter_id,
+        now,
+        pack_headers(corrected) if corrected else None,
+        corrected.value if corrected else None,
+    )
+
+
+async def corrections(connection: "Connection", flow: str, topic: str) -> list[Record]:
+    """The records of `topic` that counted otherwise than they stand there."""
+    rows = await connection.fetch(
+        'SELECT topic, partition, "offset", appended_at, key, corrected_headers AS headers,'
+        " corrected_value AS value FROM dead_letter"
+        " WHERE flow = $1 AND topic = $2 AND corrected_headers IS NOT NULL ORDER BY id",
+        flow,
+        topic,
+    )
+    return [_record(row) for row in rows]
+
+
+async def count_dead_letters(connection: "Connection") -> int:
+    """How many wait for a person."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL"
+    )
+    return count
+
+
+async def insert_parked(
+    connection: "Connection",
+    flow: str,
+    parked: Sequence[tuple[UUID, int, Record]],
+    now: datetime,
+) -> None:
+    """Keep records whose turn has not come, by (key, seq)."""
+    await connection.executemany(
+        """
+        INSERT INTO parked
+            (flow, key, seq, topic, partition, "offset", appended_at, headers, value, parked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+        """,
+        [
+            (
+                flow,
+                key,
+                seq,
+                r.topic,
+                r.partition,
+                r.offset,
+                r.timestamp,
+                pack_headers(r),
+                r.value,
+                now,
+            )
+            for key, seq, r in parked
+        ],
+    )
+
+
+async def parked_of(
+    connection: "Connection", flow: str, keys: Sequence[UUID]
+) -> dict[UUID, list[Record]]:
+    """The parked records of these keys, each key's in order."""
+    rows = await connection.fetch(
+        "SELECT * FROM parked WHERE flow = $1 AND key = ANY($2::uuid[]) ORDER BY key, seq",
+        flow,
+        keys,
+    )
+    found: dict[UUID, list[Record]] = {}
+    for row in rows:
+        found.setdefault(row["key"], []).append(_record(row))
+    return found
+
+
+async def delete_parked(connection: "Connection", flow: str, handled: Sequence[Record]) -> None:
+    """These have had their turn."""
+    await connection.execute(
+        """
+        DELETE FROM parked p USING unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
+            AS h(topic, partition, "offset", appended_at)
+        WHERE p.flow = $1 AND p.topic = h.topic AND p.partition = h.partition
+          AND p."offset" = h."offset" AND p.appended_at = h.appended_at
+        """,
+        flow,
+        [r.topic for r in handled],
+        [r.partition for r in handled],
+        [r.offset for r in handled],
+        [r.timestamp for r in handled],
+    )
+
+
+async def parked_before(
+    connection: "Connection", flow: str, before: datetime, limit: int
+) -> list[tuple[UUID, Record]]:
+    """Records parked before that instant, oldest first; other processes' picks are skipped."""
+    rows = await connection.fetch(
+        "SELECT * FROM parked WHERE flow = $1 AND parked_at < $2"
+        " ORDER BY parked_at LIMIT $3 FOR UPDATE SKIP LOCKED",
+        flow,
+        before,
+        limit,
+    )
+    return [(row["key"], _record(row)) for row in rows]
+
+
+async def count_parked(connection: "Connection") -> int:
+    """How many records wait for an earlier one."""
+    count: int = await connection.fetchval("SELECT count(*) FROM parked")
+    return count
+
+
+def _record(row: asyncpg.Record) -> Record:
+    key: bytes | UUID | None = row["key"]
+    return Record(
+        row["topic"],
+        row["partition"],
+        row["offset"],
+        row["appended_at"],
+        str(key).encode() if isinstance(key, UUID) else key,
+        row["value"],
+        unpack_headers(row["headers"]),
+    )

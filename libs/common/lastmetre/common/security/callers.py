@@ -1,0 +1,70 @@
+"""Who calls: staff in their roles, services, holders of a channel's key.
+
+Apart from `access`, so that a command need not import a web framework to name a role.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+TOKEN_COOKIE = "lastmetre_token"  # noqa: S105 - the cookie's name
+TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
+
+
+class Role(StrEnum):
+    """What a member of staff is. Used as a rule: the holder of that role may call."""
+
+    LEAD = "lead"
+    OPERATOR = "operator"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+class Via(StrEnum):
+    """How a person's token came."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member of staff. `lead_id` is set for leads, and only for them."""
+
+    subject: str
+    role: Role
+    lead_id: str | None
+    via: Via
+
+    @property
+    def actor(self) -> str:
+        """Who this is in the ledger, as `lead:L017` or `operator:zhou.lin`."""
+        return f"{self.role.value}:{self.lead_id or self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCaller:
+    """One of our services."""
+
+    name: str
+
+    @property
+    def actor(self) -> str:
+        """Who this is in the ledger, as `service:notify`."""
+        return f"service:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCaller:
+    """The holder of a channel's API key."""
+
+    channel: str
+    sender: str
+
+    @property
+    def actor(self) -> str:
+        """Who this is in the ledger, as `channel:hotline/12345`."""
+        return f"channel:{self.channel}/{self.sender}"
+
+
+Principal = Person | ServiceCaller | ChannelCaller

@@ -1,0 +1,239 @@
+"""Dead letters: what could not be handled, corrected and replayed by its own service."""
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+from starlette.responses import JSONResponse, Response
+
+from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
+from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, describe
+from lastmetre.common.outbox.unit_of_work import Sealing, UnitOfWork
+from lastmetre.common.postgres import core_tables as store
+from lastmetre.common.postgres.core_tables import DeadLetter
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from lastmetre.common.security.access import GuardedRoute, allow
+from lastmetre.common.security.callers import Role
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.words import N_
+
+if TYPE_CHECKING:
+    from lastmetre.common.kafka.consumer import Flow
+    from lastmetre.common.postgres.database import Connection
+    from lastmetre.common.service.host import Runtime
+
+log = structlog.get_logger()
+
+LISTED: Final = 500
+NO_ID: Final = 2**63 - 1
+IDENTITY: Final = {
+    topic.name: topic.key.replace(" ", "_") for topic in TOPICS if not topic.short_lived
+}
+"""The field of a body that its record's key repeats, by topic; not where partners choose keys."""
+
+
+class Replay(BaseModel):
+    """What to change before the record is handled again; nothing by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    body: str | None = None
+    headers: dict[str, str] | None = None
+    dry_run: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether the record is not to be handled as it came."""
+        return self.body is not None or self.headers is not None
+
+
+class StillBad(Exception):
+    """The record was given up again."""
+
+
+class DryRun(Exception):
+    """All went well, and is to be undone."""
+
+
+def dead_letter_router(runtime: "Runtime") -> APIRouter:
+    """List, show and replay; the bodies may be personal data, so administrators only."""
+    prefix = f"/api/{runtime.name}/v1/dead-letters"
+    router = APIRouter(prefix=prefix, route_class=GuardedRoute)
+
+    @router.get("")
+    @allow(Role.ADMINISTRATOR)
+    async def listed(
+        all: bool = False, before: Annotated[int, Query(le=NO_ID)] = NO_ID
+    ) -> Response:
+        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            rows = await store.dead_letters(
+                connection, with_replayed=all, before=before, limit=LISTED
+            )
+        return JSONResponse(
+            [
+                {
+                    "id": row["id"],
+                    "flow": row["flow"],
+                    "topic": row["topic"],
+                    "partition": row["partition"],
+                    "offset": row["offset"],
+                    "key": row["key"].decode("utf-8", "replace") if row["key"] else None,
+                    "error": row["error"],
+                    "died_at": row["died_at"].isoformat(),
+                    "replayed_at": row["replayed_at"] and row["replayed_at"].isoformat(),
+                    "corrected": row["corrected"],
+                }
+                for row in rows
+            ]
+        )
+
+    @router.get("/{letter_id}")
+    @allow(Role.ADMINISTRATOR)
+    async def shown(letter_id: int) -> Response:
+        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            letter = await _letter(connection, letter_id)
+        return JSONResponse(_shown(letter, runtime.sealing))
+
+    @router.post("/{letter_id}/replay")
+    @allow(Role.ADMINISTRATOR)
+    async def replayed(letter_id: int, request: Request) -> Response:
+        body = await request.body()
+        if len(body) > 2 * MESSAGE_BYTES:
+            raise Problem(413, "about:blank", N_("That is too much at once"))
+        try:
+            change = Replay.model_validate_json(body or b"{}")
+        except ValidationError as error:
+            raise Problem(
+                422,
+                "/problems/invalid",
+                N_("Something in the request is not right"),
+                extra={"errors": describe(error)},
+            ) from error
+        await replay(runtime, letter_id, change)
+        return JSONResponse({"id": letter_id, "replayed": not change.dry_run})
+
+    return router
+
+
+async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
+    """Handle a dead letter again, perhaps corrected; parked records follow it in order.
+
+    Raises Problem: 404 for an unknown one, 409 where it is done already, 422 where it fails again.
+    """
+    try:
+        async with (
+            runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            letter = await _letter(connection, letter_id, for_update=True)
+            if letter.replayed_at is not None:
+                raise Problem(409, "/problems/replayed", N_("This was replayed already"))
+            record = _opened(letter.record, runtime.sealing)
+            if change.changes:
+                record = _corrected(record, change)
+            flow = next(each for each in runtime.flows if each.name == letter.flow)
+            # The flow's own batches of that partition stay out, so none can park what follows.
+            await store.lock_position(connection, flow.name, record.topic, record.partition)
+            work = runtime.unit_of_work(connection, flow.name)
+            await _handle(flow, work, record)
+            if work.dead_count:
+                raise StillBad(work.first_error)
+            sealed = _sealed(record, runtime.sealing) if change.changes else None
+            await store.mark_replayed(connection, letter_id, work.now, sealed)
+            await work.flush()
+            if change.dry_run:
+                raise DryRun
+    except DryRun:
+        return
+    except (StillBad, BadRecord, UnknownContract, ValidationError) as error:
+        detail = describe(error) if isinstance(error, ValidationError) else str(error)
+        raise Problem(
+            422,
+            "/problems/still-bad",
+            N_("It still cannot be handled"),
+            extra={"reason": detail},
+        ) from error
+    runtime.relay.wake()
+    work.committed()
+
+
+async def _handle(flow: "Flow", work: UnitOfWork, record: Record) -> None:
+    try:
+        await flow.handle(work, [record])
+    except (BadRecord, UnknownContract, ValidationError, *TRANSIENT):
+        raise
+    except Exception as error:  # what buried it the first time may have been a mistake of ours
+        log.exception("dead letter cannot be handled", flow=flow.name)
+        raise StillBad(type(error).__name__) from error
+
+
+async def _letter(
+    connection: "Connection", letter_id: int, *, for_update: bool = False
+) -> DeadLetter:
+    letter = (
+        await store.dead_letter(connection, letter_id, for_update=for_update)
+        if 0 < letter_id <= NO_ID
+        else None
+    )
+    if letter is None:
+        raise Problem(404, "about:blank", N_("There is nothing here"))
+    return letter
+
+
+def _corrected(record: Record, change: Replay) -> Record:
+    """The record with what `change` replaces: the same place, key, and whatever it names."""
+    headers: Sequence[tuple[str, bytes | None]] = record.pairs
+    if change.headers is not None:
+        kept = [(k, v) for k, v in headers if k not in change.headers]
+        headers = [*kept, *((k, v.encode()) for k, v in change.headers.items())]
+    if change.body is None:
+        return record._replace(headers=headers)
+    corrected = record._replace(headers=headers, value=change.body.encode())
+    _check_identity(corrected)
+    return corrected
+
+
+def _check_identity(record: Record) -> None:
+    """Raise BadRecord for a body that is about another thing than the record's key says."""
+    field = IDENTITY.get(record.topic)
+    if field is None or record.key is None:
+        return
+    try:
+        said = from_json(record.value or b"")[field]
+    except (ValueError, KeyError, TypeError):
+        return  # the handler says what is wrong with it
+    if str(said).encode() != record.key:
+        raise BadRecord(f"{field} is not the one that the record's key names")
+
+
+def _opened(record: Record, sealing: Sealing) -> Record:
+    return record if record.value is None else record._replace(value=sealing.open(record.value))
+
+
+def _sealed(record: Record, sealing: Sealing) -> Record:
+    return record if record.value is None else record._replace(value=sealing.seal(record.value))
+
+
+def _shown(letter: DeadLetter, sealing: Sealing) -> dict[str, object]:
+    record = _opened(letter.record, sealing)
+    value = record.value
+    return {
+        "id": letter.id,
+        "flow": letter.flow,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "error": letter.error,
+        "died_at": letter.died_at.isoformat(),
+        "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
+        "headers": {
+            key: None if each is None else each.decode("utf-8", "replace")
+            for key, each in record.pairs
+        },
+        "body": None if value is None else value.decode("utf-8", "replace"),
+        "body_base64": None if value is None else base64.b64encode(value).decode(),
+    }

@@ -1,0 +1,222 @@
+"""How errors answer: RFC 9457 problem details, or a page for whoever asked for one.
+
+Nothing that came in with a request is repeated in an answer or a log line, apart from the names of
+the fields that are wrong.
+"""
+
+import json
+import logging
+import secrets
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lastmetre.common.web.accept import weighted
+from lastmetre.common.web.words import N_
+
+if TYPE_CHECKING:
+    from lastmetre.common.web.kit import Pages
+
+_log = logging.getLogger(__name__)
+_JSON_MEDIA = ("application/json", "application/problem+json")
+_MAXIMUM_ERRORS = 50
+_MAXIMUM_NAME = 100
+
+
+class Problem(Exception):
+    """A refusal or failure that the caller is told about.
+
+    `type` is the path of a URI that names the kind of problem. `title` and `detail` are English
+    messages marked with `N_`: as they are in JSON, translated on a page. `detail` may hold
+    `%(name)s` for members of `extra`, and therefore writes a percent sign as `%%`. `extra` goes
+    into the JSON as further members: nothing personal.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type: str,
+        title: str,
+        detail: str = "",
+        *,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(title)
+        self.status = status
+        self.type = type
+        self.title = title
+        self.detail = detail
+        self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem details document, `detail` filled in."""
+        members = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail:
+            members["detail"] = self.detail % self.extra
+        return members | self.extra
+
+
+_TITLES = {
+    400: N_("This request cannot be understood"),
+    404: N_("There is nothing here"),
+    405: N_("That cannot be done here"),
+    413: N_("That is too much at once"),
+    415: N_("This kind of content is not taken here"),
+    422: N_("Something in the request is not right"),
+    429: N_("Too many requests"),
+    500: N_("Something went wrong on our side"),
+    503: N_("Not available for a moment"),
+}
+UNEXPECTED_DETAIL = N_(
+    "Please try again. If it happens again, tell us this reference: %(reference)s"
+)
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Pydantic's errors as `pointer` (RFC 6901, into what was sent) and `message`, values left out.
+
+    A message of your own is passed on unchanged if raised as `PydanticCustomError`; what a
+    ValueError says is left out, since it may quote the input.
+    """
+    return [
+        {"pointer": _pointer(error["loc"]), "message": _without_values(error)}
+        for error, _ in zip(errors, range(_MAXIMUM_ERRORS), strict=False)
+    ]
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    names = (str(part)[:_MAXIMUM_NAME].replace("~", "~0").replace("/", "~1") for part in location)
+    return "/" + "/".join(names) if location else ""
+
+
+def _without_values(error: Mapping[str, Any]) -> str:
+    message: str = error["msg"]
+    context = error.get("ctx", {})
+    for key in ("error", "encoding_error", "tag", "tz_actual"):  # these quote the input
+        quoted = str(context.get(key, ""))
+        if quoted:
+            message = message.replace(quoted, "…")
+    return message.rstrip(" ,:…")
+
+
+def _prefers_page(accept: str) -> bool:
+    """Whether an Accept header puts HTML before JSON. A bare `*/*` is a program's."""
+    weights = dict(weighted(accept))
+    json_weight = max(weights.get(media, 0.0) for media in _JSON_MEDIA)
+    return weights.get("text/html", 0.0) > json_weight
+
+
+def answer(request: Request, problem: Problem, pages: "Pages | None") -> Response:
+    """The response to a problem: a page if the caller prefers one, else problem details."""
+    if pages is not None and _prefers_page(request.headers.get("accept", "")):
+        response: Response = pages.render(
+            request, "kit/problem.html", {"problem": problem}, problem.status
+        )
+    else:
+        # ASCII only: the name of a field may hold a lone surrogate, which UTF-8 cannot.
+        body = json.dumps(problem.document(), ensure_ascii=True, default=str)
+        response = Response(body, problem.status, media_type="application/problem+json")
+        response.headers["Cache-Control"] = "no-store"
+    response.headers.update(problem.headers)
+    return response
+
+
+def _from_http(error: HTTPException) -> Problem:
+    title = _TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
+    return Problem(error.status_code, "about:blank", title, headers=error.headers)
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    return Problem(
+        422, "/problems/invalid", _TITLES[422], extra={"errors": field_errors(error.errors())}
+    )
+
+
+class UnexpectedErrors:
+    """Answers 500 with a reference for what nobody foresaw, and logs it without its message.
+
+    The message of an exception may quote the input (a database's often does), so the log gets the
+    type and where it happened. Nothing is raised further: the server would log it with traceback.
+    """
+
+    def __init__(self, app: ASGIApp, pages: "Pages | None") -> None:
+        self._app = app
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            return  # Whoever left before all of his request was here waits for no answer.
+        except Exception as error:
+            reference = secrets.token_hex(6)
+            _log_unexpected(reference, scope, error)
+            if not started:  # otherwise the server closes the connection, as it must
+                problem = Problem(
+                    500,
+                    "/problems/unexpected",
+                    _TITLES[500],
+                    UNEXPECTED_DETAIL,
+                    extra={"reference": reference},
+                )
+                await answer(Request(scope), problem, self._pages)(scope, receive, send)
+
+
+def _log_unexpected(reference: str, scope: Scope, error: Exception) -> None:
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    where = " < ".join(
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
+    # The route's pattern, not the path: a path may hold a secret.
+    route = getattr(scope.get("route"), "path", "no route")
+    _log.error(
+        "unexpected error %s: %s on %s %s at %s",
+        reference,
+        type(error).__qualname__,
+        scope["method"],
+        route,
+        where,
+    )
+
+
+def install(app: FastAPI, pages: "Pages | None" = None) -> None:
+    """Make the application answer every error as a problem; with `pages`, people get a page."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return answer(request, error, pages)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(request, _from_http(error), pages)
+
+    async def on_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer(request, _from_validation(error), pages)
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    # Innermost, so that every other middleware sees and completes the answer.
+    app.user_middleware.append(Middleware(UnexpectedErrors, pages=pages))

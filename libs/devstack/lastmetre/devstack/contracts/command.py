@@ -1,0 +1,66 @@
+"""`lastmetre contracts`: the schemas in the repository follow the code."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from lastmetre.cli.console import Trouble, say
+from lastmetre.devstack.contracts.compatibility import breaking_changes
+from lastmetre.devstack.contracts.samples import sample_of
+from lastmetre.devstack.contracts.schemas import MESSAGE_TYPES, documents, message_schema
+from lastmetre.devstack.home import CHECKOUT
+
+SCHEMAS: Final = CHECKOUT / "libs" / "common" / "lastmetre" / "common" / "contracts" / "schemas"
+SAMPLES: Final = CHECKOUT / "tests" / "contract" / "samples"
+
+app = typer.Typer(name="contracts", help="JSON Schemas of all messages.", no_args_is_help=True)
+
+
+def as_text(document: Any) -> str:
+    """A document as its file holds it."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+@app.callback()
+def contracts() -> None:
+    """JSON Schemas of all messages."""
+
+
+@app.command()
+def generate() -> None:
+    """Write the schemas of all messages, headers and topics, and samples of new versions.
+
+    A schema is not replaced by one that readers of that version could not live with: such a
+    change needs a new version of the message. Samples stay as they are for ever.
+    """
+    refused: list[str] = []
+    written = 0
+    for name, document in documents().items():
+        path = SCHEMAS / name
+        if name != "topics.json" and path.exists():
+            broken = breaking_changes(json.loads(path.read_text("utf-8")), document)
+            refused.extend(f"{path.stem}: {each}" for each in broken)
+            if broken:
+                continue
+        written += _write(path, as_text(document))
+    for name, kind in MESSAGE_TYPES.items():
+        path = SAMPLES / f"{name}.json"
+        if not path.exists():
+            written += _write(path, as_text(sample_of(message_schema(kind))))
+    say(f"{written} files written, the others were as they should be")
+    if refused:
+        raise Trouble(
+            "changes that readers could not live with:\n  " + "\n  ".join(refused),
+            "give the message a new version (a class with a TYPE that ends in the next number).",
+        )
+
+
+def _write(path: Path, text: str) -> int:
+    """Write the file if it differs; returns 1 if so."""
+    if path.exists() and path.read_text("utf-8") == text:
+        return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return 1

@@ -1,0 +1,160 @@
+"""Plays a planned day: every report, step and rating when its time in the city has come."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from lastmetre.common.contracts.cases import CaseClosed, CaseEvent
+from lastmetre.common.service.ids import trace_id
+from lastmetre.devstack.demo.followed import Followed, Ledger, traceparent_of
+from lastmetre.devstack.demo.hands import Hands
+from lastmetre.devstack.demo.lapse import Lapse
+from lastmetre.devstack.demo.scenario import Day, PlannedReport
+from lastmetre.devstack.endpoints import Endpoints
+
+TICK_SECONDS: Final = 0.25
+"""People act in bursts: what comes together is handled in one batch."""
+
+
+@dataclass
+class Played:
+    """How far the play has come: `now` in city time, and what was done since it began."""
+
+    now: datetime
+    reports: int = 0
+    steps: int = 0
+    ratings: int = 0
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: datetime
+    order: int
+    act: Callable[[], Coroutine[Any, Any, None]] = field(compare=False)
+
+
+class Play:
+    """One performance. `told` is told now and then how far it has come."""
+
+    def __init__(
+        self, day: Day, lapse: Lapse, endpoints: Endpoints, told: Callable[[Played], None]
+    ) -> None:
+        self._reports = {trace_id(traceparent_of(r.source_id)): r for r in day.reports}
+        self._lapse = lapse
+        self._endpoints = endpoints
+        self._told = told
+        self._cases: dict[UUID, Followed] = {}
+        self._there: set[str] = set()
+        self._waiting: dict[str, float] = {}
+        """Reports sent that are no case yet, each with when it was sent, monotonic seconds."""
+        self._due: list[_Due] = []
+        self._order = itertools.count()
+        self._under_way: dict[asyncio.Task[None], float] = {}
+        """What people are doing, each with when it was due, monotonic seconds."""
+        self.played = Played(lapse.now())
+
+    async def perform(self) -> None:
+        """Play to the end. What is there from an earlier performance is not done again."""
+        endpoints = self._endpoints
+        async with AsyncExitStack() as resources:
+            ledger = await resources.enter_async_context(
+                Ledger.open(endpoints.bootstrap_servers, endpoints.topic_prefix)
+            )
+            self._hands = await resources.enter_async_context(Hands.ready(endpoints, self._lapse))
+            while not await ledger.caught_up():
+                self._take_in(await ledger.read())
+            for report in self._reports.values():
+                if report.source_id not in self._there:
+                    self._at(report.reported_at, partial(self._report, report))
+            following = asyncio.create_task(self._follow(ledger))
+            try:
+                await self._run(following)
+            finally:
+                for task in (following, *self._under_way):
+                    task.cancel()
+                await asyncio.gather(following, *self._under_way, return_exceptions=True)
+
+    async def _run(self, following: asyncio.Task[None]) -> None:
+        while not self._lapse.is_over or self._under_way:
+            self.played.now = self._lapse.now()
+            while self._due and self._due[0].at <= self.played.now:
+                self._begin(heapq.heappop(self._due).act())
+            self._told(self.played)
+            self._lapse.keep_pace(self._longest_wait())
+            await asyncio.sleep(TICK_SECONDS)
+            for task in [each for each in (following, *self._under_way) if each.done()]:
+                self._under_way.pop(task, None)
+                task.result()
+
+    def _longest_wait(self) -> float:
+        now = time.monotonic()
+        began = (next(iter(each.values()), now) for each in (self._waiting, self._under_way))
+        return now - min(began)
+
+    def _begin(self, act: Coroutine[Any, Any, None]) -> None:
+        self._under_way[asyncio.create_task(act)] = time.monotonic()
+
+    def _at(self, at: datetime, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        heapq.heappush(self._due, _Due(at, next(self._order), act))
+
+    # --- what the ledger tells
+
+    async def _follow(self, ledger: Ledger) -> None:
+        while True:
+            self._take_in(await ledger.read())
+
+    def _take_in(self, events: list[tuple[str, CaseEvent]]) -> None:
+        for trace, event in events:
+            case = self._cases.get(event.case_id)
+            if case is None:
+                if event.seq == 1 and trace in self._reports:
+                    report = self._reports[trace]
+                    self._there.add(report.source_id)
+                    self._waiting.pop(report.source_id, None)
+                    self._cases[event.case_id] = Followed(report, event.case_id)
+                continue
+            since = case.apply(event)
+            if since is not None:
+                self._plan_step(case, since)
+            elif isinstance(event, CaseClosed) and case.report.rating and not case.rated:
+                self._plan_rating(case, event.occurred_at + case.report.rating.after)
+
+    def _plan_step(self, case: Followed, since: datetime) -> None:
+        step = case.next_step
+        assert step is not None
+        fixed = case.report.fixed_on_spot
+        at = case.report.reported_at if fixed else since + step.after
+        if at <= self._lapse.last_step:
+            self._at(at, partial(self._step, case, case.seq, at))
+
+    def _plan_rating(self, case: Followed, at: datetime) -> None:
+        if at <= self._lapse.last_step:
+            self._at(at, partial(self._rate, case))
+
+    # --- what people do
+
+    async def _report(self, report: PlannedReport) -> None:
+        self._waiting[report.source_id] = time.monotonic()
+        await self._hands.report(report)
+        self.played.reports += 1
+
+    async def _step(self, case: Followed, seen: int, at: datetime) -> None:
+        step = case.next_step
+        if step is None or case.seq != seen:
+            return  # It was done before, or the case has taken another way.
+        if await self._hands.act(case, step, at):
+            self.played.steps += 1
+
+    async def _rate(self, case: Followed) -> None:
+        if case.rated or case.report.rating is None:
+            return
+        await self._hands.rate(case, case.report.rating)
+        self.played.ratings += 1

@@ -1,0 +1,168 @@
+"""Where a stack keeps what: everything lies under one folder, its home."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lastmetre.devstack.errors import StackError
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+LOCAL = CHECKOUT / "deploy" / "local"
+SAMPLE_CITY = CHECKOUT / "deploy" / "sample-city"
+_LOWEST_PORT = 20_000
+_SOCKET_PATH_BYTES = 90
+"""A socket's path has at most 107 bytes, and supervisord adds its pid while it makes one."""
+
+
+def cache_folder() -> Path:
+    """What is downloaded once for all stacks of this checkout (LASTMETRE_CACHE moves it)."""
+    return Path(os.environ.get("LASTMETRE_CACHE") or CHECKOUT / ".cache").absolute()
+
+
+def default_home() -> Path:
+    """LASTMETRE_HOME, or .lastmetre in the current folder."""
+    return Path(os.environ.get("LASTMETRE_HOME") or ".lastmetre").absolute()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.unlink(missing_ok=True)
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    scratch.replace(path)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of one stack."""
+
+    root: Path
+
+    @property
+    def run(self) -> Path:
+        """Settings made for this run, the lock, supervisord's socket."""
+        return self.root / "run"
+
+    @property
+    def data(self) -> Path:
+        """What broker and database keep."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """One log a process, rotated."""
+        return self.root / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        """Keys and passwords, made once."""
+        return self.root / "secrets"
+
+    @property
+    def outbox(self) -> Path:
+        """Messages to reporters and leads, one readable file each."""
+        return self.root / "outbox"
+
+    @property
+    def endpoints(self) -> Path:
+        """Who listens where, for people's scripts and outside tools."""
+        return self.root / "endpoints.json"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where supervisord listens; outside the home if that lies too deep for a socket."""
+        path = self.run / "supervisor.sock"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"lastmetre-{os.getuid()}-{digest}.sock"
+
+    def make(self) -> None:
+        """Make the folders; keys and settings are nobody else's business."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for folder in (self.run, self.data, self.logs, self.outbox, self.secrets):
+            folder.mkdir(exist_ok=True)
+        for folder in (self.run, self.secrets):
+            folder.chmod(0o700)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home for this process. The kernel lets go of it however the process ends.
+
+        Raises StackError if another stack holds it.
+        """
+        with (self.run / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise StackError(
+                    f"Another stack (process {holder}) is running in {self.root}.",
+                    "stop that one first, or give this one a folder of its own by LASTMETRE_HOME.",
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+class Ports:
+    """Ports on 127.0.0.1, the same ones as last time where they are still free.
+
+    All lie below those that the kernel gives to outgoing connections, which would take them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._kept: dict[str, int] = {}
+        self._checked: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self._kept = json.loads(file.read_text("utf-8"))
+
+    def get(self, name: str) -> int:
+        """The port of the listener called `name`."""
+        if name not in self._checked:
+            kept = self._kept.get(name)
+            self._checked[name] = kept if kept and _is_free(kept) else self._choose()
+            self._kept[name] = self._checked[name]
+            write_private(self._file, json.dumps(self._kept))
+        return self._checked[name]
+
+    def _choose(self) -> int:
+        taken = set(self._kept.values())
+        highest = min(_first_outgoing_port(), 65_535) - 1
+        for _ in range(1000):
+            port = random.randint(_LOWEST_PORT, highest)
+            if port not in taken and _is_free(port):
+                return port
+        raise StackError(f"No free port between {_LOWEST_PORT} and {highest} on 127.0.0.1.")
+
+
+def _first_outgoing_port() -> int:
+    try:
+        words = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()
+    except OSError:
+        return 32_768
+    return max(int(words[0]), _LOWEST_PORT + 1000)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # Connections of a stack that has just ended do not hold its port; a listener does.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True

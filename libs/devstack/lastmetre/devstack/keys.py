@@ -1,0 +1,68 @@
+"""Development keys and passwords of one stack, made once and kept in its home."""
+
+import base64
+import hashlib
+import json
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack.home import write_private
+
+AUDIT_ROLE = "lastmetre_audit"
+SUPERUSER = "postgres"
+SENDERS = {Channel.HOTLINE: "hotline-12345", Channel.APP: "city-app", Channel.PATROL: "patrol"}
+"""Who reports through each channel: with the source id this is a report's identity."""
+
+
+def _key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
+
+
+def _word() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Keys(BaseModel):
+    """What must never be in the repository. Keys are 32 random bytes, base64url."""
+
+    token_key: str = Field(default_factory=_key)
+    link_key: str = Field(default_factory=_key)
+    vault_key: str = Field(default_factory=_key)
+    service_keys: dict[str, str] = Field(default_factory=lambda: {s: _word() for s in SERVICES})
+    channel_keys: dict[Channel, str] = Field(default_factory=lambda: {c: _word() for c in Channel})
+    database_passwords: dict[str, str] = Field(
+        default_factory=lambda: {role: _word() for role in (*SERVICES, AUDIT_ROLE, SUPERUSER)}
+    )
+
+    @classmethod
+    def kept_in(cls, folder: Path) -> "Keys":
+        """The keys of this folder, made if there are none; and the files that services read."""
+        file = folder / "keys.json"
+        if file.exists():
+            keys = cls.model_validate_json(file.read_text("utf-8"))
+        else:
+            keys = cls()
+            write_private(file, keys.model_dump_json(indent=2))
+        for name in ("token_key", "link_key", "vault_key"):
+            write_private(folder / name, getattr(keys, name))
+        write_private(folder / "channel_keys.json", json.dumps(keys.hashed_channel_keys()))
+        return keys
+
+    def hashed_channel_keys(self) -> list[dict[str, str]]:
+        """What intake knows of the channels' keys."""
+        return [
+            {"channel": channel.value, "sender": SENDERS[channel], "sha256": _sha256(key)}
+            for channel, key in self.channel_keys.items()
+        ]
+
+    def hashed_service_keys(self) -> dict[str, str]:
+        """What services know of each other's keys."""
+        return {service: _sha256(key) for service, key in self.service_keys.items()}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,166 @@
+"""The four services as processes of the stack: what they are told, and whether they are ready."""
+
+import http.client
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack.errors import StackError
+from lastmetre.devstack.home import SAMPLE_CITY, Home, Ports, write_private
+from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.programs import (
+    DRAIN_SECONDS,
+    MAXIMUM_PROCESSES,
+    SERVICES_GROUP,
+    Program,
+    Supervisor,
+    full_name,
+    tethered,
+)
+from lastmetre.devstack.tether import PARENT_VARIABLE
+from lastmetre.devstack.waiting import wait_until
+
+_READY_SECONDS = 90
+_HOST = "127.0.0.1"
+_KEYS_FROM_HOME = ("LASTMETRE_TOKEN_KEY", "LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
+_CATEGORIES = "LASTMETRE_CATEGORIES_FILE"
+_FREELY_SET = (
+    *(f"{s.upper()}_PUBLIC_URL" for s in SERVICES),
+    "NOTIFY_OUTBOX_DIRECTORY",
+    _CATEGORIES,
+)
+
+
+class Services:
+    """How the processes of the services are run and found."""
+
+    def __init__(self, home: Home, ports: Ports, keys: Keys) -> None:
+        self._home = home
+        self._ports = ports
+        self._keys = keys
+
+    def url(self, service: str, process: int = 0) -> str:
+        """Base URL of one process."""
+        return f"http://{_HOST}:{self._port(service, process)}"
+
+    def _port(self, service: str, process: int) -> int:
+        return self._ports.get(f"{service}-{process}")
+
+    def programs(self) -> list[Program]:
+        """How supervisord runs them: places for as many as there may ever be, none started."""
+        folder = self._home.run / "environment"
+        return [
+            Program(
+                service,
+                tethered(
+                    [sys.executable, "-m", f"lastmetre.{service}"],
+                    environment=folder / f"{service}-{{n}}.json",
+                ),
+                SERVICES_GROUP,
+                priority=100,
+                stop_seconds=DRAIN_SECONDS,
+                count=MAXIMUM_PROCESSES,
+            )
+            for service in SERVICES
+        ]
+
+    def write_environment(
+        self,
+        service: str,
+        process: int,
+        bootstrap_servers: str,
+        database: str,
+        wanted: Mapping[str, str],
+        extra: Mapping[str, str],
+    ) -> None:
+        """Write what one process reads at its next start.
+
+        `wanted` is the environment of whoever starts the stack: what he says about links, the
+        outbox folder and the categories holds; `extra` wins over everything.
+        """
+        folder = self._home.run / "environment"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        name = service.upper()
+        secrets = self._home.secrets
+        own: dict[str, str | None] = {
+            # All that it is told stands here, so that tools can be told the same.
+            **{name: value for name, value in wanted.items() if _is_setting(name)},
+            # Keys that happen to be set here would not be those in endpoints.json, and a service
+            # has no business in another one's database.
+            **dict.fromkeys(_KEYS_FROM_HOME),
+            **dict.fromkeys(f"{s.upper()}_DATABASE_URL" for s in SERVICES),
+            "LASTMETRE_HOME": str(self._home.root),
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            f"{name}_DATABASE_URL": database,
+            f"{name}_HTTP_HOST": _HOST,
+            f"{name}_HTTP_PORT": str(self._port(service, process)),
+            **{f"{s.upper()}_PUBLIC_URL": self.url(s) for s in SERVICES},
+            "INTAKE_INTERNAL_URL": self.url("intake"),
+            _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
+            "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
+            "LASTMETRE_LINK_KEY_FILE": str(secrets / "link_key"),
+            "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),
+            f"{name}_SERVICE_KEY": self._keys.service_keys[service],
+            **self._only_for(service),
+            **{name: wanted[name] for name in _FREELY_SET if name in wanted},
+            **extra,
+        }
+        write_private(folder / f"{service}-{process}.json", json.dumps(own, indent=1))
+
+    def _only_for(self, service: str) -> dict[str, str]:
+        if service == "intake":
+            return {
+                "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
+                "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
+            }
+        if service == "notify":
+            return {"NOTIFY_OUTBOX_DIRECTORY": str(self._home.outbox)}
+        return {}
+
+    def wait(
+        self, service: str, process: int, supervisor: Supervisor, cancelled: threading.Event
+    ) -> None:
+        """Start a process unless it runs, and return once it says that it is ready."""
+        name = full_name(service, process)
+        exits = supervisor.exits(name)
+        supervisor.begin(name)
+        way_out = "look into its log; `lastmetre status` shows what the others say."
+        ready = wait_until(
+            lambda: is_ready(self.url(service, process)),
+            lambda: exits.check(f"The service {service} (process {process})", way_out),
+            _READY_SECONDS,
+            cancelled,
+        )
+        if not ready:
+            raise StackError(
+                f"The service {service} (process {process}) is not ready after "
+                f"{_READY_SECONDS} s: {readiness(self.url(service, process))[1]}",
+                way_out,
+                supervisor.log(name),
+            )
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("LASTMETRE_") and name != PARENT_VARIABLE
+
+
+def is_ready(url: str) -> bool:
+    """Whether the service there says that it is ready."""
+    return readiness(url)[0] == http.HTTPStatus.OK
+
+
+def readiness(url: str) -> tuple[int, str]:
+    """Status and body of GET /readyz there; 0 and the reason if nothing answers."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or _HOST, address.port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        return response.status, response.read(2000).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, f"no answer ({error})"
+    finally:
+        connection.close()

@@ -1,5 +1,0 @@
-"""`python -m dispatch`."""
-
-from dispatch.main import main
-
-main()

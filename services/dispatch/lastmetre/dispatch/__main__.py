@@ -1,0 +1,5 @@
+"""`python -m lastmetre.dispatch`."""
+
+from lastmetre.dispatch.main import main
+
+main()

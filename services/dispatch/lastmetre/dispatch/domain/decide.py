@@ -1,0 +1,291 @@
+"""decide(case, request) → the events that follow, or a refusal with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Origin
+from lastmetre.common.contracts.cases import (
+    CaseAccepted,
+    CaseArrived,
+    CaseCancelled,
+    CaseClosed,
+    CaseDispatched,
+    CaseEvent,
+    CaseRated,
+    CaseReassigned,
+    CaseRegistered,
+    CaseReopened,
+    CaseResolved,
+    CaseReturned,
+    CaseState,
+    CaseUnplaced,
+    CaseVerified,
+    UnplacedReason,
+)
+from lastmetre.common.contracts.reports import ReportAccepted
+from lastmetre.common.contracts.requests import (
+    Action,
+    ActionRequested,
+    FeedbackGiven,
+    RefusalReason,
+)
+from lastmetre.dispatch.domain.case import OPEN, WITH_A_LEAD, Case, apply, begin
+from lastmetre.dispatch.domain.network import Area, Network
+
+FUTURE_TOLERANCE: Final = timedelta(minutes=5)
+"""How far a terminal's clock may run ahead of ours."""
+
+CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
+REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
+
+
+class Refusal(NamedTuple):
+    """What is not allowed, and why; nothing has changed."""
+
+    reason: RefusalReason
+
+
+class Decision(NamedTuple):
+    """The case afterwards and the events that led there."""
+
+    case: Case
+    events: tuple[CaseEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may ask for an action and from which states.
+
+    `commutes`: the case's lead need not say what he has seen, because nothing that he may have
+    missed could change what his action means.
+    """
+
+    roles: frozenset[ActorRole]
+    states: frozenset[CaseState]
+    commutes: bool = False
+
+
+LEAD: Final = frozenset({ActorRole.LEAD})
+RULES: Final[Mapping[Action, Rule]] = {
+    Action.ACCEPT: Rule(LEAD, frozenset({CaseState.DISPATCHED}), commutes=True),
+    Action.ARRIVE: Rule(LEAD, frozenset({CaseState.ACCEPTED}), commutes=True),
+    Action.RESOLVE: Rule(LEAD | CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}, commutes=True),
+    Action.RETURN: Rule(LEAD, WITH_A_LEAD),
+    Action.PLACE: Rule(CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}),
+    Action.CANCEL: Rule(CENTRE, OPEN),
+    Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
+}
+
+
+class _Ledger:
+    """Collects a decision's events, each numbered after the one before."""
+
+    def __init__(self, case: Case, now: datetime) -> None:
+        self.case = case
+        self.now = now
+        self.events: list[CaseEvent] = []
+
+    def record(
+        self, kind: type[CaseEvent], actor: Actor, occurred_at: datetime, **facts: Any
+    ) -> None:
+        event = kind(
+            case_id=self.case.case_id,
+            seq=self.case.seq + 1,
+            occurred_at=occurred_at,
+            recorded_at=self.now,
+            actor=actor,
+            **facts,
+        )
+        self.case = apply(self.case, event)
+        self.events.append(event)
+
+    def machine_time(self, cause: datetime) -> datetime:
+        """When a step of ours happens: with its cause in history, now otherwise."""
+        return cause if self.case.origin is Origin.IMPORT else self.now
+
+    def decision(self) -> Decision:
+        return Decision(self.case, tuple(self.events))
+
+
+def register(
+    report: ReportAccepted,
+    *,
+    case_id: UUID,
+    number: str,
+    area: Area | None,
+    network_version: int,
+    now: datetime,
+) -> Decision:
+    """立案 and 派遣 of an accepted report; `area` is where its position lies."""
+    at = report.reported_at if report.origin is Origin.IMPORT else now
+    first = CaseRegistered(
+        case_id=case_id,
+        seq=1,
+        occurred_at=at,
+        recorded_at=now,
+        actor=SYSTEM,
+        number=number,
+        report_id=report.report_id,
+        channel=report.channel,
+        sub_channel=report.sub_channel,
+        origin=report.origin,
+        category=report.category,
+        source_category=report.source_category,
+        reported_at=report.reported_at,
+        position=report.position,
+        reporter_reachable=report.reporter_reachable,
+        language=report.language,
+    )
+    ledger = _Ledger(begin(first), now)
+    ledger.events.append(first)
+    if report.position is None:
+        _unplace(ledger, at, SYSTEM, "no_position")
+    elif area is None:
+        _unplace(ledger, at, SYSTEM, "outside_every_area")
+    elif area.lead is None:
+        _unplace(ledger, at, SYSTEM, "area_without_lead")
+    else:
+        _assign(ledger, at, SYSTEM, area, "position", network_version)
+    return ledger.decision()
+
+
+def decide(
+    case: Case, request: ActionRequested, *, network: Network, now: datetime
+) -> Decision | Refusal:
+    """What an action leads to from the present state."""
+    reason = _objection(case, request, network, now)
+    if reason is not None:
+        return Refusal(reason)
+    ledger = _Ledger(case, now)
+    at, actor = request.occurred_at, request.actor
+    match request.action:
+        case Action.ACCEPT:
+            ledger.record(CaseAccepted, actor, at)
+        case Action.ARRIVE:
+            ledger.record(CaseArrived, actor, at)
+        case Action.RESOLVE:
+            ledger.record(CaseResolved, actor, at)
+            _verify_and_close(ledger, at)
+        case Action.RETURN:
+            ledger.record(
+                CaseReturned, actor, at, lead_id=case.lead_id, reason=request.return_reason
+            )
+            _unplace(ledger, ledger.machine_time(at), SYSTEM, "returned")
+        case Action.PLACE:
+            area = network.areas[request.area_id or ""]
+            _assign(ledger, at, actor, area, "operator", network.version)
+        case Action.CANCEL:
+            ledger.record(CaseCancelled, actor, at, reason=request.cancel_reason)
+        case Action.REOPEN:
+            _reopen(ledger, at, actor, case.closings[-1], network)
+    return ledger.decision()
+
+
+def decide_feedback(
+    case: Case, feedback: FeedbackGiven, *, network: Network, now: datetime
+) -> Decision | Refusal:
+    """评价: a rating judges the closing that it names, once. It reopens only the last one."""
+    if feedback.closing not in case.closings:
+        return Refusal("not_this_closing")
+    if feedback.closing in case.rated:
+        return Refusal("already_rated")
+    ledger = _Ledger(case, now)
+    resident = Actor(role=ActorRole.RESIDENT)
+    at = feedback.occurred_at
+    ledger.record(
+        CaseRated,
+        resident,
+        at,
+        feedback_id=feedback.feedback_id,
+        closing=feedback.closing,
+        solved=feedback.solved,
+        score=feedback.score,
+    )
+    still_closed = case.state is CaseState.CLOSED and feedback.closing == case.closings[-1]
+    if feedback.reopen and not feedback.solved and still_closed:
+        _reopen(ledger, at, resident, feedback.closing, network)
+    return ledger.decision()
+
+
+def _objection(
+    case: Case, request: ActionRequested, network: Network, now: datetime
+) -> RefusalReason | None:
+    rule = RULES[request.action]
+    role = request.actor.role
+    if role not in rule.roles:
+        return "not_allowed_for_role"
+    if request.occurred_at > now + FUTURE_TOLERANCE:
+        return "happens_in_the_future"
+    if request.expected_seq is None:
+        if not rule.commutes:
+            return "expected_seq_missing"
+    elif request.expected_seq != case.seq:
+        return "case_has_moved_on"
+    if case.state not in rule.states:
+        return "not_allowed_in_state"
+    if role is ActorRole.LEAD and request.actor.id != case.lead_id:
+        return "not_your_case"
+    return _missing(request, network)
+
+
+def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:
+    if request.action is Action.PLACE:
+        if request.area_id is None:
+            return "area_missing"
+        area = network.areas.get(request.area_id)
+        if area is None:
+            return "area_unknown"
+        if area.lead is None:
+            return "area_without_lead"
+    if (request.action is Action.RETURN and request.return_reason is None) or (
+        request.action is Action.CANCEL and request.cancel_reason is None
+    ):
+        return "reason_missing"
+    return None
+
+
+def _assign(
+    ledger: _Ledger,
+    at: datetime,
+    actor: Actor,
+    area: Area,
+    matched_by: Literal["position", "operator", "reopened"],
+    network_version: int,
+) -> None:
+    previous = ledger.case.lead_id if ledger.case.state in WITH_A_LEAD else None
+    kind = CaseDispatched if previous is None else CaseReassigned
+    ledger.record(
+        kind,
+        actor,
+        at,
+        area_id=area.area_id,
+        lead=area.lead,
+        matched_by=matched_by,
+        network_version=network_version,
+        **({} if previous is None else {"previous_lead_id": previous}),
+    )
+
+
+def _unplace(ledger: _Ledger, at: datetime, actor: Actor, reason: UnplacedReason) -> None:
+    ledger.record(CaseUnplaced, actor, at, reason=reason)
+
+
+def _verify_and_close(ledger: _Ledger, resolved_at: datetime) -> None:
+    """审核 and 办结 by the present policy: what a lead says is resolved is."""
+    at = ledger.machine_time(resolved_at)
+    ledger.record(CaseVerified, SYSTEM, at)
+    ledger.record(CaseClosed, SYSTEM, at)
+
+
+def _reopen(ledger: _Ledger, at: datetime, actor: Actor, closing: int, network: Network) -> None:
+    """Back to the lead who had it, if the area still has one; to the centre otherwise."""
+    ledger.record(CaseReopened, actor, at, closing=closing)
+    area = network.areas.get(ledger.case.area_id or "")
+    machine_at = ledger.machine_time(at)
+    if area is None or area.lead is None:
+        _unplace(ledger, machine_at, SYSTEM, "reopened")
+    else:
+        _assign(ledger, machine_at, SYSTEM, area, "reopened", network.version)

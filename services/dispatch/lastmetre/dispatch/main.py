@@ -1,0 +1,38 @@
+"""Dispatch, put together: `python -m lastmetre.dispatch`."""
+
+from fastapi import FastAPI
+
+from lastmetre.common.categories import read_categories
+from lastmetre.common.contracts.topics import NETWORK_AREAS
+from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.host import Runtime
+from lastmetre.dispatch.api import api_router
+from lastmetre.dispatch.consumers import SENDS_TO, Requests
+from lastmetre.dispatch.desk import Desk
+from lastmetre.dispatch.network import NetworkCache
+from lastmetre.dispatch.settings import DispatchSettings
+from lastmetre.dispatch.vault import VaultClient
+from lastmetre.dispatch.web.pages import pages_router
+
+NAME = "dispatch"
+
+
+def create_app(settings: DispatchSettings) -> FastAPI:
+    """The application of one dispatch process."""
+    runtime = Runtime(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
+    network = NetworkCache()
+    Requests(runtime, network)
+    desk = Desk(runtime, network)
+    vault = VaultClient(settings.intake_internal_url, settings.service_key.get_secret_value())
+    pages = pages_for(settings, NAME, static_path="/work/static")
+    routers = (
+        api_router(runtime, desk),
+        pages_router(runtime, desk, vault, pages, read_categories(settings.categories_file)),
+    )
+    return build_app(runtime, routers, pages)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    settings = DispatchSettings()
+    serve(create_app(settings), NAME, settings)

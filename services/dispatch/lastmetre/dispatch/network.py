@@ -1,0 +1,78 @@
+"""The network as this process last loaded it, and its publication."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.topics import NETWORK_AREAS
+from lastmetre.common.kafka.codec import Outgoing, cloud_event, packed
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.ids import Identities
+from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.store import network as store
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+SOURCE = "/dispatch"
+
+
+class NetworkCache:
+    """Keeps the prepared polygons of the version that decides."""
+
+    def __init__(self) -> None:
+        self._network = Network(0, [])
+
+    async def current(self, connection: "Connection") -> Network:
+        """The network of the version in the database, loaded anew only when that changed."""
+        version = await store.network_version(connection)
+        if version != self._network.version:
+            self._network = Network(version, await store.areas(connection))
+        return self._network
+
+
+async def publish(
+    work: UnitOfWork, new: Sequence[Area], identities: Identities
+) -> tuple[int, int, int]:
+    """Make `new` the network and tell the others what changed.
+
+    Returns how many areas were added, changed and removed; nothing at all happens if none.
+    """
+    version = await store.lock_network(work.connection)
+    old = {area.area_id: area for area in await store.areas(work.connection)}
+    added = [area for area in new if area.area_id not in old]
+    changed = [area for area in new if area.area_id in old and area != old[area.area_id]]
+    removed = sorted(old.keys() - {area.area_id for area in new})
+    if not (added or changed or removed):
+        return 0, 0, 0
+    await store.replace_network(work.connection, version + 1, new)
+    traceparent = identities.traceparent()
+    for outgoing in _announcements(work, version + 1, [*added, *changed], removed, traceparent):
+        work.send(outgoing)
+    return len(added), len(changed), len(removed)
+
+
+def _announcements(
+    work: UnitOfWork, version: int, areas: Sequence[Area], removed: Sequence[str], trace: str
+) -> Iterator[Outgoing]:
+    for area in areas:
+        message = AreaPublished(
+            area_id=area.area_id,
+            name=area.name,
+            town=area.town,
+            outline=dict(area.outline),
+            lead=area.lead,
+            network_version=version,
+        )
+        yield cloud_event(
+            message,
+            topic=NETWORK_AREAS,
+            key=area.area_id,
+            event_id=f"{area.area_id}:{version}",
+            source=SOURCE,
+            occurred_at=work.now,
+            recorded_at=work.now,
+            traceparent=trace,
+        )
+    for area_id in removed:
+        yield Outgoing(NETWORK_AREAS, area_id.encode(), packed({}), None)

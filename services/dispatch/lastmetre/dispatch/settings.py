@@ -1,0 +1,15 @@
+"""Settings of dispatch; the rest is in lastmetre.common.service.settings."""
+
+from pydantic import Field, SecretStr
+
+from lastmetre.common.service.settings import ServiceSettings
+
+
+class DispatchSettings(ServiceSettings):
+    """What dispatch reads from the environment."""
+
+    database_url: SecretStr = Field(validation_alias="DISPATCH_DATABASE_URL")
+    http_host: str = Field(default="127.0.0.1", validation_alias="DISPATCH_HTTP_HOST")
+    http_port: int = Field(default=8102, validation_alias="DISPATCH_HTTP_PORT")
+    service_key: SecretStr = Field(validation_alias="DISPATCH_SERVICE_KEY")
+    intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")

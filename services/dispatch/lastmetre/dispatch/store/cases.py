@@ -1,0 +1,249 @@
+"""Cases, their ledger and the answers that were given."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from lastmetre.common.contracts.base import Channel, Language, Origin, Position
+from lastmetre.common.contracts.cases import CaseEvent, CaseState
+from lastmetre.dispatch.domain.case import Case
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+_CASE_COLUMNS = (
+    "case_id", "seq", "state", "is_open", "number", "report_id", "channel", "origin", "category",
+    "language", "reported_at", "latitude", "longitude", "changed_at", "area_id", "lead_id",
+    "unplaced_reason", "closings", "rated",
+)  # fmt: skip
+_SELECT_CASE = f'SELECT {", ".join(_CASE_COLUMNS)} FROM "case"'  # noqa: S608
+
+
+class Answer(NamedTuple):
+    """What was answered to an action or a feedback; `refusal` is None where it was done.
+
+    `meaning` is a digest of what was asked, None for answers older than it.
+    """
+
+    request_id: UUID
+    case_id: UUID
+    kind: str
+    refusal: str | None
+    seq: int
+    answered_at: datetime
+    meaning: bytes | None
+
+
+class LedgerLine(NamedTuple):
+    """One entry of a case's ledger, without its body."""
+
+    seq: int
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    actor_role: str
+    actor_id: str | None
+
+
+def _case(row: asyncpg.Record) -> Case:
+    latitude, longitude = row["latitude"], row["longitude"]
+    return Case(
+        case_id=row["case_id"],
+        seq=row["seq"],
+        state=CaseState(row["state"]),
+        number=row["number"],
+        report_id=row["report_id"],
+        channel=Channel(row["channel"]),
+        origin=Origin(row["origin"]),
+        category=row["category"],
+        language=Language(row["language"]),
+        reported_at=row["reported_at"],
+        position=None if latitude is None else Position(latitude=latitude, longitude=longitude),
+        changed_at=row["changed_at"],
+        area_id=row["area_id"],
+        lead_id=row["lead_id"],
+        unplaced_reason=row["unplaced_reason"],
+        closings=tuple(row["closings"]),
+        rated=tuple(row["rated"]),
+    )
+
+
+def _row(case: Case) -> tuple[object, ...]:
+    position = case.position
+    return (
+        case.case_id, case.seq, case.state, case.is_open, case.number, case.report_id,
+        case.channel, case.origin, case.category, case.language, case.reported_at,
+        position.latitude if position else None,
+        position.longitude if position else None, case.changed_at, case.area_id, case.lead_id,
+        case.unplaced_reason, case.closings, case.rated,
+    )  # fmt: skip
+
+
+async def known_reports(connection: "Connection", report_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the reports that have become cases already."""
+    rows = await connection.fetch(
+        'SELECT report_id FROM "case" WHERE report_id = ANY($1::uuid[])', report_ids
+    )
+    return {row[0] for row in rows}
+
+
+async def next_numbers(connection: "Connection", wanted: Mapping[date, int]) -> dict[date, int]:
+    """Reserve that many numbers of each day; returns the last one before those."""
+    days = sorted(wanted)
+    rows = await connection.fetch(
+        """
+        INSERT INTO day_number AS d (day, last)
+        SELECT * FROM unnest($1::date[], $2::int[]) AS w(day, count) ORDER BY day
+        ON CONFLICT (day) DO UPDATE SET last = d.last + excluded.last
+        RETURNING day, last
+        """,
+        days,
+        [wanted[day] for day in days],
+    )
+    return {row[0]: row[1] - wanted[row[0]] for row in rows}
+
+
+async def insert_cases(connection: "Connection", cases: Iterable[Case]) -> None:
+    """New cases, by COPY."""
+    await connection.copy_records_to_table(
+        "case", records=[_row(each) for each in cases], columns=_CASE_COLUMNS
+    )
+
+
+async def lock_cases(connection: "Connection", case_ids: Iterable[UUID]) -> dict[UUID, Case]:
+    """These cases, locked in id order until the transaction ends."""
+    rows = await connection.fetch(
+        f"{_SELECT_CASE} WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
+        list(case_ids),
+    )
+    return {row["case_id"]: _case(row) for row in rows}
+
+
+async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
+    """What a step can change, for all of these in one statement."""
+    await connection.execute(
+        """
+        UPDATE "case" c SET
+            seq = n.seq, state = n.state, is_open = n.is_open, changed_at = n.changed_at,
+            area_id = n.area_id, lead_id = n.lead_id, unplaced_reason = n.unplaced_reason,
+            closings = n.closings::int[], rated = n.rated::int[]
+        FROM unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], $5::timestamptz[],
+                    $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+            AS n(case_id, seq, state, is_open, changed_at, area_id, lead_id, unplaced_reason,
+                 closings, rated)
+        WHERE c.case_id = n.case_id
+        """,
+        [case.case_id for case in cases],
+        [case.seq for case in cases],
+        [case.state for case in cases],
+        [case.is_open for case in cases],
+        [case.changed_at for case in cases],
+        [case.area_id for case in cases],
+        [case.lead_id for case in cases],
+        [case.unplaced_reason for case in cases],
+        [_array(case.closings) for case in cases],
+        [_array(case.rated) for case in cases],
+    )
+
+
+def _array(numbers: tuple[int, ...]) -> str:
+    """As PostgreSQL writes an array: unnest cannot take a list of lists of different lengths."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
+async def append_ledger(connection: "Connection", events: Sequence[CaseEvent]) -> None:
+    """Entries of the ledger, by COPY."""
+    await connection.copy_records_to_table(
+        "ledger",
+        records=[
+            (e.case_id, e.seq, e.TYPE, e.occurred_at, e.recorded_at, e.actor.role, e.actor.id)
+            for e in events
+        ],
+        columns=("case_id", "seq", "type", "occurred_at", "recorded_at", "actor_role", "actor_id"),
+    )
+
+
+async def ledger_after(connection: "Connection", case_id: UUID, seq: int) -> list[LedgerLine]:
+    """What happened to a case after `seq`, in order."""
+    rows = await connection.fetch(
+        "SELECT seq, type, occurred_at, recorded_at, actor_role, actor_id FROM ledger"
+        " WHERE case_id = $1 AND seq > $2 ORDER BY seq",
+        case_id,
+        seq,
+    )
+    return [LedgerLine(*row) for row in rows]
+
+
+async def answers(connection: "Connection", request_ids: Sequence[UUID]) -> dict[UUID, Answer]:
+    """The answers already given to these."""
+    rows = await connection.fetch(
+        "SELECT request_id, case_id, kind, refusal, seq, answered_at, meaning FROM answer"
+        " WHERE request_id = ANY($1::uuid[])",
+        request_ids,
+    )
+    return {row[0]: Answer(*row) for row in rows}
+
+
+async def insert_answers(connection: "Connection", given: Iterable[Answer]) -> None:
+    """New answers, by COPY. Raises SerializationError if one has been given meanwhile."""
+    try:
+        await connection.copy_records_to_table(
+            "answer", records=list(given), columns=Answer._fields
+        )
+    except asyncpg.UniqueViolationError as error:
+        # The same id on two cases at once: whoever comes second sees it when he begins again.
+        raise asyncpg.SerializationError("answered meanwhile by another transaction") from error
+
+
+async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:
+    """One case, as it stands."""
+    row = await connection.fetchrow(f"{_SELECT_CASE} WHERE case_id = $1", case_id)
+    return None if row is None else _case(row)
+
+
+async def open_cases_of(connection: "Connection", lead_id: str, limit: int) -> list[Case]:
+    """A lead's open cases, the longest waiting first."""
+    rows = await connection.fetch(
+        f"{_SELECT_CASE} WHERE is_open AND lead_id = $1 ORDER BY reported_at, case_id LIMIT $2",
+        lead_id,
+        limit,
+    )
+    return [_case(row) for row in rows]
+
+
+async def unplaced_cases(connection: "Connection", limit: int) -> list[Case]:
+    """The command centre's queue, the longest waiting first."""
+    rows = await connection.fetch(
+        f"{_SELECT_CASE} WHERE is_open AND lead_id IS NULL ORDER BY reported_at, case_id LIMIT $1",
+        limit,
+    )
+    return [_case(row) for row in rows]
+
+
+async def count_open(connection: "Connection", lead_id: str | None) -> int:
+    """How many open cases a lead has; None counts the queue of the unplaced."""
+    count: int = await connection.fetchval(
+        'SELECT count(*) FROM "case" WHERE is_open AND lead_id IS NOT DISTINCT FROM $1', lead_id
+    )
+    return count
+
+
+async def open_counts(connection: "Connection", lead_ids: Sequence[str]) -> dict[str, int]:
+    """How many open cases each of these leads has; who has none is left out."""
+    rows = await connection.fetch(
+        'SELECT lead_id, count(*) FROM "case" WHERE is_open AND lead_id = ANY($1::text[])'
+        " GROUP BY lead_id",
+        lead_ids,
+    )
+    return {row["lead_id"]: row["count"] for row in rows}
+
+
+async def case_id_of(connection: "Connection", number: str) -> UUID | None:
+    """The case with that number for people."""
+    found: UUID | None = await connection.fetchval(
+        'SELECT case_id FROM "case" WHERE number = $1', number
+    )
+    return found

@@ -1,5 +1,0 @@
-"""`python -m intake`."""
-
-from intake.main import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m lastmetre.intake`."""
+
+from lastmetre.intake.main import main
+
+main()

@@ -1,0 +1,192 @@
+"""The vault's doors: each opens to the one service that needs it, and every look is logged."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from lastmetre.common.contracts.base import Code, Language, ShortText
+from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
+from lastmetre.common.security.callers import Role, ServiceCaller
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.web.bodies import read_model
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.words import N_
+from lastmetre.intake.domain.contact import masked_phone
+from lastmetre.intake.store import leads, reports
+from lastmetre.intake.store.pool import connected
+from lastmetre.intake.vault import Kept, LeadContact, Vault
+
+log = structlog.get_logger()
+
+ASKED_AT_MOST: Final = 1000
+PREFIX: Final = "/api/intake/v1"
+
+ReportIds = Annotated[list[UUID], Field(max_length=ASKED_AT_MOST)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ContactsAsked(_Asked):
+    """Whose ways to be reached are asked for."""
+
+    report_ids: ReportIds = []
+    lead_ids: Annotated[list[Code], Field(max_length=ASKED_AT_MOST)] = []
+
+
+class TextsAsked(_Asked):
+    """Which reports' words are asked for."""
+
+    report_ids: ReportIds
+
+
+class LookAsked(_Asked):
+    """A person looks at a reporter's contact: `actor` as in the ledger, `lead:L017`."""
+
+    report_id: UUID
+    actor: Code
+
+
+class LeadContactSent(_Asked):
+    """A lead's contact."""
+
+    lead_id: Code
+    phone: ShortText | None = None
+    email: ShortText | None = None
+    language: Language = Language.CHINESE
+
+
+class LeadContactsSent(_Asked):
+    """Contacts of leads, each in place of an earlier one."""
+
+    contacts: Annotated[list[LeadContactSent], Field(max_length=10_000)]
+
+
+def lead_binding(lead_id: str) -> bytes:
+    """What a lead's sealed contact is bound to."""
+    return b"lead\0" + lead_id.encode()
+
+
+class VaultDoors:
+    """Opens what the vault holds, for many at once."""
+
+    def __init__(self, runtime: Runtime, vault: Vault) -> None:
+        self._runtime = runtime
+        self._vault = vault
+
+    async def kept(self, report_ids: list[UUID]) -> dict[UUID, Kept]:
+        """What was typed into these reports."""
+        async with connected(self._runtime.pool) as connection:
+            return self._opened(await reports.sealed_of(connection, report_ids))
+
+    def _opened(self, sealed: dict[UUID, bytes]) -> dict[UUID, Kept]:
+        return {
+            report_id: Kept.model_validate_json(self._vault.open(each, report_id.bytes))
+            for report_id, each in sealed.items()
+        }
+
+    async def contacts(self, asked: ContactsAsked) -> dict[str, Any]:
+        """Usable ways to reach reporters and leads."""
+        async with connected(self._runtime.pool) as connection:
+            kept = self._opened(await reports.sealed_of(connection, asked.report_ids))
+            sealed = await leads.sealed_of(connection, asked.lead_ids)
+        return {
+            "reports": {
+                str(report_id): {
+                    "phone": each.usable_phone,
+                    "email": each.usable_email,
+                    "language": each.language,
+                }
+                for report_id, each in kept.items()
+            },
+            "leads": {
+                lead_id: LeadContact.model_validate_json(
+                    self._vault.open(each, lead_binding(lead_id))
+                ).model_dump(mode="json")
+                for lead_id, each in sealed.items()
+            },
+        }
+
+    async def texts(self, asked: TextsAsked) -> dict[str, Any]:
+        """What reporters wrote, with as much of their phone as tells one from another."""
+        kept = await self.kept(asked.report_ids)
+        return {
+            "reports": {
+                str(report_id): {
+                    "text": each.text,
+                    "address": each.address,
+                    "phone_masked": masked_phone(each.phone) if each.phone else None,
+                    "reachable": bool(each.usable_phone or each.usable_email),
+                }
+                for report_id, each in kept.items()
+            }
+        }
+
+    async def look(self, asked: LookAsked, caller: str) -> dict[str, Any]:
+        """A contact in full, once it is noted who looks. Raises Problem 404."""
+        async with connected(self._runtime.pool) as connection:
+            sealed = await reports.sealed_of(connection, [asked.report_id])
+            if not sealed:
+                raise Problem(404, "about:blank", N_("There is nothing here"))
+            await reports.note_look(
+                connection, asked.report_id, asked.actor, caller, self._runtime.clock.now()
+            )
+        log.info("contact looked at", report_id=str(asked.report_id), actor=asked.actor, by=caller)
+        body = self._vault.open(sealed[asked.report_id], asked.report_id.bytes)
+        kept = Kept.model_validate_json(body)
+        return {"name": kept.name, "phone": kept.phone, "email": kept.email}
+
+    async def keep_leads(self, sent: LeadContactsSent) -> int:
+        """Keep the leads' contacts; of one sent twice the last."""
+        rows = {
+            each.lead_id: self._vault.seal(
+                LeadContact(phone=each.phone, email=each.email, language=each.language).to_json(),
+                lead_binding(each.lead_id),
+            )
+            for each in sent.contacts
+        }
+        async with connected(self._runtime.pool) as connection:
+            await leads.put(connection, list(rows.items()), self._runtime.clock.now())
+        return len(rows)
+
+
+def vault_router(doors: VaultDoors) -> APIRouter:
+    """The doors by HTTP."""
+    router = APIRouter(prefix=PREFIX, route_class=GuardedRoute)
+
+    @router.post("/contacts")
+    @allow(ServiceKey("notify"))
+    async def contacts(request: Request) -> Response:
+        return _private(await doors.contacts(await read_model(request, ContactsAsked)))
+
+    @router.post("/texts")
+    @allow(ServiceKey("dispatch"))
+    async def texts(request: Request) -> Response:
+        return _private(await doors.texts(await read_model(request, TextsAsked)))
+
+    @router.post("/contacts/look")
+    @allow(ServiceKey("dispatch"))
+    async def look(request: Request) -> Response:
+        caller = request.state.principal
+        assert isinstance(caller, ServiceCaller)
+        return _private(await doors.look(await read_model(request, LookAsked), caller.actor))
+
+    @router.put("/lead-contacts")
+    @allow(Role.ADMINISTRATOR)
+    async def lead_contacts(request: Request) -> Response:
+        kept = await doors.keep_leads(await read_model(request, LeadContactsSent))
+        return _private({"kept": kept})
+
+    return router
+
+
+def _private(content: dict[str, Any]) -> Response:
+    return Response(
+        to_json(content), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

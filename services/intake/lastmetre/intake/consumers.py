@@ -1,0 +1,93 @@
+"""Kafka in: the channels' reports, the ledger for progress pages, the network for the form."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.cases import CaseRegistered
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
+from lastmetre.common.kafka.case_sequence import in_sequence
+from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.web.svg.geometry import rings_of
+from lastmetre.intake.domain.case_view import entry
+from lastmetre.intake.reading import Reader
+from lastmetre.intake.store import areas, cases
+from lastmetre.intake.store.cases import NewCase, Told
+
+CHANNELS_FLOW = "channels"
+
+_AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
+
+
+def join(runtime: Runtime, reader: Reader) -> None:
+    """Declare the flows."""
+    topics = [channel_topic(channel) for channel in Channel]
+    runtime.consume(CHANNELS_FLOW, topics, reader.read)
+    runtime.consume("cases", [CASE_EVENTS], follow_cases, AT_LEISURE_SECONDS)
+    runtime.consume("network", [NETWORK_AREAS], follow_network)
+
+
+async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
+    """Add what the ledger tells to the cases' timelines."""
+    known: dict[UUID, int] = {}
+
+    async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+        known.update(await cases.last_seqs(work.connection, case_ids))
+        return known
+
+    ready = await in_sequence(work, records, last_seqs)
+    if not ready:
+        return
+    new: list[NewCase] = []
+    moved: list[tuple[UUID, int]] = []
+    told: list[Told] = []
+    for case_id, events in ready:
+        first, seq = events[0][0], events[-1][0].seq
+        if case_id in known:
+            moved.append((case_id, seq))
+        elif isinstance(first, CaseRegistered):
+            new.append(NewCase(case_id, first.report_id, first.number, seq))
+        else:
+            raise BadRecord("the ledger of a case begins with its registration")
+        told.append(Told(case_id, seq, [entry(event) for event, _ in events]))
+    if new:
+        await cases.add(work.connection, new)
+    if moved:
+        await cases.move(work.connection, moved)
+    await cases.append_timelines(work.connection, told)
+
+
+async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:
+    """Keep the areas as they are published now; the last record of each area counts."""
+    published: dict[str, AreaPublished | None] = {}
+    for record in records:
+        try:
+            area_id, area = _area(record)
+        except BadRecord as error:
+            work.bury(record, str(error))
+        else:
+            published[area_id] = area
+    if removed := [area_id for area_id, area in published.items() if area is None]:
+        await areas.remove(work.connection, removed)
+    if changed := [area for area in published.values() if area is not None]:
+        await areas.put(work.connection, changed)
+
+
+def _area(record: Record) -> tuple[str, AreaPublished | None]:
+    if record.value is None:
+        if record.key is None:
+            raise BadRecord("a removal needs the area's id as its key")
+        return record.key.decode("utf-8", "replace"), None
+    area = decode(record, _AREA_TYPES)
+    assert isinstance(area, AreaPublished)
+    try:
+        rings = list(rings_of(area.outline))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BadRecord("the outline is no GeoJSON polygon") from error
+    if not all(len(ring) > 2 for ring in rings) or not rings:
+        raise BadRecord("the outline is no GeoJSON polygon")
+    return area.area_id, area

@@ -1,0 +1,65 @@
+"""How far a case has come, in the five steps that a resident is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from lastmetre.intake.domain.case_view import Entry
+
+StepName = Literal["received", "sent", "accepted", "on_site", "resolved"]
+StepKind = Literal["past", "now", ""]
+
+STEPS: Final[tuple[StepName, ...]] = ("received", "sent", "accepted", "on_site", "resolved")
+ENDED: Final = frozenset({"closed", "cancelled", "rejected"})
+
+_REACHED: Final = {
+    "received": 0,
+    "registered": 0,
+    "unplaced": 0,
+    "dispatched": 1,
+    "accepted": 2,
+    "on_site": 3,
+    "resolved": 4,
+    "verified": 4,
+    "closed": 5,
+}
+_STEP_OF_EVENT: Final[dict[str, StepName]] = {
+    "dispatched": "sent",
+    "reassigned": "sent",
+    "accepted": "accepted",
+    "arrived": "on_site",
+    "resolved": "resolved",
+}
+_BEGINS_ANEW: Final = frozenset({"dispatched", "reassigned", "unplaced", "reopened", "returned"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step, when it was reached (None: not yet, or nobody recorded it), and how it stands."""
+
+    name: StepName
+    at: datetime | None
+    kind: StepKind
+
+
+def steps(state: str, reported_at: datetime, timeline: Sequence[Entry]) -> list[Step]:
+    """The five steps of a case in `state`; what happened before it was sent anew is left out."""
+    at: dict[StepName, datetime] = {}
+    for entry in timeline:
+        if entry.type in _BEGINS_ANEW:
+            at.clear()
+        if (name := _STEP_OF_EVENT.get(entry.type)) is not None:
+            at[name] = entry.occurred_at
+    at["received"] = reported_at
+    reached = _REACHED.get(state, 0)
+    return [
+        Step(name, at.get(name) if place <= reached else None, _kind(place, reached))
+        for place, name in enumerate(STEPS)
+    ]
+
+
+def _kind(place: int, reached: int) -> StepKind:
+    if place == reached:
+        return "now"
+    return "past" if place < reached else ""

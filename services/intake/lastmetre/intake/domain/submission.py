@@ -1,0 +1,30 @@
+"""Which report a record of the channels holds: who sent it, and what it says byte by byte."""
+
+import re
+from typing import Final
+
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.reports import ReportSubmitted
+
+_SOURCE: Final = re.compile(
+    rf"/channels/({'|'.join(channel.value for channel in Channel)})/([^/\x00-\x1f\x7f]{{1,120}})"
+)
+
+
+def source_of(channel: str, sender: str) -> str:
+    """The `ce_source` of what `sender` sends through `channel`."""
+    return f"/channels/{channel}/{sender}"
+
+
+def channel_and_sender(source: str) -> tuple[str, str] | None:
+    """Channel and sender of a `ce_source`, or None if it names neither."""
+    match = _SOURCE.fullmatch(source)
+    return (match[1], match[2]) if match else None
+
+
+def canonical(report: ReportSubmitted) -> bytes:
+    """The report as JSON in one form: without unknown fields and those at their defaults.
+
+    So a repetition is recognised whatever its white space, and also after a field was added.
+    """
+    return report.__pydantic_serializer__.to_json(report, exclude_defaults=True)

@@ -1,0 +1,93 @@
+"""Puts intake together."""
+
+from functools import partial
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.clock import city_time
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.web.hot import HotPaths
+from lastmetre.common.web.problems import Problem, answer
+from lastmetre.common.web.words import N_
+from lastmetre.intake.api.cases import cases_router
+from lastmetre.intake.api.lookup import lookup_router
+from lastmetre.intake.api.vault import VaultDoors, vault_router
+from lastmetre.intake.consumers import join
+from lastmetre.intake.domain.contact import ContactCheck
+from lastmetre.intake.edge.producer import EdgeProducer
+from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
+from lastmetre.intake.edge.taking import Edge
+from lastmetre.intake.files import channel_keys, read_categories
+from lastmetre.intake.reading import Reader
+from lastmetre.intake.settings import IntakeSettings
+from lastmetre.intake.trimming import Trimmer
+from lastmetre.intake.vault import CannotOpen, SealedLetters, Vault
+from lastmetre.intake.web.network import Network
+from lastmetre.intake.web.progress import ProgressPages, progress_router
+from lastmetre.intake.web.report import ReportPages, report_router
+
+
+def build(settings: IntakeSettings) -> FastAPI:
+    """The service; raises OSError or ValueError for files that cannot be read."""
+    vault = Vault(settings.vault_key)
+    runtime = Runtime("intake", settings, sends_to=[REPORTS], sealing=SealedLetters(vault))
+    categories = read_categories(settings.categories_file, settings.category_map_file)
+    check = ContactCheck(settings.phone_region)
+    reader = Reader(
+        links=runtime.links,
+        identities=runtime.identities,
+        vault=vault,
+        categories=categories,
+        check=check,
+        city_time=partial(city_time, runtime.clock),
+    )
+    join(runtime, reader)
+    producer = EdgeProducer(
+        settings.kafka_bootstrap_servers,
+        prefix=settings.topic_prefix,
+        bytes_limit=settings.bytes_in_flight,
+        within=settings.acknowledge_within,
+    )
+    runtime.background(producer.run, needs_database=False)
+    runtime.background(Trimmer(runtime, settings).run)
+    edge = Edge(
+        producer,
+        links=runtime.links,
+        identities=runtime.identities,
+        clock=runtime.clock,
+        public_url=settings.intake_public_url,
+    )
+    endpoint = edge_endpoint(edge, settings)
+    doors = VaultDoors(runtime, vault)
+    pages = pages_for(settings, "intake", static_path="/report/static")
+    network = Network(runtime)
+    app = build_app(
+        runtime,
+        [
+            edge_router(endpoint),
+            cases_router(runtime),
+            vault_router(doors),
+            lookup_router(runtime),
+            report_router(ReportPages(runtime, pages, network, edge, categories, check)),
+            progress_router(ProgressPages(runtime, pages, network, doors, categories)),
+        ],
+        pages,
+        channel_keys=channel_keys(settings.channel_keys_file),
+        hot_paths=partial(HotPaths, endpoint=endpoint, paths=CHANNEL_PATHS),
+    )
+
+    async def closed_vault(request: Request, _: Exception) -> Response:
+        problem = Problem(503, "/problems/vault", N_("Not available for a moment"))
+        return answer(request, problem, pages)
+
+    app.add_exception_handler(CannotOpen, closed_vault)
+    return app
+
+
+def main() -> None:
+    """Run intake until it is told to stop."""
+    settings = IntakeSettings()
+    serve(build(settings), "intake", settings)

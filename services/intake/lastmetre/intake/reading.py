@@ -1,0 +1,228 @@
+"""Records of the channels in: normalised, sealed, stored and passed on, each identity once."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from pydantic import ValidationError
+
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.reports import (
+    Datum,
+    ReportAccepted,
+    ReportRejected,
+    ReportSubmitted,
+)
+from lastmetre.common.contracts.topics import REPORTS, channel_topic
+from lastmetre.common.kafka.codec import BadRecord, Record, cloud_event, describe, message_type
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.security.signed_links import Links
+from lastmetre.common.service.ids import Identities
+from lastmetre.intake.domain.categories import Categories
+from lastmetre.intake.domain.contact import ContactCheck
+from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
+from lastmetre.intake.domain.submission import canonical, channel_and_sender
+from lastmetre.intake.store import reports as store
+from lastmetre.intake.store.reports import Kept as KeptReport
+from lastmetre.intake.store.reports import Later, NewReport, Place
+from lastmetre.intake.vault import Kept, Vault
+
+SOURCE: Final = "/intake"
+_NAMED_AT_MOST: Final = 80
+_CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
+
+
+class Arrival(NamedTuple):
+    """A report that a record holds, and whose it is."""
+
+    record: Record
+    report: ReportSubmitted
+    channel: Channel
+    sender: str
+    identity: bytes
+    fingerprint: bytes
+    received_at: datetime
+
+    @property
+    def place(self) -> Place:
+        """Where its record stands."""
+        r = self.record
+        return Place(r.topic, r.partition, r.offset, r.timestamp)
+
+
+class Reader:
+    """The flow `channels`. `city_time` turns a record's append time into the city's time."""
+
+    def __init__(
+        self,
+        *,
+        links: Links,
+        identities: Identities,
+        vault: Vault,
+        categories: Categories,
+        check: ContactCheck,
+        city_time: Callable[[datetime], datetime],
+    ) -> None:
+        self._links = links
+        self._identities = identities
+        self._vault = vault
+        self._categories = categories
+        self._check = check
+        self._city_time = city_time
+
+    async def read(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Take in the reports among `records`; what is no report becomes a dead letter."""
+        first: dict[bytes, Arrival] = {}
+        later: list[Arrival] = []
+        for record in records:
+            try:
+                arrival = self._arrival(record)
+            except BadRecord as error:
+                work.bury(record, str(error))
+                continue
+            if arrival.identity in first:
+                later.append(arrival)
+            else:
+                first[arrival.identity] = arrival
+        if not first:
+            return
+        new = await self._take_in(work, list(first.values()))
+        later.extend(a for identity, a in first.items() if identity not in new)
+        if later:
+            await self._note_later(work, later)
+
+    def _arrival(self, record: Record) -> Arrival:
+        name = message_type(record)
+        if name != ReportSubmitted.TYPE:
+            raise BadRecord(f"ce_type is {name[:_NAMED_AT_MOST]!r}, not {ReportSubmitted.TYPE}")
+        channel = _CHANNELS[record.topic]
+        sender = _sender(record, channel)
+        if record.value is None:
+            raise BadRecord("the record has no body")
+        try:
+            report = ReportSubmitted.from_json(record.value)
+        except ValidationError as error:
+            raise BadRecord(describe(error)) from error
+        return Arrival(
+            record,
+            report,
+            channel,
+            sender,
+            self._links.receipt_identity(sender, channel.value, report.source_id),
+            self._vault.fingerprint(canonical(report)),
+            self._city_time(record.appended_at),
+        )
+
+    async def _take_in(self, work: UnitOfWork, arrivals: list[Arrival]) -> set[bytes]:
+        """Store and pass on those whose identity is new; returns these identities."""
+        sent = [Sent(a.channel.value, a.report, a.received_at) for a in arrivals]
+        normalised = normalise(sent, self._categories, self._check)
+        rows = [
+            self._row(work, arrival, made)
+            for arrival, made in zip(arrivals, normalised, strict=True)
+        ]
+        new = await store.insert(work.connection, rows)
+        sealed = []
+        for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
+            if arrival.identity in new:
+                kept = Kept.of(arrival.report, made.reachable)
+                body = self._vault.seal(kept.to_json(), row.report_id.bytes)
+                sealed.append((row.report_id, body))
+                self._tell(work, arrival, made, row)
+        if sealed:
+            await store.insert_vault(work.connection, sealed)
+        return new
+
+    def _row(self, work: UnitOfWork, arrival: Arrival, made: Normalised) -> NewReport:
+        position = arrival.report.position
+        shifted = position is not None and position.datum is not Datum.WGS84
+        return NewReport(
+            self._identities.uuid7(work.now),
+            arrival.identity,
+            arrival.sender,
+            arrival.channel.value,
+            arrival.report.source_id,
+            arrival.fingerprint,
+            "rejected" if made.reasons else "accepted",
+            ",".join(made.reasons),
+            arrival.report.origin.value,
+            made.category,
+            made.reported_at,
+            made.position.latitude if made.position else None,
+            made.position.longitude if made.position else None,
+            position.model_dump_json() if position and shifted else None,
+            *arrival.place,
+        )
+
+    def _tell(self, work: UnitOfWork, arrival: Arrival, made: Normalised, row: NewReport) -> None:
+        report = arrival.report
+        message: ReportAccepted | ReportRejected
+        if made.reasons:
+            message = ReportRejected(
+                report_id=row.report_id,
+                channel=arrival.channel,
+                sub_channel=report.sub_channel,
+                origin=report.origin,
+                reported_at=made.reported_at,
+                received_at=arrival.received_at,
+                reasons=made.reasons,
+            )
+        else:
+            message = ReportAccepted(
+                report_id=row.report_id,
+                channel=arrival.channel,
+                sub_channel=report.sub_channel,
+                origin=report.origin,
+                category=made.category,
+                source_category=report.category,
+                reported_at=made.reported_at,
+                received_at=arrival.received_at,
+                position=made.position,
+                reporter_reachable=bool(made.reachable),
+                language=made.language,
+            )
+        key = str(row.report_id)
+        work.send(
+            cloud_event(
+                message,
+                topic=REPORTS,
+                key=key,
+                event_id=key,
+                source=SOURCE,
+                occurred_at=made.reported_at,
+                recorded_at=work.now,
+                traceparent=arrival.record.traceparent or self._identities.traceparent(),
+            )
+        )
+
+    async def _note_later(self, work: UnitOfWork, later: list[Arrival]) -> None:
+        """Note repetitions and conflicts; a record that is being read again is neither."""
+        kept = await store.kept(work.connection, list({a.identity for a in later}))
+        noted = [
+            self._later(arrival, counts)
+            for arrival in later
+            if (counts := kept[arrival.identity]).place != arrival.place
+        ]
+        if noted:
+            await store.insert_later(work.connection, noted)
+
+    def _later(self, arrival: Arrival, counts: KeptReport) -> Later:
+        if arrival.fingerprint == counts.fingerprint:
+            return Later(arrival.place, counts.report_id, "repeated", None)
+        body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
+        return Later(arrival.place, counts.report_id, "conflict", body)
+
+
+def _sender(record: Record, channel: Channel) -> str:
+    raw = record.header("ce_source")
+    if raw is None:
+        raise BadRecord("the header ce_source is missing")
+    try:
+        named = channel_and_sender(raw.decode())
+    except UnicodeDecodeError as error:
+        raise BadRecord("the header ce_source is not UTF-8") from error
+    if named is None:
+        raise BadRecord("ce_source is not /channels/<channel>/<sender>")
+    if named[0] != channel.value:
+        raise BadRecord(f"ce_source names the channel {named[0]}, the topic is {record.topic}")
+    return named[1]

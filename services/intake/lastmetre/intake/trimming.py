@@ -1,0 +1,109 @@
+"""Deletes what the channels' topics no longer need: they hold personal data.
+
+A record goes once the stored position is past it and it is older than a short time. What became
+of it stays in our tables, record by record, so the books still balance.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.service.host import Runtime
+from lastmetre.intake.consumers import CHANNELS_FLOW
+from lastmetre.intake.settings import IntakeSettings
+from lastmetre.intake.store import trimming as store
+from lastmetre.intake.store.pool import connected
+
+log = structlog.get_logger()
+
+_LOCK: Final = 0x6C6D0002
+_KAFKA_SECONDS: Final = 20.0
+
+Low = dict[tuple[str, int], int]
+
+
+class Trimmer:
+    """Trims every now and then, one process of the service at a time."""
+
+    def __init__(self, runtime: Runtime, settings: IntakeSettings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._prefix = settings.topic_prefix
+
+    async def run(self) -> None:
+        """Trim until cancelled; what fails is tried again the next time."""
+        while True:
+            await asyncio.sleep(self._settings.trim_every)
+            try:
+                await self.trim()
+            except (*TRANSIENT, KafkaError) as error:
+                log.warning("trimming waits", error=type(error).__name__)
+
+    async def trim(self) -> Low:
+        """Trim what may go now; returns how far each partition was trimmed."""
+        async with connected(self._runtime.pool) as connection:
+            if not await store.lock(connection, _LOCK):
+                return {}
+            try:
+                positions = await store.untrimmed(connection, CHANNELS_FLOW)
+                low = await self._old(positions) if positions else {}
+                if low:
+                    await self._delete(low)
+                    await store.note(connection, low, datetime.now(UTC))
+                    log.info("channels trimmed", partitions=len(low))
+            finally:
+                with suppress(asyncpg.InterfaceError, OSError):
+                    await store.unlock(connection, _LOCK)
+        return low
+
+    async def _old(self, positions: Low) -> Low:
+        """How far each partition holds nothing that is young, and no further than its position."""
+        cutoff = datetime.now(UTC) - timedelta(seconds=self._settings.trim_after)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), _KAFKA_SECONDS)
+            places = [TopicPartition(self._prefix + topic, p) for topic, p in positions]
+            young = await asyncio.wait_for(
+                consumer.offsets_for_times(dict.fromkeys(places, int(cutoff.timestamp() * 1000))),
+                _KAFKA_SECONDS,
+            )
+            start = await asyncio.wait_for(consumer.beginning_offsets(places), _KAFKA_SECONDS)
+        finally:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(consumer.stop(), _KAFKA_SECONDS)
+        low: Low = {}
+        for place, position in zip(places, positions.values(), strict=True):
+            first_young = young[place].offset if young[place] else position
+            upto = min(position, first_young)
+            if upto > start[place]:
+                low[place.topic.removeprefix(self._prefix), place.partition] = upto
+        return low
+
+    async def _delete(self, low: Low) -> None:
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
+        )
+        try:
+            await asyncio.wait_for(admin.start(), _KAFKA_SECONDS)
+            await asyncio.wait_for(
+                admin.delete_records(
+                    {
+                        TopicPartition(self._prefix + topic, partition): RecordsToDelete(upto)
+                        for (topic, partition), upto in low.items()
+                    }
+                ),
+                _KAFKA_SECONDS,
+            )
+        finally:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(admin.close(), _KAFKA_SECONDS)

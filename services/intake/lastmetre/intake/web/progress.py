@@ -1,0 +1,204 @@
+"""`/progress`: what became of a report, for whoever holds its secret link."""
+
+import time
+from collections import OrderedDict
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.web.forms import Form, read_form
+from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.svg.maps import Fill, Look, Pin
+from lastmetre.common.web.words import N_
+from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
+from lastmetre.intake.api.vault import VaultDoors
+from lastmetre.intake.domain.categories import Categories
+from lastmetre.intake.domain.contact import ends_with
+from lastmetre.intake.domain.progress import ENDED, steps
+from lastmetre.intake.store import cases
+from lastmetre.intake.store.cases import Followed
+from lastmetre.intake.store.pool import connected
+from lastmetre.intake.vault import Kept
+from lastmetre.intake.web.network import Drawn, Network
+
+_TRIES: Final = 5
+_TRIES_WITHIN_SECONDS: Final = 900.0
+_NUMBERS_WATCHED: Final = 10_000
+_CASE_ID_BYTES: Final = 16
+_LIVE_SECONDS: Final = 4
+_ENDED_SECONDS: Final = 60
+
+
+class Tries:
+    """Counts wrong tails by case number: four digits are quickly tried through."""
+
+    def __init__(self) -> None:
+        self._failed: OrderedDict[str, list[float]] = OrderedDict()
+
+    def exhausted(self, number: str, now: float) -> bool:
+        """Whether too many failed lately. `now` is monotonic, seconds."""
+        recent = [at for at in self._failed.get(number, []) if now - at < _TRIES_WITHIN_SECONDS]
+        return len(recent) >= _TRIES
+
+    def failed(self, number: str, now: float) -> None:
+        """Note one; the numbers tried longest ago are forgotten first."""
+        recent = self._failed.pop(number, [])[-_TRIES:]
+        self._failed[number] = [*recent, now]
+        if len(self._failed) > _NUMBERS_WATCHED:
+            self._failed.popitem(last=False)
+
+
+class ProgressPages:
+    """Finds a report by number and phone, and shows how it goes."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pages: Pages,
+        network: Network,
+        doors: VaultDoors,
+        categories: Categories,
+    ) -> None:
+        self._runtime = runtime
+        self._pages = pages
+        self._network = network
+        self._doors = doors
+        self._categories = categories
+        self._tries = Tries()
+
+    def ask(self, request: Request, form: Form, status: int = 200) -> Response:
+        """The page that asks for number and digits."""
+        context = {"form": form, "not_found": status in (404, 429), "later": status == 429}
+        return self._pages.render(request, "find.html", context, status)
+
+    async def find(self, request: Request) -> Response:
+        """Lead to the progress page of the number and phone that were typed."""
+        form = await read_form(request)
+        typed = form.require("number", N_("Please type the number of your report"))
+        tail = form.require("tail", N_("Please type the last four digits of your phone"))
+        if tail and not (len(tail) == 4 and tail.isascii() and tail.isdecimal()):
+            form.fail("tail", N_("Four digits, please"))
+        if form.errors:
+            return self.ask(request, form, 422)
+        number, now = case_number(typed), time.monotonic()
+        if self._tries.exhausted(number, now):
+            return self.ask(request, form, 429)
+        identity = await self._identity(number, tail)
+        if identity is None:
+            self._tries.failed(number, now)
+            return self.ask(request, form, 404)
+        return self._to(identity)
+
+    async def lead_on(self, secret: str) -> Response:
+        """From the link in a message, which knows the case only, to the report's own page."""
+        case_id = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        if len(case_id) != _CASE_ID_BYTES:
+            raise nothing_here()
+        async with connected(self._runtime.pool) as connection:
+            identity = await cases.identity_of(connection, UUID(bytes=case_id))
+        if identity is None:
+            raise nothing_here()
+        return self._to(identity)
+
+    def _to(self, identity: bytes) -> Response:
+        secret = self._runtime.links.seal(Purpose.PROGRESS, identity)
+        return RedirectResponse(f"/progress/{secret}", 303)
+
+    async def _identity(self, number: str, tail: str) -> bytes | None:
+        async with connected(self._runtime.pool) as connection:
+            found = await cases.by_number(connection, number)
+        if found is None:
+            return None
+        report_id, identity = found
+        kept = (await self._doors.kept([report_id])).get(report_id)
+        phone = kept.phone if kept else None
+        return identity if phone and ends_with(phone, tail) else None
+
+    async def show(self, request: Request, secret: str) -> Response:
+        """The progress page; it fetches itself again every few seconds."""
+        identity = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        async with connected(self._runtime.pool) as connection:
+            followed = await cases.followed(connection, identity)
+        now = self._runtime.clock.now()
+        state = state_of(followed)
+        context: dict[str, Any] = {
+            "now": now,
+            "state": state,
+            "followed": followed,
+            "view": followed.view if followed else None,
+            "ended": state in ENDED,
+            "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
+            "receipt": self._runtime.links.seal(Purpose.RECEIPT, identity),
+        }
+        if followed is not None:
+            context |= await self._told(request, followed, state)
+        return self._pages.render(request, "progress.html", context)
+
+    async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
+        kept = (await self._doors.kept([followed.report_id])).get(followed.report_id, Kept())
+        drawn = await self._network.drawn()
+        area_id = followed.view.area_id if followed.view else None
+        return {
+            "steps": steps(state, followed.reported_at, followed.timeline),
+            "area": drawn.areas.get(area_id) if area_id else None,
+            "areas": drawn.areas,
+            "kept": kept,
+            "phone_tail": kept.usable_phone[-4:] if kept.usable_phone else None,
+            "category": self._categories.name(followed.category),
+            "drawing": self._drawing(request, followed, drawn, area_id),
+        }
+
+    def _drawing(
+        self, request: Request, followed: Followed, drawn: Drawn, area_id: str | None
+    ) -> str | None:
+        if followed.latitude is None or followed.longitude is None or not drawn.areas:
+            return None
+        if followed.outcome == "rejected":
+            return None
+        wording = self._pages.wordings[self._pages.language_of(request)]
+        label = self._pages.translations[wording.language].gettext("Sketch map of the place")
+        fills: dict[str, Fill] = {area_id: "mine"} if area_id else {}
+        names = {key: wording.own(area.name) for key, area in drawn.areas.items()}
+        pin = Pin(followed.longitude, followed.latitude, shape="drop")
+        around = drawn.near((followed.longitude, followed.latitude))
+        return around.draw(
+            label, Look(fills=fills, names=names), pins=[pin], scale=wording.distance
+        )
+
+
+def case_number(typed: str) -> str:
+    """A number as people type it: full-width digits, any dash or none, letters in front."""
+    digits = "".join(str(int(each)) for each in typed[:60] if each.isdecimal())
+    return f"{digits[:6]}-{digits[6:]}"
+
+
+def progress_router(pages: ProgressPages) -> APIRouter:
+    """The progress pages' routes."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.get("/progress")
+    @allow(Anyone())
+    async def ask(request: Request) -> Response:
+        return pages.ask(request, Form())
+
+    @router.post("/progress")
+    @allow(Anyone())
+    async def find(request: Request) -> Response:
+        return await pages.find(request)
+
+    @router.get("/progress/{secret}")
+    @allow(SecretLink())
+    async def show(request: Request, secret: str) -> Response:
+        return await pages.show(request, secret)
+
+    @router.get("/progress/case/{secret}")
+    @allow(SecretLink())
+    async def lead_on(secret: str) -> Response:
+        return await pages.lead_on(secret)
+
+    return router

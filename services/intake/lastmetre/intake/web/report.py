@@ -1,0 +1,213 @@
+"""`/report`: what, where, and how to reach the reporter; posts like any channel does."""
+
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from lastmetre.common.contracts.base import Channel, Language
+from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
+from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.web.forms import Form, grouped, read_form
+from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.svg.maps import Look
+from lastmetre.common.web.words import N_
+from lastmetre.intake.api.cases import identity_in
+from lastmetre.intake.domain.categories import Categories
+from lastmetre.intake.domain.contact import ContactCheck
+from lastmetre.intake.edge.producer import NotTaken
+from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
+from lastmetre.intake.edge.taking import Edge
+from lastmetre.intake.store import cases
+from lastmetre.intake.store.cases import Followed
+from lastmetre.intake.store.pool import connected
+from lastmetre.intake.web.network import NOTHING_DRAWN, Drawn, Network, point_inside
+
+SENDER: Final = "web-form"
+_MOST_TEXT: Final = 2000
+_MOST_LINE: Final = 200
+_WITHIN_AREA_METRES: Final = 1000.0
+
+
+class ReportPages:
+    """The form, and the page after it."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pages: Pages,
+        network: Network,
+        edge: Edge,
+        categories: Categories,
+        check: ContactCheck,
+    ) -> None:
+        self._runtime = runtime
+        self._pages = pages
+        self._network = network
+        self._edge = edge
+        self._categories = categories
+        self._check = check
+
+    async def show(
+        self, request: Request, form: Form, status: int = 200, *, not_taken: bool = False
+    ) -> Response:
+        """The form, with what was typed and what is wrong with it."""
+        wording = self._pages.wordings[self._pages.language_of(request)]
+        drawn = await self._drawn()
+        names = {area_id: wording.own(area.name) for area_id, area in drawn.areas.items()}
+        towns = {key: wording.own(each.town) for key, each in drawn.areas.items() if each.town}
+        drawing = None
+        if drawn.city is not None:
+            label = self._pages.translations[wording.language].gettext("Map of the city's areas")
+            look = Look(names=names, groups=towns)
+            drawing = drawn.city.draw(label, look, pick=True, scale=wording.distance)
+        if not _is_uuid(form.value("source_id")):
+            form.values["source_id"] = str(uuid4())
+        context = {
+            "form": form,
+            "categories": (offered := self._categories.on_form()),
+            "choices": [("", [(each.code, wording.own(each.name)) for each in offered])],
+            "drawing": drawing,
+            "areas": grouped((towns.get(key, ""), name, key) for key, name in names.items()),
+            "not_taken": not_taken,
+        }
+        return self._pages.render(request, "report.html", context, status)
+
+    async def _drawn(self) -> Drawn:
+        """Without the database the form has no map, but it still takes reports."""
+        try:
+            return await self._network.drawn()
+        except TRANSIENT:
+            return NOTHING_DRAWN
+
+    async def take(self, request: Request) -> Response:
+        """Send what was typed; a second click sends the same report, which counts once."""
+        form = await read_form(request)
+        drawn = await self._drawn()
+        report = self._report(form, drawn, self._pages.language_of(request))
+        if report is None:
+            return await self.show(request, form, 422)
+        try:
+            await self._edge.take(Channel.APP, SENDER, [report], None)
+        except NotTaken:
+            response = await self.show(request, form, 503, not_taken=True)
+            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+            return response
+        identity = self._runtime.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
+        # The reporter's own secret, not the receipt: from here he goes on to his progress page.
+        secret = self._runtime.links.seal(Purpose.PROGRESS, identity)
+        return RedirectResponse(f"/report/sent/{secret}", 303)
+
+    def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
+        """What was typed as a report; None if something in it has to be put right."""
+        category = form.value("category")
+        known = {each.code for each in self._categories.on_form()}
+        if not form.value("text") and category not in known:
+            form.fail("text", N_("Please say what is the matter, or choose above"))
+        for name, most in (("text", _MOST_TEXT), ("address", _MOST_LINE), ("name", _MOST_LINE)):
+            if len(form.value(name)) > most:
+                form.fail(name, N_("At most %(most)s characters, please"), most=most)
+        position = _position(form, drawn)
+        if position is None and not form.value("address"):
+            form.fail("address", N_("Tell us the place, or tap the map"))
+        contact = self._contact(form, language)
+        if form.errors:
+            return None
+        if not _is_uuid(form.value("source_id")):
+            form.values["source_id"] = str(uuid4())
+        try:
+            return ReportSubmitted(
+                source_id=form.value("source_id"),
+                sub_channel=SENDER,
+                category=category if category in known else None,
+                text=form.value("text") or None,
+                address=form.value("address") or None,
+                position=position,
+                contact=contact,
+            )
+        except ValidationError:
+            form.fail("text", N_("There is a character in it that we cannot read"))
+            return None
+
+    def _contact(self, form: Form, language: str) -> SubmittedContact | None:
+        phone, email = form.value("phone")[:_MOST_LINE], form.value("email")[:_MOST_LINE]
+        usable = self._check.usable(SubmittedContact(phone=phone or None, email=email or None))
+        if phone and not usable.phone:
+            form.fail("phone", N_("This is not a phone number that we can reach"))
+        if email and not usable.email:
+            form.fail("email", N_("This is not an e-mail address that we can reach"))
+        name = form.value("name")
+        return SubmittedContact(
+            name=name[:_MOST_LINE] or None,
+            phone=phone or None,
+            email=email or None,
+            language=Language(language),
+        )
+
+    async def sent(self, request: Request, secret: str) -> Response:
+        """Thanks, and where to follow it; the number appears once the case has one."""
+        identity = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        followed: Followed | None = None
+        try:
+            async with connected(self._runtime.pool) as connection:
+                followed = await cases.followed(connection, identity)
+        except TRANSIENT:
+            pass  # The page says as much without it.
+        context: dict[str, Any] = {
+            "progress_url": f"/progress/{secret}",
+            "receipt": self._runtime.links.seal(Purpose.RECEIPT, identity),
+            "number": followed.view.number if followed and followed.view else None,
+            "lead": followed.view.lead if followed and followed.view else None,
+            "rejected": followed is not None and followed.outcome == "rejected",
+        }
+        return self._pages.render(request, "sent.html", context)
+
+
+def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
+    """Where the map was tapped, else somewhere in the area that was chosen."""
+    try:
+        return SubmittedPosition(
+            latitude=float(form.value("lat")), longitude=float(form.value("lng"))
+        )
+    except ValueError:  # nothing there, or not a position: ValidationError is one too
+        area = drawn.areas.get(form.value("area"))
+    if area is None:
+        return None
+    longitude, latitude = point_inside(area)
+    return SubmittedPosition(
+        latitude=latitude, longitude=longitude, accuracy_metres=_WITHIN_AREA_METRES
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def report_router(pages: ReportPages) -> APIRouter:
+    """The form's routes."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.get("/report")
+    @allow(Anyone())
+    async def form(request: Request) -> Response:
+        return await pages.show(request, Form())
+
+    @router.post("/report")
+    @allow(Anyone())
+    async def take(request: Request) -> Response:
+        return await pages.take(request)
+
+    @router.get("/report/sent/{secret}")
+    @allow(SecretLink())
+    async def sent(request: Request, secret: str) -> Response:
+        return await pages.sent(request, secret)
+
+    return router

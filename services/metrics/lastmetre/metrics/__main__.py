@@ -1,0 +1,5 @@
+"""Runs metrics."""
+
+from lastmetre.metrics.main import main
+
+main()

@@ -1,0 +1,188 @@
+"""Kafka in: the ledger into facts; reports, messages and areas into what is counted beside."""
+
+from collections.abc import Sequence
+from heapq import nlargest
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic_core import to_json
+
+from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
+from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
+from lastmetre.common.kafka.case_sequence import Event, in_sequence
+from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.host import Runtime
+from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
+from lastmetre.metrics.store import counted, facts
+from lastmetre.metrics.store.counted import Area, Message, Report
+from lastmetre.metrics.store.facts import MOVEMENTS_KEPT, Movement
+
+CASES_FLOW: Final = "cases"
+FORGET_EVERY: Final = 16
+"""Batches between two clearings of old movements."""
+
+_REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
+_DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
+_AREA_TYPES: Final = {AreaPublished.TYPE: AreaPublished}
+
+
+class Consumers:
+    """What each flow does with a batch. `zone` is the city's: it decides what day it was."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._noted = 0
+
+    def join(self, runtime: Runtime) -> None:
+        """Declare the flows."""
+        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases, AT_LEISURE_SECONDS)
+        runtime.consume("reports", [REPORTS], self.reports, AT_LEISURE_SECONDS)
+        runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, AT_LEISURE_SECONDS)
+        runtime.consume("network", [NETWORK_AREAS], self.network)
+
+    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Fold the ledger into facts: one read a batch, and what differs is written."""
+        known: dict[UUID, Fact] = {}
+
+        async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+            known.update(await facts.known(work.connection, case_ids))
+            return {case_id: fact.seq for case_id, fact in known.items()}
+
+        new: list[Fact] = []
+        changes: list[tuple[Fact, Fact]] = []
+        steps: list[tuple[CaseEvent, Fact]] = []
+        for case_id, events in await in_sequence(work, records, last_seqs):
+            was = known.get(case_id)
+            fact = self._after(was, events)
+            if was is None:
+                new.append(fact)
+            else:
+                changes.append((was, fact))
+            steps.append((events[-1][0], fact))
+        if new:
+            await facts.add(work.connection, new)
+        await facts.change(work.connection, changes)
+        if steps:
+            await self._note_movements(work, steps)
+
+    def _after(self, fact: Fact | None, events: Sequence[Event]) -> Fact:
+        try:
+            for event, _ in events:
+                fact = apply(fact, event, self._zone)
+        except LedgerBroken as error:
+            raise BadRecord(str(error)) from error
+        assert fact is not None
+        return fact
+
+    async def _note_movements(
+        self, work: UnitOfWork, steps: Sequence[tuple[CaseEvent, Fact]]
+    ) -> None:
+        await facts.note_movements(work.connection, _movements(steps))
+        self._noted += 1
+        if self._noted % FORGET_EVERY == 0:
+            await facts.forget_movements(work.connection)
+
+    async def reports(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Count reports by what intake made of them, each once."""
+        found: list[Report] = []
+        for record in records:
+            try:
+                report = decode(record, _REPORT_TYPES)
+            except BadRecord as error:
+                work.bury(record, str(error))
+                continue
+            assert isinstance(report, ReportAccepted | ReportRejected)
+            reasons = report.reasons if isinstance(report, ReportRejected) else ()
+            found.append(
+                Report(
+                    report.report_id,
+                    report.channel,
+                    report.origin,
+                    report.reported_at.astimezone(self._zone).date(),
+                    isinstance(report, ReportAccepted),
+                    reasons,
+                )
+            )
+        if found:
+            await counted.add_reports(work.connection, found)
+
+    async def deliveries(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Count messages by what became of them, each once."""
+        found: list[Message] = []
+        for record in records:
+            try:
+                message = decode(record, _DELIVERY_TYPES)
+            except BadRecord as error:
+                work.bury(record, str(error))
+                continue
+            assert isinstance(message, MessageDelivered)
+            found.append(
+                Message(
+                    message.message_id,
+                    message.occurred_at.astimezone(self._zone).date(),
+                    message.recipient,
+                    message.provider,
+                    message.result,
+                )
+            )
+        if found:
+            await counted.add_messages(work.connection, found)
+
+    async def network(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Keep the areas as they are published; the last record of an area counts."""
+        present: dict[str, Area | None] = {}
+        for record in records:
+            try:
+                key, area = _area(record)
+            except BadRecord as error:
+                work.bury(record, str(error))
+            else:
+                present[key] = area
+        if gone := [area_id for area_id, area in present.items() if area is None]:
+            await counted.remove_areas(work.connection, gone)
+        if kept := [area for area in present.values() if area is not None]:
+            await counted.put_areas(work.connection, kept)
+
+
+def _movements(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[Movement]:
+    """The newest of these last steps of cases."""
+    newest = nlargest(MOVEMENTS_KEPT, steps, key=lambda step: step[0].occurred_at)
+    return [
+        Movement(
+            event.case_id,
+            event.seq,
+            fact.number,
+            fact.channel,
+            fact.area_id,
+            event.TYPE.split(".")[2],
+            event.occurred_at,
+        )
+        for event, fact in newest
+    ]
+
+
+def _area(record: Record) -> tuple[str, Area | None]:
+    """The area in a record and its id; None in place of an area that was taken back."""
+    if record.key is None:
+        raise BadRecord("the record has no key")
+    if record.value is None:
+        return record.key.decode("utf-8", "replace"), None
+    area = decode(record, _AREA_TYPES)
+    assert isinstance(area, AreaPublished)
+    lead = area.lead
+    return area.area_id, Area(
+        area.area_id,
+        area.name.zh,
+        area.name.en,
+        lead.lead_id if lead else None,
+        lead.name.zh if lead else None,
+        lead.name.en if lead else None,
+        to_json(area.outline).decode(),
+        area.network_version,
+    )

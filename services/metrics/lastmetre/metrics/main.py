@@ -1,0 +1,29 @@
+"""Metrics, put together: `python -m lastmetre.metrics`."""
+
+from fastapi import FastAPI
+
+from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.host import Runtime
+from lastmetre.metrics.api import api_router
+from lastmetre.metrics.board import Board
+from lastmetre.metrics.consumers import Consumers
+from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.metrics.web.pages import board_router
+
+NAME = "metrics"
+
+
+def create_app(settings: MetricsSettings) -> FastAPI:
+    """The application of one metrics process."""
+    runtime = Runtime(NAME, settings, sends_to=())
+    zone = settings.city_time_zone
+    Consumers(zone).join(runtime)
+    pages = pages_for(settings, NAME, static_path="/board/static")
+    board = Board(runtime, zone)
+    return build_app(runtime, (api_router(runtime, zone), board_router(board, pages)), pages)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    settings = MetricsSettings()
+    serve(create_app(settings), NAME, settings)

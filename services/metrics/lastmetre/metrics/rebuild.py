@@ -1,0 +1,287 @@
+"""`python -m lastmetre.metrics.rebuild`: the facts worked out anew from the whole ledger.
+
+Rebuilding only applies events: nothing is sent. The new facts grow in a table beside the live one,
+never further than that one's stored positions, and take its place in one transaction when both
+stand at the same ones. With `--verify` they are compared with the live facts instead. Of an event
+that was a dead letter and replayed with a corrected body, that body counts, not the topic's.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TextIO
+from uuid import UUID
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.kafka.codec import UnknownContract
+from lastmetre.common.postgres.core_tables import corrections
+from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.metrics.consumers import CASES_FLOW
+from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.metrics.shadow import Shadow
+from lastmetre.metrics.store import rebuilding
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+BATCH_RECORDS: Final = 5000
+POLL_MILLISECONDS: Final = 500
+NEAR: Final = 2000
+"""So many records behind, the rest can be read while the live flow is kept waiting."""
+SILENCE_SECONDS: Final = 30.0
+SHOWN: Final = 100
+PROGRESS_SECONDS: Final = 1.0
+
+
+class CannotRebuild(Exception):
+    """Why it cannot be done now; the live facts are as they were."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it."""
+
+    verified: bool
+    cases: int
+    events: int
+    unreadable: int
+    waiting: int
+    """Events behind a hole in their case's ledger."""
+    seconds: float
+    differing: list[UUID]
+    examples: list[dict[str, Any]]
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "action": "verify" if self.verified else "rebuild",
+            "ok": not self.differing,
+            "cases": self.cases,
+            "events": self.events,
+            "unreadable_events": self.unreadable,
+            "events_behind_a_hole": self.waiting,
+            "seconds": round(self.seconds, 3),
+            "differing_cases": [str(each) for each in self.differing],
+            "differences": self.examples,
+        }
+
+
+class Progress:
+    """How far it has come, once a second, on a stream of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._said_at = 0.0
+
+    def say(self, shadow: Shadow, positions: dict[int, int]) -> None:
+        """Tell events read and to read, if it is time to."""
+        now = time.monotonic()
+        if now - self._said_at >= PROGRESS_SECONDS:
+            self._said_at = now
+            total = shadow.events + shadow.behind(positions)
+            self._stream.write(f"events {shadow.events}/{total}\n")
+            self._stream.flush()
+
+
+class Reader:
+    """Reads the ledger from the earliest record on."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, progress: Progress) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._progress = progress
+
+    async def read(self, shadow: Shadow, until: dict[int, int]) -> None:
+        """Feed the shadow up to these positions, not a record further.
+
+        Raises CannotRebuild if the broker stays silent or no longer has the records.
+        """
+        missing = {p: end for p, end in until.items() if shadow.at.get(p, 0) < end}
+        if not missing:
+            return
+        places = {partition: TopicPartition(self._topic, partition) for partition in missing}
+        self._consumer.assign(list(places.values()))
+        for partition, place in places.items():
+            self._consumer.seek(place, shadow.at.get(partition, 0))
+        heard_at = time.monotonic()
+        while missing:
+            batch = await self._consumer.getmany(
+                timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS
+            )
+            for place, found in batch.items():
+                end = until[place.partition]
+                records = [record for record in found if record.offset < end]
+                if records:
+                    await shadow.apply(place.partition, records)
+                if shadow.at.get(place.partition, 0) >= end:
+                    self._consumer.pause(place)
+                    missing.pop(place.partition, None)
+            if batch:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENCE_SECONDS:
+                raise CannotRebuild(f"{self._topic}: nothing to read up to {missing}")
+            self._progress.say(shadow, until)
+
+
+async def rebuild(
+    settings: MetricsSettings, *, verify: bool, progress: TextIO = sys.stderr
+) -> Outcome:
+    """Rebuild the facts, or compare them with a rebuild. Works beside the running service.
+
+    Raises CannotRebuild, and what asyncpg and aiokafka raise when they cannot reach their server.
+    """
+    started = time.monotonic()
+    async with _beside_live(settings) as connection, _ledger(settings) as consumer:
+        shadow = Shadow(connection, settings.city_time_zone)
+        await _correct(connection, shadow)
+        reader = Reader(consumer, settings.topic_prefix + CASE_EVENTS, Progress(progress))
+        await _come_near(connection, shadow, reader)
+        finish = _compare if verify else _swap
+        differing, examples, cases = await finish(connection, shadow, reader)
+    return Outcome(
+        verified=verify,
+        cases=cases,
+        events=shadow.events,
+        unreadable=shadow.unreadable,
+        waiting=shadow.waiting,
+        seconds=time.monotonic() - started,
+        differing=differing,
+        examples=examples,
+    )
+
+
+@asynccontextmanager
+async def _beside_live(
+    settings: MetricsSettings,
+) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection of its own, with an empty shadow table: it holds the lock for as long."""
+    connection = await asyncpg.connect(
+        settings.database_url.get_secret_value(),
+        timeout=30,
+        server_settings={"application_name": "metrics-rebuild", "timezone": "UTC"},
+    )
+    try:
+        if not await rebuilding.begin(connection):
+            raise CannotRebuild("another rebuild is at work")
+        try:
+            yield connection
+        finally:
+            await rebuilding.discard(connection)
+    finally:
+        await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def _ledger(settings: MetricsSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that belongs to no group."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_bytes=16 * 1024 * 1024,
+        max_partition_fetch_bytes=8 * 1024 * 1024,
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), 30)
+        yield consumer
+    finally:
+        await asyncio.wait_for(consumer.stop(), 10)
+
+
+Finished = tuple[list[UUID], list[dict[str, Any]], int]
+
+
+async def _correct(connection: "Connection", shadow: Shadow) -> None:
+    await shadow.correct(await corrections(connection, CASES_FLOW, CASE_EVENTS))
+
+
+async def _come_near(connection: "Connection", shadow: Shadow, reader: Reader) -> None:
+    """Follow the live flow until only a little is left to read."""
+    while True:
+        positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+        behind = shadow.behind(positions)
+        if behind <= NEAR:
+            return
+        await reader.read(shadow, positions)
+
+
+async def _compare(connection: "Connection", shadow: Shadow, reader: Reader) -> Finished:
+    """Compare at one moment: positions and live facts from one snapshot, which blocks nobody."""
+    async with connection.transaction(isolation="repeatable_read"):
+        positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+        await _correct(connection, shadow)
+        await reader.read(shadow, positions)
+        differing = await rebuilding.differences(connection)
+        shown = await rebuilding.both(connection, differing[:SHOWN])
+        cases = await rebuilding.size(connection)
+    examples = [
+        {
+            "case_id": str(each.case_id),
+            "live_seq": each.live.seq if each.live else None,
+            "rebuilt_seq": each.rebuilt.seq if each.rebuilt else None,
+            "fields": each.fields,
+        }
+        for each in shown
+    ]
+    return differing, examples, cases
+
+
+async def _swap(connection: "Connection", shadow: Shadow, reader: Reader) -> Finished:
+    """Hold the live flow still for the rest of the way, then take its table's place."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '30s'")
+        await rebuilding.hold_still(connection, CASES_FLOW, CASE_EVENTS)
+        positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+        await _correct(connection, shadow)
+        await reader.read(shadow, positions)
+        cases = await rebuilding.size(connection)
+        await rebuilding.swap(connection, CASES_FLOW)
+    return [], [], cases
+
+
+def main() -> int:
+    """Exit code: 0 fine, 1 differences or not possible now, 2 used wrongly."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lastmetre.metrics.rebuild", description=__doc__
+    )
+    parser.add_argument("--verify", action="store_true", help="compare, change nothing")
+    parser.add_argument("--json", action="store_true", help="one document on stdout")
+    arguments = parser.parse_args()
+    try:
+        outcome = asyncio.run(rebuild(MetricsSettings(), verify=arguments.verify))
+    except (CannotRebuild, UnknownContract, KafkaError, asyncpg.PostgresError, *TRANSIENT) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    if arguments.json:
+        sys.stdout.write(json.dumps(outcome.document()) + "\n")
+    else:
+        sys.stdout.write(_words(outcome))
+    return 1 if outcome.differing else 0
+
+
+def _words(outcome: Outcome) -> str:
+    done = "verified" if outcome.verified else "rebuilt"
+    lines = [f"{outcome.cases} cases {done} from {outcome.events} events"
+             f" in {outcome.seconds:.1f} s"]  # fmt: skip
+    if outcome.unreadable or outcome.waiting:
+        lines.append(
+            f"{outcome.unreadable} events cannot be read, {outcome.waiting} wait behind a hole"
+        )
+    if outcome.differing:
+        lines.append(f"{len(outcome.differing)} cases differ:")
+        lines += [f"  {each['case_id']}: {', '.join(each['fields']) or 'missing'}"
+                  for each in outcome.examples]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""Settings of metrics: what every service reads, under this service's names."""
+
+from pydantic import Field, SecretStr
+
+from lastmetre.common.service.settings import ServiceSettings
+
+
+class MetricsSettings(ServiceSettings):
+    """Environment variables: METRICS_DATABASE_URL, METRICS_HTTP_HOST, METRICS_HTTP_PORT …"""
+
+    database_url: SecretStr = Field(validation_alias="METRICS_DATABASE_URL")
+    http_host: str = Field(default="127.0.0.1", validation_alias="METRICS_HTTP_HOST")
+    http_port: int = Field(default=8104, validation_alias="METRICS_HTTP_PORT")
+    service_key: SecretStr = Field(validation_alias="METRICS_SERVICE_KEY")

@@ -1,0 +1,124 @@
+"""The map of areas, its legend, and the list beside it with the same figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import asyncpg
+from markupsafe import Markup
+
+from lastmetre.common.web.svg.maps import Fill, Look
+from lastmetre.metrics.domain.indicators import FEW
+from lastmetre.metrics.web.reader import Reader
+
+BINS: Final[tuple[Fill, ...]] = ("q1", "q2", "q3", "q4", "q5")
+LISTED: Final = 8
+NUMBERED: Final = 5
+"""So many of the listed areas have their number on the map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Five bins of `step` numbers each, the first one beginning at `lowest`."""
+
+    lowest: int
+    step: int
+
+    @classmethod
+    def over(cls, counts: Sequence[int]) -> "Scale":
+        """The scale that just holds these counts."""
+        lowest, highest = min(counts, default=0), max(counts, default=0)
+        return cls(lowest, -(-(highest - lowest + 1) // len(BINS)))
+
+    def fill(self, count: int) -> Fill:
+        """The colour of a count."""
+        return BINS[(count - self.lowest) // self.step]
+
+    def bins(self) -> list[tuple[Fill, str]]:
+        """Each colour with the numbers it stands for."""
+        words = []
+        for place, fill in enumerate(BINS):
+            low = self.lowest + place * self.step
+            high = low + self.step - 1
+            words.append((fill, str(low) if low == high else f"{low}–{high}"))
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRow:
+    """An area in the list. `fill` is its colour on the map, `number` its disc there, if any."""
+
+    name: str
+    fill: Fill
+    open: int
+    cases: int
+    number: str = ""
+
+
+class Areas(Reader):
+    """Open cases by area, of the cases reported in the period."""
+
+    def context(self) -> dict[str, Any]:
+        """What the template shows."""
+        counts = self._f.by_area
+        scale = Scale.over([row["open"] for row in counts.values() if row["cases"] >= FEW])
+        rows = {
+            area_id: self._row(area, counts.get(area_id), scale)
+            for area_id, area in self._f.network.areas.items()
+        }
+        rows = _numbered(rows)
+        listed = list(rows.values())
+        return {
+            "map": self._map(rows),
+            "legend": self._legend(scale, {row.fill == "few" for row in listed}),
+            "area_rows": listed[:LISTED],
+            "more_area_rows": listed[LISTED:],
+        }
+
+    def _row(self, area: asyncpg.Record, found: asyncpg.Record | None, scale: Scale) -> AreaRow:
+        name = self._w.own(dict(area), "name")
+        if found is None:
+            return AreaRow(name, "few", 0, 0)
+        fill: Fill = scale.fill(found["open"]) if found["cases"] >= FEW else "few"
+        return AreaRow(name, fill, found["open"], found["cases"])
+
+    def _map(self, rows: Mapping[str, AreaRow]) -> Markup | None:
+        drawn = self._f.network.map
+        if drawn is None:
+            return None
+        return drawn.draw(
+            self._("Map of the areas, coloured by open cases; the list has the same figures"),
+            Look(
+                fills={area_id: row.fill for area_id, row in rows.items()},
+                names={area_id: row.name for area_id, row in rows.items()},
+                numbers={area_id: row.number for area_id, row in rows.items() if row.number},
+                tips={area_id: f"{row.name}: {self._tip(row)}" for area_id, row in rows.items()},
+            ),
+        )
+
+    def _tip(self, row: AreaRow) -> str:
+        if row.fill == "few":
+            return self._("too few cases")
+        return self._(
+            "%(open)s open of %(cases)s",
+            open=self._w.number(row.open),
+            cases=self._w.number(row.cases),
+        )
+
+    def _legend(self, scale: Scale, few: set[bool]) -> list[tuple[Fill, str, str]]:
+        """The colours and the hatch, as far as they are on the map."""
+        ends = [self._("few open"), "", "", "", self._("many open")]
+        entries = [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
+        hatched: list[tuple[Fill, str, str]] = [("few", self._("too few cases"), "")]
+        return (entries if False in few else []) + (hatched if True in few else [])
+
+
+def _numbered(rows: Mapping[str, AreaRow]) -> dict[str, AreaRow]:
+    """Those with the most open cases first, and the first few of them numbered."""
+    order = sorted(rows.items(), key=lambda item: (-item[1].open, -item[1].cases, item[1].name))
+    return {
+        area_id: replace(row, number=str(place))
+        if place <= NUMBERED and row.open and row.fill != "few"
+        else row
+        for place, (area_id, row) in enumerate(order, start=1)
+    }

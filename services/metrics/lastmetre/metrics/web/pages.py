@@ -1,0 +1,96 @@
+"""The board's pages: for staff, and for anyone how the figures come about."""
+
+from datetime import date
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from lastmetre.common.security.access import PAGES_OF, Anyone, GuardedRoute, allow, person_of
+from lastmetre.common.web.kit import Pages
+from lastmetre.metrics.api import STAFF
+from lastmetre.metrics.board import Board
+from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
+from lastmetre.metrics.domain.periods import PeriodName
+from lastmetre.metrics.store.board import CURVES
+from lastmetre.metrics.web.names import CURVE_NAMES, PERIOD_NAMES
+from lastmetre.metrics.web.view import BoardView
+
+CurveName = Annotated[str, Query(pattern=f"^({'|'.join(CURVES)})$")]
+
+
+class Choice:
+    """What the address asks for: the period or the day, and the curve."""
+
+    def __init__(
+        self,
+        period: PeriodName | None = None,
+        day: date | None = None,
+        curve: CurveName = WHOLE.name,
+    ) -> None:
+        # `period=day` says nothing without the date.
+        self.period = None if period is PeriodName.DAY else period
+        self.day = day
+        self.curve = curve
+
+    @property
+    def stage(self) -> Stage:
+        """What the curve is about."""
+        return CURVES[self.curve]
+
+    def query(self, **changes: str | None) -> str:
+        """The address's query with something else chosen; a day and a period exclude each other."""
+        chosen = {
+            "period": self.period.value if self.period else None,
+            "day": self.day.isoformat() if self.day else None,
+            "curve": self.curve if self.curve != WHOLE.name else None,
+        } | changes
+        return urlencode({name: value for name, value in chosen.items() if value})
+
+
+def board_router(board: Board, pages: Pages) -> APIRouter:
+    """`/board`, its live part, `/board/wall` and `/board/how`."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    async def context(request: Request, choice: Choice) -> dict[str, Any]:
+        figures = await board.figures(choice.period, choice.day, choice.stage)
+        language = pages.language_of(request)
+        wording = pages.wordings[language]
+        view = BoardView(figures, wording, pages.translations[language])
+        shown = None if choice.day else figures.period.name
+        return view.context() | {
+            "wall": request.url.path.endswith("/wall"),
+            "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
+            "query": choice.query(),
+            "periods": [
+                (name, choice.query(period=each.value, day=None), each is shown)
+                for each, name in PERIOD_NAMES.items()
+            ],
+            "curves": [
+                (name, choice.query(curve=key), key == choice.curve)
+                for key, name in CURVE_NAMES.items()
+            ],
+        }
+
+    @router.get("/board")
+    @allow(*STAFF)
+    async def show(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
+        return pages.render(request, "board.html", await context(request, choice))
+
+    @router.get("/board/live")
+    @allow(*STAFF)
+    async def live(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
+        return pages.render(request, "live.html", await context(request, choice))
+
+    @router.get("/board/wall")
+    @allow(*STAFF)
+    async def wall(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
+        return pages.render(request, "board.html", await context(request, choice))
+
+    @router.get("/board/how")
+    @allow(Anyone())
+    async def how(request: Request) -> Response:
+        return pages.render(request, "how.html", {"few": FEW})
+
+    return router

@@ -1,5 +1,0 @@
-"""Runs metrics."""
-
-from metrics.main import main
-
-main()

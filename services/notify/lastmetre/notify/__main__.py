@@ -1,0 +1,5 @@
+"""`python -m lastmetre.notify`."""
+
+from lastmetre.notify.main import main
+
+main()

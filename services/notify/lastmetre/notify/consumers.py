@@ -1,0 +1,138 @@
+"""Kafka in: the ledger becomes messages to be sent, one set of statements a batch."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
+from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.kafka.case_sequence import in_sequence
+from lastmetre.common.kafka.codec import Record
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.clock import Clock
+from lastmetre.common.service.host import Runtime
+from lastmetre.common.telemetry import metrics
+from lastmetre.notify.deliveries import delivered
+from lastmetre.notify.domain.messages import Ask, recipient_kind, shard_of
+from lastmetre.notify.domain.subject import Subject, apply, asks, first
+from lastmetre.notify.store import asking
+from lastmetre.notify.store.asking import DoneMessage, NewMessage
+
+CASES_FLOW: Final = "cases"
+
+Wanted = tuple[CaseEvent, Ask, Record]
+"""A message that an event asks for, and the record that told of it."""
+
+
+class Consumers:
+    """What the flow does with a batch.
+
+    `real_clock` says when a message was asked for: retries and expiry must not follow a time-lapse.
+    """
+
+    def __init__(
+        self, runtime: Runtime, real_clock: Clock, wake_sender: Callable[[], None]
+    ) -> None:
+        self._runtime = runtime
+        self._real_clock = real_clock
+        self._wake_sender = wake_sender
+        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
+
+    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+        """Apply events in their order; what they ask for waits to be sent, or is suppressed."""
+        known: dict[UUID, Subject] = {}
+
+        async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
+            known.update(await asking.known_subjects(work.connection, case_ids))
+            return {case_id: subject.seq for case_id, subject in known.items()}
+
+        new: list[Subject] = []
+        changed: list[Subject] = []
+        wanted: dict[Origin, list[Wanted]] = {origin: [] for origin in Origin}
+        for case_id, events in await in_sequence(work, records, last_seqs):
+            subject = known.get(case_id)
+            for event, record in events:
+                if subject is None:
+                    if isinstance(event, CaseRegistered):
+                        subject = first(event)
+                    else:
+                        work.bury(record, "the case's first event is not its registration")
+                    continue
+                asked = asks(subject, event)
+                subject = apply(subject, event, len(asked))
+                wanted[subject.origin] += [(event, ask, record) for ask in asked]
+            if subject is not None:
+                (changed if case_id in known else new).append(subject)
+        if new:
+            await asking.insert_subjects(work.connection, new)
+        if changed:
+            await asking.update_subjects(work.connection, changed)
+        await self._ask(work, wanted[Origin.LIVE])
+        await self._suppress(work, wanted[Origin.IMPORT])
+
+    async def _ask(self, work: UnitOfWork, wanted: Sequence[Wanted]) -> None:
+        if not wanted:
+            return
+        now = self._real_clock.now()
+        await asking.insert_waiting(
+            work.connection,
+            [
+                NewMessage(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    shard_of(event.case_id),
+                    ask.kind,
+                    now,
+                    now,
+                    event.occurred_at,
+                    self._trace(record),
+                    ask.lead.zh if ask.lead else None,
+                    ask.lead.en if ask.lead else None,
+                )
+                for event, ask, record in wanted
+            ],
+        )
+        work.after_commit(self._wake_sender)
+
+    async def _suppress(self, work: UnitOfWork, wanted: Sequence[Wanted]) -> None:
+        """History is not announced. That it was not is recorded, at the time of its cause."""
+        if not wanted:
+            return
+        result = DeliveryResult.SUPPRESSED
+        await asking.insert_done(
+            work.connection,
+            [
+                DoneMessage(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    ask.kind.value,
+                    result.value,
+                    None,
+                    None,
+                    event.occurred_at,
+                )
+                for event, ask, _ in wanted
+            ],
+        )
+        for event, ask, record in wanted:
+            work.send(
+                delivered(
+                    event.case_id,
+                    ask.recipient,
+                    event.seq,
+                    provider=None,
+                    result=result,
+                    error=None,
+                    occurred_at=event.occurred_at,
+                    recorded_at=work.now,
+                    traceparent=self._trace(record),
+                )
+            )
+            metrics.MESSAGES.labels(recipient_kind(ask.recipient).value, "", result.value).inc()
+
+    def _trace(self, record: Record) -> str:
+        return record.traceparent or self._runtime.identities.traceparent()

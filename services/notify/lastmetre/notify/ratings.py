@@ -1,0 +1,93 @@
+"""Taking a rating: kept here, so that a used link shows it, and sent to `feedback`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from lastmetre.common.contracts.requests import FeedbackGiven
+from lastmetre.common.contracts.topics import FEEDBACK
+from lastmetre.common.kafka.codec import Outgoing, cloud_event
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.service.host import Runtime
+from lastmetre.notify.deliveries import SOURCE
+from lastmetre.notify.domain.ratings import Closing, closing_of
+from lastmetre.notify.domain.subject import Subject
+from lastmetre.notify.store import asking, pages
+from lastmetre.notify.store.pages import Rating
+
+FLOW: Final = "ratings"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reporter says about a closing. Only what is not solved can be taken up again."""
+
+    solved: bool
+    score: int
+    reopen: bool
+
+
+class Ratings:
+    """The ratings of all closings, by secret link."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def open(self, token: str) -> Closing | None:
+        """The closing that a link is for, or None if we did not make it."""
+        return closing_of(self._runtime.links.open(Purpose.RATE, token))
+
+    async def find(self, closing: Closing) -> tuple[Subject | None, Rating | None]:
+        """The case, if its events have come here yet, and what was said already."""
+        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            return (
+                await asking.find_subject(connection, closing.case_id),
+                await pages.rating(connection, closing.case_id, closing.seq),
+            )
+
+    async def give(self, closing: Closing, verdict: Verdict) -> tuple[Rating, bool]:
+        """Keep and send a rating. Returns the one that counts, and whether it is this one."""
+        async with (
+            self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            work = self._runtime.unit_of_work(connection, FLOW)
+            rating = Rating(
+                closing.case_id,
+                closing.seq,
+                closing.feedback_id,
+                verdict.solved,
+                verdict.score,
+                verdict.reopen and not verdict.solved,
+                work.now,
+            )
+            if not await pages.insert_rating(connection, rating):
+                earlier = await pages.rating(connection, closing.case_id, closing.seq)
+                assert earlier is not None
+                return earlier, False
+            work.send(_feedback(rating, self._runtime.identities.traceparent()))
+            await work.flush()
+        self._runtime.relay.wake()
+        return rating, True
+
+
+def _feedback(rating: Rating, traceparent: str) -> Outgoing:
+    message = FeedbackGiven(
+        case_id=rating.case_id,
+        feedback_id=rating.feedback_id,
+        closing=rating.closing,
+        solved=rating.solved,
+        score=rating.score,
+        reopen=rating.reopen,
+        occurred_at=rating.given_at,
+    )
+    return cloud_event(
+        message,
+        topic=FEEDBACK,
+        key=str(rating.case_id),
+        event_id=str(rating.feedback_id),
+        source=SOURCE,
+        occurred_at=rating.given_at,
+        recorded_at=rating.given_at,
+        traceparent=traceparent,
+    )

@@ -1,0 +1,58 @@
+"""A message ready to go out, and what came of trying."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import ClassVar, NamedTuple, Protocol
+from uuid import UUID
+
+from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.domain.messages import message_id
+
+
+class Letter(NamedTuple):
+    """Everything a provider needs. Lives in memory only: it holds an address."""
+
+    case_id: UUID
+    number: str
+    seq: int
+    recipient: str
+    kind: str
+    language: str
+    address: str
+    day: date
+    """The city's day of what the message tells of: the same at every attempt."""
+    subject: str
+    body: str
+
+    @property
+    def message_id(self) -> UUID:
+        """What a provider may know a repetition by."""
+        return message_id(self.case_id, self.seq, self.recipient)
+
+
+class Outcome(NamedTuple):
+    """What came of one attempt. No result: not delivered, try again later because of `error`."""
+
+    result: DeliveryResult | None
+    error: str | None = None
+
+
+SENT = Outcome(DeliveryResult.SENT)
+
+
+class Provider(Protocol):
+    """A way out. Names are for our books; errors are short codes without personal data."""
+
+    name: ClassVar[str]
+    repeatable: ClassVar[bool]
+    """The same letter a second time has no second effect: it may be sent again after a crash."""
+    at_once: ClassVar[int]
+    """Letters that may be with it at a time."""
+    together: ClassVar[int]
+    """Letters handed over in one call; the result is recorded when all of them are through."""
+
+    async def send(self, letters: Sequence[Letter]) -> list[Outcome]:
+        """Try each letter. Raises nothing that a provider's trouble can cause."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,167 @@
+"""E-mail by SMTP. A server does not recognise a repetition, so nothing is ever sent twice."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate
+from typing import ClassVar, Final
+
+import aiosmtplib
+import structlog
+
+from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.common.service.clock import Clock
+from lastmetre.notify.sending.letters import SENT, Letter, Outcome
+
+log = structlog.get_logger()
+
+_POLICY: Final = SMTP.clone(cte_type="7bit")
+_PERMANENT: Final = 500
+_LETTERS_A_CONNECTION: Final = 100
+# What a connection dies of, and what a new one may cure.
+_LOST: Final = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where mail goes. `timeout` in seconds, for each step of the conversation."""
+
+    host: str
+    port: int
+    sender: str
+    starttls: bool = False
+    user: str | None = None
+    password: str | None = None
+    timeout: float = 15
+
+
+class SmtpProvider:
+    """Sends letters to one server over a few kept connections. `clock` dates the letters."""
+
+    name: ClassVar[str] = "smtp"
+    repeatable: ClassVar[bool] = False
+    # Only what is being called this moment is claimed: after a crash just that is unknown.
+    at_once: ClassVar[int] = 8
+    together: ClassVar[int] = 1
+
+    def __init__(self, server: SmtpServer, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self._domain = server.sender.rpartition("@")[2] or "localhost"
+        self._idle: list[tuple[aiosmtplib.SMTP, int]] = []
+
+    async def send(self, letters: Sequence[Letter]) -> list[Outcome]:
+        """One letter after the other."""
+        return [await self._send(letter) for letter in letters]
+
+    async def _send(self, letter: Letter) -> Outcome:
+        try:
+            text = self._message(letter).as_bytes()
+        except ValueError:
+            return Outcome(DeliveryResult.FAILED, "address_not_usable")
+        try:
+            client, used = await self._addressed(letter)
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            return _outcome(error)
+        outcome = await _deliver(client, text)
+        if client.is_connected and used + 1 < _LETTERS_A_CONNECTION:
+            self._idle.append((client, used + 1))
+        else:
+            client.close()
+        return outcome
+
+    async def _addressed(self, letter: Letter) -> tuple[aiosmtplib.SMTP, int]:
+        """A connection that has taken sender and recipient, and how many letters it has seen."""
+        while self._idle:
+            client, used = self._idle.pop()
+            try:
+                await self._address(client, letter)
+            except _LOST:
+                client.close()  # it went away while nobody looked: the next one, or a new one
+            else:
+                return client, used
+        client = self._client()
+        try:
+            await client.connect()
+            await self._address(client, letter)
+        except _LOST:
+            client.close()
+            raise
+        return client, 0
+
+    async def _address(self, client: aiosmtplib.SMTP, letter: Letter) -> None:
+        """MAIL and RCPT. After a refusal the connection is good for the next letter."""
+        try:
+            await client.mail(self._server.sender)
+            await client.rcpt(letter.address)
+        except (aiosmtplib.SMTPResponseException, ValueError):
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.rset()
+                self._idle.append((client, 0))
+            raise
+
+    def _client(self) -> aiosmtplib.SMTP:
+        server = self._server
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            local_hostname=self._domain,
+            timeout=server.timeout,
+            start_tls=server.starttls,
+            username=server.user,
+            password=server.password,
+        )
+
+    def _message(self, letter: Letter) -> EmailMessage:
+        message = EmailMessage(policy=_POLICY)
+        message["From"] = self._server.sender
+        message["To"] = letter.address
+        message["Subject"] = letter.subject
+        message["Date"] = formatdate(self._clock.now().timestamp())
+        message["Message-ID"] = f"<{letter.message_id}@{self._domain}>"
+        message["Content-Language"] = letter.language
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(letter.body, charset="utf-8")
+        return message
+
+    async def close(self) -> None:
+        """Say goodbye to the server."""
+        idle, self._idle = self._idle, []
+        for client, _ in idle:
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                await asyncio.wait_for(client.quit(), 2)
+            client.close()
+
+
+async def _deliver(client: aiosmtplib.SMTP, text: bytes) -> Outcome:
+    """The letter itself. From here on no answer means that nobody knows."""
+    try:
+        await client.data(text)
+    except aiosmtplib.SMTPResponseException as error:
+        return _outcome(error)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        log.warning("no answer to a letter", error=type(error).__name__)
+        client.close()
+        return Outcome(DeliveryResult.UNKNOWN, "smtp_no_answer")
+    return SENT
+
+
+def _outcome(error: Exception) -> Outcome:
+    """What an error means. The server's words may quote the address: only its code is kept."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        code = f"smtp_{error.code}"
+        # Refusing greeting, sign-in or sender is about us, and passes when it is put right.
+        about_the_letter = isinstance(
+            error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError
+        )
+        if about_the_letter and error.code >= _PERMANENT:
+            return Outcome(DeliveryResult.FAILED, code)
+        log.warning("mail server puts off", code=error.code)
+        return Outcome(None, code)
+    if isinstance(error, ValueError):
+        return Outcome(DeliveryResult.FAILED, "address_not_usable")
+    log.warning("mail server is away", error=type(error).__name__)
+    return Outcome(None, "smtp_away")

@@ -1,0 +1,70 @@
+"""The words of each message, from a template for each kind and language.
+
+A template's first line is the subject (for e-mail), the rest after an empty line the text.
+"""
+
+from functools import lru_cache
+from uuid import UUID
+
+from jinja2 import PackageLoader, StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from lastmetre.common.categories import UNKNOWN, Categories
+from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.notify.domain.messages import Kind, lead_of
+from lastmetre.notify.domain.ratings import rating_identity
+from lastmetre.notify.store.sending import Due
+
+
+class Texts:
+    """Writes messages. `urls` maps a service to what links to its pages start with."""
+
+    def __init__(self, links: Links, urls: dict[str, str], categories: Categories) -> None:
+        self._links = links
+        self._urls = {name: url.rstrip("/") for name, url in urls.items()}
+        self._categories = categories
+        # The messages of a case often come close upon each other.
+        self._progress = lru_cache(maxsize=32_768)(self._seal_progress)
+        environment = ImmutableSandboxedEnvironment(
+            loader=PackageLoader("lastmetre.notify", "texts"),
+            undefined=StrictUndefined,
+            autoescape=False,
+            auto_reload=False,
+        )
+        self._templates: dict[tuple[str, str], Template] = {
+            (kind, language): environment.get_template(f"{language.value}/{kind.value}.txt")
+            for kind in Kind
+            for language in Language
+        }
+        for template in self._templates.values():
+            template.globals = {}  # none are used, and each rendering would copy them
+
+    def write(self, message: Due, language: Language) -> tuple[str, str]:
+        """Subject and text of a message."""
+        category = None
+        if message.category != UNKNOWN:
+            category = _own(self._categories.name(message.category), language)
+        text = self._templates[message.kind, language].render(
+            number=message.number,
+            lead=message.lead_zh if language is Language.CHINESE else message.lead_en,
+            category=category,
+            progress_link="" if lead_of(message.recipient) else self._progress(message.case_id),
+            rating_link=self._rating(message) if message.kind == Kind.CLOSED else "",
+            work_link=f"{self._urls['dispatch']}/work",
+        )
+        subject, _, body = text.partition("\n\n")
+        return subject.strip(), body.strip()
+
+    def _seal_progress(self, case_id: UUID) -> str:
+        token = self._links.seal(Purpose.PROGRESS, case_id.bytes)
+        return f"{self._urls['intake']}/progress/case/{token}"
+
+    def _rating(self, message: Due) -> str:
+        identity = rating_identity(message.case_id, message.seq)
+        return f"{self._urls['notify']}/rate/{self._links.seal(Purpose.RATE, identity)}"
+
+
+def _own(name: LocalName, language: Language) -> str:
+    return name.zh if language is Language.CHINESE else name.en

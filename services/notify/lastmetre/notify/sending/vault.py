@@ -1,0 +1,72 @@
+"""Addresses, asked of intake's vault at the moment of sending. Never stored, never logged."""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+import httpx
+from pydantic import Field, ValidationError
+
+from lastmetre.common.contracts.base import Language, Model
+
+PATH: Final = "/api/intake/v1/contacts"
+TIMEOUT_SECONDS: Final = 5.0
+ASKED_AT_MOST: Final = 1000
+"""Reports, and leads, in one call: intake refuses more."""
+
+
+class Contact(Model):
+    """How to reach somebody."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    language: Language | None = None
+
+
+class Contacts(Model):
+    """The vault's answer: whom it does not know, or cannot reach, is left out."""
+
+    reports: dict[UUID, Contact] = Field(default_factory=dict)
+    leads: dict[str, Contact] = Field(default_factory=dict)
+
+
+class VaultAway(Exception):
+    """The vault does not answer, or not as agreed. It passes: nothing is given up for it."""
+
+
+class Vault:
+    """Asks intake over kept connections, with notify's own service key."""
+
+    def __init__(self, base_url: str, service_key: str) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {service_key}", "Content-Type": "application/json"},
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+
+    async def contacts(self, report_ids: Iterable[UUID], lead_ids: Iterable[str]) -> Contacts:
+        """The contacts of these; raises VaultAway."""
+        reports, leads = [str(each) for each in report_ids], list(lead_ids)
+        found = Contacts()
+        for start in range(0, max(len(reports), len(leads)), ASKED_AT_MOST):
+            part = slice(start, start + ASKED_AT_MOST)
+            answer = await self._ask({"report_ids": reports[part], "lead_ids": leads[part]})
+            found.reports.update(answer.reports)
+            found.leads.update(answer.leads)
+        return found
+
+    async def _ask(self, asked: dict[str, list[str]]) -> Contacts:
+        try:
+            response = await self._client.post(PATH, json=asked)
+            response.raise_for_status()
+            return Contacts.model_validate_json(response.content)
+        except httpx.HTTPStatusError as error:
+            raise VaultAway(f"HTTP {error.response.status_code}") from None
+        except (httpx.HTTPError, ValidationError) as error:
+            raise VaultAway(type(error).__name__) from None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()

@@ -1,0 +1,40 @@
+"""What notify reads from its environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from lastmetre.common.service.settings import ServiceSettings
+
+
+class NotifySettings(ServiceSettings):
+    """Settings of the notify service. Durations are in seconds."""
+
+    database_url: SecretStr = Field(validation_alias="NOTIFY_DATABASE_URL")
+    http_host: str = Field(default="127.0.0.1", validation_alias="NOTIFY_HTTP_HOST")
+    http_port: int = Field(default=8103, validation_alias="NOTIFY_HTTP_PORT")
+    service_key: SecretStr = Field(validation_alias="NOTIFY_SERVICE_KEY")
+
+    intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")
+    provider: Literal["folder", "sink"] = Field(
+        default="folder", validation_alias="NOTIFY_PROVIDER"
+    )
+    outbox_directory: Path = Field(
+        default=Path(".lastmetre/outbox"), validation_alias="NOTIFY_OUTBOX_DIRECTORY"
+    )
+    expire_after: float = Field(
+        default=24 * 3600, gt=0, validation_alias="NOTIFY_EXPIRE_AFTER_SECONDS"
+    )
+    retry_first: float = Field(default=5, gt=0, validation_alias="NOTIFY_RETRY_FIRST_SECONDS")
+    retry_longest: float = Field(default=300, gt=0, validation_alias="NOTIFY_RETRY_LONGEST_SECONDS")
+
+    smtp_host: str = Field(default="", validation_alias="NOTIFY_SMTP_HOST")
+    smtp_port: int = Field(default=25, validation_alias="NOTIFY_SMTP_PORT")
+    smtp_from: str = Field(
+        default="no-reply@lastmetre.invalid", validation_alias="NOTIFY_SMTP_FROM"
+    )
+    smtp_starttls: bool = Field(default=False, validation_alias="NOTIFY_SMTP_STARTTLS")
+    smtp_user: str | None = Field(default=None, validation_alias="NOTIFY_SMTP_USER")
+    smtp_password: SecretStr | None = Field(default=None, validation_alias="NOTIFY_SMTP_PASSWORD")
+    smtp_timeout: float = Field(default=15, gt=0, validation_alias="NOTIFY_SMTP_TIMEOUT_SECONDS")

@@ -1,0 +1,169 @@
+"""The cases that messages are about, and what their events ask for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
+
+from lastmetre.common.contracts.base import Language, Origin
+from lastmetre.common.contracts.cases import CaseState, LocalName
+from lastmetre.notify.domain.subject import Subject
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from lastmetre.common.postgres.database import Connection
+
+_SUBJECT_COLUMNS: Final = (
+    "case_id, seq, asked, reporter_reachable, acknowledged, report_id, number, language, origin,"
+    " category, state, lead_id, lead_zh, lead_en"
+)
+
+
+def local_name(zh: str | None, en: str | None) -> LocalName | None:
+    """A name from its two columns."""
+    return None if zh is None or en is None else LocalName.model_construct(zh=zh, en=en)
+
+
+def _subject(row: "asyncpg.Record") -> Subject:
+    return Subject(
+        row["case_id"],
+        row["seq"],
+        row["asked"],
+        row["reporter_reachable"],
+        row["acknowledged"],
+        row["report_id"],
+        row["number"],
+        Language(row["language"]),
+        Origin(row["origin"]),
+        row["category"],
+        CaseState(row["state"]),
+        row["lead_id"],
+        local_name(row["lead_zh"], row["lead_en"]),
+    )
+
+
+async def known_subjects(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, Subject]:
+    """The cases known here.
+
+    Not locked: they change only with the position of their partition, which the caller holds.
+    """
+    rows = await connection.fetch(
+        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = ANY($1::uuid[])",  # noqa: S608
+        case_ids,
+    )
+    return {row["case_id"]: _subject(row) for row in rows}
+
+
+async def find_subject(connection: "Connection", case_id: UUID) -> Subject | None:
+    """One case, if it is known here."""
+    row = await connection.fetchrow(
+        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = $1",  # noqa: S608
+        case_id,
+    )
+    return _subject(row) if row else None
+
+
+async def insert_subjects(connection: "Connection", subjects: Sequence[Subject]) -> None:
+    """Cases that were not known before."""
+    await connection.copy_records_to_table(
+        "subject",
+        records=[
+            (
+                s.case_id,
+                s.seq,
+                s.asked,
+                s.reporter_reachable,
+                s.acknowledged,
+                s.report_id,
+                s.number,
+                s.language,
+                s.origin,
+                s.category,
+                s.state,
+                s.lead_id,
+                s.lead.zh if s.lead else None,
+                s.lead.en if s.lead else None,
+            )
+            for s in subjects
+        ],
+        columns=_SUBJECT_COLUMNS.split(", "),
+    )
+
+
+async def update_subjects(connection: "Connection", subjects: Sequence[Subject]) -> None:
+    """What events change of a case."""
+    await connection.execute(
+        """
+        UPDATE subject s SET seq = n.seq, asked = n.asked, acknowledged = n.acknowledged,
+            state = n.state, lead_id = n.lead_id, lead_zh = n.lead_zh, lead_en = n.lead_en
+        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bool[], $5::text[], $6::text[],
+            $7::text[], $8::text[])
+            AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en)
+        WHERE s.case_id = n.case_id
+        """,
+        [s.case_id for s in subjects],
+        [s.seq for s in subjects],
+        [s.asked for s in subjects],
+        [s.acknowledged for s in subjects],
+        [s.state for s in subjects],
+        [s.lead_id for s in subjects],
+        [s.lead.zh if s.lead else None for s in subjects],
+        [s.lead.en if s.lead else None for s in subjects],
+    )
+
+
+class NewMessage(NamedTuple):
+    """A message asked for, to be sent. `asked_at` and `not_before` are the same instant of real
+    time, `occurred_at` is the event's."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    shard: int
+    kind: str
+    asked_at: datetime
+    not_before: datetime
+    occurred_at: datetime
+    traceparent: str
+    lead_zh: str | None
+    lead_en: str | None
+
+
+async def insert_waiting(connection: "Connection", messages: Sequence[NewMessage]) -> None:
+    """Put messages behind those that wait for the same recipient.
+
+    One whose predecessor waits for a provider to come back is not due before it.
+    """
+    await connection.copy_records_to_table(
+        "message_waiting", records=messages, columns=NewMessage._fields
+    )
+    await connection.execute(
+        """
+        UPDATE message_waiting w SET not_before = e.not_before FROM message_waiting e
+        WHERE e.error IS NOT NULL AND e.case_id = ANY($1::uuid[])
+            AND w.case_id = e.case_id AND w.recipient = e.recipient AND w.seq > e.seq
+            AND w.not_before < e.not_before
+        """,
+        list({message.case_id for message in messages}),
+    )
+
+
+class DoneMessage(NamedTuple):
+    """A message at its end."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    kind: str
+    result: str
+    provider: str | None
+    error: str | None
+    occurred_at: datetime
+
+
+async def insert_done(connection: "Connection", messages: Sequence[DoneMessage]) -> None:
+    """Record the end of messages that never waited."""
+    await connection.copy_records_to_table(
+        "message_done", records=messages, columns=DoneMessage._fields
+    )

@@ -1,0 +1,241 @@
+"""The sender's SQL. Ownership of a shard and the number of attempts decide who may change a row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from lastmetre.common.contracts.deliveries import DeliveryResult
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+Key = tuple[UUID, str, int]
+"""(case id, recipient, seq)"""
+
+
+class Due(NamedTuple):
+    """A message whose turn it is."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+    shard: int
+    lane: str
+    kind: str
+    occurred_at: datetime
+    traceparent: str
+    lead_zh: str | None
+    lead_en: str | None
+    report_id: UUID
+    number: str
+    language: str
+    category: str
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
+
+
+async def due(
+    connection: "Connection", shards: Sequence[int], lane: str, now: datetime, limit: int
+) -> list[Due]:
+    """The longest due messages of these shards with nothing unfinished before them.
+
+    The least seq, not a NOT EXISTS: if the table was analysed while it was empty, that becomes a
+    join which reads all of it for each row.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
+            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category
+        FROM message_waiting w JOIN subject s USING (case_id)
+        WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
+            AND w.sending_by IS NULL AND w.seq = (
+                SELECT min(e.seq) FROM message_waiting e
+                WHERE e.case_id = w.case_id AND e.recipient = w.recipient)
+        ORDER BY w.not_before LIMIT $4
+        """,
+        lane,
+        now,
+        shards,
+        limit,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def claim(connection: "Connection", provider: str, messages: Sequence[Due]) -> set[Key]:
+    """Note that `provider` is about to be given these; returns those that still could be."""
+    rows = await connection.fetch(
+        """
+        UPDATE message_waiting w SET sending_by = $1, attempts = w.attempts + 1
+        FROM unnest($2::uuid[], $3::text[], $4::int[], $5::int[])
+            AS n(case_id, recipient, seq, attempts)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+            AND w.attempts = n.attempts AND w.sending_by IS NULL
+        RETURNING w.case_id, w.recipient, w.seq
+        """,
+        provider,
+        [m.case_id for m in messages],
+        [m.recipient for m in messages],
+        [m.seq for m in messages],
+        [m.attempts for m in messages],
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) -> None:
+    """Let these wait for a provider that has no room now."""
+    await connection.execute(
+        """
+        UPDATE message_waiting w SET lane = $4
+        FROM unnest($1::uuid[], $2::text[], $3::int[]) AS n(case_id, recipient, seq)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+        """,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[2] for key in keys],
+        lane,
+    )
+
+
+class End(NamedTuple):
+    """What became of a message, by which provider, and why if it was not sent."""
+
+    result: DeliveryResult
+    provider: str | None = None
+    error: str | None = None
+
+
+class Attempted(NamedTuple):
+    """A message with its number of attempts: one that somebody else has tried since is not ours."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+
+
+class Ended(NamedTuple):
+    """A message that has just come to its end."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    traceparent: str
+
+
+async def finish(
+    connection: "Connection", end: End, messages: Sequence[Attempted], now: datetime
+) -> list[Ended]:
+    """Move messages from waiting to done; `now` is city time. Returns those that were ours."""
+    rows = await connection.fetch(
+        """
+        WITH ended AS (
+            DELETE FROM message_waiting w
+            USING unnest($1::uuid[], $2::text[], $3::int[], $4::int[])
+                AS n(case_id, recipient, seq, attempts)
+            WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+                AND w.attempts = n.attempts
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent
+        ), kept AS (
+            INSERT INTO message_done
+                (case_id, recipient, seq, kind, result, provider, error, occurred_at)
+            SELECT case_id, recipient, seq, kind, $5, $6, $7, $8 FROM ended
+        )
+        SELECT case_id, recipient, seq, traceparent FROM ended
+        """,
+        *zip(*messages, strict=True),
+        *end,
+        now,
+    )
+    return [Ended(*row) for row in rows]
+
+
+async def put_off(
+    connection: "Connection", attempts: Sequence[tuple[Key, int, str, datetime]]
+) -> None:
+    """Try these again later: (key, attempts, error, not before). Those behind them wait along."""
+    await connection.execute(
+        """
+        WITH n AS (
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[],
+                $6::timestamptz[]) AS n(case_id, recipient, seq, attempts, error, not_before)
+        ), failed AS (
+            UPDATE message_waiting w
+            SET sending_by = NULL, error = n.error, not_before = n.not_before FROM n
+            WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+                AND w.attempts = n.attempts
+            RETURNING w.case_id, w.recipient, w.seq, w.not_before
+        )
+        UPDATE message_waiting w SET not_before = failed.not_before FROM failed
+        WHERE w.case_id = failed.case_id AND w.recipient = failed.recipient
+            AND w.seq > failed.seq AND w.not_before < failed.not_before
+        """,
+        [key[0] for key, *_ in attempts],
+        [key[1] for key, *_ in attempts],
+        [key[2] for key, *_ in attempts],
+        [tried for _, tried, _, _ in attempts],
+        [error for _, _, error, _ in attempts],
+        [not_before for *_, not_before in attempts],
+    )
+
+
+async def resume(connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]) -> int:
+    """Send again what a crash left `sending`, where the provider recognises a repetition.
+
+    Attempts go up: a settlement of the former owner that still comes changes nothing. Returns how
+    many there are.
+    """
+    status = await connection.execute(
+        "UPDATE message_waiting SET sending_by = NULL, attempts = attempts + 1"
+        " WHERE shard = ANY($1::smallint[]) AND sending_by = ANY($2::text[])",
+        shards,
+        repeatable,
+    )
+    return int(status.split()[-1])
+
+
+async def left_over(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
+    """What a crash left `sending`, with its provider: nobody can tell whether it went out."""
+    rows = await connection.fetch(
+        "SELECT sending_by, case_id, recipient, seq, attempts FROM message_waiting"
+        " WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
+        shards,
+    )
+    return [(row[0], Attempted(*row[1:])) for row in rows]
+
+
+async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Sequence[str]) -> None:
+    """Decide anew about messages that wait for a provider which is not configured any more."""
+    await connection.execute(
+        "UPDATE message_waiting SET lane = ''"
+        " WHERE shard = ANY($1::smallint[]) AND lane <> '' AND lane <> ALL($2::text[])",
+        shards,
+        lanes,
+    )
+
+
+async def expired(
+    connection: "Connection", shards: Sequence[int], asked_before: datetime, limit: int
+) -> list[Attempted]:
+    """Messages that have waited too long and are not being sent this moment."""
+    rows = await connection.fetch(
+        "SELECT case_id, recipient, seq, attempts"
+        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND asked_at < $2"
+        " AND sending_by IS NULL ORDER BY case_id, recipient, seq LIMIT $3",
+        shards,
+        asked_before,
+        limit,
+    )
+    return [Attempted(*row) for row in rows]
+
+
+async def count_waiting(connection: "Connection", shards: Sequence[int]) -> int:
+    """How many messages of these shards are not at their end."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM message_waiting WHERE shard = ANY($1::smallint[])", shards
+    )
+    return count

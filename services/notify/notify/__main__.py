@@ -1,5 +1,0 @@
-"""`python -m notify`."""
-
-from notify.main import main
-
-main()
