@@ -37,7 +37,7 @@ from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 from tests.support.topics import delete_topics
 
 FIRST: Final = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -116,7 +116,7 @@ class World:
 
     def __init__(self, seed: int, size: int) -> None:
         self.random = random.Random(seed)
-        self.identities = Identities(self.random)
+        self.identities = IdGenerator(self.random)
         self.scenarios = [self._scenario(n) for n in range(size)]
 
     def _scenario(self, n: int) -> Scenario:

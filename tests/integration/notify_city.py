@@ -34,7 +34,7 @@ from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.notify.domain.ratings import rating_identity
 from tests.support.topics import delete_topics
@@ -115,7 +115,7 @@ class City:
         self.vault = VaultStandIn(self._key)
         self._token_key = secrets.token_bytes(32)
         link_key = secrets.token_bytes(32)
-        self.links = Links(link_key)
+        self.links = SignedLinks(link_key)
         self.environment: dict[str, str] = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -201,7 +201,7 @@ class City:
 
     def rating_token(self, case_id: UUID, closing: int) -> str:
         """The secret in a rating link."""
-        return self.links.seal(Purpose.RATE, rating_identity(case_id, closing))
+        return self.links.seal(LinkPurpose.RATE, rating_identity(case_id, closing))
 
     # --- Kafka --------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ from lastmetre.audit.topics import open_topics
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka.codec import Outgoing, cloud_event, decode
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode
 from lastmetre.common.outbox.unit_of_work import append
-from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.integration.audit_story import Story, live_through
 from tests.support import books
@@ -236,7 +236,7 @@ async def told(story: Story, *events: CaseEvent) -> None:
         await connection.close()
 
 
-def _record(event: CaseEvent) -> Outgoing:
+def _record(event: CaseEvent) -> OutboxMessage:
     now = datetime.now(UTC)
     return cloud_event(
         event,
@@ -301,7 +301,7 @@ async def test_files_that_are_not_what_notify_says_are_named(story: Story) -> No
 
 async def test_a_receipt_that_is_not_in_the_books_is_named(story: Story) -> None:
     links = books.links(story.endpoints)
-    never = links.seal(Purpose.RECEIPT, links.receipt_identity("app", "app", "never sent"))
+    never = links.seal(LinkPurpose.RECEIPT, links.receipt_identity("app", "app", "never sent"))
     forged = story.receipts[0].receipt[:-1] + "?"
     of_another = Receipt(
         receipt=story.receipts[1].receipt, sender="app", channel="app", source_id="told"

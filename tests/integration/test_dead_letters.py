@@ -14,7 +14,7 @@ from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.integration.metrics_world import Metrics, World
 from tests.support.city import TRACE, City, inside
@@ -147,7 +147,7 @@ async def test_a_corrected_report_keeps_its_receipt_and_the_books_balance(
     await replay(stack, "intake", str(letter), "--body", good)
 
     identity = city.links.receipt_identity("partner", "app", source_id)
-    await city.case_of(city.links.seal(Purpose.RECEIPT, identity))
+    await city.case_of(city.links.seal(LinkPurpose.RECEIPT, identity))
     intake = await city.database("intake")
     kept = await intake.fetchval(
         "SELECT value || corrected_value FROM dead_letter WHERE id = $1", letter

@@ -14,7 +14,7 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.devstack import Stack
 from tests.integration.notify_city import City, Running
 from tests.integration.test_notify_smtp import Mailbox, free_port, listening
@@ -23,7 +23,7 @@ from tests.unit.notify.ledger import LI, WANG, event, registered
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-IDENTITIES = Identities()
+IDENTITIES = IdGenerator()
 PHONE, EMAIL, LEAD_PHONE = "13800001111", "reporter@example.org", "13900000001"
 
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from lastmetre.common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
-from lastmetre.common.kafka.codec import Outgoing, kafka_headers, packed
+from lastmetre.common.kafka.codec import OutboxMessage, kafka_headers, packed
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.outbox.unit_of_work import append, shard_of
@@ -39,10 +39,10 @@ async def prefix(stack: Stack) -> AsyncIterator[str]:
     await admin.close()
 
 
-def record(key: int, number: int, size: int = 300) -> Outgoing:
+def record(key: int, number: int, size: int = 300) -> OutboxMessage:
     """The `number`th record of a key. Its headers hold what would end a line."""
     headers = packed({"number": str(number), "reason": "two\nlines"})
-    return Outgoing(CASE_EVENTS, b"key-%d" % key, headers, b"%d " % number + b"x" * size)
+    return OutboxMessage(CASE_EVENTS, b"key-%d" % key, headers, b"%d " % number + b"x" * size)
 
 
 async def relayed(database: str, bootstrap: str, prefix: str) -> None:
@@ -87,7 +87,7 @@ async def test_what_goes_in_comes_out_in_order_in_few_rows(
     bootstrap = stack.endpoints.bootstrap_servers
     await migrate(database, (PACKAGE,))
     largest = record(0, 999, MESSAGE_BYTES - 2048)
-    removal = Outgoing(
+    removal = OutboxMessage(
         CASE_EVENTS, b"key-1", packed({"number": "999", "reason": "two\nlines"}), None
     )
     sent = [record(number % 20, number) for number in range(900)] + [largest, removal]

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from lastmetre.common.security.access import declared_access
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch import main as dispatch_main
 from lastmetre.dispatch.settings import DispatchSettings
 from lastmetre.intake import main as intake_main
@@ -138,7 +138,7 @@ def test_every_route_has_a_row(service: str, as_started: Callable[[str], None]) 
 @pytest.mark.parametrize("service", MAY_CALL)
 async def test_who_may_call_what(service: str, city: City) -> None:
     """Nothing is sent along, so whoever gets in changes nothing: he is told that it is missing."""
-    somebody = str(Identities().uuid7(datetime.now(UTC)))
+    somebody = str(IdGenerator().uuid7(datetime.now(UTC)))
     everybody = list(callers(city))
     wrong: list[str] = []
     async with httpx.AsyncClient(base_url=city.url(service, ""), timeout=30) as client:
@@ -157,7 +157,7 @@ async def test_who_may_call_what(service: str, city: City) -> None:
 async def test_a_link_opens_pages_and_no_more(city: City) -> None:
     """The token in a page's address becomes a cookie; it changes nothing by itself."""
     token = city.bearer(Role.LEAD, "L0")["Authorization"].removeprefix("Bearer ")
-    case_id = Identities().uuid7(datetime.now(UTC))
+    case_id = IdGenerator().uuid7(datetime.now(UTC))
     opened = await city.http.get(city.url("dispatch", f"/work?token={token}"))
     assert (opened.status_code, opened.headers["location"]) == (303, "/work")
     cookie = opened.headers["set-cookie"].split(";")[0]

@@ -16,7 +16,7 @@ from lastmetre.audit.receipts import Receipt
 from lastmetre.audit.run import take_balance
 from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.main import app
-from lastmetre.common.security.signed_links import Links
+from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.devstack import Endpoints
 
 QUIET_SECONDS = 60.0
@@ -29,9 +29,9 @@ def targets(endpoints: Endpoints, outbox: Path | None) -> Targets:
     )
 
 
-def links(endpoints: Endpoints) -> Links:
+def links(endpoints: Endpoints) -> SignedLinks:
     """What makes and opens the stack's receipts."""
-    return Links(base64.urlsafe_b64decode(endpoints.link_key + "=="))
+    return SignedLinks(base64.urlsafe_b64decode(endpoints.link_key + "=="))
 
 
 async def balance(

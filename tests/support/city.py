@@ -18,9 +18,9 @@ from lastmetre.common.contracts.topics import FEEDBACK, FIELD_ACTIONS, PARTITION
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.security.tokens import issue_token
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 
 Found = TypeVar("Found")
 
@@ -65,8 +65,8 @@ class City:
         self.endpoints = endpoints
         self.prefix: str = endpoints["topic_prefix"]
         self.http = httpx.AsyncClient(timeout=30)
-        self.identities = Identities()
-        self.links = Links(key_bytes(endpoints["link_key"]))
+        self.identities = IdGenerator()
+        self.links = SignedLinks(key_bytes(endpoints["link_key"]))
         self._producer: AIOKafkaProducer | None = None
         self._databases: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
 
@@ -153,7 +153,7 @@ class City:
 
     async def case_of(self, receipt: str) -> UUID:
         """The case that a report became."""
-        identity = self.links.open(Purpose.RECEIPT, receipt)
+        identity = self.links.open(LinkPurpose.RECEIPT, receipt)
         intake, dispatch = await self.database("intake"), await self.database("dispatch")
 
         async def look() -> UUID | None:
@@ -249,7 +249,7 @@ class City:
     async def rate(self, case_id: UUID, closing: int, **verdict: Any) -> httpx.Response:
         """Rate a closing as the reporter, by the secret link."""
         identity = case_id.bytes + closing.to_bytes(4, "big")
-        token = self.links.seal(Purpose.RATE, identity)
+        token = self.links.seal(LinkPurpose.RATE, identity)
         return await self.http.post(
             self.url("notify", f"/rate/{token}"),
             json={"solved": True, "score": 5, "reopen": False, **verdict},

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.contracts.topics import FIELD_OUTCOMES, PARTITIONS
-from lastmetre.common.kafka.codec import Record, decode
+from lastmetre.common.kafka.codec import ConsumedRecord, decode
 
 WAIT_SECONDS: Final = 30.0
 
@@ -21,9 +21,9 @@ class Tail:
     def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
-        self.records: list[Record] = []
+        self.records: list[ConsumedRecord] = []
 
-    async def until(self, enough: Callable[[list[Record]], bool]) -> list[Record]:
+    async def until(self, enough: Callable[[list[ConsumedRecord]], bool]) -> list[ConsumedRecord]:
         """Read until what was read is enough."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not enough(self.records):
@@ -31,8 +31,8 @@ class Tail:
                     self.records.extend(map(self._record, batch))
         return self.records
 
-    def _record(self, raw: Any) -> Record:
-        return Record(
+    def _record(self, raw: Any) -> ConsumedRecord:
+        return ConsumedRecord(
             self._topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers
         )
 
@@ -63,7 +63,7 @@ class Outcomes:
     async def to(self, action_id: object, count: int = 1) -> list[ActionAnswered]:
         """The first `count` answers to what was asked under this id."""
 
-        def answers(records: list[Record]) -> list[ActionAnswered]:
+        def answers(records: list[ConsumedRecord]) -> list[ActionAnswered]:
             found = [decode(each, _ANSWERS) for each in records]
             return [a for a in found if isinstance(a, ActionAnswered) and a.action_id == action_id]
 

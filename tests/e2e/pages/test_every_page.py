@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
-from lastmetre.common.security.signed_links import Purpose
+from lastmetre.common.security.signed_links import LinkPurpose
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import INSIDE, LEAD, staff_url
 from tests.support.browser import (
@@ -44,9 +44,11 @@ async def bring_to(city: City, steps: int, **fields: Any) -> tuple[uuid.UUID, st
     case_id = await city.case_of(receipt)
     for step in STEPS[:steps]:
         (await city.act(case_id, step, lead_id=LEAD)).raise_for_status()
-    identity = city.links.open(Purpose.RECEIPT, receipt)
+    identity = city.links.open(LinkPurpose.RECEIPT, receipt)
     assert identity is not None
-    return case_id, city.url("intake", f"/progress/{city.links.seal(Purpose.PROGRESS, identity)}")
+    return case_id, city.url(
+        "intake", f"/progress/{city.links.seal(LinkPurpose.PROGRESS, identity)}"
+    )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -65,8 +67,8 @@ async def addresses(town: City) -> AsyncIterator[Addresses]:
     )
     closing = case_id.bytes + (7).to_bytes(4, "big")
     refused = await town.report(f"seen-{uuid.uuid4()}", text=None)
-    identity = town.links.open(Purpose.RECEIPT, refused) or b""
-    secret = town.links.seal(Purpose.PROGRESS, identity)
+    identity = town.links.open(LinkPurpose.RECEIPT, refused) or b""
+    secret = town.links.seal(LinkPurpose.PROGRESS, identity)
     board = staff_url(town, "metrics", "/board", Role.SUPERVISOR)
     yield progress | {
         "form": town.url("intake", "/report"),
@@ -79,7 +81,7 @@ async def addresses(town: City) -> AsyncIterator[Addresses]:
         "centre": staff_url(town, "dispatch", "/centre", Role.OPERATOR),
         "case": staff_url(town, "dispatch", f"/centre/cases/{unplaced}", Role.OPERATOR),
         "case, closed": staff_url(town, "dispatch", f"/centre/cases/{case_id}", Role.SUPERVISOR),
-        "rate": town.url("notify", f"/rate/{town.links.seal(Purpose.RATE, closing)}"),
+        "rate": town.url("notify", f"/rate/{town.links.seal(LinkPurpose.RATE, closing)}"),
         "messages": staff_url(town, "notify", "/messages/log", Role.OPERATOR),
         "board": board,
         "board, all days": f"{board}&period=all",

@@ -25,6 +25,7 @@ def test_a_slip_is_answered_with_what_may_have_been_meant() -> None:
 
 
 def test_a_command_that_only_talks_to_the_services_starts_without_what_is_slow() -> None:
-    look = f"import sys, lastmetre.cli.main, lastmetre.cli.client; print({set(SLOW)} & set(sys.modules))"
+    modules = "lastmetre.cli.main, lastmetre.cli.client"
+    look = f"import sys, {modules}; print({set(SLOW)} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
     assert found.stdout == "set()\n"

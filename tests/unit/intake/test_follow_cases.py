@@ -8,7 +8,7 @@ import pytest
 
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted
-from lastmetre.common.kafka.codec import BadRecord, Record
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.intake.consumers import follow_cases
 from lastmetre.intake.store import cases
@@ -20,7 +20,7 @@ CASE = UUID(int=1)
 class _Work:
     connection = None
 
-    async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
+    async def parked(self, keys: list[UUID]) -> dict[UUID, list[ConsumedRecord]]:
         return {}
 
 
@@ -31,6 +31,6 @@ async def test_a_ledger_begins_with_its_case(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cases, "last_seqs", none_is_known)
     event = CaseAccepted(case_id=CASE, seq=1, occurred_at=NOW, recorded_at=NOW, actor=SYSTEM)
     headers = [("ce_type", CaseAccepted.TYPE.encode())]
-    record = Record("case.events", 0, 0, 0, str(CASE).encode(), event.to_json(), headers)
+    record = ConsumedRecord("case.events", 0, 0, 0, str(CASE).encode(), event.to_json(), headers)
     with pytest.raises(BadRecord, match="begins with its registration"):
         await follow_cases(cast("UnitOfWork", _Work()), [record])

@@ -7,7 +7,7 @@ import pytest
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.domain.submission import canonical, channel_and_sender, source_of
-from lastmetre.intake.vault import CannotOpen, Kept, SealedLetters, Vault
+from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters, Kept, Vault
 
 VAULT = Vault(b"k" * 32)
 
@@ -33,7 +33,7 @@ def test_a_sealed_value_cannot_move_nor_change() -> None:
     with pytest.raises(CannotOpen):
         VAULT.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), b"one")
     with pytest.raises(CannotOpen):
-        SealedLetters(VAULT).open(sealed)
+        EncryptedDeadLetters(VAULT).open(sealed)
 
 
 def test_repetition_is_known_whatever_its_white_space() -> None:

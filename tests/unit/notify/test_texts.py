@@ -8,14 +8,14 @@ import pytest
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.notify.domain.messages import REPORTER, Kind
 from lastmetre.notify.domain.ratings import Closing, closing_of
 from lastmetre.notify.sending.texts import Texts
 from lastmetre.notify.store.sending import Due
 from tests.unit.notify.ledger import CASE, REPORT
 
-LINKS = Links(b"k" * 32)
+LINKS = SignedLinks(b"k" * 32)
 URLS = {"intake": "http://in/", "dispatch": "http://di", "notify": "http://no"}
 TEXTS = Texts(LINKS, URLS, Categories({"E06010": LocalName(zh="暴露垃圾", en="Exposed rubbish")}))
 
@@ -58,9 +58,9 @@ def test_links_open_what_they_are_for() -> None:
     _, body = TEXTS.write(due(Kind.CLOSED), Language.ENGLISH)
     addresses = dict(word.rsplit("/", 1) for word in body.split() if word.startswith("http://"))
     assert set(addresses) == {"http://no/rate", "http://in/progress/case"}
-    identity = LINKS.open(Purpose.RATE, addresses["http://no/rate"])
+    identity = LINKS.open(LinkPurpose.RATE, addresses["http://no/rate"])
     assert closing_of(identity) == Closing(CASE, 6)
-    assert LINKS.open(Purpose.PROGRESS, addresses["http://in/progress/case"]) == CASE.bytes
+    assert LINKS.open(LinkPurpose.PROGRESS, addresses["http://in/progress/case"]) == CASE.bytes
 
 
 @pytest.mark.parametrize("identity", [None, b"", CASE.bytes, CASE.bytes + b"\0" * 4, b"x" * 21])

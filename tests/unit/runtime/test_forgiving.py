@@ -9,7 +9,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from lastmetre.common.kafka.codec import EVENT_HEADERS, BadRecord, Record, message_type
+from lastmetre.common.kafka.codec import EVENT_HEADERS, BadRecord, ConsumedRecord, message_type
 from lastmetre.common.kafka.fetched import install, lines
 from lastmetre.common.kafka.lenient_headers import UNREADABLE, ForgivingRecords
 
@@ -70,7 +70,7 @@ def test_every_record_comes_out_and_the_bad_one_marked(codec: int) -> None:
 def test_it_becomes_a_dead_letter() -> None:
     _, headers = read(built(0, bad_at=0))[0]
     with pytest.raises(BadRecord, match="not UTF-8"):
-        message_type(Record("t", 0, 0, 0, None, b"", headers))
+        message_type(ConsumedRecord("t", 0, 0, 0, None, b"", headers))
 
 
 def test_without_it_aiokafka_raises() -> None:
@@ -107,7 +107,7 @@ def test_only_the_headers_of_our_events_are_packed_and_all_stay_as_they_are(
 ) -> None:
     made = lines(headers)
     assert isinstance(made, bytes) is packed
-    record = Record("t", 0, 0, 0, None, b"", made)
+    record = ConsumedRecord("t", 0, 0, 0, None, b"", made)
     assert list(record.pairs) == headers
     assert [record.header(name) for name, _ in headers] == [value for _, value in headers]
     assert record.header("unknown") is None

@@ -18,11 +18,11 @@ from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import RealClock, TimeLapse, TimeLapseClock
-from lastmetre.common.service.ids import DrawnAhead, Identities
+from lastmetre.common.service.ids import DrawnAhead, IdGenerator
 
-LINKS = Links(b"k" * 32)
+LINKS = SignedLinks(b"k" * 32)
 
 
 @given(st.lists(st.binary(max_size=70), max_size=40), st.integers(1, 97))
@@ -43,21 +43,21 @@ def test_a_receipt_opens_only_what_it_is_for(sender: str, channel: str, source_i
         identity = LINKS.receipt_identity(sender, channel, source_id)
     except UnicodeEncodeError:
         return  # a lone surrogate never gets past the contracts
-    receipt = LINKS.seal(Purpose.RECEIPT, identity)
-    assert LINKS.open(Purpose.RECEIPT, receipt) == identity
-    assert LINKS.open(Purpose.RECEIPT, receipt.upper()) == identity
-    assert LINKS.open(Purpose.PROGRESS, receipt) is None
-    assert Links(b"o" * 32).open(Purpose.RECEIPT, receipt) is None
+    receipt = LINKS.seal(LinkPurpose.RECEIPT, identity)
+    assert LINKS.open(LinkPurpose.RECEIPT, receipt) == identity
+    assert LINKS.open(LinkPurpose.RECEIPT, receipt.upper()) == identity
+    assert LINKS.open(LinkPurpose.PROGRESS, receipt) is None
+    assert SignedLinks(b"o" * 32).open(LinkPurpose.RECEIPT, receipt) is None
 
 
 @pytest.mark.parametrize("secret", ["", "a", "1", "ünïcode", "=" * 8, "a" * 5000, "../etc", "\0"])
 def test_a_secret_that_we_did_not_make_opens_nothing(secret: str) -> None:
-    assert LINKS.open(Purpose.RECEIPT, secret) is None
+    assert LINKS.open(LinkPurpose.RECEIPT, secret) is None
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", max_size=60))
 def test_a_guessed_secret_opens_nothing(secret: str) -> None:
-    assert LINKS.open(Purpose.PROGRESS, secret) is None
+    assert LINKS.open(LinkPurpose.PROGRESS, secret) is None
 
 
 def test_a_time_lapse_stands_runs_and_ends_in_real_time() -> None:
@@ -102,7 +102,7 @@ def test_a_clock_follows_the_time_lapse_in_its_file_as_soon_as_there_is_one(
 def test_a_receipt_is_an_hmac_of_the_reports_identity() -> None:
     identity = LINKS.receipt_identity("bench", "hotline", "26-0418")
     assert identity == hmac.digest(b"k" * 32, b"identity\0bench\0hotline\x0026-0418", "sha256")[:12]
-    sealed = base64.b32decode(LINKS.seal(Purpose.RECEIPT, identity).upper())
+    sealed = base64.b32decode(LINKS.seal(LinkPurpose.RECEIPT, identity).upper())
     assert sealed == identity + hmac.digest(b"k" * 32, b"receipt\0" + identity, "sha256")[:3]
 
 
@@ -132,7 +132,7 @@ def test_no_random_byte_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ids_are_version_7_and_sort_by_time() -> None:
-    identities = Identities(random.Random(1))
+    identities = IdGenerator(random.Random(1))
     start = datetime(2026, 11, 22, tzinfo=UTC)
     made = [identities.uuid7(start + timedelta(milliseconds=i)) for i in range(100)]
     assert made == sorted(made)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseVerified
-from lastmetre.common.kafka.case_sequence import in_sequence
-from lastmetre.common.kafka.codec import Record, UnknownContract
+from lastmetre.common.kafka.case_sequence import in_case_order
+from lastmetre.common.kafka.codec import ConsumedRecord, UnknownEventType
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -23,16 +23,16 @@ class View:
 
     def __init__(self) -> None:
         self.last: dict[UUID, int] = {}
-        self.waiting: list[tuple[UUID, int, Record]] = []
+        self.waiting: list[tuple[UUID, int, ConsumedRecord]] = []
         self.buried: list[str] = []
 
-    async def read(self, records: list[Record]) -> list[tuple[UUID, int]]:
+    async def read(self, records: list[ConsumedRecord]) -> list[tuple[UUID, int]]:
         work = _Work(self)
 
         async def last_seqs(cases: list[UUID]) -> dict[UUID, int]:
             return {case: self.last[case] for case in cases if case in self.last}
 
-        ready = await in_sequence(cast("UnitOfWork", work), records, last_seqs)
+        ready = await in_case_order(cast("UnitOfWork", work), records, last_seqs)
         told = [(case_id, event.seq) for case_id, events in ready for event, _ in events]
         self.last |= dict(told)
         return told
@@ -42,28 +42,28 @@ class _Work:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    def bury(self, record: Record, error: str) -> None:
+    def dead_letter(self, record: ConsumedRecord, error: str) -> None:
         self._view.buried.append(error)
 
-    def park(self, key: UUID, seq: int, record: Record) -> None:
+    def park(self, key: UUID, seq: int, record: ConsumedRecord) -> None:
         self._view.waiting.append((key, seq, record))
 
-    def unpark(self, records: list[Record]) -> None:
+    def unpark(self, records: list[ConsumedRecord]) -> None:
         self._view.waiting = [each for each in self._view.waiting if each[2] not in records]
 
-    async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
-        found: dict[UUID, list[Record]] = {}
+    async def parked(self, keys: list[UUID]) -> dict[UUID, list[ConsumedRecord]]:
+        found: dict[UUID, list[ConsumedRecord]] = {}
         for key, _, record in sorted(self._view.waiting, key=lambda each: each[:2]):
             if key in keys:
                 found.setdefault(key, []).append(record)
         return found
 
 
-def record(case: UUID, seq: int, offset: int, body: bytes | None = None) -> Record:
+def record(case: UUID, seq: int, offset: int, body: bytes | None = None) -> ConsumedRecord:
     event = CaseVerified(case_id=case, seq=seq, occurred_at=NOW, recorded_at=NOW, actor=SYSTEM)
     headers = [("ce_type", CaseVerified.TYPE.encode())]
     key = str(case).encode()
-    return Record("case.events", 0, offset, 0, key, body or event.to_json(), headers)
+    return ConsumedRecord("case.events", 0, offset, 0, key, body or event.to_json(), headers)
 
 
 @given(st.data())
@@ -96,6 +96,8 @@ async def test_what_follows_a_dead_event_waits_for_its_replay() -> None:
 
 
 async def test_a_version_from_the_future_stops_the_reader() -> None:
-    unknown = Record("case.events", 0, 0, 0, b"", b"{}", [("ce_type", b"lastmetre.case.closed.v9")])
-    with pytest.raises(UnknownContract, match=r"closed\.v9"):
+    unknown = ConsumedRecord(
+        "case.events", 0, 0, 0, b"", b"{}", [("ce_type", b"lastmetre.case.closed.v9")]
+    )
+    with pytest.raises(UnknownEventType, match=r"closed\.v9"):
         await View().read([unknown])

@@ -18,7 +18,7 @@ from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.client import broker, read_endpoints
 from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.common.security.signed_links import Links
+from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.devstack.home import Home, default_home
 
 TIMEOUT_SECONDS: Final = 300.0
@@ -81,8 +81,8 @@ def read_targets() -> Targets:
     )
 
 
-def _links() -> Links:
-    return Links(base64.urlsafe_b64decode(read_endpoints().link_key + "=="))
+def _links() -> SignedLinks:
+    return SignedLinks(base64.urlsafe_b64decode(read_endpoints().link_key + "=="))
 
 
 def _read(file: Path) -> list[Receipt]:

@@ -25,7 +25,7 @@ from lastmetre.common.contracts.topics import (
     REPORTS,
     channel_topic,
 )
-from lastmetre.common.kafka.codec import Record
+from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.partitioner import partitions_of
 
 CHANNEL_TOPICS: Final = tuple(channel_topic(each) for each in Channel)
@@ -85,10 +85,10 @@ class Cut:
         """The next offset that the service's reader of that topic wants."""
         return snapshot.position(READERS[snapshot.service][place[0]], place)
 
-    async def records(self, places: Iterable[Place]) -> AsyncIterator[Record]:
+    async def records(self, places: Iterable[Place]) -> AsyncIterator[ConsumedRecord]:
         """What the topics hold there, in order. Of a dead letter that was replayed with a
         correction the correction counts; intake's are sealed, so there the topic's word stands."""
-        corrected: dict[tuple[Place, int, int], Record] = {}
+        corrected: dict[tuple[Place, int, int], ConsumedRecord] = {}
         for snapshot in (self.dispatch, self.notify, self.metrics):
             corrected |= snapshot.corrected
         async for record in self.topics.records(places, self.first, self.after):

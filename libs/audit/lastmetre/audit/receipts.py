@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from lastmetre.audit.balance import Balance
 from lastmetre.audit.cut import Cut
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 
 
 class Receipt(BaseModel):
@@ -19,9 +19,9 @@ class Receipt(BaseModel):
     channel: str | None = None
     source_id: str | None = None
 
-    def identity(self, links: Links) -> bytes | None:
+    def identity(self, links: SignedLinks) -> bytes | None:
         """What it stands for; None if we never made it, or made it for another report."""
-        found = links.open(Purpose.RECEIPT, self.receipt)
+        found = links.open(LinkPurpose.RECEIPT, self.receipt)
         if self.sender is None or self.channel is None or self.source_id is None:
             return found
         wanted = links.receipt_identity(self.sender, self.channel, self.source_id)
@@ -44,7 +44,7 @@ def read_receipts(file: Path) -> list[Receipt]:
 
 
 async def check_receipts(
-    cut: Cut, balance: Balance, receipts: Sequence[Receipt], links: Links
+    cut: Cut, balance: Balance, receipts: Sequence[Receipt], links: SignedLinks
 ) -> None:
     """Whether what was promised is in the books. A receipt given twice is one report."""
     line = balance.line("receipts")

@@ -12,7 +12,7 @@ from lastmetre.audit.snapshot import Row, ids
 from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import REPORTS
-from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 
 Report = ReportAccepted | ReportRejected
 TYPES: Final[dict[str, type[Message]]] = {
@@ -33,11 +33,11 @@ class _Sheet:
     unreadable: list[int] = field(default_factory=list)
     versions: list[Report] = field(default_factory=list)
 
-    def put(self, record: Record) -> None:
+    def put(self, record: ConsumedRecord) -> None:
         """Take in one record."""
         try:
             message = decode(record, TYPES)
-        except (BadRecord, UnknownContract):
+        except (BadRecord, UnknownEventType):
             self.unreadable.append(record.offset)
             return
         assert isinstance(message, ReportAccepted | ReportRejected)

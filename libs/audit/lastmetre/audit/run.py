@@ -19,7 +19,7 @@ from lastmetre.audit.requests import RequestLines
 from lastmetre.audit.shelf import shelves
 from lastmetre.audit.topics import AuditImpossible
 from lastmetre.common.contracts.topics import PARTITIONS
-from lastmetre.common.security.signed_links import Links
+from lastmetre.common.security.signed_links import SignedLinks
 
 Told = Callable[[str, float], None]
 """Told what is being counted, and how much of the whole is done, 0 to 1."""
@@ -44,7 +44,7 @@ async def take_balance(
     targets: Targets,
     *,
     receipts: Sequence[Receipt] | None = None,
-    links: Links | None = None,
+    links: SignedLinks | None = None,
     told: Told = lambda what, done: None,
 ) -> Balance:
     """Count every line from one cut; raises AuditImpossible."""
@@ -58,7 +58,7 @@ async def _count(
     targets: Targets,
     balance: Balance,
     receipts: Sequence[Receipt] | None,
-    links: Links | None,
+    links: SignedLinks | None,
     told: Told,
 ) -> None:
     async with open_cut(targets) as cut:

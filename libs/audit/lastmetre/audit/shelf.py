@@ -23,7 +23,7 @@ from lastmetre.common.contracts.topics import (
     NOTIFY_DELIVERIES,
     PARTITIONS,
 )
-from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.kafka.partitioner import partitions_of
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -138,10 +138,10 @@ def by_partition(keys: set[str]) -> Sequence[list[str]]:
     return grouped
 
 
-def _put(shelf: Shelf, record: Record) -> None:
+def _put(shelf: Shelf, record: ConsumedRecord) -> None:
     try:
         message = decode(record, TYPES[record.topic])
-    except (BadRecord, UnknownContract):
+    except (BadRecord, UnknownEventType):
         shelf.unreadable[record.topic].append(record.offset)
         return
     match message:

@@ -11,7 +11,7 @@ import asyncpg
 
 from lastmetre.audit.topics import AuditImpossible, Place
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.common.kafka.codec import Record, kafka_headers
+from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
 from lastmetre.common.postgres.core_tables import unpack_headers
 
 CONNECT_SECONDS: Final = 15.0
@@ -51,11 +51,11 @@ class Snapshot:
     """The same of those that somebody has."""
     parked: set[tuple[str, Place, int]] = field(default_factory=set)
     """(flow, place, offset)"""
-    corrected: dict[tuple[Place, int, int], Record] = field(default_factory=dict)
+    corrected: dict[tuple[Place, int, int], ConsumedRecord] = field(default_factory=dict)
     """By (place, offset, append time): what counted in place of what the topic holds."""
     passed_over: dict[tuple[str, Place], set[int]] = field(default_factory=lambda: defaultdict(set))
     """Offsets of (flow, place) that held no record when they were read."""
-    outbox: dict[Place, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    outbox: dict[Place, list[ConsumedRecord]] = field(default_factory=lambda: defaultdict(list))
 
     async def rows(self, sql: str, *arguments: Any) -> list[Row]:
         """What a query finds."""
@@ -82,7 +82,7 @@ class Snapshot:
         ):
             self.parked.add((flow, (topic, partition), offset))
         for topic, partition, offset, at, key, headers, value in await self.rows(_CORRECTED):
-            self.corrected[(topic, partition), offset, at] = Record(
+            self.corrected[(topic, partition), offset, at] = ConsumedRecord(
                 topic, partition, offset, at, key, value, unpack_headers(headers)
             )
         for flow, topic, partition, first, after in await self.rows(
@@ -90,7 +90,7 @@ class Snapshot:
         ):
             self.passed_over[flow, (topic, partition)].update(range(first, after))
         for topic, partition, key, headers, value in await self.rows(_WAITING):
-            record = Record(topic, partition, -1, 0, key, value, kafka_headers(headers))
+            record = ConsumedRecord(topic, partition, -1, 0, key, value, kafka_headers(headers))
             self.outbox[topic, partition].append(record)
 
     def position(self, flow: str, place: Place) -> int:

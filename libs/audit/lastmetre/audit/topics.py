@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from lastmetre.cli.console import Trouble
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka import fetched
-from lastmetre.common.kafka.codec import Record
+from lastmetre.common.kafka.codec import ConsumedRecord
 
 Place = tuple[str, int]
 """(topic without the city's prefix, partition)"""
@@ -69,7 +69,7 @@ class Topics:
 
     async def records(
         self, places: Iterable[Place], start: Offsets, until: Offsets
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncIterator[ConsumedRecord]:
         """Every record from `start` to below `until`, in order within its partition."""
         rest = {self._physical(each) for each in places if start[each] < until[each]}
         if not rest:
@@ -87,7 +87,7 @@ class Topics:
                 end = until[self._logical(place)]
                 for raw in batch:
                     if raw.offset < end:
-                        yield Record(
+                        yield ConsumedRecord(
                             *self._logical(place),
                             raw.offset,
                             raw.timestamp,

@@ -20,7 +20,7 @@ from lastmetre.common.contracts.topics import (
     PARTITIONS,
     REPORTS,
 )
-from lastmetre.common.kafka.codec import Record, instant
+from lastmetre.common.kafka.codec import ConsumedRecord, instant
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.service.ids import trace_id
 
@@ -90,7 +90,7 @@ async def _way(case_id: str, report_id: str) -> list[dict[str, Any]]:
     """Everything on the topics about it, in the order in which it was appended."""
     keys = {REPORTS: report_id.encode(), **dict.fromkeys(BY_CASE, case_id.encode())}
     places = [(topic, partitions_of([key], PARTITIONS)[0]) for topic, key in keys.items()]
-    found: list[Record] = []
+    found: list[ConsumedRecord] = []
     async with open_topics(*broker()) as topics:
         starts, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, starts, ends):
@@ -100,7 +100,7 @@ async def _way(case_id: str, report_id: str) -> list[dict[str, Any]]:
     return [_step(record) for record in found]
 
 
-def _step(record: Record) -> dict[str, Any]:
+def _step(record: ConsumedRecord) -> dict[str, Any]:
     trace = record.traceparent
     return {
         "topic": record.topic,
@@ -115,12 +115,12 @@ def _step(record: Record) -> dict[str, Any]:
     }
 
 
-def _text(record: Record, name: str) -> str | None:
+def _text(record: ConsumedRecord, name: str) -> str | None:
     value = record.header(name)
     return value.decode("utf-8", "replace") if value is not None else None
 
 
-def _body(record: Record) -> Any:
+def _body(record: ConsumedRecord) -> Any:
     """A partner may have written anything."""
     try:
         return from_json(record.value or b"null")

@@ -14,7 +14,7 @@ from lastmetre.common.contracts.requests import (
     RefusalReason,
 )
 from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
-from lastmetre.common.kafka.codec import Record, cloud_event
+from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     """An action or a feedback, with the record that it came in, if it came in one."""
 
     request: ActionRequested | FeedbackGiven
-    record: Record | None
+    record: ConsumedRecord | None
     traceparent: str
 
     @property

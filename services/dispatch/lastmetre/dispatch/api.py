@@ -16,7 +16,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.kafka.codec import instant
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Person, Role
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.ids import TRACEPARENT
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
@@ -74,7 +74,9 @@ class NetworkBody(BaseModel):
     dry_run: bool = False
 
 
-def requested(body: ActionBody, case_id: UUID, person: Person, runtime: Runtime) -> ActionRequested:
+def requested(
+    body: ActionBody, case_id: UUID, person: Person, runtime: ServiceHost
+) -> ActionRequested:
     """The request that a member of staff makes by `body`."""
     now = runtime.clock.now()
     return ActionRequested(
@@ -90,14 +92,14 @@ def requested(body: ActionBody, case_id: UUID, person: Person, runtime: Runtime)
     )
 
 
-def traceparent_of(request: Request, runtime: Runtime) -> str:
+def traceparent_of(request: Request, runtime: ServiceHost) -> str:
     """The caller's trace if it sent a valid one, else a new one."""
     sent = request.headers.get("traceparent", "")
     valid = TRACEPARENT.match(sent.encode("latin-1"))
     return sent if valid else runtime.identities.traceparent()
 
 
-def api_router(runtime: Runtime, desk: Desk) -> APIRouter:
+def api_router(runtime: ServiceHost, desk: Desk) -> APIRouter:
     """The JSON API of dispatch."""
     router = APIRouter(route_class=GuardedRoute)
 

@@ -16,11 +16,11 @@ from lastmetre.common.contracts.topics import (
     FIELD_OUTCOMES,
     REPORTS,
 )
-from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres import core_tables as runtime_store
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.answering import KNOWN_WITHIN, Asked, answer_all, refuse_unknown
 from lastmetre.dispatch.network import NetworkCache
 from lastmetre.dispatch.registering import Accepted, Registrar
@@ -42,14 +42,14 @@ class Requests:
     """One flow over everything that is asked of dispatch, so that a case that is registered and
     acted on in one batch is decided in one transaction."""
 
-    def __init__(self, runtime: Runtime, network: NetworkCache) -> None:
+    def __init__(self, runtime: ServiceHost, network: NetworkCache) -> None:
         self._runtime = runtime
         self._network = network
         self._registrar = Registrar(runtime.identities, runtime.settings.city_time_zone)
         runtime.consume(FLOW, (REPORTS, FIELD_ACTIONS, FEEDBACK), self.handle)
         runtime.background(self.refuse_what_waited_too_long)
 
-    async def handle(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def handle(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Register first, then answer, parked requests of new cases included."""
         accepted: list[Accepted] = []
         asked: list[Asked] = []
@@ -57,7 +57,7 @@ class Requests:
             try:
                 message = _read(record)
             except BadRecord as error:
-                work.bury(record, str(error))
+                work.dead_letter(record, str(error))
                 continue
             if isinstance(message, ReportAccepted):
                 accepted.append((message, self._trace(record)))
@@ -98,15 +98,15 @@ class Requests:
                 await work.flush()
         self._runtime.relay.wake()
 
-    def _asked(self, record: Record) -> Asked:
+    def _asked(self, record: ConsumedRecord) -> Asked:
         request = cast("ActionRequested | FeedbackGiven", _read(record))
         return Asked(request, record, self._trace(record))
 
-    def _trace(self, record: Record) -> str:
+    def _trace(self, record: ConsumedRecord) -> str:
         return record.traceparent or self._runtime.identities.traceparent()
 
 
-def _read(record: Record) -> Message:
+def _read(record: ConsumedRecord) -> Message:
     """A partner's topic may hold anything; on our own an unknown type means we are too old."""
     if record.topic == REPORTS:
         return decode(record, REPORT_TYPES)
@@ -114,5 +114,5 @@ def _read(record: Record) -> Message:
         return decode(record, FEEDBACK_TYPES)
     try:
         return decode(record, ACTION_TYPES)
-    except UnknownContract as error:
+    except UnknownEventType as error:
         raise BadRecord(str(error)) from error

@@ -8,7 +8,7 @@ import structlog
 
 from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.dispatch.answering import Asked, answer_all, refused
 from lastmetre.dispatch.consumers import FLOW
@@ -42,7 +42,7 @@ class Published:
 class Desk:
     """What the API and the pages do with cases."""
 
-    def __init__(self, runtime: Runtime, network: NetworkCache) -> None:
+    def __init__(self, runtime: ServiceHost, network: NetworkCache) -> None:
         self._runtime = runtime
         self._network = network
 

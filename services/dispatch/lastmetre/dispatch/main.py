@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from lastmetre.common.categories import read_categories
 from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.service.app import build_app, pages_for, serve
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.api import api_router
 from lastmetre.dispatch.consumers import SENDS_TO, Requests
 from lastmetre.dispatch.desk import Desk
@@ -19,7 +19,7 @@ NAME = "dispatch"
 
 def create_app(settings: DispatchSettings) -> FastAPI:
     """The application of one dispatch process."""
-    runtime = Runtime(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
+    runtime = ServiceHost(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
     network = NetworkCache()
     Requests(runtime, network)
     desk = Desk(runtime, network)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import NETWORK_AREAS
-from lastmetre.common.kafka.codec import Outgoing, cloud_event, packed
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, packed
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.store import network as store
 
@@ -32,7 +32,7 @@ class NetworkCache:
 
 
 async def publish(
-    work: UnitOfWork, new: Sequence[Area], identities: Identities
+    work: UnitOfWork, new: Sequence[Area], identities: IdGenerator
 ) -> tuple[int, int, int]:
     """Make `new` the network and tell the others what changed.
 
@@ -54,7 +54,7 @@ async def publish(
 
 def _announcements(
     work: UnitOfWork, version: int, areas: Sequence[Area], removed: Sequence[str], trace: str
-) -> Iterator[Outgoing]:
+) -> Iterator[OutboxMessage]:
     for area in areas:
         message = AreaPublished(
             area_id=area.area_id,
@@ -75,4 +75,4 @@ def _announcements(
             traceparent=trace,
         )
     for area_id in removed:
-        yield Outgoing(NETWORK_AREAS, area_id.encode(), packed({}), None)
+        yield OutboxMessage(NETWORK_AREAS, area_id.encode(), packed({}), None)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch.answering import tell
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import register
@@ -22,7 +22,7 @@ Accepted = tuple[ReportAccepted, str]
 class Registrar:
     """Registers accepted reports; a report that is a case already changes nothing."""
 
-    def __init__(self, identities: Identities, time_zone: ZoneInfo) -> None:
+    def __init__(self, identities: IdGenerator, time_zone: ZoneInfo) -> None:
         self._identities = identities
         self._time_zone = time_zone
 

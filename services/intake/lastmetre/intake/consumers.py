@@ -7,11 +7,11 @@ from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import CaseRegistered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
-from lastmetre.common.kafka.case_sequence import in_sequence
-from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.case_sequence import in_case_order
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
 from lastmetre.intake.domain.case_view import entry
 from lastmetre.intake.reading import Reader
@@ -23,7 +23,7 @@ CHANNELS_FLOW = "channels"
 _AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
 
 
-def join(runtime: Runtime, reader: Reader) -> None:
+def join(runtime: ServiceHost, reader: Reader) -> None:
     """Declare the flows."""
     topics = [channel_topic(channel) for channel in Channel]
     runtime.consume(CHANNELS_FLOW, topics, reader.read)
@@ -31,7 +31,7 @@ def join(runtime: Runtime, reader: Reader) -> None:
     runtime.consume("network", [NETWORK_AREAS], follow_network)
 
 
-async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
+async def follow_cases(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
     """Add what the ledger tells to the cases' timelines."""
     known: dict[UUID, int] = {}
 
@@ -39,7 +39,7 @@ async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
         known.update(await cases.last_seqs(work.connection, case_ids))
         return known
 
-    ready = await in_sequence(work, records, last_seqs)
+    ready = await in_case_order(work, records, last_seqs)
     if not ready:
         return
     new: list[NewCase] = []
@@ -61,14 +61,14 @@ async def follow_cases(work: UnitOfWork, records: Sequence[Record]) -> None:
     await cases.append_timelines(work.connection, told)
 
 
-async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:
+async def follow_network(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
     """Keep the areas as they are published now; the last record of each area counts."""
     published: dict[str, AreaPublished | None] = {}
     for record in records:
         try:
             area_id, area = _area(record)
         except BadRecord as error:
-            work.bury(record, str(error))
+            work.dead_letter(record, str(error))
         else:
             published[area_id] = area
     if removed := [area_id for area_id, area in published.items() if area is None]:
@@ -77,7 +77,7 @@ async def follow_network(work: UnitOfWork, records: Sequence[Record]) -> None:
         await areas.put(work.connection, changed)
 
 
-def _area(record: Record) -> tuple[str, AreaPublished | None]:
+def _area(record: ConsumedRecord) -> tuple[str, AreaPublished | None]:
     if record.value is None:
         if record.key is None:
             raise BadRecord("a removal needs the area's id as its key")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import city_time
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.hot import HotPaths
 from lastmetre.common.web.problems import Problem, answer
 from lastmetre.common.web.words import N_
@@ -24,7 +24,7 @@ from lastmetre.intake.files import channel_keys, read_categories
 from lastmetre.intake.reading import Reader
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.trimming import Trimmer
-from lastmetre.intake.vault import CannotOpen, SealedLetters, Vault
+from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters, Vault
 from lastmetre.intake.web.network import Network
 from lastmetre.intake.web.progress import ProgressPages, progress_router
 from lastmetre.intake.web.report import ReportPages, report_router
@@ -33,7 +33,9 @@ from lastmetre.intake.web.report import ReportPages, report_router
 def build(settings: IntakeSettings) -> FastAPI:
     """The service; raises OSError or ValueError for files that cannot be read."""
     vault = Vault(settings.vault_key)
-    runtime = Runtime("intake", settings, sends_to=[REPORTS], sealing=SealedLetters(vault))
+    runtime = ServiceHost(
+        "intake", settings, sends_to=[REPORTS], sealing=EncryptedDeadLetters(vault)
+    )
     categories = read_categories(settings.categories_file, settings.category_map_file)
     check = ContactCheck(settings.phone_region)
     reader = Reader(

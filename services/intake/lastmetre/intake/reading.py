@@ -14,10 +14,16 @@ from lastmetre.common.contracts.reports import (
     ReportSubmitted,
 )
 from lastmetre.common.contracts.topics import REPORTS, channel_topic
-from lastmetre.common.kafka.codec import BadRecord, Record, cloud_event, describe, message_type
+from lastmetre.common.kafka.codec import (
+    BadRecord,
+    ConsumedRecord,
+    cloud_event,
+    describe,
+    message_type,
+)
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.security.signed_links import Links
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.security.signed_links import SignedLinks
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
@@ -35,7 +41,7 @@ _CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
 class Arrival(NamedTuple):
     """A report that a record holds, and whose it is."""
 
-    record: Record
+    record: ConsumedRecord
     report: ReportSubmitted
     channel: Channel
     sender: str
@@ -56,8 +62,8 @@ class Reader:
     def __init__(
         self,
         *,
-        links: Links,
-        identities: Identities,
+        links: SignedLinks,
+        identities: IdGenerator,
         vault: Vault,
         categories: Categories,
         check: ContactCheck,
@@ -70,7 +76,7 @@ class Reader:
         self._check = check
         self._city_time = city_time
 
-    async def read(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def read(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Take in the reports among `records`; what is no report becomes a dead letter."""
         first: dict[bytes, Arrival] = {}
         later: list[Arrival] = []
@@ -78,7 +84,7 @@ class Reader:
             try:
                 arrival = self._arrival(record)
             except BadRecord as error:
-                work.bury(record, str(error))
+                work.dead_letter(record, str(error))
                 continue
             if arrival.identity in first:
                 later.append(arrival)
@@ -91,7 +97,7 @@ class Reader:
         if later:
             await self._note_later(work, later)
 
-    def _arrival(self, record: Record) -> Arrival:
+    def _arrival(self, record: ConsumedRecord) -> Arrival:
         name = message_type(record)
         if name != ReportSubmitted.TYPE:
             raise BadRecord(f"ce_type is {name[:_NAMED_AT_MOST]!r}, not {ReportSubmitted.TYPE}")
@@ -213,7 +219,7 @@ class Reader:
         return Later(arrival.place, counts.report_id, "conflict", body)
 
 
-def _sender(record: Record, channel: Channel) -> str:
+def _sender(record: ConsumedRecord, channel: Channel) -> str:
     raw = record.header("ce_source")
     if raw is None:
         raise BadRecord("the header ce_source is missing")

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.postgres.database import TRANSIENT
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.consumers import CHANNELS_FLOW
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.store import trimming as store
@@ -33,7 +33,7 @@ Low = dict[tuple[str, int], int]
 class Trimmer:
     """Trims every now and then, one process of the service at a time."""
 
-    def __init__(self, runtime: Runtime, settings: IntakeSettings) -> None:
+    def __init__(self, runtime: ServiceHost, settings: IntakeSettings) -> None:
         self._runtime = runtime
         self._settings = settings
         self._prefix = settings.topic_prefix

@@ -93,7 +93,7 @@ class Vault:
         return keyed.digest()
 
 
-class SealedLetters:
+class EncryptedDeadLetters:
     """Keeps the bodies of dead letters closed: they may hold anything that a channel sent."""
 
     def __init__(self, vault: Vault) -> None:

@@ -16,7 +16,7 @@ from lastmetre.common.contracts.base import Origin
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.accept import weighted
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -40,7 +40,7 @@ class Format(StrEnum):
     PROMETHEUS = "prometheus"
 
 
-def api_router(runtime: Runtime, zone: ZoneInfo) -> APIRouter:
+def api_router(runtime: ServiceHost, zone: ZoneInfo) -> APIRouter:
     """`/indicators` and `/api/metrics/v1`. `zone` is the city's."""
     router = APIRouter(route_class=GuardedRoute)
 

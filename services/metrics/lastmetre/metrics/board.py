@@ -22,7 +22,7 @@ from lastmetre.metrics.store.figures import one_look
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
-    from lastmetre.common.service.host import Runtime
+    from lastmetre.common.service.host import ServiceHost
 
 KEPT_SECONDS: Final = 1.5
 REST_FACTOR: Final = 10
@@ -71,7 +71,7 @@ Choice = tuple[PeriodName | None, date | None, str]
 class Board:
     """Figures for the board. Viewers who ask at the same time share one look at the database."""
 
-    def __init__(self, runtime: "Runtime", zone: ZoneInfo) -> None:
+    def __init__(self, runtime: "ServiceHost", zone: ZoneInfo) -> None:
         self._runtime = runtime
         self._zone = zone
         self._kept: dict[Choice, tuple[float, Figures]] = {}

@@ -13,11 +13,11 @@ from lastmetre.common.contracts.deliveries import MessageDelivered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
-from lastmetre.common.kafka.case_sequence import Event, in_sequence
-from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.case_sequence import Event, in_case_order
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
 from lastmetre.metrics.store import counted, facts
 from lastmetre.metrics.store.counted import Area, Message, Report
@@ -39,14 +39,14 @@ class Consumers:
         self._zone = zone
         self._noted = 0
 
-    def join(self, runtime: Runtime) -> None:
+    def join(self, runtime: ServiceHost) -> None:
         """Declare the flows."""
         runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases, AT_LEISURE_SECONDS)
         runtime.consume("reports", [REPORTS], self.reports, AT_LEISURE_SECONDS)
         runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, AT_LEISURE_SECONDS)
         runtime.consume("network", [NETWORK_AREAS], self.network)
 
-    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Fold the ledger into facts: one read a batch, and what differs is written."""
         known: dict[UUID, Fact] = {}
 
@@ -57,7 +57,7 @@ class Consumers:
         new: list[Fact] = []
         changes: list[tuple[Fact, Fact]] = []
         steps: list[tuple[CaseEvent, Fact]] = []
-        for case_id, events in await in_sequence(work, records, last_seqs):
+        for case_id, events in await in_case_order(work, records, last_seqs):
             was = known.get(case_id)
             fact = self._after(was, events)
             if was is None:
@@ -88,14 +88,14 @@ class Consumers:
         if self._noted % FORGET_EVERY == 0:
             await facts.forget_movements(work.connection)
 
-    async def reports(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def reports(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Count reports by what intake made of them, each once."""
         found: list[Report] = []
         for record in records:
             try:
                 report = decode(record, _REPORT_TYPES)
             except BadRecord as error:
-                work.bury(record, str(error))
+                work.dead_letter(record, str(error))
                 continue
             assert isinstance(report, ReportAccepted | ReportRejected)
             reasons = report.reasons if isinstance(report, ReportRejected) else ()
@@ -112,14 +112,14 @@ class Consumers:
         if found:
             await counted.add_reports(work.connection, found)
 
-    async def deliveries(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def deliveries(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Count messages by what became of them, each once."""
         found: list[Message] = []
         for record in records:
             try:
                 message = decode(record, _DELIVERY_TYPES)
             except BadRecord as error:
-                work.bury(record, str(error))
+                work.dead_letter(record, str(error))
                 continue
             assert isinstance(message, MessageDelivered)
             found.append(
@@ -134,14 +134,14 @@ class Consumers:
         if found:
             await counted.add_messages(work.connection, found)
 
-    async def network(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def network(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Keep the areas as they are published; the last record of an area counts."""
         present: dict[str, Area | None] = {}
         for record in records:
             try:
                 key, area = _area(record)
             except BadRecord as error:
-                work.bury(record, str(error))
+                work.dead_letter(record, str(error))
             else:
                 present[key] = area
         if gone := [area_id for area_id, area in present.items() if area is None]:
@@ -167,7 +167,7 @@ def _movements(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[Movement]:
     ]
 
 
-def _area(record: Record) -> tuple[str, Area | None]:
+def _area(record: ConsumedRecord) -> tuple[str, Area | None]:
     """The area in a record and its id; None in place of an area that was taken back."""
     if record.key is None:
         raise BadRecord("the record has no key")

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from lastmetre.common.service.app import build_app, pages_for, serve
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.api import api_router
 from lastmetre.metrics.board import Board
 from lastmetre.metrics.consumers import Consumers
@@ -15,7 +15,7 @@ NAME = "metrics"
 
 def create_app(settings: MetricsSettings) -> FastAPI:
     """The application of one metrics process."""
-    runtime = Runtime(NAME, settings, sends_to=())
+    runtime = ServiceHost(NAME, settings, sends_to=())
     zone = settings.city_time_zone
     Consumers(zone).join(runtime)
     pages = pages_for(settings, NAME, static_path="/board/static")

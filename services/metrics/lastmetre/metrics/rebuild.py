@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka.codec import UnknownContract
+from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.postgres.core_tables import corrections
 from lastmetre.common.postgres.database import TRANSIENT
 from lastmetre.metrics.consumers import CASES_FLOW
@@ -258,7 +258,13 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         outcome = asyncio.run(rebuild(MetricsSettings(), verify=arguments.verify))
-    except (CannotRebuild, UnknownContract, KafkaError, asyncpg.PostgresError, *TRANSIENT) as error:
+    except (
+        CannotRebuild,
+        UnknownEventType,
+        KafkaError,
+        asyncpg.PostgresError,
+        *TRANSIENT,
+    ) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     if arguments.json:

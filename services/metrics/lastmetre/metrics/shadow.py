@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
-from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
 from lastmetre.metrics.store import facts
 from lastmetre.metrics.store.rebuilding import SHADOW
@@ -20,7 +20,7 @@ Place = tuple[int, int, int]
 """(partition, offset, append time): a topic that was made anew has other append times."""
 
 
-def place_of(record: Record) -> Place:
+def place_of(record: ConsumedRecord) -> Place:
     """Where a record stands in the ledger."""
     return record.partition, record.offset, record.timestamp
 
@@ -32,7 +32,7 @@ class Shadow:
         self._connection = connection
         self._zone = zone
         self._early: dict[UUID, dict[int, CaseEvent]] = {}
-        self._corrected: dict[Place, Record] = {}
+        self._corrected: dict[Place, ConsumedRecord] = {}
         self._unreadable: set[Place] = set()
         self._broken = 0
         self.at: dict[int, int] = {}
@@ -52,7 +52,7 @@ class Shadow:
         """How many records there are still up to `positions`."""
         return sum(max(end - self.at.get(each, 0), 0) for each, end in positions.items())
 
-    async def correct(self, corrections: Sequence[Record]) -> None:
+    async def correct(self, corrections: Sequence[ConsumedRecord]) -> None:
         """Let these count in place of the topic's, also where that was read already."""
         new = {place_of(each): each for each in corrections}
         late = [
@@ -67,15 +67,16 @@ class Shadow:
         """Fold records of one partition, in their order, as the live flow does."""
         await self._fold_all(
             [
-                Record(CASE_EVENTS, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value,
-                       raw.headers)
+                ConsumedRecord(
+                    CASE_EVENTS, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value,
+                             raw.headers)
                 for raw in records
             ]
         )  # fmt: skip
         self.at[partition] = records[-1].offset + 1
         self.events += len(records)
 
-    async def _fold_all(self, records: Sequence[Record]) -> None:
+    async def _fold_all(self, records: Sequence[ConsumedRecord]) -> None:
         by_case: dict[UUID, list[CaseEvent]] = {}
         for record in records:
             event = self._event(record)
@@ -93,7 +94,7 @@ class Shadow:
         old = [(known[case_id], fact) for case_id, fact in changed.items() if case_id in known]
         await facts.change(self._connection, old, SHADOW)
 
-    def _event(self, record: Record) -> CaseEvent | None:
+    def _event(self, record: ConsumedRecord) -> CaseEvent | None:
         place = place_of(record)
         try:
             event = decode(self._corrected.get(place, record), CASE_EVENT_TYPES)

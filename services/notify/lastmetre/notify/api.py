@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.notify.domain.messages import lead_of, message_id, recipient_kind
 from lastmetre.notify.store import pages
 
@@ -16,7 +16,7 @@ STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 SERVICES = ServiceKey("intake", "dispatch", "notify", "metrics")
 
 
-def api_router(runtime: Runtime) -> APIRouter:
+def api_router(runtime: ServiceHost) -> APIRouter:
     """The JSON API of notify."""
     router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
 

@@ -8,11 +8,11 @@ from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka.case_sequence import in_sequence
-from lastmetre.common.kafka.codec import Record
+from lastmetre.common.kafka.case_sequence import in_case_order
+from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.deliveries import delivered
 from lastmetre.notify.domain.messages import Ask, recipient_kind, shard_of
@@ -22,7 +22,7 @@ from lastmetre.notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
 
-Wanted = tuple[CaseEvent, Ask, Record]
+Wanted = tuple[CaseEvent, Ask, ConsumedRecord]
 """A message that an event asks for, and the record that told of it."""
 
 
@@ -33,14 +33,14 @@ class Consumers:
     """
 
     def __init__(
-        self, runtime: Runtime, real_clock: Clock, wake_sender: Callable[[], None]
+        self, runtime: ServiceHost, real_clock: Clock, wake_sender: Callable[[], None]
     ) -> None:
         self._runtime = runtime
         self._real_clock = real_clock
         self._wake_sender = wake_sender
         runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
 
-    async def cases(self, work: UnitOfWork, records: Sequence[Record]) -> None:
+    async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Apply events in their order; what they ask for waits to be sent, or is suppressed."""
         known: dict[UUID, Subject] = {}
 
@@ -51,14 +51,14 @@ class Consumers:
         new: list[Subject] = []
         changed: list[Subject] = []
         wanted: dict[Origin, list[Wanted]] = {origin: [] for origin in Origin}
-        for case_id, events in await in_sequence(work, records, last_seqs):
+        for case_id, events in await in_case_order(work, records, last_seqs):
             subject = known.get(case_id)
             for event, record in events:
                 if subject is None:
                     if isinstance(event, CaseRegistered):
                         subject = first(event)
                     else:
-                        work.bury(record, "the case's first event is not its registration")
+                        work.dead_letter(record, "the case's first event is not its registration")
                     continue
                 asked = asks(subject, event)
                 subject = apply(subject, event, len(asked))
@@ -134,5 +134,5 @@ class Consumers:
             )
             metrics.MESSAGES.labels(recipient_kind(ask.recipient).value, "", result.value).inc()
 
-    def _trace(self, record: Record) -> str:
+    def _trace(self, record: ConsumedRecord) -> str:
         return record.traceparent or self._runtime.identities.traceparent()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
-from lastmetre.common.kafka.codec import Outgoing, cloud_event
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
 from lastmetre.notify.domain.messages import message_id, recipient_kind
 
 SOURCE: Final = "/notify"
@@ -23,7 +23,7 @@ def delivered(
     occurred_at: datetime,
     recorded_at: datetime,
     traceparent: str,
-) -> Outgoing:
+) -> OutboxMessage:
     """The record that says so. Both instants are city time."""
     identity = message_id(case_id, seq, recipient)
     message = MessageDelivered(

@@ -8,7 +8,7 @@ from lastmetre.common.categories import read_categories
 from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import RealClock
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
@@ -29,7 +29,7 @@ NAME = "notify"
 
 def create_app(settings: NotifySettings) -> FastAPI:
     """The application of one notify process."""
-    runtime = Runtime(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
+    runtime = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
     sender = build_sender(runtime, settings)
     Consumers(runtime, RealClock(), sender.wake)
     runtime.background(sender.run)
@@ -39,7 +39,7 @@ def create_app(settings: NotifySettings) -> FastAPI:
     return build_app(runtime, routers, pages)
 
 
-def build_sender(runtime: Runtime, settings: NotifySettings) -> Sender:
+def build_sender(runtime: ServiceHost, settings: NotifySettings) -> Sender:
     """The sender with its providers, as configured."""
     ways = build_ways(settings)
     texts = Texts(

@@ -5,10 +5,10 @@ from typing import Final
 
 from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.contracts.topics import FEEDBACK
-from lastmetre.common.kafka.codec import Outgoing, cloud_event
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.security.signed_links import Purpose
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.notify.deliveries import SOURCE
 from lastmetre.notify.domain.ratings import Closing, closing_of
 from lastmetre.notify.domain.subject import Subject
@@ -30,12 +30,12 @@ class Verdict:
 class Ratings:
     """The ratings of all closings, by secret link."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: ServiceHost) -> None:
         self._runtime = runtime
 
     def open(self, token: str) -> Closing | None:
         """The closing that a link is for, or None if we did not make it."""
-        return closing_of(self._runtime.links.open(Purpose.RATE, token))
+        return closing_of(self._runtime.links.open(LinkPurpose.RATE, token))
 
     async def find(self, closing: Closing) -> tuple[Subject | None, Rating | None]:
         """The case, if its events have come here yet, and what was said already."""
@@ -71,7 +71,7 @@ class Ratings:
         return rating, True
 
 
-def _feedback(rating: Rating, traceparent: str) -> Outgoing:
+def _feedback(rating: Rating, traceparent: str) -> OutboxMessage:
     message = FeedbackGiven(
         case_id=rating.case_id,
         feedback_id=rating.feedback_id,

@@ -17,7 +17,7 @@ from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested
 from lastmetre.common.contracts.topics import FIELD_ACTIONS, FIELD_OUTCOMES, PARTITIONS
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.service.ids import IdGenerator
 
 SOURCE: Final = "/lastmetre/replay"
 ANSWER_SECONDS: Final = 20.0
@@ -43,7 +43,7 @@ class Field:
         self._prefix = prefix
         self._consumer = consumer
         self._producer: AIOKafkaProducer | None = None
-        self._identities = Identities()
+        self._identities = IdGenerator()
 
     async def ask(self, requests: Sequence[ActionRequested]) -> dict[UUID, Answered]:
         """The answer to each by action id. Raises Trouble if dispatch does not answer."""

@@ -8,14 +8,14 @@ from uuid import UUID
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.kafka.codec import BadRecord, Record, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 
 CASE_EVENT_TYPES: Final[Mapping[str, type[Message]]] = message_types(cases)
 
-Event = tuple[CaseEvent, Record]
+Event = tuple[CaseEvent, ConsumedRecord]
 LastSeqs = Callable[[list[UUID]], Awaitable[Mapping[UUID, int]]]
-Told = tuple[int, CaseEvent, Record]
+Told = tuple[int, CaseEvent, ConsumedRecord]
 """An event with its seq, and the record that told it."""
 
 
@@ -26,8 +26,8 @@ class Turn(NamedTuple):
     events: list[Event]
 
 
-async def in_sequence(
-    work: UnitOfWork, records: Sequence[Record], last_seqs: LastSeqs
+async def in_case_order(
+    work: UnitOfWork, records: Sequence[ConsumedRecord], last_seqs: LastSeqs
 ) -> list[Turn]:
     """The case events among `records` whose turn it is, parked ones that follow included.
 
@@ -39,7 +39,7 @@ async def in_sequence(
         try:
             event = cast("CaseEvent", decode(record, CASE_EVENT_TYPES))
         except BadRecord as error:
-            work.bury(record, str(error))
+            work.dead_letter(record, str(error))
             continue
         told.setdefault(event.case_id, []).append((event.seq, event, record))
     if not told:
@@ -58,7 +58,7 @@ async def in_sequence(
 
 
 def _without_gap(
-    work: UnitOfWork, events: list[Told], expected: int, waiting: list[Record]
+    work: UnitOfWork, events: list[Told], expected: int, waiting: list[ConsumedRecord]
 ) -> list[Event]:
     """What follows without a gap, from the seq `expected` on; the rest is parked or dropped."""
     turn: list[Event] = []
@@ -73,7 +73,9 @@ def _without_gap(
     return turn
 
 
-def _follow(work: UnitOfWork, waiting: list[Record], expected: int, turn: list[Event]) -> int:
+def _follow(
+    work: UnitOfWork, waiting: list[ConsumedRecord], expected: int, turn: list[Event]
+) -> int:
     """Let the parked events of a case follow as far as there is no gap; returns the next seq."""
     while waiting:
         record = waiting[0]

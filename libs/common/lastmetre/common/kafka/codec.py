@@ -27,10 +27,10 @@ EVENT_HEADERS: Final = (
 _EVENT_HEADER_AT: Final = {name: at for at, name in enumerate(EVENT_HEADERS)}
 
 
-class Record(NamedTuple):
+class ConsumedRecord(NamedTuple):
     """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
     broker's append time in milliseconds since 1970 UTC. `headers` are as they came, or of an event
-    of ours the values, as an `Outgoing` has them."""
+    of ours the values, as an `OutboxMessage` has them."""
 
     topic: str
     partition: int
@@ -67,7 +67,7 @@ class Record(NamedTuple):
         return value.decode() if value and TRACEPARENT.match(value) else None
 
     @property
-    def whence(self) -> dict[str, Any]:
+    def log_context(self) -> dict[str, Any]:
         """For a log: its place, its case and its trace. Keys of other topics may be anything."""
         place = {"topic": self.topic, "partition": self.partition, "offset": self.offset}
         if self.topic not in BY_CASE or self.key is None:
@@ -78,7 +78,7 @@ class Record(NamedTuple):
             return place
 
 
-class Outgoing(NamedTuple):
+class OutboxMessage(NamedTuple):
     """A record on its way out through the outbox; `headers` as `packed` makes them."""
 
     topic: str
@@ -96,7 +96,7 @@ class BadRecord(Exception):
     """The record's data is wrong and will stay wrong: it belongs to the dead letters."""
 
 
-class UnknownContract(Exception):
+class UnknownEventType(Exception):
     """Our own topic holds a type or version that this build does not know: it is too old."""
 
 
@@ -116,7 +116,7 @@ def cloud_event(
     occurred_at: datetime,
     recorded_at: datetime,
     traceparent: str,
-) -> Outgoing:
+) -> OutboxMessage:
     """`message` as a CloudEvent. `occurred_at` becomes ce_time, `recorded_at` ce_recordedtime."""
     values = (
         "1.0",
@@ -132,7 +132,7 @@ def cloud_event(
     headers = "\n".join(values).encode()
     if headers.count(b"\n") >= len(EVENT_HEADERS):  # a value has a line break of its own
         headers = packed(dict(zip(EVENT_HEADERS, values, strict=True)))
-    return Outgoing(topic, key.encode(), headers, message.to_json())
+    return OutboxMessage(topic, key.encode(), headers, message.to_json())
 
 
 def packed(headers: Mapping[str, str]) -> bytes:
@@ -142,13 +142,13 @@ def packed(headers: Mapping[str, str]) -> bytes:
 
 
 def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
-    """The headers of an `Outgoing` as the producer wants them."""
+    """The headers of an `OutboxMessage` as the producer wants them."""
     if packed.startswith(b"{"):
         return [(name, value.encode()) for name, value in from_json(packed).items()]
     return list(zip(EVENT_HEADERS, packed.split(b"\n"), strict=True))
 
 
-def message_type(record: Record) -> str:
+def message_type(record: ConsumedRecord) -> str:
     """The CloudEvents type of `record`; raises BadRecord where it has none.
 
     And for a record with a header whose name nobody could read: what it says is in doubt.
@@ -162,16 +162,16 @@ def message_type(record: Record) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def decode(record: Record, types: Mapping[str, type[Message]]) -> Message:
+def decode(record: ConsumedRecord, types: Mapping[str, type[Message]]) -> Message:
     """The message in a record of our own topics.
 
-    Raises UnknownContract for a type that is not in `types` and BadRecord for anything else
+    Raises UnknownEventType for a type that is not in `types` and BadRecord for anything else
     that is wrong.
     """
     name = message_type(record)
     model = types.get(name)
     if model is None:
-        raise UnknownContract(f"{record.topic} holds the type {name!r}, not known to this build")
+        raise UnknownEventType(f"{record.topic} holds the type {name!r}, not known to this build")
     if record.value is None:
         raise BadRecord("the record has no body")
     try:

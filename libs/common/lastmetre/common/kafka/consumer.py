@@ -19,13 +19,13 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from pydantic import ValidationError
 
 from lastmetre.common.kafka import fetched
-from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, describe
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
 from lastmetre.common.kafka.poll_loop import Turns
 from lastmetre.common.kafka.positions import Place, Places
 from lastmetre.common.outbox.relay import Relay
-from lastmetre.common.outbox.unit_of_work import Sealing, UnitOfWork
+from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import Position
+from lastmetre.common.postgres.core_tables import StoredOffset
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-Handler = Callable[[UnitOfWork, Sequence[Record]], Awaitable[None]]
+Handler = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[None]]
 
 BATCH_RECORDS: Final = 1000
 PROMPTLY_SECONDS: Final = 0.1
@@ -55,7 +55,7 @@ DEAD_LETTER_WINDOW: Final = 1000
 DEAD_LETTER_SHARE: Final = 0.5
 
 
-class Displaced(Exception):
+class FencedError(Exception):
     """A stored position is not where we left it: another process has the partition now."""
 
 
@@ -77,12 +77,12 @@ class DeadLetterLimit:
         return False
 
 
-class Flow(ConsumerRebalanceListener):
+class BatchConsumer(ConsumerRebalanceListener):
     """One consumer group of a service over some topics, all in one order of effects.
 
-    `handle` gets a unit of work and records in partition order; it may bury or park single ones.
+    `handle` gets a unit of work and records in partition order; it may give up or park single ones.
     What it raises decides: a transient error waits, anything else is narrowed down to the record
-    at fault, which is buried. UnknownContract stops that record's partition: this build is too old
+    at fault, which is buried. UnknownEventType stops that record's partition: this build is too old
     for it, and for nothing else.
     """
 
@@ -96,7 +96,7 @@ class Flow(ConsumerRebalanceListener):
         pool: "Pool",
         relay: Relay,
         clock: Clock,
-        sealing: Sealing,
+        sealing: PayloadCipher,
         prefix: str,
         gather_seconds: float = PROMPTLY_SECONDS,
         batch_records: int = BATCH_RECORDS,
@@ -191,7 +191,7 @@ class Flow(ConsumerRebalanceListener):
         """Records behind the end of the assigned partitions, as far as the broker has told."""
         return self._places.lag()
 
-    async def _stored_positions(self) -> dict[Place, Position]:
+    async def _stored_positions(self) -> dict[Place, StoredOffset]:
         while True:
             try:
                 async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
@@ -202,7 +202,7 @@ class Flow(ConsumerRebalanceListener):
 
     # --- a batch ------------------------------------------------------------------------
 
-    async def _consume(self, batch: tuple[Record, ...]) -> None:
+    async def _consume(self, batch: tuple[ConsumedRecord, ...]) -> None:
         await self._relay.has_room.wait()
         async with self._busy:
             records = self._places.current(batch)
@@ -213,18 +213,18 @@ class Flow(ConsumerRebalanceListener):
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
         await self._commit_offsets()
 
-    async def _handle_until_done(self, records: list[Record]) -> None:
+    async def _handle_until_done(self, records: list[ConsumedRecord]) -> None:
         attempt = 0
         pending = [records]
         while pending:
             part = pending[0]
             try:
                 await self._transact(part)
-            except Displaced:
+            except FencedError:
                 log.warning("another process took over", flow=self.name)
                 await self._return_to_stored()
                 return
-            except UnknownContract as error:
+            except UnknownEventType as error:
                 if len(part) > 1:
                     pending[:1] = _halves(part)
                 else:
@@ -260,24 +260,24 @@ class Flow(ConsumerRebalanceListener):
             else:
                 pending.pop(0)
 
-    async def _bury_until_done(self, record: Record, error: Exception) -> None:
+    async def _bury_until_done(self, record: ConsumedRecord, error: Exception) -> None:
         reason = _reason(error)
 
-        async def bury(work: UnitOfWork, records: Sequence[Record]) -> None:
-            work.bury(records[0], reason)
+        async def dead_letter(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+            work.dead_letter(records[0], reason)
 
         while True:
             try:
-                await self._transact([record], bury)
+                await self._transact([record], dead_letter)
             except TRANSIENT:
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
-            except Displaced:
+            except FencedError:
                 await self._return_to_stored()
                 return
             else:
                 return
 
-    async def _transact(self, records: list[Record], handle: Handler | None = None) -> None:
+    async def _transact(self, records: list[ConsumedRecord], handle: Handler | None = None) -> None:
         started = time.perf_counter()
         after, gaps = self._places.after(records)
         passed_over = await self._places.without_a_record(gaps) if gaps else []
@@ -286,7 +286,7 @@ class Flow(ConsumerRebalanceListener):
             connection.transaction(),
         ):
             if not await store.move_positions(connection, self.name, self._places.positions, after):
-                raise Displaced
+                raise FencedError
             work = UnitOfWork(
                 connection,
                 service=self._service,
@@ -319,8 +319,8 @@ class Flow(ConsumerRebalanceListener):
         log.error("flow stops until it is restarted", flow=self.name, reason=reason)
 
     def _without_its_partition(
-        self, record: Record, reason: str, rest: list[list[Record]]
-    ) -> list[list[Record]]:
+        self, record: ConsumedRecord, reason: str, rest: list[list[ConsumedRecord]]
+    ) -> list[list[ConsumedRecord]]:
         """Read no further where `record` is; returns what of `rest` lies elsewhere."""
         place = record.topic, record.partition
         self._places.halt(place, reason)
@@ -359,7 +359,7 @@ async def _raw_records(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
-def _halves(records: list[Record]) -> list[list[Record]]:
+def _halves(records: list[ConsumedRecord]) -> list[list[ConsumedRecord]]:
     middle = len(records) // 2
     return [records[:middle], records[middle:]]
 

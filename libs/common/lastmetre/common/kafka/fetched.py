@@ -11,7 +11,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
 
-from lastmetre.common.kafka.codec import EVENT_HEADERS, Headers, Record
+from lastmetre.common.kafka.codec import EVENT_HEADERS, ConsumedRecord, Headers
 from lastmetre.common.kafka.lenient_headers import ForgivingRecords
 
 _HEADERS: Final = len(EVENT_HEADERS)
@@ -31,7 +31,7 @@ class FetchedRecords(PartitionRecords):
         ours = self._value_deserializer
         if not isinstance(ours, _AsOurs):
             return super()._consumer_record(tp, raw)  # type: ignore[no-untyped-call]
-        return Record(
+        return ConsumedRecord(
             tp.topic.removeprefix(ours.prefix),
             tp.partition,
             raw.offset,

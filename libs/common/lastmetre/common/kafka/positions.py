@@ -11,8 +11,8 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from lastmetre.common.kafka.codec import Record
-from lastmetre.common.postgres.core_tables import Gap, Position
+from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.postgres.core_tables import OffsetGap, StoredOffset
 from lastmetre.common.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class Places:
         self._flow = flow
         self._prefix = prefix
         self._consumer = consumer
-        self._stands: dict[Place, Position | None] = {}
+        self._stands: dict[Place, StoredOffset | None] = {}
         self._unchecked: set[Place] = set()
         self._halted: dict[Place, str] = {}
 
     @property
-    def positions(self) -> Mapping[Place, Position | None]:
+    def positions(self) -> Mapping[Place, StoredOffset | None]:
         """Where the flow stands."""
         return self._stands
 
@@ -67,7 +67,7 @@ class Places:
         found = sorted(self._halted.items())
         return "; ".join(f"{topic}/{n}: {reason}" for (topic, n), reason in found) or None
 
-    def begin(self, places: Iterable[Place], stored: Mapping[Place, Position]) -> None:
+    def begin(self, places: Iterable[Place], stored: Mapping[Place, StoredOffset]) -> None:
         """Seek to the record before each position, to see whether it is still the same one."""
         for place in places:
             position = stored.get(place)
@@ -77,28 +77,30 @@ class Places:
             before = max(position.next_offset - 1, 0) if position else 0
             self._consumer().seek(self._physical(place), before)
 
-    def begin_again(self, stored: Mapping[Place, Position] | None = None) -> None:
+    def begin_again(self, stored: Mapping[Place, StoredOffset] | None = None) -> None:
         """As `begin`, for all of them: from `stored`, or from where we stand."""
         if stored is None:
             stored = {place: at for place, at in self._stands.items() if at}
         self.begin(list(self._stands), stored)
 
-    def after(self, records: Iterable[Record]) -> tuple[dict[Place, Position], list[Gap]]:
+    def after(
+        self, records: Iterable[ConsumedRecord]
+    ) -> tuple[dict[Place, StoredOffset], list[OffsetGap]]:
         """Where the flow stands after `records`, and the offsets before them that are not there."""
-        after: dict[Place, Position] = {}
-        gaps: list[Gap] = []
+        after: dict[Place, StoredOffset] = {}
+        gaps: list[OffsetGap] = []
         for (topic, partition), run in groupby(records, _place):
             place = topic, partition
             before = after.get(place) or self._stands.get(place)
             expected = before.next_offset if before else 0
             for record in run:
                 if record.offset > expected:
-                    gaps.append(Gap(topic, partition, expected, record.offset))
+                    gaps.append(OffsetGap(topic, partition, expected, record.offset))
                 expected = record.offset + 1
-            after[place] = Position(expected, record.timestamp)
+            after[place] = StoredOffset(expected, record.timestamp)
         return after, gaps
 
-    async def without_a_record(self, gaps: Sequence[Gap]) -> list[Gap]:
+    async def without_a_record(self, gaps: Sequence[OffsetGap]) -> list[OffsetGap]:
         """Those of `gaps` that hold no record: a transaction's marks, and what it took back.
 
         In the others there was something once, which was deleted before we read it. Raises
@@ -118,11 +120,11 @@ class Places:
                 log.warning("records are gone", flow=self._flow, **gap._asdict())
         return empty
 
-    def move(self, after: Mapping[Place, Position]) -> None:
+    def move(self, after: Mapping[Place, StoredOffset]) -> None:
         """These positions have been stored."""
         self._stands.update(after)
 
-    def rewind(self, records: Iterable[Record]) -> None:
+    def rewind(self, records: Iterable[ConsumedRecord]) -> None:
         """Seek back to the first of these in each partition: they have not been handled."""
         first: dict[Place, int] = {}
         for record in records:
@@ -147,9 +149,9 @@ class Places:
             if position is not None
         }
 
-    def current(self, batch: Iterable[Record]) -> list[Record]:
+    def current(self, batch: Iterable[ConsumedRecord]) -> list[ConsumedRecord]:
         """The records that are ours to handle: not of an old assignment, not done already."""
-        records: list[Record] = []
+        records: list[ConsumedRecord] = []
         for place, run in groupby(batch, _place):
             if place not in self._stands or place in self._halted:
                 continue

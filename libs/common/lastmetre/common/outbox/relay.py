@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, PARTITIONS
 from lastmetre.common.kafka.codec import kafka_headers
-from lastmetre.common.outbox.shard_locks import ShardLocks
+from lastmetre.common.outbox.shard_locks import ShardLeases
 from lastmetre.common.outbox.unit_of_work import shard_of
 from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import Pack
+from lastmetre.common.postgres.core_tables import OutboxBatch
 from lastmetre.common.postgres.database import TRANSIENT, queue_settings
 from lastmetre.common.telemetry import metrics
 
@@ -32,7 +32,7 @@ BALANCE_SECONDS: Final = 1.0
 ACKNOWLEDGED_WITHIN_SECONDS: Final = 30.0
 STOP_WITHIN_SECONDS: Final = 5.0
 OUTBOX_LIMIT: Final = 100_000
-FORGETTING: Final = {"synchronous_commit": "off"}
+ASYNC_COMMIT: Final = {"synchronous_commit": "off"}
 """A crash of the database may bring back the last packs that were deleted. Whatever was committed
 after them would have made that lasting: so they come again behind nothing, and in order.
 """
@@ -116,10 +116,10 @@ class Relay:
             self._dsn,
             timeout=10,
             command_timeout=30,
-            server_settings=queue_settings(f"{self._service}-relay") | FORGETTING,
+            server_settings=queue_settings(f"{self._service}-relay") | ASYNC_COMMIT,
         )
         try:
-            locks = ShardLocks(connection, RELAY_LOCKS, self._shards)
+            locks = ShardLeases(connection, RELAY_LOCKS, self._shards)
             await locks.join()
             async with idempotent_producer(self._bootstrap, f"{self._service}-relay") as producer:
                 await self._turns(connection, locks, producer)
@@ -130,7 +130,7 @@ class Relay:
     async def _turns(
         self,
         connection: "asyncpg.Connection[asyncpg.Record]",
-        locks: ShardLocks,
+        locks: ShardLeases,
         producer: AIOKafkaProducer,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -162,12 +162,12 @@ class Relay:
         elif waiting < OUTBOX_LIMIT // 2:
             self.has_room.set()
 
-    async def _send(self, producer: AIOKafkaProducer, head: list[Pack]) -> list[int]:
+    async def _send(self, producer: AIOKafkaProducer, head: list[OutboxBatch]) -> list[int]:
         """One batch a partition; returns the ids of the packs that the broker has."""
-        waiting: dict[tuple[str, int], list[Pack]] = defaultdict(list)
+        waiting: dict[tuple[str, int], list[OutboxBatch]] = defaultdict(list)
         for pack in head:
             waiting[pack.topic, pack.partition].append(pack)
-        sent: list[Pack] = []
+        sent: list[OutboxBatch] = []
         futures = []
         for (topic, partition), packs in waiting.items():
             batch, taken = _batch(producer, packs)
@@ -180,7 +180,7 @@ class Relay:
         return [pack.id for pack in sent]
 
 
-def _batch(producer: AIOKafkaProducer, packs: Sequence[Pack]) -> "tuple[BatchBuilder, int]":
+def _batch(producer: AIOKafkaProducer, packs: Sequence[OutboxBatch]) -> "tuple[BatchBuilder, int]":
     """As many whole packs as fit one batch, and how many those are: one at the least."""
     batch = producer.create_batch()
     room = BATCH_BYTES

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _CLASS_BASE: Final = 0x4C4D_0000
 
 
-class ShardLocks:
+class ShardLeases:
     """The shards that this process owns, a fair part of all of them.
 
     A lock lives as long as `connection`: whoever loses the connection owns nothing. `kind` keeps

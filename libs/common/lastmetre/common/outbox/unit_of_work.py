@@ -9,10 +9,10 @@ from uuid import UUID
 import structlog
 
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, PARTITIONS, dead_letter_topic
-from lastmetre.common.kafka.codec import Outgoing, Record, instant, packed
+from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, instant, packed
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import NewPack
+from lastmetre.common.postgres.core_tables import NewOutboxBatch
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -24,7 +24,7 @@ PACK_BYTES: Final = 7_000
 """What fits one page of PostgreSQL's with what the arrays need."""
 
 
-class Sealing(Protocol):
+class PayloadCipher(Protocol):
     """How a service keeps the bodies of its dead letters; intake encrypts them."""
 
     def seal(self, body: bytes) -> bytes:
@@ -34,7 +34,7 @@ class Sealing(Protocol):
         """As it came."""
 
 
-class Plain:
+class NoCipher:
     """For services that see no personal data."""
 
     def seal(self, body: bytes) -> bytes:
@@ -72,12 +72,12 @@ class ShardTable:
 _SHARDS: Final = ShardTable()
 
 
-async def append(connection: "Connection", outgoing: list[Outgoing]) -> None:
+async def append(connection: "Connection", outgoing: list[OutboxMessage]) -> None:
     """Put records into the outbox, in this order, each with its partition worked out."""
     if not outgoing:
         return
     partitions = partitions_of([each.key for each in outgoing], PARTITIONS)
-    lanes: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+    lanes: dict[tuple[str, int], list[OutboxMessage]] = defaultdict(list)
     for each, partition in zip(outgoing, partitions, strict=True):
         lanes[each.topic, partition].append(each)
     await store.append_outbox(
@@ -86,7 +86,7 @@ async def append(connection: "Connection", outgoing: list[Outgoing]) -> None:
     )
 
 
-def _runs(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+def _runs(records: Sequence[OutboxMessage]) -> Iterator[Sequence[OutboxMessage]]:
     """Cut so that each run fits a pack; a record that is larger has one for itself."""
     first = size = 0
     for at, record in enumerate(records):
@@ -97,8 +97,8 @@ def _runs(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
     yield records[first:]
 
 
-def _pack(place: tuple[str, int], run: Sequence[Outgoing]) -> NewPack:
-    return NewPack(
+def _pack(place: tuple[str, int], run: Sequence[OutboxMessage]) -> NewOutboxBatch:
+    return NewOutboxBatch(
         *place,
         _SHARDS.of(*place),
         len(run),
@@ -118,17 +118,17 @@ class UnitOfWork:
         service: str,
         flow: str,
         now: datetime,
-        sealing: Sealing,
+        sealing: PayloadCipher,
     ) -> None:
         self.connection = connection
         self.flow = flow
         self.now = now
         self._service = service
         self._sealing = sealing
-        self._outgoing: list[Outgoing] = []
-        self._dead: list[tuple[Record, str]] = []
-        self._parked: list[tuple[UUID, int, Record]] = []
-        self._unparked: list[Record] = []
+        self._outgoing: list[OutboxMessage] = []
+        self._dead: list[tuple[ConsumedRecord, str]] = []
+        self._parked: list[tuple[UUID, int, ConsumedRecord]] = []
+        self._unparked: list[ConsumedRecord] = []
         self._after_commit: list[Callable[[], None]] = []
 
     @property
@@ -146,21 +146,21 @@ class UnitOfWork:
         """Why the first record was given up."""
         return self._dead[0][1]
 
-    def send(self, outgoing: Outgoing) -> None:
+    def send(self, outgoing: OutboxMessage) -> None:
         """Put a record into the outbox; raises MessageTooLarge."""
         if outgoing.size + RECORD_OVERHEAD_BYTES > MESSAGE_BYTES:
             raise MessageTooLarge(f"{outgoing.size} bytes do not fit {outgoing.topic}")
         self._outgoing.append(outgoing)
 
-    def bury(self, record: Record, error: str) -> None:
+    def dead_letter(self, record: ConsumedRecord, error: str) -> None:
         """Give a record to the dead letters, with what is wrong with it."""
         self._dead.append((record, error))
 
-    def park(self, key: UUID, seq: int, record: Record) -> None:
+    def park(self, key: UUID, seq: int, record: ConsumedRecord) -> None:
         """Keep a record until its turn within `key` has come."""
         self._parked.append((key, seq, record))
 
-    def unpark(self, records: Iterable[Record]) -> None:
+    def unpark(self, records: Iterable[ConsumedRecord]) -> None:
         """These parked records have had their turn."""
         self._unparked.extend(records)
 
@@ -173,7 +173,7 @@ class UnitOfWork:
         for call in self._after_commit:
             call()
 
-    async def parked(self, keys: list[UUID]) -> dict[UUID, list[Record]]:
+    async def parked(self, keys: list[UUID]) -> dict[UUID, list[ConsumedRecord]]:
         """What waits in this flow for each of these keys, in order."""
         return await store.parked_of(self.connection, self.flow, keys)
 
@@ -191,13 +191,13 @@ class UnitOfWork:
         sealed = [(self._sealed(record), error) for record, error in self._dead]
         await store.insert_dead_letters(self.connection, self.flow, sealed, self.now)
         for record, error in self._dead:
-            log.warning("dead letter", flow=self.flow, error=error, **record.whence)
+            log.warning("dead letter", flow=self.flow, error=error, **record.log_context)
         self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
 
-    def _sealed(self, record: Record) -> Record:
+    def _sealed(self, record: ConsumedRecord) -> ConsumedRecord:
         if record.value is None:
             return record
-        return Record(
+        return ConsumedRecord(
             record.topic,
             record.partition,
             record.offset,
@@ -207,7 +207,7 @@ class UnitOfWork:
             record.headers,
         )
 
-    def _letter(self, record: Record, error: str) -> Outgoing:
+    def _letter(self, record: ConsumedRecord, error: str) -> OutboxMessage:
         headers = {
             name: "" if value is None else value.decode("utf-8", "replace")
             for name, value in record.pairs
@@ -220,4 +220,4 @@ class UnitOfWork:
             "lastmetre_died_at": instant(self.now),
         }
         topic = dead_letter_topic(self._service)
-        return Outgoing(topic, record.key or b"", packed(headers), record.value)
+        return OutboxMessage(topic, record.key or b"", packed(headers), record.value)

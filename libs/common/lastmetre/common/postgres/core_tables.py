@@ -8,20 +8,20 @@ from uuid import UUID
 import asyncpg
 from pydantic_core import from_json, to_json
 
-from lastmetre.common.kafka.codec import Record
+from lastmetre.common.kafka.codec import ConsumedRecord
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 
-class Position(NamedTuple):
+class StoredOffset(NamedTuple):
     """Where a flow stands in a partition; `appended_at` is the last record's, milliseconds."""
 
     next_offset: int
     appended_at: int
 
 
-class Gap(NamedTuple):
+class OffsetGap(NamedTuple):
     """Offsets from `first` to below `next_offset` that hold no record."""
 
     topic: str
@@ -33,12 +33,12 @@ class Gap(NamedTuple):
 TopicPartition = tuple[str, int]
 
 
-async def positions(connection: "Connection", flow: str) -> dict[TopicPartition, Position]:
+async def positions(connection: "Connection", flow: str) -> dict[TopicPartition, StoredOffset]:
     """Every stored position of `flow`."""
     rows = await connection.fetch(
         "SELECT topic, partition, next_offset, appended_at FROM position WHERE flow = $1", flow
     )
-    return {(row[0], row[1]): Position(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): StoredOffset(row[2], row[3]) for row in rows}
 
 
 async def lock_position(connection: "Connection", flow: str, topic: str, partition: int) -> None:
@@ -54,8 +54,8 @@ async def lock_position(connection: "Connection", flow: str, topic: str, partiti
 async def move_positions(
     connection: "Connection",
     flow: str,
-    before: Mapping[TopicPartition, Position | None],
-    after: Mapping[TopicPartition, Position],
+    before: Mapping[TopicPartition, StoredOffset | None],
+    after: Mapping[TopicPartition, StoredOffset],
 ) -> bool:
     """Move each position from `before` (None: not stored yet) to `after`.
 
@@ -94,7 +94,9 @@ async def move_positions(
     return len(moved) == len(order)
 
 
-async def insert_passed_over(connection: "Connection", flow: str, gaps: Sequence[Gap]) -> None:
+async def insert_passed_over(
+    connection: "Connection", flow: str, gaps: Sequence[OffsetGap]
+) -> None:
     """Note that there was nothing to read: once a topic is trimmed, nobody else could tell."""
     await connection.executemany(
         "INSERT INTO passed_over (flow, topic, partition, first_offset, next_offset)"
@@ -103,8 +105,8 @@ async def insert_passed_over(connection: "Connection", flow: str, gaps: Sequence
     )
 
 
-class NewPack(NamedTuple):
-    """Records for one partition, in this order; see `Pack`."""
+class NewOutboxBatch(NamedTuple):
+    """Records for one partition, in this order; see `OutboxBatch`."""
 
     topic: str
     partition: int
@@ -115,7 +117,7 @@ class NewPack(NamedTuple):
     bodies: list[bytes | None]
 
 
-class Pack(NamedTuple):
+class OutboxBatch(NamedTuple):
     """Records that wait to be relayed to one partition, an item of each list for each."""
 
     id: int
@@ -126,12 +128,14 @@ class Pack(NamedTuple):
     bodies: list[bytes | None]
 
 
-async def append_outbox(connection: "Connection", packs: Iterable[NewPack]) -> None:
+async def append_outbox(connection: "Connection", packs: Iterable[NewOutboxBatch]) -> None:
     """Insert packs, in this order."""
-    await connection.copy_records_to_table("outbox", records=packs, columns=NewPack._fields)
+    await connection.copy_records_to_table("outbox", records=packs, columns=NewOutboxBatch._fields)
 
 
-async def outbox_head(connection: "Connection", shards: Sequence[int], limit: int) -> list[Pack]:
+async def outbox_head(
+    connection: "Connection", shards: Sequence[int], limit: int
+) -> list[OutboxBatch]:
     """The lowest ids of these shards."""
     rows = await connection.fetch(
         "SELECT id, topic, partition, keys, headers, bodies FROM outbox"
@@ -139,7 +143,7 @@ async def outbox_head(connection: "Connection", shards: Sequence[int], limit: in
         shards,
         limit,
     )
-    return [Pack(*row) for row in rows]
+    return [OutboxBatch(*row) for row in rows]
 
 
 async def delete_outbox(connection: "Connection", ids: Sequence[int]) -> None:
@@ -157,7 +161,7 @@ async def outbox_size(connection: "Connection", at_most: int) -> int:
     return size
 
 
-def pack_headers(record: Record) -> bytes:
+def pack_headers(record: ConsumedRecord) -> bytes:
     """Headers as they came, as JSON: a partner's may hold anything, so bytes become latin-1."""
     return to_json([(k, None if v is None else v.decode("latin-1")) for k, v in record.pairs])
 
@@ -168,7 +172,7 @@ def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:
 
 
 async def insert_dead_letters(
-    connection: "Connection", flow: str, dead: Sequence[tuple[Record, str]], now: datetime
+    connection: "Connection", flow: str, dead: Sequence[tuple[ConsumedRecord, str]], now: datetime
 ) -> None:
     """Keep records that cannot be handled, with the reason. A repetition changes nothing."""
     await connection.executemany(
@@ -216,7 +220,7 @@ class DeadLetter(NamedTuple):
 
     id: int
     flow: str
-    record: Record
+    record: ConsumedRecord
     error: str
     died_at: datetime
     replayed_at: datetime | None
@@ -238,7 +242,7 @@ async def dead_letter(
 
 
 async def mark_replayed(
-    connection: "Connection", letter_id: int, now: datetime, corrected: Record | None
+    connection: "Connection", letter_id: int, now: datetime, corrected: ConsumedRecord | None
 ) -> None:
     """The dead letter has been handled after all, as `corrected` if that is given."""
     await connection.execute(
@@ -251,7 +255,7 @@ async def mark_replayed(
     )
 
 
-async def corrections(connection: "Connection", flow: str, topic: str) -> list[Record]:
+async def corrections(connection: "Connection", flow: str, topic: str) -> list[ConsumedRecord]:
     """The records of `topic` that counted otherwise than they stand there."""
     rows = await connection.fetch(
         'SELECT topic, partition, "offset", appended_at, key, corrected_headers AS headers,'
@@ -274,7 +278,7 @@ async def count_dead_letters(connection: "Connection") -> int:
 async def insert_parked(
     connection: "Connection",
     flow: str,
-    parked: Sequence[tuple[UUID, int, Record]],
+    parked: Sequence[tuple[UUID, int, ConsumedRecord]],
     now: datetime,
 ) -> None:
     """Keep records whose turn has not come, by (key, seq)."""
@@ -304,20 +308,22 @@ async def insert_parked(
 
 async def parked_of(
     connection: "Connection", flow: str, keys: Sequence[UUID]
-) -> dict[UUID, list[Record]]:
+) -> dict[UUID, list[ConsumedRecord]]:
     """The parked records of these keys, each key's in order."""
     rows = await connection.fetch(
         "SELECT * FROM parked WHERE flow = $1 AND key = ANY($2::uuid[]) ORDER BY key, seq",
         flow,
         keys,
     )
-    found: dict[UUID, list[Record]] = {}
+    found: dict[UUID, list[ConsumedRecord]] = {}
     for row in rows:
         found.setdefault(row["key"], []).append(_record(row))
     return found
 
 
-async def delete_parked(connection: "Connection", flow: str, handled: Sequence[Record]) -> None:
+async def delete_parked(
+    connection: "Connection", flow: str, handled: Sequence[ConsumedRecord]
+) -> None:
     """These have had their turn."""
     await connection.execute(
         """
@@ -336,7 +342,7 @@ async def delete_parked(connection: "Connection", flow: str, handled: Sequence[R
 
 async def parked_before(
     connection: "Connection", flow: str, before: datetime, limit: int
-) -> list[tuple[UUID, Record]]:
+) -> list[tuple[UUID, ConsumedRecord]]:
     """Records parked before that instant, oldest first; other processes' picks are skipped."""
     rows = await connection.fetch(
         "SELECT * FROM parked WHERE flow = $1 AND parked_at < $2"
@@ -354,9 +360,9 @@ async def count_parked(connection: "Connection") -> int:
     return count
 
 
-def _record(row: asyncpg.Record) -> Record:
+def _record(row: asyncpg.Record) -> ConsumedRecord:
     key: bytes | UUID | None = row["key"]
-    return Record(
+    return ConsumedRecord(
         row["topic"],
         row["partition"],
         row["offset"],

@@ -12,7 +12,7 @@ RECEIPT_IDENTITY_BYTES = 12
 _TAG_BYTES = {"receipt": 3, "progress": 13, "rate": 12}
 
 
-class Purpose(StrEnum):
+class LinkPurpose(StrEnum):
     """What a secret opens."""
 
     RECEIPT = "receipt"
@@ -20,15 +20,15 @@ class Purpose(StrEnum):
     RATE = "rate"
 
 
-class Links:
+class SignedLinks:
     """Seals and opens secrets with one key."""
 
     def __init__(self, key: bytes) -> None:
         # Copies of one that has the key take two thirds of the time.
         self._identity = hmac.new(key, b"identity\0", "sha256")
-        self._keyed = {each: hmac.new(key, each.encode() + b"\0", "sha256") for each in Purpose}
+        self._keyed = {each: hmac.new(key, each.encode() + b"\0", "sha256") for each in LinkPurpose}
 
-    def _tag(self, purpose: Purpose, identity: bytes) -> bytes:
+    def _tag(self, purpose: LinkPurpose, identity: bytes) -> bytes:
         keyed = self._keyed[purpose].copy()
         keyed.update(identity)
         return keyed.digest()[: _TAG_BYTES[purpose]]
@@ -39,12 +39,12 @@ class Links:
         keyed.update("\0".join((sender, channel, source_id)).encode())
         return keyed.digest()[:RECEIPT_IDENTITY_BYTES]
 
-    def seal(self, purpose: Purpose, identity: bytes) -> str:
+    def seal(self, purpose: LinkPurpose, identity: bytes) -> str:
         """The secret for `identity`: letters and digits only, safe in a URL and on the phone."""
         sealed = identity + self._tag(purpose, identity)
         return base64.b32encode(sealed).decode().rstrip("=").lower()
 
-    def open(self, purpose: Purpose, secret: str) -> bytes | None:
+    def open(self, purpose: LinkPurpose, secret: str) -> bytes | None:
         """The identity inside `secret`, or None if we did not make it for this purpose."""
         if not secret.isascii() or len(secret) > 128:
             return None

@@ -19,8 +19,8 @@ from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.tokens import DevelopmentAuthenticator
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.dead_letters import dead_letter_router
-from lastmetre.common.service.header_limit import LimitedHead
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.header_limit import HeaderLimitProtocol
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.telemetry.logs import configure_logs
 from lastmetre.common.web.kit import Pages
@@ -49,7 +49,7 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
 
 
 def build_app(
-    runtime: Runtime,
+    runtime: ServiceHost,
     routers: Sequence[APIRouter],
     pages: Pages,
     *,
@@ -117,7 +117,7 @@ def _unavailable(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respo
     return handler
 
 
-def health_router(runtime: Runtime) -> APIRouter:
+def health_router(runtime: ServiceHost) -> APIRouter:
     """`/livez`, `/readyz` and `/metrics`."""
     router = APIRouter(route_class=GuardedRoute)
 
@@ -149,7 +149,7 @@ def _verdict(missing: list[str]) -> Response:
 def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     """Run the service until SIGTERM or SIGINT, then drain it."""
     configure_logs(name)
-    runtime: Runtime = app.state.runtime
+    runtime: ServiceHost = app.state.runtime
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises what it caught once more when all is drained; an end in order is 0.
         signal.signal(number, lambda *_: sys.exit(runtime.failed))
@@ -159,7 +159,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
-            http=LimitedHead,
+            http=HeaderLimitProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

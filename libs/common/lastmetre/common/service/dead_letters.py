@@ -11,8 +11,8 @@ from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
-from lastmetre.common.kafka.codec import BadRecord, Record, UnknownContract, describe
-from lastmetre.common.outbox.unit_of_work import Sealing, UnitOfWork
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
+from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.core_tables import DeadLetter
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
@@ -22,9 +22,9 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
 if TYPE_CHECKING:
-    from lastmetre.common.kafka.consumer import Flow
+    from lastmetre.common.kafka.consumer import BatchConsumer
     from lastmetre.common.postgres.database import Connection
-    from lastmetre.common.service.host import Runtime
+    from lastmetre.common.service.host import ServiceHost
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Replay(BaseModel):
         return self.body is not None or self.headers is not None
 
 
-class StillBad(Exception):
+class ReplayFailed(Exception):
     """The record was given up again."""
 
 
@@ -59,7 +59,7 @@ class DryRun(Exception):
     """All went well, and is to be undone."""
 
 
-def dead_letter_router(runtime: "Runtime") -> APIRouter:
+def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
     """List, show and replay; the bodies may be personal data, so administrators only."""
     prefix = f"/api/{runtime.name}/v1/dead-letters"
     router = APIRouter(prefix=prefix, route_class=GuardedRoute)
@@ -119,7 +119,7 @@ def dead_letter_router(runtime: "Runtime") -> APIRouter:
     return router
 
 
-async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
+async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None:
     """Handle a dead letter again, perhaps corrected; parked records follow it in order.
 
     Raises Problem: 404 for an unknown one, 409 where it is done already, 422 where it fails again.
@@ -141,7 +141,7 @@ async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
             work = runtime.unit_of_work(connection, flow.name)
             await _handle(flow, work, record)
             if work.dead_count:
-                raise StillBad(work.first_error)
+                raise ReplayFailed(work.first_error)
             sealed = _sealed(record, runtime.sealing) if change.changes else None
             await store.mark_replayed(connection, letter_id, work.now, sealed)
             await work.flush()
@@ -149,7 +149,7 @@ async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
                 raise DryRun
     except DryRun:
         return
-    except (StillBad, BadRecord, UnknownContract, ValidationError) as error:
+    except (ReplayFailed, BadRecord, UnknownEventType, ValidationError) as error:
         detail = describe(error) if isinstance(error, ValidationError) else str(error)
         raise Problem(
             422,
@@ -161,14 +161,14 @@ async def replay(runtime: "Runtime", letter_id: int, change: Replay) -> None:
     work.committed()
 
 
-async def _handle(flow: "Flow", work: UnitOfWork, record: Record) -> None:
+async def _handle(flow: "BatchConsumer", work: UnitOfWork, record: ConsumedRecord) -> None:
     try:
         await flow.handle(work, [record])
-    except (BadRecord, UnknownContract, ValidationError, *TRANSIENT):
+    except (BadRecord, UnknownEventType, ValidationError, *TRANSIENT):
         raise
     except Exception as error:  # what buried it the first time may have been a mistake of ours
         log.exception("dead letter cannot be handled", flow=flow.name)
-        raise StillBad(type(error).__name__) from error
+        raise ReplayFailed(type(error).__name__) from error
 
 
 async def _letter(
@@ -184,7 +184,7 @@ async def _letter(
     return letter
 
 
-def _corrected(record: Record, change: Replay) -> Record:
+def _corrected(record: ConsumedRecord, change: Replay) -> ConsumedRecord:
     """The record with what `change` replaces: the same place, key, and whatever it names."""
     headers: Sequence[tuple[str, bytes | None]] = record.pairs
     if change.headers is not None:
@@ -197,7 +197,7 @@ def _corrected(record: Record, change: Replay) -> Record:
     return corrected
 
 
-def _check_identity(record: Record) -> None:
+def _check_identity(record: ConsumedRecord) -> None:
     """Raise BadRecord for a body that is about another thing than the record's key says."""
     field = IDENTITY.get(record.topic)
     if field is None or record.key is None:
@@ -210,15 +210,15 @@ def _check_identity(record: Record) -> None:
         raise BadRecord(f"{field} is not the one that the record's key names")
 
 
-def _opened(record: Record, sealing: Sealing) -> Record:
+def _opened(record: ConsumedRecord, sealing: PayloadCipher) -> ConsumedRecord:
     return record if record.value is None else record._replace(value=sealing.open(record.value))
 
 
-def _sealed(record: Record, sealing: Sealing) -> Record:
+def _sealed(record: ConsumedRecord, sealing: PayloadCipher) -> ConsumedRecord:
     return record if record.value is None else record._replace(value=sealing.seal(record.value))
 
 
-def _shown(letter: DeadLetter, sealing: Sealing) -> dict[str, object]:
+def _shown(letter: DeadLetter, sealing: PayloadCipher) -> dict[str, object]:
     record = _opened(letter.record, sealing)
     value = record.value
     return {

@@ -18,7 +18,7 @@ _PROBLEM: Final = (
 )
 
 
-class LimitedHead(HttpToolsProtocol):
+class HeaderLimitProtocol(HttpToolsProtocol):
     """Ends a connection whose request line and headers come to more than HEAD_BYTES.
 
     Counted by what is received: a head that is complete with its first piece goes through.

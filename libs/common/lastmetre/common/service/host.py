@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from lastmetre.common.contracts.topics import dead_letter_topic
-from lastmetre.common.kafka.consumer import PROMPTLY_SECONDS, Flow, Handler
+from lastmetre.common.kafka.consumer import PROMPTLY_SECONDS, BatchConsumer, Handler
 from lastmetre.common.outbox.relay import Relay
-from lastmetre.common.outbox.unit_of_work import Plain, Sealing, UnitOfWork
+from lastmetre.common.outbox.unit_of_work import NoCipher, PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.database import (
     ACQUIRE_TIMEOUT_SECONDS,
@@ -24,8 +24,8 @@ from lastmetre.common.postgres.database import (
     queue_settings,
     server_settings,
 )
-from lastmetre.common.security.signed_links import Links
-from lastmetre.common.service.ids import Identities
+from lastmetre.common.security.signed_links import SignedLinks
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.telemetry import metrics
 
@@ -45,7 +45,7 @@ GAUGE_SECONDS: Final = 2.0
 Work = Callable[[], Awaitable[None]]
 
 
-class Runtime:
+class ServiceHost:
     """A service's pool, relay, flows and background work, and whether they are well."""
 
     def __init__(
@@ -54,15 +54,15 @@ class Runtime:
         settings: ServiceSettings,
         *,
         sends_to: Sequence[str],
-        sealing: Sealing | None = None,
+        sealing: PayloadCipher | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
         self.clock = settings.clock()
-        self.identities = Identities()
-        self.links = Links(settings.link_key)
-        self.sealing = sealing or Plain()
-        self.flows: list[Flow] = []
+        self.identities = IdGenerator()
+        self.links = SignedLinks(settings.link_key)
+        self.sealing = sealing or NoCipher()
+        self.flows: list[BatchConsumer] = []
         self.relay = Relay(
             service=name,
             dsn=settings.database_url.get_secret_value(),
@@ -124,7 +124,7 @@ class Runtime:
             for_transactions_only=True,
         )
         self.flows = [
-            Flow(
+            BatchConsumer(
                 flow,
                 topics,
                 handle,

@@ -1,4 +1,4 @@
-"""Identities: UUIDv7 of our own, and the trace that follows a report through the services."""
+"""IdGenerator: UUIDv7 of our own, and the trace that follows a report through the services."""
 
 import os
 import re
@@ -36,7 +36,7 @@ class DrawnAhead:
         return int.from_bytes(self._drawn[start:end]) >> -k % 8
 
 
-class Identities:
+class IdGenerator:
     """Makes ids from injected randomness."""
 
     def __init__(self, source: Randomness | None = None) -> None:

@@ -13,7 +13,7 @@ from lastmetre.cli.client import ServiceClient, development_token
 from lastmetre.cli.console import Trouble
 from lastmetre.cli.people import LINK_LIFETIME
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.devstack.endpoints import Endpoints
 
 HOST: Final = "127.0.0.1"
@@ -38,7 +38,7 @@ class Door:
     def __init__(self, endpoints: Endpoints, services: ServiceClient) -> None:
         self._endpoints = endpoints
         self._services = services
-        self._links = Links(base64.urlsafe_b64decode(endpoints.link_key + "=="))
+        self._links = SignedLinks(base64.urlsafe_b64decode(endpoints.link_key + "=="))
         self._ways: dict[str, Callable[[str], str]] = {
             "board": self._board,
             "centre": lambda _: self._page("dispatch", "/centre", Role.OPERATOR),
@@ -78,13 +78,13 @@ class Door:
 
     def _progress(self, rest: str) -> str:
         fact = self._newest(rest, lambda f: rest or (f["arrived_at"] and f["closed_at"]))
-        secret = self._links.seal(Purpose.PROGRESS, _case_bytes(fact))
+        secret = self._links.seal(LinkPurpose.PROGRESS, _case_bytes(fact))
         return f"{self._endpoints.services['intake']}/progress/case/{secret}"
 
     def _rate(self, rest: str) -> str:
         fact = self._newest(rest, lambda f: f["closing"] and (rest or f["rated_closing"] is None))
         identity = _case_bytes(fact) + fact["closing"].to_bytes(4, "big")
-        secret = self._links.seal(Purpose.RATE, identity)
+        secret = self._links.seal(LinkPurpose.RATE, identity)
         return f"{self._endpoints.services['notify']}/rate/{secret}"
 
     def _newest(self, number: str, fits: Callable[[Fact], Any]) -> Fact:

@@ -13,7 +13,7 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
-from lastmetre.common.kafka.codec import Record, decode
+from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.service.ids import trace_id
 from lastmetre.devstack.demo.scenario import PlannedReport, PlannedStep
 
@@ -106,7 +106,7 @@ class Ledger:
         batches = await self._consumer.getmany(timeout_ms=_FETCH_MS)
         for place, records in batches.items():
             for each in records:
-                record = Record(
+                record = ConsumedRecord(
                     CASE_EVENTS, place.partition, each.offset, each.timestamp,
                     each.key, each.value, each.headers,
                 )  # fmt: skip

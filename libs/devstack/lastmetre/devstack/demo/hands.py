@@ -22,7 +22,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.contracts.topics import FIELD_ACTIONS, channel_topic
 from lastmetre.common.kafka.codec import cloud_event, instant, kafka_headers
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
 from lastmetre.devstack.demo.followed import Followed, traceparent_of
 from lastmetre.devstack.demo.scenario import PlannedRating, PlannedReport, PlannedStep
@@ -61,7 +61,7 @@ class Hands:
         self._clock = clock
         self._http = httpx.AsyncClient(timeout=30, trust_env=False)
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._links = Links(base64.urlsafe_b64decode(endpoints.link_key + "=="))
+        self._links = SignedLinks(base64.urlsafe_b64decode(endpoints.link_key + "=="))
         self._token = cache(self._new_token)
 
     @classmethod
@@ -151,7 +151,9 @@ class Hands:
         assert case.closing is not None
         identity = case.case_id.bytes + case.closing.to_bytes(4, "big")
         body = {"solved": rating.solved, "score": rating.score, "reopen": rating.reopen}
-        await self._post("notify", f"/rate/{self._links.seal(Purpose.RATE, identity)}", {}, body)
+        await self._post(
+            "notify", f"/rate/{self._links.seal(LinkPurpose.RATE, identity)}", {}, body
+        )
 
     def _new_token(self, lead_id: str | None) -> str:
         role = Role.LEAD if lead_id else Role.OPERATOR

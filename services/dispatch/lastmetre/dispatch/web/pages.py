@@ -12,7 +12,7 @@ from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.cases import CaseReturned
 from lastmetre.common.security.access import GuardedRoute, allow, person_of
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.forms import Form, grouped, read_form
 from lastmetre.common.web.kit import Pages
@@ -53,7 +53,7 @@ class CasePages:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ServiceHost,
         desk: Desk,
         vault: VaultClient,
         pages: Pages,
@@ -237,7 +237,7 @@ def _back(form: Form, role: Role, case_id: UUID) -> str:
 
 
 def pages_router(
-    runtime: Runtime, desk: Desk, vault: VaultClient, pages: Pages, categories: Categories
+    runtime: ServiceHost, desk: Desk, vault: VaultClient, pages: Pages, categories: Categories
 ) -> APIRouter:
     """Routes of the pages."""
     router = APIRouter(route_class=GuardedRoute)
@@ -266,7 +266,7 @@ def pages_router(
     return router
 
 
-def _action_routes(runtime: Runtime, desk: Desk, views: CasePages) -> APIRouter:
+def _action_routes(runtime: ServiceHost, desk: Desk, views: CasePages) -> APIRouter:
     """Two, because the cookie of a page link holds for the first part of its path only."""
     router = APIRouter(route_class=GuardedRoute)
 

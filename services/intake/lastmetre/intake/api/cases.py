@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 
 from lastmetre.common.kafka.codec import instant
 from lastmetre.common.security.access import GuardedRoute, SecretLink, allow
-from lastmetre.common.security.signed_links import Links, Purpose
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.store import cases
@@ -21,7 +21,7 @@ def nothing_here() -> Problem:
     return Problem(404, "about:blank", N_("There is nothing here"))
 
 
-def identity_in(links: Links, purpose: Purpose, secret: str) -> bytes:
+def identity_in(links: SignedLinks, purpose: LinkPurpose, secret: str) -> bytes:
     """The identity inside a secret; raises Problem 404."""
     identity = links.open(purpose, secret)
     if identity is None:
@@ -29,14 +29,14 @@ def identity_in(links: Links, purpose: Purpose, secret: str) -> bytes:
     return identity
 
 
-def cases_router(runtime: Runtime) -> APIRouter:
+def cases_router(runtime: ServiceHost) -> APIRouter:
     """Open to whoever holds a receipt."""
     router = APIRouter(route_class=GuardedRoute)
 
     @router.get("/cases/{receipt}")
     @allow(SecretLink())
     async def case(receipt: str, request: Request) -> Response:
-        identity = identity_in(runtime.links, Purpose.RECEIPT, receipt)
+        identity = identity_in(runtime.links, LinkPurpose.RECEIPT, receipt)
         async with connected(runtime.pool) as connection:
             followed = await cases.followed(connection, identity)
         return JSONResponse(

@@ -10,8 +10,8 @@ from lastmetre.common.contracts.base import Channel, Code
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import Purpose
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.intake.domain.case_view import state_after
 from lastmetre.intake.store import reports
@@ -30,7 +30,7 @@ class LookupAsked(BaseModel):
     source_ids: Annotated[list[Code], Field(max_length=ASKED_AT_MOST)]
 
 
-def lookup_router(runtime: Runtime) -> APIRouter:
+def lookup_router(runtime: ServiceHost) -> APIRouter:
     """`POST /api/intake/v1/lookup`."""
     router = APIRouter(prefix="/api/intake/v1", route_class=GuardedRoute)
 
@@ -43,7 +43,7 @@ def lookup_router(runtime: Runtime) -> APIRouter:
     return router
 
 
-async def look_up(runtime: Runtime, asked: LookupAsked) -> list[dict[str, Any]]:
+async def look_up(runtime: ServiceHost, asked: LookupAsked) -> list[dict[str, Any]]:
     """An entry per source id, in order; `outcome` is `unseen` until its record was read."""
     links = runtime.links
     identities = [
@@ -56,7 +56,7 @@ async def look_up(runtime: Runtime, asked: LookupAsked) -> list[dict[str, Any]]:
     for source_id, identity in zip(asked.source_ids, identities, strict=True):
         answer: dict[str, Any] = {
             "source_id": source_id,
-            "receipt": links.seal(Purpose.RECEIPT, identity),
+            "receipt": links.seal(LinkPurpose.RECEIPT, identity),
             "outcome": "unseen",
         }
         if (each := found.get(identity)) is not None:

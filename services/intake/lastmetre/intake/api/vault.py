@@ -12,7 +12,7 @@ from starlette.responses import Response
 from lastmetre.common.contracts.base import Code, Language, ShortText
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role, ServiceCaller
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -76,7 +76,7 @@ def lead_binding(lead_id: str) -> bytes:
 class VaultDoors:
     """Opens what the vault holds, for many at once."""
 
-    def __init__(self, runtime: Runtime, vault: Vault) -> None:
+    def __init__(self, runtime: ServiceHost, vault: Vault) -> None:
         self._runtime = runtime
         self._vault = vault
 

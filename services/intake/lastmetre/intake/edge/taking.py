@@ -7,9 +7,9 @@ from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.topics import channel_topic
 from lastmetre.common.kafka.codec import CONTENT_TYPE, instant
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.ids import TRACEPARENT, Identities
+from lastmetre.common.service.ids import TRACEPARENT, IdGenerator
 from lastmetre.common.telemetry import metrics
 from lastmetre.intake.domain.submission import canonical, source_of
 from lastmetre.intake.edge.producer import EdgeProducer, Headers, Report
@@ -31,8 +31,8 @@ class Edge:
         self,
         producer: EdgeProducer,
         *,
-        links: Links,
-        identities: Identities,
+        links: SignedLinks,
+        identities: IdGenerator,
         clock: Clock,
         public_url: str,
     ) -> None:
@@ -81,8 +81,8 @@ class Edge:
         """What the sender of this report holds: the same for every repetition."""
         identity = self._links.receipt_identity(sender, channel, source_id)
         return Taken(
-            self._links.seal(Purpose.RECEIPT, identity),
-            self._progress + self._links.seal(Purpose.PROGRESS, identity),
+            self._links.seal(LinkPurpose.RECEIPT, identity),
+            self._progress + self._links.seal(LinkPurpose.PROGRESS, identity),
         )
 
     def _headers(self, channel: str, sender: str) -> Headers:

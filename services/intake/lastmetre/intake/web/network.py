@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import Point, label_place, rings_of
 from lastmetre.common.web.svg.maps import AreaMap
 from lastmetre.intake.store import areas as store
@@ -42,7 +42,7 @@ NOTHING_DRAWN: Final = Drawn({}, None, OrderedDict())
 class Network:
     """Draws the areas anew only when they have changed."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: ServiceHost) -> None:
         self._runtime = runtime
         self._stamp: tuple[int, int] | None = None
         self._looked_at = 0.0

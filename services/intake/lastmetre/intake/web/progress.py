@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
-from lastmetre.common.security.signed_links import Purpose
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
@@ -58,7 +58,7 @@ class ProgressPages:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ServiceHost,
         pages: Pages,
         network: Network,
         doors: VaultDoors,
@@ -96,7 +96,7 @@ class ProgressPages:
 
     async def lead_on(self, secret: str) -> Response:
         """From the link in a message, which knows the case only, to the report's own page."""
-        case_id = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        case_id = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
         if len(case_id) != _CASE_ID_BYTES:
             raise nothing_here()
         async with connected(self._runtime.pool) as connection:
@@ -106,7 +106,7 @@ class ProgressPages:
         return self._to(identity)
 
     def _to(self, identity: bytes) -> Response:
-        secret = self._runtime.links.seal(Purpose.PROGRESS, identity)
+        secret = self._runtime.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/progress/{secret}", 303)
 
     async def _identity(self, number: str, tail: str) -> bytes | None:
@@ -121,7 +121,7 @@ class ProgressPages:
 
     async def show(self, request: Request, secret: str) -> Response:
         """The progress page; it fetches itself again every few seconds."""
-        identity = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        identity = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
         async with connected(self._runtime.pool) as connection:
             followed = await cases.followed(connection, identity)
         now = self._runtime.clock.now()
@@ -133,7 +133,7 @@ class ProgressPages:
             "view": followed.view if followed else None,
             "ended": state in ENDED,
             "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
-            "receipt": self._runtime.links.seal(Purpose.RECEIPT, identity),
+            "receipt": self._runtime.links.seal(LinkPurpose.RECEIPT, identity),
         }
         if followed is not None:
             context |= await self._told(request, followed, state)

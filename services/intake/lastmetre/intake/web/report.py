@@ -11,8 +11,8 @@ from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.postgres.database import TRANSIENT
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
-from lastmetre.common.security.signed_links import Purpose
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, grouped, read_form
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Look
@@ -39,7 +39,7 @@ class ReportPages:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ServiceHost,
         pages: Pages,
         network: Network,
         edge: Edge,
@@ -100,7 +100,7 @@ class ReportPages:
             return response
         identity = self._runtime.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
-        secret = self._runtime.links.seal(Purpose.PROGRESS, identity)
+        secret = self._runtime.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/report/sent/{secret}", 303)
 
     def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
@@ -151,7 +151,7 @@ class ReportPages:
 
     async def sent(self, request: Request, secret: str) -> Response:
         """Thanks, and where to follow it; the number appears once the case has one."""
-        identity = identity_in(self._runtime.links, Purpose.PROGRESS, secret)
+        identity = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
         followed: Followed | None = None
         try:
             async with connected(self._runtime.pool) as connection:
@@ -160,7 +160,7 @@ class ReportPages:
             pass  # The page says as much without it.
         context: dict[str, Any] = {
             "progress_url": f"/progress/{secret}",
-            "receipt": self._runtime.links.seal(Purpose.RECEIPT, identity),
+            "receipt": self._runtime.links.seal(LinkPurpose.RECEIPT, identity),
             "number": followed.view.number if followed and followed.view else None,
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",

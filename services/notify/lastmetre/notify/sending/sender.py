@@ -16,10 +16,10 @@ import asyncpg
 import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.common.outbox.shard_locks import ShardLocks
+from lastmetre.common.outbox.shard_locks import ShardLeases
 from lastmetre.common.postgres.database import TRANSIENT, queue_settings
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.domain.messages import SHARDS
 from lastmetre.notify.sending.letters import Letter, Outcome, Provider
@@ -52,7 +52,7 @@ class Sender:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ServiceHost,
         writer: Writer,
         ways: Ways,
         real_clock: Clock,
@@ -110,14 +110,14 @@ class Sender:
             server_settings=queue_settings("notify-sender"),
         )
         try:
-            locks = ShardLocks(connection, SENDING_LOCKS, range(SHARDS))
+            locks = ShardLeases(connection, SENDING_LOCKS, range(SHARDS))
             await locks.join()
             await self._turns(connection, locks)
         finally:
             with suppress(*TRANSIENT):
                 await connection.close(timeout=2)
 
-    async def _turns(self, connection: "Connection", locks: ShardLocks) -> None:
+    async def _turns(self, connection: "Connection", locks: ShardLeases) -> None:
         loop = asyncio.get_running_loop()
         balance_at = look_at = 0.0
         while True:

@@ -14,7 +14,7 @@ import structlog
 from lastmetre.common.contracts.deliveries import Recipient
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.deliveries import delivered
 from lastmetre.notify.domain.messages import recipient_kind
@@ -67,7 +67,7 @@ class Settler:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ServiceHost,
         real_clock: Clock,
         backoff: Backoff,
         settled: Callable[[Sequence[Due]], None],

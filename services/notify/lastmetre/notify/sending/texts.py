@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lastmetre.common.categories import UNKNOWN, Categories
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.security.signed_links import Links, Purpose
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.notify.domain.messages import Kind, lead_of
 from lastmetre.notify.domain.ratings import rating_identity
 from lastmetre.notify.store.sending import Due
@@ -21,7 +21,7 @@ from lastmetre.notify.store.sending import Due
 class Texts:
     """Writes messages. `urls` maps a service to what links to its pages start with."""
 
-    def __init__(self, links: Links, urls: dict[str, str], categories: Categories) -> None:
+    def __init__(self, links: SignedLinks, urls: dict[str, str], categories: Categories) -> None:
         self._links = links
         self._urls = {name: url.rstrip("/") for name, url in urls.items()}
         self._categories = categories
@@ -58,12 +58,12 @@ class Texts:
         return subject.strip(), body.strip()
 
     def _seal_progress(self, case_id: UUID) -> str:
-        token = self._links.seal(Purpose.PROGRESS, case_id.bytes)
+        token = self._links.seal(LinkPurpose.PROGRESS, case_id.bytes)
         return f"{self._urls['intake']}/progress/case/{token}"
 
     def _rating(self, message: Due) -> str:
         identity = rating_identity(message.case_id, message.seq)
-        return f"{self._urls['notify']}/rate/{self._links.seal(Purpose.RATE, identity)}"
+        return f"{self._urls['notify']}/rate/{self._links.seal(LinkPurpose.RATE, identity)}"
 
 
 def _own(name: LocalName, language: Language) -> str:

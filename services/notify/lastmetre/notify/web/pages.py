@@ -10,7 +10,7 @@ from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import PAGES_OF, GuardedRoute, SecretLink, allow, person_of
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import Runtime
+from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.kit import Pages
@@ -41,7 +41,7 @@ class RatingBody(BaseModel):
 class RatingPages:
     """The page on which a reporter judges a closing, and the thanks that take its place."""
 
-    def __init__(self, runtime: Runtime, ratings: Ratings, pages: Pages) -> None:
+    def __init__(self, runtime: ServiceHost, ratings: Ratings, pages: Pages) -> None:
         self._runtime = runtime
         self._ratings = ratings
         self._pages = pages
@@ -94,7 +94,7 @@ class RatingPages:
         return self._pages.render(request, "rate.html", context | {"form": form}, status)
 
 
-async def message_log(runtime: Runtime, pages: Pages, request: Request) -> Response:
+async def message_log(runtime: ServiceHost, pages: Pages, request: Request) -> Response:
     """The latest messages, all or those in one state."""
     wanted = request.query_params.get("state", "")
     state = wanted if wanted in STATES else ""
@@ -119,7 +119,7 @@ async def message_log(runtime: Runtime, pages: Pages, request: Request) -> Respo
     return pages.render(request, "log.html", context)
 
 
-def pages_router(runtime: Runtime, ratings: Ratings, pages: Pages) -> APIRouter:
+def pages_router(runtime: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter:
     """The pages of notify."""
     router = APIRouter(route_class=GuardedRoute)
     rating_pages = RatingPages(runtime, ratings, pages)
