@@ -12,7 +12,7 @@ import httpx
 
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.common.postgres.database import migrate
+from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.devstack import Stack

@@ -8,7 +8,8 @@ import pytest
 
 from lastmetre.common.contracts.base import Language, Origin
 from lastmetre.common.contracts.cases import CaseState
-from lastmetre.common.postgres.database import migrate, queue_settings
+from lastmetre.common.postgres.database import queue_settings
+from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
 from lastmetre.notify.domain.messages import REPORTER, SHARDS
 from lastmetre.notify.domain.subject import Subject

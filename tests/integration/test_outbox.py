@@ -15,7 +15,7 @@ from lastmetre.common.kafka.codec import OutboxMessage, kafka_headers, packed
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.outbox.unit_of_work import append, shard_of
-from lastmetre.common.postgres.database import migrate
+from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
 from tests.support.databases import fresh_database, migrate_in_part
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from pydantic_core import to_json
 
-from lastmetre.common.postgres.database import migrate
+from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
 from lastmetre.intake.domain.case_view import CaseView, Entry
 from lastmetre.intake.store import cases

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from lastmetre.common.postgres.database import migrations_of
+from lastmetre.common.postgres.migrate import migrations_of
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
 from lastmetre.devstack.postgres import provide_database

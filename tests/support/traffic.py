@@ -18,13 +18,13 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from tests.support.city import City, inside
 from tests.support.commands import lastmetre
 
-AWAY: Final = (*TRANSIENT, asyncpg.PostgresError, KafkaError, httpx.TransportError)
+AWAY: Final = (*DATABASE_ERRORS, asyncpg.PostgresError, KafkaError, httpx.TransportError)
 AGAIN_SECONDS: Final = 0.3
 REPORTS_A_TURN: Final = 20
 STEPS_A_TURN: Final = 12

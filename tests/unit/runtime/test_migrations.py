@@ -3,7 +3,7 @@
 import pytest
 
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.common.postgres.database import migrations_of
+from lastmetre.common.postgres.migrate import migrations_of
 
 
 @pytest.mark.parametrize("package", ["common.runtime", *SERVICES])

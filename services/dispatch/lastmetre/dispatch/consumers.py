@@ -19,7 +19,8 @@ from lastmetre.common.contracts.topics import (
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres import core_tables as runtime_store
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.answering import KNOWN_WITHIN, Asked, answer_all, refuse_unknown
 from lastmetre.dispatch.network import NetworkCache
@@ -79,7 +80,7 @@ class Requests:
         """Actions whose case did not come within ten minutes are refused, with that reason."""
         while True:
             await asyncio.sleep(EXPIRY_SECONDS)
-            with suppress(*TRANSIENT):
+            with suppress(*DATABASE_ERRORS):
                 await self._refuse_expired()
 
     async def _refuse_expired(self) -> None:

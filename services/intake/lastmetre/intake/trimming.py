@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
-from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.consumers import CHANNELS_FLOW
 from lastmetre.intake.settings import IntakeSettings
@@ -44,7 +44,7 @@ class Trimmer:
             await asyncio.sleep(self._settings.trim_every)
             try:
                 await self.trim()
-            except (*TRANSIENT, KafkaError) as error:
+            except (*DATABASE_ERRORS, KafkaError) as error:
                 log.warning("trimming waits", error=type(error).__name__)
 
     async def trim(self) -> Low:

@@ -24,7 +24,7 @@ from aiokafka.errors import KafkaError
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.postgres.core_tables import corrections
-from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.metrics.consumers import CASES_FLOW
 from lastmetre.metrics.settings import MetricsSettings
 from lastmetre.metrics.shadow import Shadow
@@ -263,7 +263,7 @@ def main() -> int:
         UnknownEventType,
         KafkaError,
         asyncpg.PostgresError,
-        *TRANSIENT,
+        *DATABASE_ERRORS,
     ) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1

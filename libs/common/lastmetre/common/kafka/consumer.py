@@ -26,7 +26,8 @@ from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.core_tables import StoredOffset
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
 
@@ -196,7 +197,7 @@ class BatchConsumer(ConsumerRebalanceListener):
             try:
                 async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                     return await store.positions(connection, self.name)
-            except TRANSIENT as error:
+            except DATABASE_ERRORS as error:
                 log.warning("positions wait for the database", error=type(error).__name__)
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
 
@@ -229,7 +230,7 @@ class BatchConsumer(ConsumerRebalanceListener):
                     pending[:1] = _halves(part)
                 else:
                     pending = self._without_its_partition(part[0], str(error), pending[1:])
-            except TRANSIENT as error:
+            except DATABASE_ERRORS as error:
                 metrics.BATCH_RETRIES.labels(self._service, self.name, type(error).__name__).inc()
                 self.waiting_for = type(error).__name__
                 log.warning(
@@ -269,7 +270,7 @@ class BatchConsumer(ConsumerRebalanceListener):
         while True:
             try:
                 await self._transact([record], dead_letter)
-            except TRANSIENT:
+            except DATABASE_ERRORS:
                 await asyncio.sleep(BACKOFF_SECONDS[-1])
             except FencedError:
                 await self._return_to_stored()

@@ -17,7 +17,8 @@ from lastmetre.common.outbox.shard_locks import ShardLeases
 from lastmetre.common.outbox.unit_of_work import shard_of
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.core_tables import OutboxBatch
-from lastmetre.common.postgres.database import TRANSIENT, queue_settings
+from lastmetre.common.postgres.database import queue_settings
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Relay:
         while not self._stopping:
             try:
                 await self._session()
-            except (*TRANSIENT, KafkaError) as error:
+            except (*DATABASE_ERRORS, KafkaError) as error:
                 self.working = False
                 self.owned_shards = 0
                 metrics.RELAY_RESTARTS.labels(self._service).inc()
@@ -124,7 +125,7 @@ class Relay:
             async with idempotent_producer(self._bootstrap, f"{self._service}-relay") as producer:
                 await self._turns(connection, locks, producer)
         finally:
-            with suppress(*TRANSIENT):
+            with suppress(*DATABASE_ERRORS):
                 await connection.close(timeout=STOP_WITHIN_SECONDS)
 
     async def _turns(

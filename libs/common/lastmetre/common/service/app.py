@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, GuardedRoute, allow, guard
 from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.tokens import DevelopmentAuthenticator
@@ -83,7 +83,7 @@ def build_app(
         app.include_router(router)
     pages.mount(app)
     install(app, pages)
-    for error in TRANSIENT:
+    for error in DATABASE_ERRORS:
         app.add_exception_handler(error, _unavailable(pages))
     settings = runtime.settings
     guard(

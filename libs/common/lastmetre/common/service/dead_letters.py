@@ -15,7 +15,8 @@ from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEvent
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.core_tables import DeadLetter
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import GuardedRoute, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.web.problems import Problem
@@ -164,7 +165,7 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
 async def _handle(flow: "BatchConsumer", work: UnitOfWork, record: ConsumedRecord) -> None:
     try:
         await flow.handle(work, [record])
-    except (BadRecord, UnknownEventType, ValidationError, *TRANSIENT):
+    except (BadRecord, UnknownEventType, ValidationError, *DATABASE_ERRORS):
         raise
     except Exception as error:  # what buried it the first time may have been a mistake of ours
         log.exception("dead letter cannot be handled", flow=flow.name)

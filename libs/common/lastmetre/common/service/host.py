@@ -12,18 +12,19 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from lastmetre.common.contracts.topics import dead_letter_topic
+from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.consumer import PROMPTLY_SECONDS, BatchConsumer, Handler
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.outbox.unit_of_work import NoCipher, PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import core_tables as store
 from lastmetre.common.postgres.database import (
     ACQUIRE_TIMEOUT_SECONDS,
-    TRANSIENT,
     create_pool,
-    migrate_when_up,
     queue_settings,
     server_settings,
 )
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.postgres.migrate import migrate_when_up
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.settings import ServiceSettings
@@ -43,6 +44,12 @@ POOL_SECONDS: Final = 1.0
 GAUGE_SECONDS: Final = 2.0
 
 Work = Callable[[], Awaitable[None]]
+
+Adopt = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[int]]
+"""Takes in records of an own topic, in the order of their partition, within one transaction.
+
+What the database knows already changes nothing; nothing is sent. Returns how many were new.
+"""
 
 
 class ServiceHost:
@@ -78,6 +85,7 @@ class ServiceHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._relay_task: asyncio.Task[None] | None = None
         self._broker: KafkaBroker | None = None
+        self._adopt: dict[str, Adopt] = {}
         self._up = False
         self.failed = False
         """Whether the process ends because something of its own failed."""
@@ -98,6 +106,13 @@ class ServiceHost:
     ) -> None:
         """Declare a flow: its own consumer group over `topics`."""
         self._handlers.append((flow, tuple(topics), handle, gather_seconds))
+
+    def publishes(self, topic: str, adopt: Adopt) -> None:
+        """Declare how records of an own topic are taken in that the database has never heard of.
+
+        After a restore, or the promotion of a standby, the topic may be ahead of the database.
+        """
+        self._adopt[topic] = adopt
 
     def background(self, work: Work, *, needs_database: bool = True) -> None:
         """Declare work that runs beside the flows as long as the service does.
@@ -199,7 +214,7 @@ class ServiceHost:
 
     async def _measure(self) -> None:
         while True:
-            with suppress(*TRANSIENT):
+            with suppress(*DATABASE_ERRORS):
                 async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                     metrics.DEAD_LETTERS_WAITING.labels(self.name).set(
                         await store.count_dead_letters(connection)
@@ -242,7 +257,7 @@ class ServiceHost:
         try:
             async with self.pool.acquire(timeout=2) as connection:
                 await connection.fetchval("SELECT 1", timeout=2)
-        except TRANSIENT as error:
+        except DATABASE_ERRORS as error:
             missing.append(f"database: {type(error).__name__}")
         if not self.relay.working:
             missing.append("relay: waiting for broker or database")

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
-from lastmetre.common.postgres.database import TRANSIENT
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
@@ -82,7 +82,7 @@ class ReportPages:
         """Without the database the form has no map, but it still takes reports."""
         try:
             return await self._network.drawn()
-        except TRANSIENT:
+        except DATABASE_ERRORS:
             return NOTHING_DRAWN
 
     async def take(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class ReportPages:
         try:
             async with connected(self._runtime.pool) as connection:
                 followed = await cases.followed(connection, identity)
-        except TRANSIENT:
+        except DATABASE_ERRORS:
             pass  # The page says as much without it.
         context: dict[str, Any] = {
             "progress_url": f"/progress/{secret}",

@@ -17,7 +17,8 @@ import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.outbox.shard_locks import ShardLeases
-from lastmetre.common.postgres.database import TRANSIENT, queue_settings
+from lastmetre.common.postgres.database import queue_settings
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
@@ -83,7 +84,7 @@ class Sender:
             while True:
                 try:
                     await self._session()
-                except TRANSIENT as error:
+                except DATABASE_ERRORS as error:
                     metrics.MESSAGE_SHARDS.set(0)
                     log.warning("sender begins anew", error=f"{type(error).__name__}: {error}")
                     await self._arrived()
@@ -114,7 +115,7 @@ class Sender:
             await locks.join()
             await self._turns(connection, locks)
         finally:
-            with suppress(*TRANSIENT):
+            with suppress(*DATABASE_ERRORS):
                 await connection.close(timeout=2)
 
     async def _turns(self, connection: "Connection", locks: ShardLeases) -> None:

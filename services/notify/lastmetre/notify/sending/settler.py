@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from lastmetre.common.contracts.deliveries import Recipient
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
@@ -101,7 +102,7 @@ class Settler:
                     connection.transaction(),
                 ):
                     ends = await self._settle(connection, attempts)
-            except TRANSIENT as error:
+            except DATABASE_ERRORS as error:
                 log.warning("results wait for the database", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
