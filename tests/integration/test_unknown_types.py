@@ -34,7 +34,7 @@ async def test_only_its_partition_stops(intake_city: IntakeCity) -> None:
 
         async def stopped() -> str | None:
             async with city.client(running) as client:
-                said = (await client.get("/readyz")).text
+                said = (await client.get("/readyz?all")).text
             return said if JUDGED.decode() in said else None
 
         assert f"case.events/{STOPPED}" in await eventually(stopped)

@@ -157,7 +157,7 @@ def readiness(url: str) -> tuple[int, str]:
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or _HOST, address.port, timeout=5)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", "/readyz?all")
         response = connection.getresponse()
         return response.status, response.read(2000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
