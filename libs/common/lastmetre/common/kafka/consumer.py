@@ -341,6 +341,9 @@ class BatchConsumer:
                     suspect = part[0]  # once more, alone: it may have met another transaction
                 await self._wait("a batch", error, attempt)
                 if self._giving_up:
+                    log.warning(
+                        "a batch is given up: its partitions are revoked", consumer=self.name
+                    )
                     return
                 if isinstance(error, TimeoutError) and len(part) > 1:
                     pending[:1] = [(half, reason) for half in halves(part)]
