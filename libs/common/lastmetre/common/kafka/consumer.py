@@ -5,7 +5,7 @@ Positions live in PostgreSQL; Kafka's own offsets are committed for lag tools on
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from random import Random
@@ -30,13 +30,12 @@ from lastmetre.common.kafka.ports import (
     TopicPartition,
 )
 from lastmetre.common.kafka.positions import OffsetGap, PartitionPositions, StoredOffset
+from lastmetre.common.kafka.subscribers import Handler
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork, WorkTables
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
 
 log = structlog.get_logger()
-
-Handler = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[None]]
 
 BATCH_RECORDS: Final = 1000
 POLL_SECONDS: Final = 0.5

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from lastmetre.common.contracts.messages import TOPIC_MESSAGES
 from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
-from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer, Handler
+from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer
+from lastmetre.common.kafka.subscribers import Handler, Subscriber, Subscribers
 from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, LogBehind
 from lastmetre.common.outbox.unit_of_work import NoCipher, PayloadCipher, UnitOfWork
 from lastmetre.common.postgres.core_tables import TABLES
@@ -71,9 +73,11 @@ class ServiceHost:
         self.relay = build_relay(
             name, (*sends_to, dead_letter_topic(name)), self._dsn, self._kafka, self._check
         )
+        self.subscribers = Subscribers(name, settings.kafka_bootstrap_servers.split(","), None)
+        for topic in sends_to:
+            self.subscribers.publisher(topic, TOPIC_MESSAGES[topic])
         self._pool: Pool | None = None
         self._consumers_pool: Pool | None = None
-        self._declared: list[tuple[str, tuple[str, ...], Handler, float]] = []
         self._work: list[Work] = []
         self._early_work: list[Work] = []
         self._adopt: dict[str, Adopt] = {}
@@ -102,7 +106,7 @@ class ServiceHost:
         linger_seconds: float = LINGER_INTERACTIVE,
     ) -> None:
         """Declare a consumer: a group of its own over `topics`."""
-        self._declared.append((consumer, tuple(topics), handle, linger_seconds))
+        self.subscribers.subscriber(consumer, topics, handle, linger_seconds)
 
     def publishes(self, topic: str, adopt: Adopt) -> None:
         """Declare how records of an own topic are taken in that the database has never heard of.
@@ -148,7 +152,7 @@ class ServiceHost:
         )
         self._consumers_pool = await create_pool(
             self._dsn,
-            size=max(len(self._declared), 1),
+            size=max(len(self.subscribers.declared), 1),
             settings=queue_settings(self.name),
             for_transactions_only=True,
             check=self._check,
@@ -165,15 +169,15 @@ class ServiceHost:
             self.name,
             PostgresDatabase(self.pool),
             self.relay,
-            {name: topics for name, topics, _, _ in self._declared},
+            {each.name: each.topics for each in self.subscribers.declared},
             self._kafka.open_log,
             self.checks,
         )
         self._relay_task = self.tasks.spawn("relay", self.relay.run)
         self.tasks.spawn("measuring tables", self._measuring.tables)
-        if self._declared:
+        if self.subscribers.declared:
             self.tasks.spawn("measuring lag", self._measuring.lag)
-        self.consumers = [self._consumer(*each) for each in self._declared]
+        self.consumers = [self._consumer(each) for each in self.subscribers.declared]
         self._consumer_tasks = [
             self.tasks.spawn(f"consumer {each.name}", each.run) for each in self.consumers
         ]
@@ -210,23 +214,21 @@ class ServiceHost:
                 said = type(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _consumer(
-        self, name: str, topics: Sequence[str], handle: Handler, linger_seconds: float
-    ) -> BatchConsumer:
+    def _consumer(self, subscriber: Subscriber) -> BatchConsumer:
         assert self._consumers_pool is not None
         return BatchConsumer(
-            name,
-            topics,
-            handle,
+            subscriber.name,
+            subscriber.topics,
+            subscriber.handle,
             service=self.name,
-            connect=lambda: self._kafka.consumer(name, topics),
+            connect=lambda: self._kafka.consumer(subscriber.name, subscriber.topics),
             database=PostgresDatabase(self._consumers_pool),
             tables=TABLES,
             outbox=self.relay,
             clock=self.clock,
             cipher=self.cipher,
             random=Random(),
-            linger_seconds=linger_seconds,
+            linger_seconds=subscriber.linger_seconds,
         )
 
     # --- ending ----------------------------------------------------------------------------
