@@ -119,7 +119,7 @@ class _Demo:
         noted = 0.0
         with progress_bar("the day begins", len(day.reports)) as bar:
 
-            def told(played: Played) -> None:
+            def on_progress(played: Played) -> None:
                 nonlocal noted
                 bar.title(output.progress_line(played))
                 bar.at(played.reports)
@@ -127,7 +127,7 @@ class _Demo:
                     noted = time.monotonic()
                     self._note(played)
 
-            play = Play(day, lapse, endpoints, told)
+            play = Play(day, lapse, endpoints, on_progress)
             try:
                 asyncio.run(play.perform())
             finally:

@@ -45,12 +45,12 @@ class Play:
     """One performance. `told` is told now and then how far it has come."""
 
     def __init__(
-        self, day: Day, lapse: Lapse, endpoints: Endpoints, told: Callable[[Played], None]
+        self, day: Day, lapse: Lapse, endpoints: Endpoints, on_progress: Callable[[Played], None]
     ) -> None:
         self._reports = {trace_id(traceparent_of(r.source_id)): r for r in day.reports}
         self._lapse = lapse
         self._endpoints = endpoints
-        self._told = told
+        self._on_progress = on_progress
         self._cases: dict[UUID, Followed] = {}
         self._there: set[str] = set()
         self._waiting: dict[str, float] = {}
@@ -87,7 +87,7 @@ class Play:
             self.played.now = self._lapse.now()
             while self._due and self._due[0].at <= self.played.now:
                 self._begin(heapq.heappop(self._due).act())
-            self._told(self.played)
+            self._on_progress(self.played)
             self._lapse.keep_pace(self._longest_wait())
             await asyncio.sleep(TICK_SECONDS)
             for task in [each for each in (following, *self._under_way) if each.done()]:

@@ -43,8 +43,8 @@ def books() -> Balance:
     if in_flight:
         what = ", ".join(f"{who} ({count:,})" for who, count in in_flight.items())
         raise Trouble(f"Still in flight: {what}.", "look into the services' logs.")
-    with progress() as told:
-        return asyncio.run(take_balance(targets, told=told))
+    with progress() as on_progress:
+        return asyncio.run(take_balance(targets, on_progress=on_progress))
 
 
 def figures_of(day: date, services: ServiceClient) -> Figures:
