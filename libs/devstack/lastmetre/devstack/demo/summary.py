@@ -35,7 +35,7 @@ class Figures:
     """All that were ever sent, to `reporter` and `lead`."""
 
 
-def books() -> Balance:
+def settled_balance() -> Balance:
     """Wait until nothing is in flight, then audit. Raises Trouble if it does not come to rest."""
     targets = read_targets()
     with Waiting(STDERR) as waiting, reasons():
