@@ -15,8 +15,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from lastmetre.audit.balance import TITLES
+from lastmetre.audit.partition_view import TYPES
 from lastmetre.audit.receipts import Receipt
-from lastmetre.audit.shelf import TYPES
 from lastmetre.audit.topics import open_topics
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
