@@ -9,7 +9,7 @@ from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import IdGenerator
-from lastmetre.dispatch.answering import tell
+from lastmetre.dispatch.commands import append_events
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import register
 from lastmetre.dispatch.domain.network import Network
@@ -52,7 +52,7 @@ class Registrar:
             )
             cases.append(decision.case)
             entries.extend(decision.events)
-            tell(work, decision.events, trace)
+            append_events(work, decision.events, trace)
         await store.insert_cases(work.connection, cases)
         await store.append_ledger(work.connection, entries)
         return cases

@@ -19,13 +19,14 @@ _CASE_COLUMNS = (
     "language", "reported_at", "latitude", "longitude", "changed_at", "area_id", "lead_id",
     "unplaced_reason", "closings", "rated",
 )  # fmt: skip
+_RESULT_COLUMNS = ("request_id", "case_id", "kind", "refusal", "seq", "answered_at", "meaning")
 _SELECT_CASE = f'SELECT {", ".join(_CASE_COLUMNS)} FROM "case"'  # noqa: S608
 
 
-class Answer(NamedTuple):
+class CommandResult(NamedTuple):
     """What was answered to an action or a feedback; `refusal` is None where it was done.
 
-    `meaning` is a digest of what was asked, None for answers older than it.
+    `fingerprint` is a digest of what was asked, None for results older than it.
     """
 
     request_id: UUID
@@ -34,7 +35,7 @@ class Answer(NamedTuple):
     refusal: str | None
     seq: int
     answered_at: datetime
-    meaning: bytes | None
+    fingerprint: bytes | None
 
 
 class LedgerLine(NamedTuple):
@@ -177,21 +178,23 @@ async def ledger_after(connection: "Connection", case_id: UUID, seq: int) -> lis
     return [LedgerLine(*row) for row in rows]
 
 
-async def answers(connection: "Connection", request_ids: Sequence[UUID]) -> dict[UUID, Answer]:
+async def results_of(
+    connection: "Connection", request_ids: Sequence[UUID]
+) -> dict[UUID, CommandResult]:
     """The answers already given to these."""
     rows = await connection.fetch(
         "SELECT request_id, case_id, kind, refusal, seq, answered_at, meaning FROM answer"
         " WHERE request_id = ANY($1::uuid[])",
         request_ids,
     )
-    return {row[0]: Answer(*row) for row in rows}
+    return {row[0]: CommandResult(*row) for row in rows}
 
 
-async def insert_answers(connection: "Connection", given: Iterable[Answer]) -> None:
+async def insert_results(connection: "Connection", given: Iterable[CommandResult]) -> None:
     """New answers, by COPY. Raises SerializationError if one has been given meanwhile."""
     try:
         await connection.copy_records_to_table(
-            "answer", records=list(given), columns=Answer._fields
+            "answer", records=list(given), columns=_RESULT_COLUMNS
         )
     except asyncpg.UniqueViolationError as error:
         # The same id on two cases at once: whoever comes second sees it when he begins again.

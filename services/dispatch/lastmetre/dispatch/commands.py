@@ -21,15 +21,15 @@ from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_f
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.network import SOURCE
 from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store.cases import Answer
+from lastmetre.dispatch.store.cases import CommandResult
 
 KNOWN_WITHIN: Final = timedelta(minutes=10)
 """How long an action may wait for its case to become known."""
 
-MEANING_BYTES: Final = 16
+FINGERPRINT_BYTES: Final = 16
 
 
-class Asked(NamedTuple):
+class Command(NamedTuple):
     """An action or a feedback, with the record that it came in, if it came in one."""
 
     request: ActionRequested | FeedbackGiven
@@ -49,15 +49,15 @@ class Asked(NamedTuple):
         return request.action.value if isinstance(request, ActionRequested) else "feedback"
 
     @property
-    def meaning(self) -> bytes:
+    def fingerprint(self) -> bytes:
         """Tells a repetition from something else that is asked under the same id.
 
         Who asks for what on which case; when it happened and what was seen may differ.
         """
         request = self.request
-        said: tuple[object, ...]
+        content: tuple[object, ...]
         if isinstance(request, ActionRequested):
-            said = (
+            content = (
                 request.actor.role.value,
                 request.actor.id,
                 request.area_id,
@@ -65,12 +65,12 @@ class Asked(NamedTuple):
                 request.cancel_reason,
             )
         else:
-            said = (request.closing, request.solved, request.score, request.reopen)
-        text = f"{request.case_id} {self.kind} {said}"
-        return hashlib.blake2b(text.encode(), digest_size=MEANING_BYTES).digest()
+            content = (request.closing, request.solved, request.score, request.reopen)
+        text = f"{request.case_id} {self.kind} {content}"
+        return hashlib.blake2b(text.encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
-def tell(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> None:
+def append_events(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> None:
     """Put entries of one case's ledger onto their topic."""
     key = str(events[0].case_id)
     for event in events:
@@ -88,7 +88,7 @@ def tell(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> Non
         )
 
 
-class _Answers:
+class _Execution:
     """What a batch of requests has come to so far."""
 
     def __init__(
@@ -96,34 +96,34 @@ class _Answers:
         work: UnitOfWork,
         network: Network,
         cases: dict[UUID, Case],
-        given: dict[UUID, Answer],
+        given: dict[UUID, CommandResult],
     ) -> None:
         self._work = work
         self._network = network
         self._cases = cases
         self._given = given
-        self.new: list[Answer] = []
+        self.new: list[CommandResult] = []
         self.events: list[CaseEvent] = []
         self.changed: dict[UUID, Case] = {}
 
-    def knows(self, asked: Asked) -> bool:
+    def can_decide(self, command: Command) -> bool:
         """Whether this can be answered now."""
-        return asked.request_id in self._given or asked.request.case_id in self._cases
+        return command.request_id in self._given or command.request.case_id in self._cases
 
-    def answer(self, asked: Asked) -> Answer:
+    def execute(self, command: Command) -> CommandResult:
         """Decide, unless it was decided before."""
-        answer = self._given.get(asked.request_id)
-        if answer is None:
-            answer = self._given[asked.request_id] = self._decide(asked)
-            self.new.append(answer)
+        result = self._given.get(command.request_id)
+        if result is None:
+            result = self._given[command.request_id] = self._decide(command)
+            self.new.append(result)
         else:
-            case = self._cases.get(asked.request.case_id)
-            answer = again(asked, answer, case.seq if case else 0, self._work.now)
-        tell_outcome(self._work, asked, answer)
-        return answer
+            case = self._cases.get(command.request.case_id)
+            result = replayed_result(command, result, case.seq if case else 0, self._work.now)
+        publish_result(self._work, command, result)
+        return result
 
-    def _decide(self, asked: Asked) -> Answer:
-        request, now = asked.request, self._work.now
+    def _decide(self, command: Command) -> CommandResult:
+        request, now = command.request, self._work.now
         case = self._cases[request.case_id]
         decision: Decision | Refusal
         if isinstance(request, ActionRequested):
@@ -131,19 +131,19 @@ class _Answers:
         else:
             decision = decide_feedback(case, request, network=self._network, now=now)
         if isinstance(decision, Refusal):
-            return refused(asked, decision.reason, case.seq, now)
+            return refused(command, decision.reason, case.seq, now)
         self._cases[case.case_id] = decision.case
         self.changed[case.case_id] = decision.case
         self.events.extend(decision.events)
-        tell(self._work, decision.events, asked.traceparent)
-        return Answer(
-            asked.request_id,
+        append_events(self._work, decision.events, command.traceparent)
+        return CommandResult(
+            command.request_id,
             case.case_id,
-            asked.kind,
+            command.kind,
             None,
             decision.case.seq,
             now,
-            asked.meaning,
+            command.fingerprint,
         )
 
     async def write(self) -> None:
@@ -153,58 +153,66 @@ class _Answers:
             await store.update_cases(connection, list(self.changed.values()))
             await store.append_ledger(connection, self.events)
         if self.new:
-            await store.insert_answers(connection, self.new)
+            await store.insert_results(connection, self.new)
 
 
-def refused(asked: Asked, reason: RefusalReason, seq: int, now: datetime) -> Answer:
+def refused(command: Command, reason: RefusalReason, seq: int, now: datetime) -> CommandResult:
     """What is answered to something that is not done; `seq` is the case's last one, or 0."""
-    return Answer(
-        asked.request_id, asked.request.case_id, asked.kind, reason, seq, now, asked.meaning
+    return CommandResult(
+        command.request_id,
+        command.request.case_id,
+        command.kind,
+        reason,
+        seq,
+        now,
+        command.fingerprint,
     )
 
 
-def again(asked: Asked, given: Answer, seq: int, now: datetime) -> Answer:
+def replayed_result(
+    command: Command, given: CommandResult, seq: int, now: datetime
+) -> CommandResult:
     """The answer that was given under this id; refused if it was given to something else."""
-    if given.kind == asked.kind and given.meaning in (asked.meaning, None):
+    if given.kind == command.kind and given.fingerprint in (command.fingerprint, None):
         return given
-    return refused(asked, "action_id_used", seq, now)
+    return refused(command, "action_id_used", seq, now)
 
 
-async def answer_all(
-    work: UnitOfWork, network: Network, asked: Sequence[Asked]
-) -> tuple[list[Answer], list[Asked]]:
+async def execute_all(
+    work: UnitOfWork, network: Network, commands: Sequence[Command]
+) -> tuple[list[CommandResult], list[Command]]:
     """Answer what can be answered, in order; returns the answers, and whose case is not known."""
-    if not asked:
+    if not commands:
         return [], []
-    cases = await store.lock_cases(work.connection, {each.request.case_id for each in asked})
-    # Behind the locks: what was asked twice at once has its first answer by now.
-    given = await store.answers(work.connection, [each.request_id for each in asked])
-    answers = _Answers(work, network, cases, given)
-    told: list[Answer] = []
-    unknown: list[Asked] = []
-    for each in asked:
-        if answers.knows(each):
-            told.append(answers.answer(each))
+    cases = await store.lock_cases(work.connection, {each.request.case_id for each in commands})
+    # Behind the locks: what was asked twice at once has its first result by now.
+    given = await store.results_of(work.connection, [each.request_id for each in commands])
+    execution = _Execution(work, network, cases, given)
+    done: list[CommandResult] = []
+    unknown: list[Command] = []
+    for each in commands:
+        if execution.can_decide(each):
+            done.append(execution.execute(each))
         else:
             unknown.append(each)
-    await answers.write()
-    return told, unknown
+    await execution.write()
+    return done, unknown
 
 
-def tell_outcome(work: UnitOfWork, asked: Asked, answer: Answer) -> None:
+def publish_result(work: UnitOfWork, command: Command, result: CommandResult) -> None:
     """Answer an action on `field.outcomes`; a feedback is answered by the ledger alone."""
-    if not isinstance(asked.request, ActionRequested):
+    if not isinstance(command.request, ActionRequested):
         return
-    key = str(answer.case_id)
+    key = str(result.case_id)
     message = ActionAnswered.model_validate(
         {
-            "case_id": answer.case_id,
-            "action_id": answer.request_id,
-            "action": answer.kind,
-            "done": answer.refusal is None,
-            "refusal": answer.refusal,
-            "seq": answer.seq,
-            "answered_at": answer.answered_at,
+            "case_id": result.case_id,
+            "action_id": result.request_id,
+            "action": result.kind,
+            "done": result.refusal is None,
+            "refusal": result.refusal,
+            "seq": result.seq,
+            "answered_at": result.answered_at,
         }
     )
     work.send(
@@ -212,25 +220,25 @@ def tell_outcome(work: UnitOfWork, asked: Asked, answer: Answer) -> None:
             message,
             topic=FIELD_OUTCOMES,
             key=key,
-            event_id=str(answer.request_id),
+            event_id=str(result.request_id),
             source=SOURCE,
-            occurred_at=answer.answered_at,
+            occurred_at=result.answered_at,
             recorded_at=work.now,
-            traceparent=asked.traceparent,
+            traceparent=command.traceparent,
         )
     )
 
 
-async def refuse_unknown(work: UnitOfWork, asked: Sequence[Asked], now: datetime) -> None:
+async def refuse_unknown(work: UnitOfWork, commands: Sequence[Command], now: datetime) -> None:
     """Their cases never came: refused, with that reason."""
-    given = await store.answers(work.connection, [each.request_id for each in asked])
-    new: list[Answer] = []
-    for each in asked:
+    given = await store.results_of(work.connection, [each.request_id for each in commands])
+    new: list[CommandResult] = []
+    for each in commands:
         known = given.get(each.request_id)
         if known is None:
-            answer = given[each.request_id] = refused(each, "unknown_case", 0, now)
-            new.append(answer)
+            result = given[each.request_id] = refused(each, "unknown_case", 0, now)
+            new.append(result)
         else:
-            answer = again(each, known, 0, now)
-        tell_outcome(work, each, answer)
-    await store.insert_answers(work.connection, new)
+            result = replayed_result(each, known, 0, now)
+        publish_result(work, each, result)
+    await store.insert_results(work.connection, new)
