@@ -23,7 +23,7 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.network import Area
-from lastmetre.dispatch.store.cases import LedgerLine
+from lastmetre.dispatch.store.ledger import LedgerLine
 
 NETWORK_BYTES: Final = 64 * 1024 * 1024
 STAFF: Final = (Role.LEAD, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
@@ -113,7 +113,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
         found = None if case_id is None else await service.case(case_id)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        known, ledger = found
+        known, lines = found
         return JSONResponse(
             {
                 "case_id": str(known.case_id),
@@ -124,7 +124,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
                 "area_id": known.area_id,
                 "lead_id": known.lead_id,
                 "unplaced_reason": known.unplaced_reason,
-                "ledger": [line_document(line) for line in ledger],
+                "ledger": [line_document(line) for line in lines],
             }
         )
 

@@ -16,7 +16,9 @@ from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.network import NetworkCache, publish
 from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store.cases import CommandResult, LedgerLine
+from lastmetre.dispatch.store import ledger
+from lastmetre.dispatch.store.ledger import LedgerLine
+from lastmetre.dispatch.store.results import CommandResult
 
 log = structlog.get_logger()
 
@@ -59,7 +61,7 @@ class CaseService:
             result = results[0] if results else refused(command, "unknown_case", 0, work.now)
             case = await store.case_by_id(connection, request.case_id)
             seen = request.expected_seq if request.expected_seq is not None else result.seq
-            events_since = await store.ledger_after(connection, request.case_id, seen)
+            events_since = await ledger.after(connection, request.case_id, seen)
             await work.flush()
         self._host.relay.wake()
         if result.refusal:
@@ -71,9 +73,7 @@ class CaseService:
         """A case and its ledger."""
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             case = await store.case_by_id(connection, case_id)
-            return (
-                None if case is None else (case, await store.ledger_after(connection, case_id, 0))
-            )
+            return None if case is None else (case, await ledger.after(connection, case_id, 0))
 
     async def case_numbered(self, number: str) -> UUID | None:
         """The case that people know by `number`; whatever was typed."""

@@ -1,6 +1,5 @@
 """Actions and feedback: each answered once, in the transaction that changes the case."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -18,15 +17,21 @@ from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
+from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0, kind_of
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.network import SOURCE
 from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store.cases import CommandResult
+from lastmetre.dispatch.store import ledger
+from lastmetre.dispatch.store.ledger import LedgerEntry
+from lastmetre.dispatch.store.results import (
+    CommandId,
+    CommandResult,
+    insert_results,
+    results_of,
+)
 
 KNOWN_WITHIN: Final = timedelta(minutes=10)
 """How long an action may wait for its case to become known."""
-
-FINGERPRINT_BYTES: Final = 16
 
 
 class Command(NamedTuple):
@@ -45,47 +50,34 @@ class Command(NamedTuple):
     @property
     def kind(self) -> str:
         """What was asked for."""
-        request = self.request
-        return request.action.value if isinstance(request, ActionRequested) else "feedback"
+        return kind_of(self.request)
 
     @property
-    def fingerprint(self) -> bytes:
-        """Tells a repetition from something else that is asked under the same id.
-
-        Who asks for what on which case; when it happened and what was seen may differ.
-        """
-        request = self.request
-        content: tuple[object, ...]
-        if isinstance(request, ActionRequested):
-            content = (
-                request.actor.role.value,
-                request.actor.id,
-                request.area_id,
-                request.return_reason,
-                request.cancel_reason,
-            )
-        else:
-            content = (request.closing, request.solved, request.score, request.reopen)
-        text = f"{request.case_id} {self.kind} {content}"
-        return hashlib.blake2b(text.encode(), digest_size=FINGERPRINT_BYTES).digest()
+    def command_id(self) -> CommandId:
+        """What its result is found by."""
+        return isinstance(self.request, FeedbackGiven), self.request_id
 
 
-def append_events(work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str) -> None:
-    """Put entries of one case's ledger onto their topic."""
+def append_events(
+    work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str
+) -> list[LedgerEntry]:
+    """Put events of one case onto their topic; returns them as the ledger is to keep them."""
     key = str(events[0].case_id)
+    entries: list[LedgerEntry] = []
     for event in events:
-        work.send(
-            cloud_event(
-                event,
-                topic=CASE_EVENTS,
-                key=key,
-                event_id=f"{key}:{event.seq}",
-                source=SOURCE,
-                occurred_at=event.occurred_at,
-                recorded_at=event.recorded_at,
-                traceparent=traceparent,
-            )
+        message = cloud_event(
+            event,
+            topic=CASE_EVENTS,
+            key=key,
+            event_id=f"{key}:{event.seq}",
+            source=SOURCE,
+            occurred_at=event.occurred_at,
+            recorded_at=event.recorded_at,
+            traceparent=traceparent,
         )
+        work.send(message)
+        entries.append(LedgerEntry(event, message.value or b"", traceparent))
+    return entries
 
 
 class _Execution:
@@ -96,25 +88,25 @@ class _Execution:
         work: UnitOfWork,
         network: Network,
         cases: dict[UUID, Case],
-        given: dict[UUID, CommandResult],
+        given: dict[CommandId, CommandResult],
     ) -> None:
         self._work = work
         self._network = network
         self._cases = cases
         self._given = given
         self.new: list[CommandResult] = []
-        self.events: list[CaseEvent] = []
+        self.entries: list[LedgerEntry] = []
         self.changed: dict[UUID, Case] = {}
 
     def can_decide(self, command: Command) -> bool:
         """Whether this can be answered now."""
-        return command.request_id in self._given or command.request.case_id in self._cases
+        return command.command_id in self._given or command.request.case_id in self._cases
 
     def execute(self, command: Command) -> CommandResult:
         """Decide, unless it was decided before."""
-        result = self._given.get(command.request_id)
+        result = self._given.get(command.command_id)
         if result is None:
-            result = self._given[command.request_id] = self._decide(command)
+            result = self._given[command.command_id] = self._decide(command)
             self.new.append(result)
         else:
             case = self._cases.get(command.request.case_id)
@@ -134,38 +126,37 @@ class _Execution:
             return refused(command, decision.reason, case.seq, now)
         self._cases[case.case_id] = decision.case
         self.changed[case.case_id] = decision.case
-        self.events.extend(decision.events)
-        append_events(self._work, decision.events, command.traceparent)
-        return CommandResult(
-            command.request_id,
-            case.case_id,
-            command.kind,
-            None,
-            decision.case.seq,
-            now,
-            command.fingerprint,
-        )
+        self.entries += append_events(self._work, decision.events, command.traceparent)
+        return _result(command, None, decision.case.seq, now)
 
     async def write(self) -> None:
         """All of it in three statements."""
         connection = self._work.connection
         if self.changed:
             await store.update_cases(connection, list(self.changed.values()))
-            await store.append_ledger(connection, self.events)
+            await ledger.append(connection, self.entries)
         if self.new:
-            await store.insert_results(connection, self.new)
+            await insert_results(connection, self.new)
 
 
 def refused(command: Command, reason: RefusalReason, seq: int, now: datetime) -> CommandResult:
     """What is answered to something that is not done; `seq` is the case's last one, or 0."""
+    return _result(command, reason, seq, now)
+
+
+def _result(
+    command: Command, refusal: RefusalReason | None, seq: int, now: datetime
+) -> CommandResult:
+    request = command.request
     return CommandResult(
         command.request_id,
-        command.request.case_id,
+        request.case_id,
         command.kind,
-        reason,
+        refusal,
         seq,
         now,
-        command.fingerprint,
+        fingerprint(request),
+        fingerprint_v0(request),
     )
 
 
@@ -173,9 +164,16 @@ def replayed_result(
     command: Command, given: CommandResult, seq: int, now: datetime
 ) -> CommandResult:
     """The answer that was given under this id; refused if it was given to something else."""
-    if given.kind == command.kind and given.fingerprint in (command.fingerprint, None):
+    if given.kind == command.kind and _same(command.request, given):
         return given
     return refused(command, "action_id_used", seq, now)
+
+
+def _same(request: ActionRequested | FeedbackGiven, given: CommandResult) -> bool:
+    """Whether it is what was asked then; if nobody knows, it is taken to be."""
+    if given.fingerprint is not None:
+        return given.fingerprint == fingerprint(request)
+    return given.fingerprint_v0 in (fingerprint_v0(request), None)
 
 
 async def execute_all(
@@ -186,7 +184,7 @@ async def execute_all(
         return [], []
     cases = await store.lock_cases(work.connection, {each.request.case_id for each in commands})
     # Behind the locks: what was asked twice at once has its first result by now.
-    given = await store.results_of(work.connection, [each.request_id for each in commands])
+    given = await results_of(work.connection, [each.request_id for each in commands])
     execution = _Execution(work, network, cases, given)
     done: list[CommandResult] = []
     unknown: list[Command] = []
@@ -231,14 +229,14 @@ def publish_result(work: UnitOfWork, command: Command, result: CommandResult) ->
 
 async def refuse_unknown(work: UnitOfWork, commands: Sequence[Command], now: datetime) -> None:
     """Their cases never came: refused, with that reason."""
-    given = await store.results_of(work.connection, [each.request_id for each in commands])
+    given = await results_of(work.connection, [each.request_id for each in commands])
     new: list[CommandResult] = []
     for each in commands:
-        known = given.get(each.request_id)
+        known = given.get(each.command_id)
         if known is None:
-            result = given[each.request_id] = refused(each, "unknown_case", 0, now)
+            result = given[each.command_id] = refused(each, "unknown_case", 0, now)
             new.append(result)
         else:
             result = replayed_result(each, known, 0, now)
         publish_result(work, each, result)
-    await store.insert_results(work.connection, new)
+    await insert_results(work.connection, new)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final, cast
+
+import structlog
 
 from lastmetre.common.contracts import reports as report_contracts
 from lastmetre.common.contracts.base import Message, message_types
@@ -22,9 +23,13 @@ from lastmetre.common.postgres import core_tables
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes, finish_decisions
 from lastmetre.dispatch.commands import KNOWN_WITHIN, Command, execute_all, refuse_unknown
 from lastmetre.dispatch.network import NetworkCache
+from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.registering import Accepted, Registrar
+
+log = structlog.get_logger()
 
 CONSUMER: Final = "requests"
 SENDS_TO: Final = (CASE_EVENTS, FIELD_OUTCOMES)
@@ -46,9 +51,12 @@ class Requests:
     def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
         self._host = host
         self._network = network
-        self._registrar = Registrar(host.identities, host.settings.city_time_zone)
+        numbers = NumberReservations(lambda: host.pool)
+        self._registrar = Registrar(numbers, host.settings.city_time_zone)
         host.consume(CONSUMER, (REPORTS, FIELD_ACTIONS, FEEDBACK), self.handle)
-        host.background(self.refuse_what_waited_too_long)
+        host.publishes(CASE_EVENTS, adopt_events)
+        host.publishes(FIELD_OUTCOMES, adopt_outcomes)
+        host.background(self.look_after_what_waits)
 
     async def handle(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Register first, then answer, parked requests of new cases included."""
@@ -76,12 +84,28 @@ class Requests:
             if each.record is not None:
                 work.park(each.request.case_id, each.record.offset, each.record)
 
-    async def refuse_what_waited_too_long(self) -> None:
-        """Actions whose case did not come within ten minutes are refused, with that reason."""
+    async def look_after_what_waits(self) -> None:
+        """Finish decisions that the log held only in part when the database was behind it, and
+        refuse actions whose case did not come within ten minutes, with that reason."""
         while True:
+            for look in (self._finish_decisions, self._refuse_expired):
+                try:
+                    await look()
+                except DATABASE_ERRORS as error:
+                    log.warning("what waits is looked at later", error=type(error).__name__)
             await asyncio.sleep(EXPIRY_SECONDS)
-            with suppress(*DATABASE_ERRORS):
-                await self._refuse_expired()
+
+    async def _finish_decisions(self) -> None:
+        async with (
+            self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            work = self._host.unit_of_work(connection, CONSUMER)
+            network = await self._network.current(connection)
+            await finish_decisions(work, network, self._host.identities.traceparent())
+            await work.flush()
+        if work.sends:
+            self._host.relay.wake()
 
     async def _refuse_expired(self) -> None:
         pool = self._host.pool
@@ -94,9 +118,11 @@ class Requests:
                 connection, CONSUMER, work.now - KNOWN_WITHIN, EXPIRY_BATCH
             )
             if expired:
-                await refuse_unknown(
-                    work, [self._command(record) for _, record in expired], work.now
-                )
+                commands = [self._command(record) for _, record in expired]
+                network = await self._network.current(connection)
+                # The case may be known by now: it was adopted from the log, and not registered.
+                _, unknown = await execute_all(work, network, commands)
+                await refuse_unknown(work, unknown, work.now)
                 work.unpark(record for _, record in expired)
                 await work.flush()
         self._host.relay.wake()

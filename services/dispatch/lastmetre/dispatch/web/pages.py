@@ -24,7 +24,7 @@ from lastmetre.dispatch.api import STAFF, ActionBody, refusal, requested, tracep
 from lastmetre.dispatch.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.store.cases import LedgerLine
+from lastmetre.dispatch.store.ledger import LedgerLine
 from lastmetre.dispatch.vault import VaultClient
 from lastmetre.dispatch.web.sketch import case_map, lead_map
 
