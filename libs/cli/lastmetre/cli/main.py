@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dead_letters:app",
     "metrics": "lastmetre.cli.figures:app",
+    "recover": "lastmetre.cli.recover:recover",
     "topics": "lastmetre.cli.topics:app",
     "token": "lastmetre.cli.people:token",
     "channel-key": "lastmetre.cli.people:channel_key",
