@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dead_letters:app",
     "metrics": "lastmetre.cli.metrics_command:app",
+    "recover": "lastmetre.cli.recover:recover",
     "topics": "lastmetre.cli.topics:app",
     "token": "lastmetre.cli.credentials:token",
     "channel-key": "lastmetre.cli.credentials:channel_key",
