@@ -23,9 +23,14 @@ from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.domain.messages import SHARDS
-from lastmetre.notify.sending.letters import Letter, Outcome, Provider
-from lastmetre.notify.sending.outgoing import Undeliverable, Ways, Writer, Written
-from lastmetre.notify.sending.settler import Attempt, Backoff, Settler, cancelled
+from lastmetre.notify.sending.provider import OutboundMessage, Outcome, Provider
+from lastmetre.notify.sending.rendering import (
+    MessageRenderer,
+    ProviderRouting,
+    RenderedMessage,
+    Undeliverable,
+)
+from lastmetre.notify.sending.result_committer import Attempt, Backoff, ResultCommitter, cancelled
 from lastmetre.notify.sending.vault import VaultAway
 from lastmetre.notify.store import sending
 from lastmetre.notify.store.sending import Attempted, Due, End
@@ -53,20 +58,20 @@ class Sender:
 
     def __init__(
         self,
-        runtime: ServiceHost,
-        writer: Writer,
-        ways: Ways,
+        host: ServiceHost,
+        renderer: MessageRenderer,
+        routing: ProviderRouting,
         real_clock: Clock,
         *,
         backoff: Backoff,
         expire_after: timedelta,
     ) -> None:
-        self._runtime = runtime
-        self._writer = writer
-        self._ways = ways
+        self._host = host
+        self._renderer = renderer
+        self._routing = routing
         self._real_clock = real_clock
         self._expire_after = expire_after
-        self._settler = Settler(runtime, real_clock, backoff, self._settled)
+        self._committer = ResultCommitter(host, real_clock, backoff, self._recorded)
         self._wake = asyncio.Event()
         self._on_the_way: dict[sending.Key, Due] = {}
         self._with: Counter[str] = Counter()
@@ -79,7 +84,7 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled, then let the calls under way come to their end."""
-        settling = asyncio.create_task(self._settler.run())
+        committing = asyncio.create_task(self._committer.run())
         try:
             while True:
                 try:
@@ -92,8 +97,8 @@ class Sender:
         finally:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived(), DRAIN_SECONDS)
-            await cancelled(settling)
-            for provider in self._ways.all:
+            await cancelled(committing)
+            for provider in self._routing.all:
                 await provider.close()
 
     async def _arrived(self) -> None:
@@ -105,7 +110,7 @@ class Sender:
     async def _session(self) -> None:
         """Send as long as the connection lives that holds the shards' locks."""
         connection = await asyncpg.connect(
-            self._runtime.settings.database_url.get_secret_value(),
+            self._host.settings.database_url.get_secret_value(),
             timeout=10,
             command_timeout=30,
             server_settings=queue_settings("notify-sender"),
@@ -125,11 +130,11 @@ class Sender:
             if loop.time() >= balance_at:
                 busy = {message.shard for message in self._on_the_way.values()}
                 if taken := await locks.balance(busy):
-                    await self._take_over(connection, taken)
+                    await self._recover(connection, taken)
                 metrics.MESSAGE_SHARDS.set(len(locks.owned))
                 balance_at = loop.time() + BALANCE_SECONDS
             if loop.time() >= look_at:
-                await self._look_after(connection, locks.owned)
+                await self._expire_and_measure(connection, locks.owned)
                 look_at = loop.time() + LOOK_SECONDS
             self._wake.clear()
             try:
@@ -151,12 +156,14 @@ class Sender:
         self._vault_failures += 1
         await asyncio.sleep(pause)
 
-    async def _take_over(self, connection: "Connection", taken: Sequence[int]) -> None:
+    async def _recover(self, connection: "Connection", taken: Sequence[int]) -> None:
         """Deal with what a former owner left on its way."""
-        repeatable = [each.name for each in self._ways.all if each.repeatable]
-        again = await sending.resume(connection, taken, repeatable)
-        await sending.free_lanes(connection, taken, [each.name for each in self._ways.all])
-        unknown = await sending.left_over(connection, taken)
+        repeatable = [each.name for each in self._routing.all if each.repeatable]
+        again = await sending.requeue(connection, taken, repeatable)
+        await sending.release_provider_queues(
+            connection, taken, [each.name for each in self._routing.all]
+        )
+        unknown = await sending.orphaned(connection, taken)
         ends: dict[End, list[Attempted]] = defaultdict(list)
         for provider, message in unknown:
             ends[End(DeliveryResult.UNKNOWN, provider, "interrupted")].append(message)
@@ -164,7 +171,7 @@ class Sender:
         if again or unknown:
             log.warning("messages were on their way", again=again, unknown=len(unknown))
 
-    async def _look_after(self, connection: "Connection", owned: Sequence[int]) -> None:
+    async def _expire_and_measure(self, connection: "Connection", owned: Sequence[int]) -> None:
         """Give up what has waited too long, and count the rest."""
         asked_before = self._real_clock.now() - self._expire_after
         late = await sending.expired(connection, owned, asked_before, EXPIRED_AT_ONCE)
@@ -176,19 +183,19 @@ class Sender:
     async def _end(self, connection: "Connection", ends: Mapping[End, Sequence[Attempted]]) -> None:
         if ends:
             async with connection.transaction():
-                counted = await self._settler.end(connection, ends)
-            self._settler.committed(counted)
+                counted = await self._committer.end(connection, ends)
+            self._committer.committed(counted)
 
     async def _turn(self, connection: "Connection", owned: Sequence[int]) -> bool:
         """Claim and hand over what is due; True if there may be more of it."""
         messages, more = await self._due(connection, owned)
         if not messages:
             return False
-        written, hopeless = await self._writer.write(messages)
-        await self._end(connection, _failed(hopeless))
-        fitting, waiting = self._fit(written)
-        for lane, messages in _by_provider(waiting).items():
-            await sending.assign_lane(connection, [each.key for each in messages], lane)
+        rendered, undeliverable = await self._renderer.render(messages)
+        await self._end(connection, _failed(undeliverable))
+        fitting, waiting = self._fit(rendered)
+        for queue, messages in _by_provider(waiting).items():
+            await sending.assign_provider_queue(connection, [each.key for each in messages], queue)
         for provider, messages in _by_provider(fitting).items():
             claimed = await sending.claim(connection, provider, messages)
             self._hand_over([each for each in fitting if each.message.key in claimed])
@@ -197,81 +204,83 @@ class Sender:
     async def _due(self, connection: "Connection", owned: Sequence[int]) -> tuple[list[Due], bool]:
         """What is due and fits: new messages, and those that waited for room with a provider.
 
-        And whether one of these lanes gave as much as was asked for.
+        And whether one of these queues gave as much as was asked for.
         """
         now = self._real_clock.now()
-        rooms = {UNROUTED: min(self._room(self._ways.phone), BATCH)}
-        rooms |= {provider.name: self._room(provider) for provider in self._ways.all}
+        rooms = {UNROUTED: min(self._room(self._routing.phone), BATCH)}
+        rooms |= {provider.name: self._room(provider) for provider in self._routing.all}
         found: list[Due] = []
         more = False
-        for lane, room in rooms.items():
+        for queue, room in rooms.items():
             if room:
-                due = await sending.due(connection, owned, lane, now, room)
+                due = await sending.due(connection, owned, queue, now, room)
                 found += due
                 more = more or len(due) == room
         return found, more
 
     def _room(self, provider: Provider) -> int:
-        return max(provider.at_once - self._with[provider.name], 0)
+        return max(provider.max_in_flight - self._with[provider.name], 0)
 
-    def _fit(self, written: Sequence[Written]) -> tuple[list[Written], list[Written]]:
-        """Those that their provider has room for, and the rest that is not in its lane yet."""
-        room = {provider.name: self._room(provider) for provider in self._ways.all}
-        fitting: list[Written] = []
-        waiting: list[Written] = []
-        for each in sorted(written, key=lambda each: not each.message.lane):
+    def _fit(
+        self, rendered: Sequence[RenderedMessage]
+    ) -> tuple[list[RenderedMessage], list[RenderedMessage]]:
+        """Those that their provider has room for, and others that are not in its queue yet."""
+        room = {provider.name: self._room(provider) for provider in self._routing.all}
+        fitting: list[RenderedMessage] = []
+        waiting: list[RenderedMessage] = []
+        for each in sorted(rendered, key=lambda each: not each.message.provider_queue):
             if room[each.provider.name]:
                 room[each.provider.name] -= 1
                 fitting.append(each)
-            elif each.message.lane != each.provider.name:
+            elif each.message.provider_queue != each.provider.name:
                 waiting.append(each)
         return fitting, waiting
 
-    def _hand_over(self, claimed: Sequence[Written]) -> None:
+    def _hand_over(self, claimed: Sequence[RenderedMessage]) -> None:
         """Call their provider, which is the same for all of them."""
         rest = iter(claimed)
-        provider = claimed[0].provider if claimed else self._ways.phone
-        while group := list(islice(rest, provider.together)):
+        provider = claimed[0].provider if claimed else self._routing.phone
+        while group := list(islice(rest, provider.batch_size)):
             self._on_the_way.update((each.message.key, each.message) for each in group)
             self._with[provider.name] += len(group)
             call = asyncio.create_task(self._call(provider, group))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
 
-    async def _call(self, provider: Provider, group: Sequence[Written]) -> None:
-        letters: list[Letter] = [each.letter for each in group]
+    async def _call(self, provider: Provider, group: Sequence[RenderedMessage]) -> None:
+        outbound: list[OutboundMessage] = [each.outbound for each in group]
         try:
-            outcomes = await provider.send(letters)
+            outcomes = await provider.send(outbound)
         except Exception as error:
-            # A fault of ours in a provider: the letters may be out or not.
+            # A fault of ours in a provider: the messages may be out or not.
             log.exception("provider failed", provider=provider.name)
             result = None if provider.repeatable else DeliveryResult.UNKNOWN
             outcomes = [Outcome(result, type(error).__name__)]
-            outcomes *= len(letters)
+            outcomes *= len(outbound)
         self._with[provider.name] -= len(group)
-        self._settler.put(
+        self._committer.put(
             [
                 Attempt(each.message, provider.name, outcome)
                 for each, outcome in zip(group, outcomes, strict=True)
             ]
         )
 
-    def _settled(self, messages: Sequence[Due]) -> None:
+    def _recorded(self, messages: Sequence[Due]) -> None:
         for message in messages:
             self._on_the_way.pop(message.key, None)
         self._wake.set()
 
 
-def _failed(hopeless: Sequence[Undeliverable]) -> dict[End, list[Attempted]]:
+def _failed(undeliverable: Sequence[Undeliverable]) -> dict[End, list[Attempted]]:
     ends: dict[End, list[Attempted]] = defaultdict(list)
-    for message, error in hopeless:
+    for message, error in undeliverable:
         end = End(DeliveryResult.FAILED, error=error)
         ends[end].append(Attempted(*message.key, message.attempts))
     return ends
 
 
-def _by_provider(written: Sequence[Written]) -> dict[str, list[Due]]:
+def _by_provider(rendered: Sequence[RenderedMessage]) -> dict[str, list[Due]]:
     messages: dict[str, list[Due]] = defaultdict(list)
-    for each in written:
+    for each in rendered:
         messages[each.provider.name].append(each.message)
     return messages

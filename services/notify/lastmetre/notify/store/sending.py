@@ -22,7 +22,7 @@ class Due(NamedTuple):
     seq: int
     attempts: int
     shard: int
-    lane: str
+    provider_queue: str
     kind: str
     occurred_at: datetime
     traceparent: str
@@ -40,7 +40,7 @@ class Due(NamedTuple):
 
 
 async def due(
-    connection: "Connection", shards: Sequence[int], lane: str, now: datetime, limit: int
+    connection: "Connection", shards: Sequence[int], provider_queue: str, now: datetime, limit: int
 ) -> list[Due]:
     """The longest due messages of these shards with nothing unfinished before them.
 
@@ -58,7 +58,7 @@ async def due(
                 WHERE e.case_id = w.case_id AND e.recipient = w.recipient)
         ORDER BY w.not_before LIMIT $4
         """,
-        lane,
+        provider_queue,
         now,
         shards,
         limit,
@@ -86,7 +86,9 @@ async def claim(connection: "Connection", provider: str, messages: Sequence[Due]
     return {(row[0], row[1], row[2]) for row in rows}
 
 
-async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) -> None:
+async def assign_provider_queue(
+    connection: "Connection", keys: Sequence[Key], provider_queue: str
+) -> None:
     """Let these wait for a provider that has no room now."""
     await connection.execute(
         """
@@ -97,7 +99,7 @@ async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) 
         [key[0] for key in keys],
         [key[1] for key in keys],
         [key[2] for key in keys],
-        lane,
+        provider_queue,
     )
 
 
@@ -154,7 +156,7 @@ async def finish(
     return [Ended(*row) for row in rows]
 
 
-async def put_off(
+async def reschedule(
     connection: "Connection", attempts: Sequence[tuple[Key, int, str, datetime]]
 ) -> None:
     """Try these again later: (key, attempts, error, not before). Those behind them wait along."""
@@ -183,10 +185,12 @@ async def put_off(
     )
 
 
-async def resume(connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]) -> int:
+async def requeue(
+    connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]
+) -> int:
     """Send again what a crash left `sending`, where the provider recognises a repetition.
 
-    Attempts go up: a settlement of the former owner that still comes changes nothing. Returns how
+    Attempts go up: a result of the former owner that still comes changes nothing. Returns how
     many there are.
     """
     status = await connection.execute(
@@ -198,7 +202,7 @@ async def resume(connection: "Connection", shards: Sequence[int], repeatable: Se
     return int(status.split()[-1])
 
 
-async def left_over(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
+async def orphaned(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
     """What a crash left `sending`, with its provider: nobody can tell whether it went out."""
     rows = await connection.fetch(
         "SELECT sending_by, case_id, recipient, seq, attempts FROM message_waiting"
@@ -208,13 +212,15 @@ async def left_over(connection: "Connection", shards: Sequence[int]) -> list[tup
     return [(row[0], Attempted(*row[1:])) for row in rows]
 
 
-async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Sequence[str]) -> None:
+async def release_provider_queues(
+    connection: "Connection", shards: Sequence[int], provider_queues: Sequence[str]
+) -> None:
     """Decide anew about messages that wait for a provider which is not configured any more."""
     await connection.execute(
         "UPDATE message_waiting SET lane = ''"
         " WHERE shard = ANY($1::smallint[]) AND lane <> '' AND lane <> ALL($2::text[])",
         shards,
-        lanes,
+        provider_queues,
     )
 
 

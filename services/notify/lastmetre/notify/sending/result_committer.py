@@ -1,4 +1,4 @@
-"""Commits what became of letters, many in one transaction, each with its MessageDelivered."""
+"""Commits what became of messages, many in one transaction, each with its MessageDelivered."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.deliveries import delivered
 from lastmetre.notify.domain.messages import recipient_kind
-from lastmetre.notify.sending.letters import Outcome
+from lastmetre.notify.sending.provider import Outcome
 from lastmetre.notify.store import sending
 from lastmetre.notify.store.sending import Attempted, Due, End
 
@@ -60,7 +60,7 @@ class Attempt(NamedTuple):
         return self.message.attempts + 1
 
 
-class Settler:
+class ResultCommitter:
     """Takes outcomes as they come and commits them together.
 
     Never gives up: while the database is away the outcomes wait here, and their rows `sending`.
@@ -68,15 +68,15 @@ class Settler:
 
     def __init__(
         self,
-        runtime: ServiceHost,
+        host: ServiceHost,
         real_clock: Clock,
         backoff: Backoff,
-        settled: Callable[[Sequence[Due]], None],
+        recorded: Callable[[Sequence[Due]], None],
     ) -> None:
-        self._runtime = runtime
+        self._host = host
         self._real_clock = real_clock
         self._backoff = backoff
-        self._settled = settled
+        self._recorded = recorded
         self._arrived: list[Attempt] = []
         self._arrival = asyncio.Event()
 
@@ -91,17 +91,17 @@ class Settler:
             await self._arrival.wait()
             self._arrival.clear()
             taken, self._arrived = self._arrived, []
-            await self._settle_until_done(taken)
-            self._settled([each.message for each in taken])
+            await self._commit_until_done(taken)
+            self._recorded([each.message for each in taken])
 
-    async def _settle_until_done(self, attempts: Sequence[Attempt]) -> None:
+    async def _commit_until_done(self, attempts: Sequence[Attempt]) -> None:
         while True:
             try:
                 async with (
-                    self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+                    self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
                     connection.transaction(),
                 ):
-                    ends = await self._settle(connection, attempts)
+                    ends = await self._commit(connection, attempts)
             except DATABASE_ERRORS as error:
                 log.warning("results wait for the database", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -109,11 +109,11 @@ class Settler:
                 self.committed(ends)
                 return
 
-    async def _settle(self, connection: "Connection", attempts: Sequence[Attempt]) -> Ends:
+    async def _commit(self, connection: "Connection", attempts: Sequence[Attempt]) -> Ends:
         later = [each for each in attempts if each.outcome.result is None]
         if later:
             now = self._real_clock.now()
-            await sending.put_off(connection, [self._put_off(each, now) for each in later])
+            await sending.reschedule(connection, [self._reschedule(each, now) for each in later])
         ends: dict[End, list[Attempted]] = defaultdict(list)
         for each in attempts:
             if each.outcome.result is not None:
@@ -121,13 +121,15 @@ class Settler:
                 ends[end].append(Attempted(*each.message.key, each.attempts))
         return await self.end(connection, ends)
 
-    def _put_off(self, attempt: Attempt, now: datetime) -> tuple[sending.Key, int, str, datetime]:
+    def _reschedule(
+        self, attempt: Attempt, now: datetime
+    ) -> tuple[sending.Key, int, str, datetime]:
         not_before = now + self._backoff.after(attempt.attempts)
         return attempt.message.key, attempt.attempts, attempt.outcome.error or "", not_before
 
     async def end(self, connection: "Connection", ends: Mapping[End, Sequence[Attempted]]) -> Ends:
         """Bring messages to their end, in the caller's transaction; he calls `committed` after."""
-        work = self._runtime.unit_of_work(connection, FLOW)
+        work = self._host.unit_of_work(connection, FLOW)
         counted: Ends = Counter()
         for end, messages in ends.items():
             for ended in await sending.finish(connection, end, messages, work.now):
@@ -151,7 +153,7 @@ class Settler:
     def committed(self, ends: Ends) -> None:
         """So many messages are at their end for good."""
         if ends:
-            self._runtime.relay.wake()
+            self._host.relay.wake()
         for (recipient, end), number in ends.items():
             metrics.MESSAGES.labels(recipient, end.provider or "", end.result).inc(number)
 
