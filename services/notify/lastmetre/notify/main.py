@@ -1,6 +1,8 @@
 """Notify, put batch_size: `python -m lastmetre.notify`."""
 
+import random
 from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,15 +15,17 @@ from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
 from lastmetre.notify.sending.folder import FolderProvider
+from lastmetre.notify.sending.gauges import MessageGauges
 from lastmetre.notify.sending.provider import Provider
 from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
-from lastmetre.notify.sending.result_committer import Backoff
+from lastmetre.notify.sending.results import Backoff, PostgresResults
 from lastmetre.notify.sending.sender import Sender
 from lastmetre.notify.sending.sink import SinkProvider
 from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
 from lastmetre.notify.sending.texts import Texts
 from lastmetre.notify.sending.vault import Vault
 from lastmetre.notify.settings import NotifySettings
+from lastmetre.notify.store.message_queue import sending_session
 from lastmetre.notify.web.pages import pages_router
 
 NAME = "notify"
@@ -33,6 +37,8 @@ def create_app(settings: NotifySettings) -> FastAPI:
     sender = build_sender(host, settings)
     Consumers(host, RealClock(), sender.wake)
     host.background(sender.run)
+    host.watch("sender", sender.health)
+    host.background(MessageGauges(host, RealClock()).run)
     ratings = Ratings(host)
     pages = pages_for(settings, NAME, static_path="/rate/static")
     routers = (api_router(host), pages_router(host, ratings, pages))
@@ -52,13 +58,15 @@ def build_sender(host: ServiceHost, settings: NotifySettings) -> Sender:
         read_categories(settings.categories_file),
     )
     vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
+    backoff = Backoff(settings.retry_first, settings.retry_longest)
     return Sender(
-        host,
+        partial(sending_session, settings.database_url.get_secret_value()),
+        PostgresResults(host, RealClock(), backoff),
         MessageRenderer(vault, routing, texts, settings.city_time_zone),
         routing,
         RealClock(),
-        backoff=Backoff(settings.retry_first, settings.retry_longest),
         expire_after=timedelta(seconds=settings.expire_after),
+        jitter=random.random,
     )
 
 

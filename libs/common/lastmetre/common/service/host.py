@@ -86,6 +86,7 @@ class ServiceHost:
         self._relay_task: asyncio.Task[None] | None = None
         self._broker: KafkaBroker | None = None
         self._adopt: dict[str, Adopt] = {}
+        self._health: dict[str, Callable[[], Sequence[str]]] = {}
         self._up = False
         self.failed = False
         """Whether the process ends because something of its own failed."""
@@ -120,6 +121,10 @@ class ServiceHost:
         It begins once the database is migrated, or at once if it does not need it.
         """
         (self._work if needs_database else self._early_work).append(work)
+
+    def watch(self, check: str, missing: Callable[[], Sequence[str]]) -> None:
+        """Declare a check of the service's own."""
+        self._health[check] = missing
 
     def unit_of_work(self, connection: "Connection", flow: str) -> UnitOfWork:
         """For effects outside a batch (an HTTP request, a replay); the caller has begun a
@@ -270,4 +275,5 @@ class ServiceHost:
                 missing.append(f"flow {flow.name}: no assignment")
             elif flow.waiting_for:
                 missing.append(f"flow {flow.name}: waiting, {flow.waiting_for}")
+        missing += [f"{name}: {each}" for name, check in self._health.items() for each in check()]
         return missing

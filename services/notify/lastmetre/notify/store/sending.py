@@ -1,8 +1,8 @@
 """The sender's SQL. Ownership of a shard and the number of attempts decide who may change a row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
@@ -12,6 +12,20 @@ if TYPE_CHECKING:
 
 Key = tuple[UUID, str, int]
 """(case id, recipient, seq)"""
+
+
+class Attempted(NamedTuple):
+    """A message with its number of attempts: one that somebody else has tried since is not ours."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
 
 
 class Due(NamedTuple):
@@ -37,6 +51,11 @@ class Due(NamedTuple):
     def key(self) -> Key:
         """What names the message."""
         return self.case_id, self.recipient, self.seq
+
+    @property
+    def claimed(self) -> Attempted:
+        """The message as a claim leaves it."""
+        return Attempted(self.case_id, self.recipient, self.seq, self.attempts + 1)
 
 
 async def due(
@@ -66,7 +85,9 @@ async def due(
     return [Due(*row) for row in rows]
 
 
-async def claim(connection: "Connection", provider: str, messages: Sequence[Due]) -> set[Key]:
+async def claim(
+    connection: "Connection", provider: str, messages: Sequence[Due | Attempted]
+) -> set[Attempted]:
     """Note that `provider` is about to be given these; returns those that still could be."""
     rows = await connection.fetch(
         """
@@ -75,7 +96,7 @@ async def claim(connection: "Connection", provider: str, messages: Sequence[Due]
             AS n(case_id, recipient, seq, attempts)
         WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
             AND w.attempts = n.attempts AND w.sending_by IS NULL
-        RETURNING w.case_id, w.recipient, w.seq
+        RETURNING w.case_id, w.recipient, w.seq, w.attempts
         """,
         provider,
         [m.case_id for m in messages],
@@ -83,7 +104,7 @@ async def claim(connection: "Connection", provider: str, messages: Sequence[Due]
         [m.seq for m in messages],
         [m.attempts for m in messages],
     )
-    return {(row[0], row[1], row[2]) for row in rows}
+    return {Attempted(*row) for row in rows}
 
 
 async def assign_provider_queue(
@@ -109,15 +130,6 @@ class End(NamedTuple):
     result: DeliveryResult
     provider: str | None = None
     error: str | None = None
-
-
-class Attempted(NamedTuple):
-    """A message with its number of attempts: one that somebody else has tried since is not ours."""
-
-    case_id: UUID
-    recipient: str
-    seq: int
-    attempts: int
 
 
 class Ended(NamedTuple):
@@ -185,29 +197,58 @@ async def reschedule(
     )
 
 
-async def requeue(
-    connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]
-) -> int:
-    """Send again what a crash left `sending`, where the provider recognises a repetition.
+_NOT_OURS: Final = """
+    NOT EXISTS (SELECT 1 FROM unnest($3::uuid[], $4::text[], $5::int[], $6::int[])
+        AS o(case_id, recipient, seq, attempts)
+        WHERE o.case_id = w.case_id AND o.recipient = w.recipient AND o.seq = w.seq
+            AND o.attempts = w.attempts)
+"""
 
-    Attempts go up: a result of the former owner that still comes changes nothing. Returns how
-    many there are.
+
+def _columns(messages: Collection[Attempted]) -> list[Sequence[object]]:
+    return list(zip(*messages, strict=True)) if messages else [[], [], [], []]
+
+
+async def requeue(
+    connection: "Connection",
+    shards: Sequence[int],
+    repeatable: Sequence[str],
+    ours: Collection[Attempted],
+) -> int:
+    """Send again what was left `sending`, where the provider recognises a repetition.
+
+    Not `ours`, which this process is still sending. Attempts go up: a result of the former owner
+    that still comes changes nothing. Returns how many there are.
     """
     status = await connection.execute(
-        "UPDATE message_waiting SET sending_by = NULL, attempts = attempts + 1"
-        " WHERE shard = ANY($1::smallint[]) AND sending_by = ANY($2::text[])",
+        "UPDATE message_waiting w SET sending_by = NULL, attempts = w.attempts + 1"  # noqa: S608
+        " WHERE w.shard = ANY($1::smallint[]) AND w.sending_by = ANY($2::text[])"
+        f" AND {_NOT_OURS}",
         shards,
         repeatable,
+        *_columns(ours),
     )
     return int(status.split()[-1])
 
 
-async def orphaned(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
-    """What a crash left `sending`, with its provider: nobody can tell whether it went out."""
+async def orphaned(
+    connection: "Connection",
+    shards: Sequence[int],
+    repeatable: Sequence[str],
+    ours: Collection[Attempted],
+) -> list[tuple[str, Attempted]]:
+    """What was left `sending` by other providers, with the provider: it may have gone out or not.
+
+    Not `ours`, which this process is still sending.
+    """
     rows = await connection.fetch(
-        "SELECT sending_by, case_id, recipient, seq, attempts FROM message_waiting"
-        " WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
+        "SELECT w.sending_by, w.case_id, w.recipient, w.seq, w.attempts FROM message_waiting w"  # noqa: S608
+        " WHERE w.shard = ANY($1::smallint[]) AND w.sending_by IS NOT NULL"
+        " AND w.sending_by <> ALL($2::text[])"
+        f" AND {_NOT_OURS}",
         shards,
+        repeatable,
+        *_columns(ours),
     )
     return [(row[0], Attempted(*row[1:])) for row in rows]
 
@@ -227,21 +268,34 @@ async def release_provider_queues(
 async def expired(
     connection: "Connection", shards: Sequence[int], asked_before: datetime, limit: int
 ) -> list[Attempted]:
-    """Messages that have waited too long and are not being sent this moment."""
+    """The messages that have waited longest of those that waited too long, none that is being sent.
+
+    Along the index on asked_at: what is read does not grow with what waits.
+    """
     rows = await connection.fetch(
         "SELECT case_id, recipient, seq, attempts"
-        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND asked_at < $2"
-        " AND sending_by IS NULL ORDER BY case_id, recipient, seq LIMIT $3",
+        " FROM message_waiting WHERE asked_at < $2 AND shard = ANY($1::smallint[])"
+        " AND sending_by IS NULL ORDER BY asked_at LIMIT $3",
         shards,
         asked_before,
         limit,
     )
-    return [Attempted(*row) for row in rows]
+    return sorted(Attempted(*row) for row in rows)
 
 
-async def count_waiting(connection: "Connection", shards: Sequence[int]) -> int:
-    """How many messages of these shards are not at their end."""
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM message_waiting WHERE shard = ANY($1::smallint[])", shards
+class Waiting(NamedTuple):
+    """How many messages are not at their end, and since when the oldest of them waits."""
+
+    messages: int
+    oldest_asked_at: datetime | None
+
+
+async def waiting(connection: "Connection", at_most: int) -> Waiting:
+    """Of all shards; counted no further than `at_most`."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM (SELECT FROM message_waiting LIMIT $1) w),"
+        " (SELECT min(asked_at) FROM message_waiting)",
+        at_most,
     )
-    return count
+    assert row is not None
+    return Waiting(*row)
