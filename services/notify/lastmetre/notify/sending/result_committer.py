@@ -19,6 +19,8 @@ BATCH: Final = 500
 RETRY_FIRST_SECONDS: Final = 0.1
 RETRY_LONGEST_SECONDS: Final = 2.0
 HELD_LONGEST_SECONDS: Final = 5.0
+HALVINGS: Final = 10
+"""So many failures one after the other are what it takes to find one result among BATCH."""
 SILENT_SECONDS: Final = 3.0
 """Nothing recorded for so long while results wait is reported."""
 
@@ -77,6 +79,7 @@ class ResultCommitter:
         self._failures = 0
         self._error = ""
         self._silent_since = 0.0
+        self._held_rest = 0.0
 
     @property
     def unrecorded(self) -> int:
@@ -121,68 +124,80 @@ class ResultCommitter:
     async def run(self) -> NoReturn:
         """Record what arrives, until cancelled."""
         while True:
-            if held := await self._next_held():
-                await self._record([held.attempt], held)
-            elif self._waiting:
-                size = min(self._limit, len(self._waiting))
-                await self._record([self._waiting.popleft() for _ in range(size)], None)
+            if held := self._next_held():
+                await self._record_held(held)
+            if self._waiting:
+                await self._record_waiting()
+            else:
+                await self._arrived()
 
-    async def _next_held(self) -> Held | None:
-        """The held result that is to be tried now; waits until there is something to do."""
+    async def _arrived(self) -> None:
+        """Wait for a result, or for the time to try one again."""
+        first = min((each.retry_at for each in self._held), default=None)
+        self._arrival.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(None if first is None else max(first, self._held_rest)):
+                await self._arrival.wait()
+
+    def _next_held(self) -> Held | None:
         now = asyncio.get_running_loop().time()
         first = min(self._held, key=lambda held: held.retry_at, default=None)
-        if first and first.retry_at <= now:
-            self._held.remove(first)
-            return first
-        if not self._waiting:
-            self._arrival.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(first.retry_at - now if first else None):
-                    await self._arrival.wait()
-        return None
+        return first if first and max(first.retry_at, self._held_rest) <= now else None
 
-    async def _record(self, batch: Sequence[Attempt], held: Held | None) -> None:
+    async def _record_held(self, held: Held) -> None:
+        self._held.remove(held)
+        error = await self._recorded_or([held.attempt])
+        if error:
+            self._hold(held.attempt, held, error)
+            self._held_rest = asyncio.get_running_loop().time() + RETRY_LONGEST_SECONDS
+
+    async def _record_waiting(self) -> None:
+        size = min(self._limit, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(size)]
+        error = await self._recorded_or(batch)
+        if error is None:
+            self._limit = min(2 * self._limit, BATCH)
+            return
+        self._failures += 1
+        self._error = _words(error)
+        if size > 1:
+            self._waiting.extendleft(reversed(batch))
+            self._limit = size // 2
+        else:
+            self._hold(batch[0], None, error)
+        # A value that is refused stays refused: nothing is gained by waiting before halving.
+        if not is_data_error(error) or self._failures > HALVINGS:
+            await asyncio.sleep(self._pause(self._failures, RETRY_LONGEST_SECONDS))
+
+    async def _recorded_or(self, batch: Sequence[Attempt]) -> Exception | None:
+        """The error for which these could not be recorded; None if they are."""
         self._recording = len(batch)
         try:
             await self._results.record(batch)
         # Whatever it is: these results stand for messages that went out. They wait.
         except Exception as error:
+            log.warning(
+                "results cannot be recorded",
+                error=_words(error),
+                results=len(batch),
+                unrecorded=self.unrecorded,
+            )
+            return error
+        finally:
             self._recording = 0
-            await self._failed(batch, held, error)
-        else:
-            self._recording = 0
-            self._failures = 0
-            self._limit = min(2 * self._limit, BATCH)
-            self._silent_since = asyncio.get_running_loop().time()
-            metrics.MESSAGE_RESULTS_WAITING.set(self.unrecorded)
-            self._recorded(batch)
+        self._silent_since = asyncio.get_running_loop().time()
+        self._held_rest = 0.0
+        self._failures = 0
+        metrics.MESSAGE_RESULTS_WAITING.set(self.unrecorded)
+        self._recorded(batch)
+        return None
 
-    async def _failed(self, batch: Sequence[Attempt], held: Held | None, error: Exception) -> None:
-        self._failures += 1
-        self._error = _words(error)
-        pause = self._pause(self._failures, RETRY_LONGEST_SECONDS)
-        if len(batch) > 1:
-            self._waiting.extendleft(reversed(batch))
-            self._limit = len(batch) // 2
-        else:
-            self._hold(batch[0], held)
-        log.warning(
-            "results cannot be recorded",
-            error=self._error,
-            results=len(batch),
-            unrecorded=self.unrecorded,
-            retry_seconds=round(pause, 2),
-        )
-        # What is wrong with a value stays wrong: nothing is gained by waiting before halving.
-        if not (is_data_error(error) and self._waiting):
-            await asyncio.sleep(pause)
-
-    def _hold(self, attempt: Attempt, before: Held | None) -> None:
+    def _hold(self, attempt: Attempt, before: Held | None, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
         failures = before.failures + 1 if before else 1
         retry_at = now + self._pause(failures, HELD_LONGEST_SECONDS)
         since = before.since if before else now
-        self._held.append(Held(attempt, since, failures, retry_at, self._error))
+        self._held.append(Held(attempt, since, failures, retry_at, _words(error)))
 
     def _pause(self, failures: int, longest: float) -> float:
         seconds: float = min(RETRY_FIRST_SECONDS * 2 ** min(failures - 1, 20), longest)
