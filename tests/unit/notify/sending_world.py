@@ -10,14 +10,14 @@ from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from lastmetre.notify.domain.messages import REPORTER
+from lastmetre.notify.domain.messages import REPORTER, Kind
 from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
 from lastmetre.notify.sending.sender import Sender
 from lastmetre.notify.sending.vault import Contact, Contacts, Vault, VaultAway
 from lastmetre.notify.store.sending import Key
 from tests.unit.notify.memory_queue import LoopClock, MemoryQueue
-from tests.unit.notify.test_texts import TEXTS, Kind, due
+from tests.unit.notify.test_texts import TEXTS, due
 
 BY_MAIL, NO_ADDRESS = 10_000, 20_000
 """Report ids from these on stand for reporters of that kind; the others have a phone."""

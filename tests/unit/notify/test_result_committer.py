@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.domain.messages import REPORTER
+from lastmetre.notify.domain.messages import REPORTER, Kind
 from lastmetre.notify.sending.provider import SENT, Outcome
 from lastmetre.notify.sending.result_committer import BATCH, SILENT_SECONDS, Attempt
 from lastmetre.notify.sending.result_committer import ResultCommitter as Committer
 from lastmetre.notify.store.sending import Attempted
 from tests.support.virtual_time import in_virtual_time
 from tests.unit.notify.memory_queue import MemoryQueue, Row, now, results
-from tests.unit.notify.test_texts import Kind, due
+from tests.unit.notify.test_texts import due
 
 ERRORS: list[type[Exception]] = [
     asyncpg.RaiseError,

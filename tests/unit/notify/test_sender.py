@@ -158,6 +158,26 @@ def test_one_that_cannot_be_recorded_holds_up_only_those_behind_it() -> None:
     in_virtual_time(trial())
 
 
+def test_a_new_session_leaves_alone_what_this_process_is_sending() -> None:
+    async def trial() -> None:
+        world = World()
+        world.call_seconds = 8.0
+        world.ask(everybody(8))
+        async with world.sending():
+            for _ in range(4):
+                await asyncio.sleep(1.5)
+                lost = asyncpg.ConnectionDoesNotExistError(), False
+                world.queue.fault = lambda name, _: lost if name == "due" else None
+                await asyncio.sleep(0.3)
+                world.queue.fault = lambda *_: None
+            await world.done()
+            assert world.queue.calls["connect"] > 4
+        assert results(world.queue) == {SENT: 16, FAILED: 8}
+        assert len(world.phone.out) == len(world.mail.out) == 8
+
+    in_virtual_time(trial())
+
+
 def test_what_is_waited_for_is_said() -> None:
     async def trial() -> None:
         world = World()
@@ -213,7 +233,7 @@ def test_an_error_of_our_own_ends_the_process_loudly(where: str) -> None:
             def broken(_: object) -> None:
                 raise LookupError(where)
 
-            sender._committer._recorded = broken  # type: ignore[method-assign]
+            sender._committer._recorded = broken
         else:
             world.queue.fault = lambda name, _: (
                 (LookupError(where), False) if name == where else None
