@@ -164,9 +164,9 @@ def test_a_new_session_leaves_alone_what_this_process_is_sending() -> None:
         world.call_seconds = 8.0
         world.ask(everybody(8))
         async with world.sending():
+            lost = asyncpg.ConnectionDoesNotExistError(), False
             for _ in range(4):
                 await asyncio.sleep(1.5)
-                lost = asyncpg.ConnectionDoesNotExistError(), False
                 world.queue.fault = lambda name, _: lost if name == "due" else None
                 await asyncio.sleep(0.3)
                 world.queue.fault = lambda *_: None

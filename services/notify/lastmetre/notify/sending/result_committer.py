@@ -159,7 +159,7 @@ class ResultCommitter:
             self._limit = min(2 * self._limit, BATCH)
             return
         self._failures += 1
-        self._error = _words(error)
+        self._error = words_of(error)
         if size > 1:
             self._waiting.extendleft(reversed(batch))
             self._limit = size // 2
@@ -178,7 +178,7 @@ class ResultCommitter:
         except Exception as error:
             log.warning(
                 "results cannot be recorded",
-                error=_words(error),
+                error=words_of(error),
                 results=len(batch),
                 unrecorded=self.unrecorded,
             )
@@ -197,14 +197,14 @@ class ResultCommitter:
         failures = before.failures + 1 if before else 1
         retry_at = now + self._pause(failures, HELD_LONGEST_SECONDS)
         since = before.since if before else now
-        self._held.append(Held(attempt, since, failures, retry_at, _words(error)))
+        self._held.append(Held(attempt, since, failures, retry_at, words_of(error)))
 
     def _pause(self, failures: int, longest: float) -> float:
         seconds: float = min(RETRY_FIRST_SECONDS * 2 ** min(failures - 1, 20), longest)
         return seconds * (0.5 + self._jitter() / 2)
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """The error's kind and the first line of what it says: further lines may quote the row."""
-    first, *_ = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {first}"
+    said = str(error.args[0]) if error.args else ""
+    return f"{type(error).__name__}: {(said.splitlines() or [''])[0]}"

@@ -30,6 +30,7 @@ from lastmetre.notify.sending.result_committer import (
     Attempt,
     ResultCommitter,
     Results,
+    words_of,
 )
 from lastmetre.notify.sending.vault import VaultAway
 from lastmetre.notify.store.sending import Attempted, Due, Key
@@ -173,7 +174,7 @@ class Sender:
                     await self._drained()
             except DATABASE_ERRORS as error:
                 metrics.MESSAGE_SHARDS.set(0)
-                self._waits_for("database", f"{type(error).__name__}: {error}")
+                self._waits_for("database", words_of(error))
                 await self._pause(RECONNECT_SECONDS)
         await self._drained()
 
