@@ -11,8 +11,8 @@ from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.postgres.database import queue_settings
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
+from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.messages import REPORTER, SHARDS
-from lastmetre.notify.domain.subject import Subject
 from lastmetre.notify.store import asking, sending
 from lastmetre.notify.store.asking import NewMessage
 from tests.support.databases import fresh_database
@@ -21,8 +21,8 @@ CASES = 2000
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
-def case(number: int) -> Subject:
-    return Subject(
+def case(number: int) -> CaseProjection:
+    return CaseProjection(
         UUID(int=number), 2, 2, True, True, UUID(int=number), f"261122-{number}",
         Language.CHINESE, Origin.LIVE, "matter:06010", CaseState.DISPATCHED,
     )  # fmt: skip
@@ -48,7 +48,7 @@ async def test_a_table_that_was_analysed_while_it_was_empty(database: str) -> No
         # The plans of both statements are made now, and kept.
         assert not await sending.due(connection, range(SHARDS), "", NOW, CASES)
         await asking.insert_waiting(connection, [message(0, 1)])
-        await asking.insert_subjects(connection, [case(number) for number in range(CASES)])
+        await asking.insert_cases(connection, [case(number) for number in range(CASES)])
         async with connection.transaction():
             for seq in (2, 3):
                 messages = [message(number, seq) for number in range(CASES)]
@@ -72,7 +72,7 @@ async def test_a_message_behind_one_that_was_put_off_waits_along(database: str) 
     later = NOW + timedelta(minutes=5)
     connection = await asyncpg.connect(database, server_settings=queue_settings("test"))
     try:
-        await asking.insert_subjects(connection, [case(1), case(2)])
+        await asking.insert_cases(connection, [case(1), case(2)])
         await asking.insert_waiting(connection, [message(1, 2), message(2, 2)])
         await sending.claim(
             connection, "sink", await sending.due(connection, range(SHARDS), "", NOW, 1)
@@ -82,7 +82,7 @@ async def test_a_message_behind_one_that_was_put_off_waits_along(database: str) 
             " WHERE sending_by IS NOT NULL"
         )
         key = held["case_id"], held["recipient"], held["seq"]
-        await sending.put_off(connection, [(key, held["attempts"], "busy", later)])
+        await sending.reschedule(connection, [(key, held["attempts"], "busy", later)])
         await asking.insert_waiting(connection, [message(1, 3), message(2, 3)])
         waits = await connection.fetch("SELECT case_id, not_before FROM message_waiting")
         assert sorted((row["case_id"] == held["case_id"], row["not_before"]) for row in waits) == [

@@ -211,7 +211,7 @@ def reporter_mail(mailbox: Mailbox) -> dict[str, list[str]]:
 
 
 async def test_each_reader_gets_his_messages_in_order(city: City) -> None:
-    """Ten cases by e-mail, the server puts off every third letter at first."""
+    """Ten cases by e-mail, the server puts off every third message at first."""
     mailbox, port = Mailbox(), free_port()
     puts_off = iter([True, False, False] * 1000)
     mailbox.decide = lambda: "451 Later" if next(puts_off) else "250 OK"

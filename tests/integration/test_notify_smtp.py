@@ -1,4 +1,4 @@
-"""E-mail against a real SMTP server: what each of its answers means for a letter."""
+"""E-mail against a real SMTP server: what each of its answers means for a message."""
 
 import asyncio
 import email
@@ -15,10 +15,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import RealClock
-from lastmetre.notify.sending.letters import SENT, Letter, Outcome
+from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
 from tests.unit.notify.ledger import CASE
-from tests.unit.notify.letters import letter
+from tests.unit.notify.outbound import outbound
 
 FAILED, UNKNOWN = DeliveryResult.FAILED, DeliveryResult.UNKNOWN
 
@@ -78,15 +78,15 @@ async def sending(port: int, timeout: float = 5) -> AsyncIterator[SmtpProvider]:
         await provider.close()
 
 
-async def send(provider: SmtpProvider, *letters: Letter) -> list[Outcome]:
-    return await provider.send(letters)
+async def send(provider: SmtpProvider, *messages: OutboundMessage) -> list[Outcome]:
+    return await provider.send(messages)
 
 
-async def test_a_letter_arrives_whole() -> None:
+async def test_a_message_arrives_whole() -> None:
     mailbox, port = Mailbox(), free_port()
     async with listening(mailbox, port), sending(port) as provider:
-        sent = letter(CASE, body="已收到，编号 261122-0418。\n.\n查看进展：http://x")
-        assert await send(provider, sent, letter(CASE, 3)) == [SENT, SENT]
+        sent = outbound(CASE, body="已收到，编号 261122-0418。\n.\n查看进展：http://x")
+        assert await send(provider, sent, outbound(CASE, 3)) == [SENT, SENT]
     first, second = (
         email.message_from_bytes(raw, policy=email.policy.default) for raw in mailbox.taken
     )
@@ -111,25 +111,25 @@ async def test_a_letter_arrives_whole() -> None:
 async def test_what_the_answers_mean(rcpt: str, data: str, expected: Outcome) -> None:
     mailbox, port = Mailbox(rcpt, data), free_port()
     async with listening(mailbox, port), sending(port) as provider:
-        assert await send(provider, letter(CASE), letter(CASE, 3)) == [expected] * 2
+        assert await send(provider, outbound(CASE), outbound(CASE, 3)) == [expected] * 2
         mailbox.rcpt = mailbox.data = "250 OK"
-        assert await send(provider, letter(CASE, 4)) == [SENT], "the connection is still good"
+        assert await send(provider, outbound(CASE, 4)) == [SENT], "the connection is still good"
     assert len(mailbox.taken) == 1
 
 
 async def test_a_server_that_is_away_is_waited_for() -> None:
     mailbox, port = Mailbox(), free_port()
     async with sending(port) as provider:
-        assert await send(provider, letter(CASE)) == [Outcome(None, "smtp_away")]
+        assert await send(provider, outbound(CASE)) == [Outcome(None, "smtp_away")]
         async with listening(mailbox, port):
-            assert await send(provider, letter(CASE)) == [SENT]
-        assert await send(provider, letter(CASE, 3)) == [Outcome(None, "smtp_away")]
+            assert await send(provider, outbound(CASE)) == [SENT]
+        assert await send(provider, outbound(CASE, 3)) == [Outcome(None, "smtp_away")]
         async with listening(mailbox, port):
-            assert await send(provider, letter(CASE, 3)) == [SENT], "not over the old connection"
+            assert await send(provider, outbound(CASE, 3)) == [SENT], "not over the old connection"
     assert len(mailbox.taken) == 2
 
 
-async def test_no_answer_to_a_letter_is_unknown() -> None:
+async def test_no_answer_to_a_message_is_unknown() -> None:
     async def hang(server: SMTP) -> None:
         await asyncio.sleep(2)
 
@@ -141,9 +141,9 @@ async def test_no_answer_to_a_letter_is_unknown() -> None:
     for trouble in (hang, drop):
         mailbox = Mailbox(on_data=trouble)
         async with listening(mailbox, port), sending(port, timeout=0.5) as provider:
-            assert await send(provider, letter(CASE)) == [Outcome(UNKNOWN, "smtp_no_answer")]
+            assert await send(provider, outbound(CASE)) == [Outcome(UNKNOWN, "smtp_no_answer")]
             mailbox.on_data = None
-            assert await send(provider, letter(CASE, 3)) == [SENT]
+            assert await send(provider, outbound(CASE, 3)) == [SENT]
         assert len(mailbox.taken) == 2, "it had been taken: sending again would have doubled it"
 
 
@@ -151,7 +151,7 @@ async def test_no_answer_to_a_letter_is_unknown() -> None:
 async def test_an_address_that_cannot_be_used(address: str) -> None:
     mailbox, port = Mailbox(), free_port()
     async with listening(mailbox, port), sending(port) as provider:
-        outcome = (await send(provider, letter(CASE, address=address)))[0]
+        outcome = (await send(provider, outbound(CASE, address=address)))[0]
         assert outcome.result is FAILED
-        assert await send(provider, letter(CASE, 3)) == [SENT]
+        assert await send(provider, outbound(CASE, 3)) == [SENT]
     assert len(mailbox.taken) == 1

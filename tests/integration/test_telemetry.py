@@ -25,7 +25,7 @@ from lastmetre.common.contracts.topics import FIELD_ACTIONS, SERVICES
 from lastmetre.common.security.callers import Role
 from lastmetre.common.telemetry import metrics as registry
 from lastmetre.devstack import Stack
-from lastmetre.metrics.exposition import FAMILIES
+from lastmetre.metrics.prometheus_view import FAMILIES
 from tests.integration.intake_city import free_port
 from tests.support.city import TRACE, City
 

@@ -6,23 +6,23 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import CaseEvent, CaseState
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
+from lastmetre.notify.domain.case_projection import CaseProjection, apply, first, messages_for
 from lastmetre.notify.domain.messages import REPORTER, Kind, message_id, shard_of
-from lastmetre.notify.domain.subject import Subject, apply, asks, first
 from tests.unit.notify.ledger import CASE, LI, WANG, event, registered
 
 Told = list[tuple[Kind, str]]
 
 
-def fold(*kinds: type[CaseEvent], reachable: bool = True) -> tuple[Subject, list[Told]]:
+def fold(*kinds: type[CaseEvent], reachable: bool = True) -> tuple[CaseProjection, list[Told]]:
     """The case after these events, and what each of them asked for."""
-    subject = first(registered(reachable=reachable))
+    case = first(registered(reachable=reachable))
     told: list[Told] = []
     for seq, kind in enumerate(kinds, start=2):
         each = event(kind, seq)
-        asked = asks(subject, each)
-        told.append([(ask.kind, ask.recipient) for ask in asked])
-        subject = apply(subject, each, len(asked))
-    return subject, told
+        requests = messages_for(case, each)
+        told.append([(request.kind, request.recipient) for request in requests])
+        case = apply(case, each, len(requests))
+    return case, told
 
 
 LEAD_1, LEAD_2 = "lead:L001", "lead:L002"
@@ -73,25 +73,27 @@ def test_who_cannot_be_reached_is_not_written_to(kinds: list[type[CaseEvent]]) -
 
 
 def test_a_case_that_stays_with_its_lead_is_not_handed_over() -> None:
-    subject, _ = fold(cases.CaseDispatched)
+    case, _ = fold(cases.CaseDispatched)
     moved = event(cases.CaseReassigned, 3, lead=LI, previous_lead_id="L001")
-    assert [(ask.kind, ask.recipient) for ask in asks(subject, moved)] == [(Kind.ASSIGNED, LEAD_1)]
+    assert [(request.kind, request.recipient) for request in messages_for(case, moved)] == [
+        (Kind.ASSIGNED, LEAD_1)
+    ]
 
 
 def test_texts_name_the_lead_of_their_time() -> None:
-    subject, _ = fold(cases.CaseDispatched)
-    received = asks(first(registered()), event(cases.CaseDispatched, 2))[1]
-    accepted = asks(subject, event(cases.CaseAccepted, 3))[0]
-    handed_over = asks(subject, event(cases.CaseReassigned, 3))[0]
+    case, _ = fold(cases.CaseDispatched)
+    received = messages_for(first(registered()), event(cases.CaseDispatched, 2))[1]
+    accepted = messages_for(case, event(cases.CaseAccepted, 3))[0]
+    handed_over = messages_for(case, event(cases.CaseReassigned, 3))[0]
     assert received.lead == accepted.lead == LI.name
     assert handed_over.lead == WANG.name
 
 
 def test_what_is_known_of_the_case() -> None:
-    subject, told = fold(cases.CaseDispatched, cases.CaseAccepted, cases.CaseReassigned)
-    assert subject.seq == 4
-    assert subject.asked == sum(map(len, told)) == 5
-    assert (subject.state, subject.lead_id) == (CaseState.DISPATCHED, "L002")
+    case, told = fold(cases.CaseDispatched, cases.CaseAccepted, cases.CaseReassigned)
+    assert case.seq == 4
+    assert case.asked == sum(map(len, told)) == 5
+    assert (case.state, case.lead_id) == (CaseState.DISPATCHED, "L002")
     returned, _ = fold(cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced)
     assert (returned.state, returned.lead_id, returned.lead) == (CaseState.UNPLACED, None, None)
     assert first(registered(origin=Origin.IMPORT)).origin is Origin.IMPORT

@@ -20,11 +20,11 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.accept import weighted
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.metrics.document import indicators_document
 from lastmetre.metrics.domain.fact import Fact
 from lastmetre.metrics.domain.indicators import Dimension, FixedOnSpot, Selection
-from lastmetre.metrics.exposition import prometheus_text
 from lastmetre.metrics.indicators import work_out
+from lastmetre.metrics.json_view import json_view
+from lastmetre.metrics.prometheus_view import prometheus_view
 from lastmetre.metrics.store import facts
 
 STAFF: Final = (Role.SUPERVISOR, Role.OPERATOR, Role.ADMINISTRATOR)
@@ -40,7 +40,7 @@ class Format(StrEnum):
     PROMETHEUS = "prometheus"
 
 
-def api_router(runtime: ServiceHost, zone: ZoneInfo) -> APIRouter:
+def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
     """`/indicators` and `/api/metrics/v1`. `zone` is the city's."""
     router = APIRouter(route_class=GuardedRoute)
 
@@ -57,17 +57,17 @@ def api_router(runtime: ServiceHost, zone: ZoneInfo) -> APIRouter:
     ) -> Response:
         dimensions = _dimensions(by or [])
         selection = Selection(first, last, origin, fixed_on_spot)
-        found = await work_out(runtime.pool, selection, dimensions, runtime.clock.now())
+        found = await work_out(host.pool, selection, dimensions, host.clock.now())
         accepted = request.headers.get("accept", "")
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if format is Format.PROMETHEUS or (format is None and _prefers_text(accepted)):
-            return Response(prometheus_text(found), headers=headers, media_type=CONTENT_TYPE_LATEST)
-        return _json(indicators_document(found, zone), headers)
+            return Response(prometheus_view(found), headers=headers, media_type=CONTENT_TYPE_LATEST)
+        return _json(json_view(found, zone), headers)
 
     @router.get("/api/metrics/v1/cases/{case_id}")
     @allow(*STAFF, SERVICES)
     async def case(case_id: UUID) -> Response:
-        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             fact = await facts.one(connection, case_id)
         if fact is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
@@ -79,7 +79,7 @@ def api_router(runtime: ServiceHost, zone: ZoneInfo) -> APIRouter:
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_FACTS)] = 1000,
     ) -> Response:
-        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             found = await facts.page(connection, after, limit)
         following = str(found[-1].case_id) if len(found) == limit else None
         return _json({"facts": [_fact(fact) for fact in found], "next": following})

@@ -16,9 +16,9 @@ from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import FIRST_RESPONSE, RESOLUTION, Stage
 from lastmetre.metrics.domain.periods import Period, PeriodName, period_of
 from lastmetre.metrics.domain.statistics import Estimate
-from lastmetre.metrics.store import board, counted, facts
+from lastmetre.metrics.store import board, facts, report_and_message_counts
 from lastmetre.metrics.store.board import Curve
-from lastmetre.metrics.store.figures import one_look
+from lastmetre.metrics.store.figures import snapshot
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS: Final = 1.5
 REST_FACTOR: Final = 10
 """Figures that took long are kept ten times as long, so that looking costs a tenth of a core."""
-MOVEMENTS_SHOWN: Final = 16
+ACTIVITY_SHOWN: Final = 16
 MAP_SIZE: Final = (420, 330)
 
 
@@ -61,7 +61,7 @@ class Figures:
     by_area: Mapping[str, asyncpg.Record]
     open_now: Sequence[asyncpg.Record]
     reports: Sequence[asyncpg.Record]
-    movements: Sequence[asyncpg.Record]
+    recent_activity: Sequence[asyncpg.Record]
     network: Network
 
 
@@ -71,8 +71,8 @@ Choice = tuple[PeriodName | None, date | None, str]
 class Board:
     """Figures for the board. Viewers who ask at the same time share one look at the database."""
 
-    def __init__(self, runtime: "ServiceHost", zone: ZoneInfo) -> None:
-        self._runtime = runtime
+    def __init__(self, host: "ServiceHost", zone: ZoneInfo) -> None:
+        self._host = host
         self._zone = zone
         self._kept: dict[Choice, tuple[float, Figures]] = {}
         self._locks: dict[Choice, asyncio.Lock] = {}
@@ -102,8 +102,8 @@ class Board:
                 del self._locks[choice]
 
     async def _look(self, name: PeriodName | None, day: date | None, stage: Stage) -> Figures:
-        now = self._runtime.clock.now()
-        async with one_look(self._runtime.pool) as connection:
+        now = self._host.clock.now()
+        async with snapshot(self._host.pool) as connection:
             period = period_of(
                 name, day, now.astimezone(self._zone).date(), await board.newest_day(connection)
             )
@@ -135,16 +135,18 @@ class Board:
                 by_area={row["area_id"]: row for row in await board.by_area(connection, period)},
                 open_now=await board.open_now(connection),
                 reports=await board.reports(connection, period),
-                movements=await facts.last_movements(connection, MOVEMENTS_SHOWN),
+                recent_activity=await facts.recent_activity(connection, ACTIVITY_SHOWN),
                 network=await self._current_network(connection),
             )
 
     async def _current_network(self, connection: "Connection") -> Network:
         """The network as published; its map is worked out anew only when an area changes."""
-        state = await counted.network_state(connection)
+        state = await report_and_message_counts.network_state(connection)
         if self._network is None or self._network.state != state:
-            rows = {row["area_id"]: row for row in await counted.areas(connection)}
-            outlines = await counted.outlines(connection)
+            rows = {
+                row["area_id"]: row for row in await report_and_message_counts.areas(connection)
+            }
+            outlines = await report_and_message_counts.outlines(connection)
             geometries: dict[str, Any] = {
                 row["area_id"]: from_json(row["outline"]) for row in outlines
             }

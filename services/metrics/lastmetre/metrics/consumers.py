@@ -19,13 +19,13 @@ from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
-from lastmetre.metrics.store import counted, facts
-from lastmetre.metrics.store.counted import Area, Message, Report
-from lastmetre.metrics.store.facts import MOVEMENTS_KEPT, Movement
+from lastmetre.metrics.store import facts, report_and_message_counts
+from lastmetre.metrics.store.facts import ACTIVITY_KEPT, RecentActivity
+from lastmetre.metrics.store.report_and_message_counts import Area, Message, Report
 
 CASES_FLOW: Final = "cases"
 FORGET_EVERY: Final = 16
-"""Batches between two clearings of old movements."""
+"""Batches between two clearings of old activity."""
 
 _REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
 _DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
@@ -39,12 +39,12 @@ class Consumers:
         self._zone = zone
         self._noted = 0
 
-    def join(self, runtime: ServiceHost) -> None:
+    def join(self, host: ServiceHost) -> None:
         """Declare the flows."""
-        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases, LINGER_BACKGROUND)
-        runtime.consume("reports", [REPORTS], self.reports, LINGER_BACKGROUND)
-        runtime.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, LINGER_BACKGROUND)
-        runtime.consume("network", [NETWORK_AREAS], self.network)
+        host.consume(CASES_FLOW, [CASE_EVENTS], self.cases, LINGER_BACKGROUND)
+        host.consume("reports", [REPORTS], self.reports, LINGER_BACKGROUND)
+        host.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, LINGER_BACKGROUND)
+        host.consume("network", [NETWORK_AREAS], self.network)
 
     async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Fold the ledger into facts: one read a batch, and what differs is written."""
@@ -69,7 +69,7 @@ class Consumers:
             await facts.add(work.connection, new)
         await facts.change(work.connection, changes)
         if steps:
-            await self._note_movements(work, steps)
+            await self._record_recent_activity(work, steps)
 
     def _after(self, fact: Fact | None, events: Sequence[Event]) -> Fact:
         try:
@@ -80,13 +80,13 @@ class Consumers:
         assert fact is not None
         return fact
 
-    async def _note_movements(
+    async def _record_recent_activity(
         self, work: UnitOfWork, steps: Sequence[tuple[CaseEvent, Fact]]
     ) -> None:
-        await facts.note_movements(work.connection, _movements(steps))
+        await facts.record_recent_activity(work.connection, _recent_activity(steps))
         self._noted += 1
         if self._noted % FORGET_EVERY == 0:
-            await facts.forget_movements(work.connection)
+            await facts.forget_old_activity(work.connection)
 
     async def reports(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Count reports by what intake made of them, each once."""
@@ -110,7 +110,7 @@ class Consumers:
                 )
             )
         if found:
-            await counted.add_reports(work.connection, found)
+            await report_and_message_counts.add_reports(work.connection, found)
 
     async def deliveries(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Count messages by what became of them, each once."""
@@ -132,7 +132,7 @@ class Consumers:
                 )
             )
         if found:
-            await counted.add_messages(work.connection, found)
+            await report_and_message_counts.add_messages(work.connection, found)
 
     async def network(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Keep the areas as they are published; the last record of an area counts."""
@@ -145,16 +145,16 @@ class Consumers:
             else:
                 present[key] = area
         if gone := [area_id for area_id, area in present.items() if area is None]:
-            await counted.remove_areas(work.connection, gone)
+            await report_and_message_counts.remove_areas(work.connection, gone)
         if kept := [area for area in present.values() if area is not None]:
-            await counted.put_areas(work.connection, kept)
+            await report_and_message_counts.put_areas(work.connection, kept)
 
 
-def _movements(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[Movement]:
+def _recent_activity(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[RecentActivity]:
     """The newest of these last steps of cases."""
-    newest = nlargest(MOVEMENTS_KEPT, steps, key=lambda step: step[0].occurred_at)
+    newest = nlargest(ACTIVITY_KEPT, steps, key=lambda step: step[0].occurred_at)
     return [
-        Movement(
+        RecentActivity(
             event.case_id,
             event.seq,
             fact.number,

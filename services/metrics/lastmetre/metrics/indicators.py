@@ -19,7 +19,7 @@ from lastmetre.metrics.domain.indicators import (
     Stage,
 )
 from lastmetre.metrics.domain.statistics import Estimate
-from lastmetre.metrics.store import counted, figures
+from lastmetre.metrics.store import figures, report_and_message_counts
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Pool
@@ -144,7 +144,7 @@ async def work_out(
     pool: "Pool", selection: Selection, by: Sequence[Dimension], now: datetime
 ) -> Indicators:
     """The figures of the selected cases, grouped; all from one snapshot of the database."""
-    async with figures.one_look(pool) as connection:
+    async with figures.snapshot(pool) as connection:
         groups: dict[Key, Group] = {}
         if not by:
             groups[()] = Group(())
@@ -162,7 +162,7 @@ async def work_out(
                 group.reports = group.reports or Reports()
                 group.reports.add(row)
         messages = [Message(*row) for row in await figures.count_messages(connection, selection)]
-        names = _names(by, await counted.areas(connection))
+        names = _names(by, await report_and_message_counts.areas(connection))
     ordered = sorted(groups.values(), key=lambda group: tuple(map(_sortable, group.key)))
     return Indicators(selection, by, ordered, messages, names, now)
 

@@ -15,12 +15,12 @@ NAME = "metrics"
 
 def create_app(settings: MetricsSettings) -> FastAPI:
     """The application of one metrics process."""
-    runtime = ServiceHost(NAME, settings, sends_to=())
+    host = ServiceHost(NAME, settings, sends_to=())
     zone = settings.city_time_zone
-    Consumers(zone).join(runtime)
+    Consumers(zone).join(host)
     pages = pages_for(settings, NAME, static_path="/board/static")
-    board = Board(runtime, zone)
-    return build_app(runtime, (api_router(runtime, zone), board_router(board, pages)), pages)
+    board = Board(host, zone)
+    return build_app(host, (api_router(host, zone), board_router(board, pages)), pages)
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.postgres.dead_letter_table import corrections
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.metrics.consumers import CASES_FLOW
+from lastmetre.metrics.rebuild_target import RebuildTarget
 from lastmetre.metrics.settings import MetricsSettings
-from lastmetre.metrics.shadow import Shadow
 from lastmetre.metrics.store import rebuilding
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ class Progress:
         self._stream = stream
         self._said_at = 0.0
 
-    def say(self, shadow: Shadow, positions: dict[int, int]) -> None:
+    def say(self, target: RebuildTarget, positions: dict[int, int]) -> None:
         """Tell events read and to read, if it is time to."""
         now = time.monotonic()
         if now - self._said_at >= PROGRESS_SECONDS:
             self._said_at = now
-            total = shadow.events + shadow.behind(positions)
-            self._stream.write(f"events {shadow.events}/{total}\n")
+            total = target.events + target.behind(positions)
+            self._stream.write(f"events {target.events}/{total}\n")
             self._stream.flush()
 
 
@@ -100,18 +100,18 @@ class Reader:
         self._topic = topic
         self._progress = progress
 
-    async def read(self, shadow: Shadow, until: dict[int, int]) -> None:
-        """Feed the shadow up to these positions, not a record further.
+    async def read(self, target: RebuildTarget, until: dict[int, int]) -> None:
+        """Feed the target up to these positions, not a record further.
 
         Raises CannotRebuild if the broker stays silent or no longer has the records.
         """
-        missing = {p: end for p, end in until.items() if shadow.at.get(p, 0) < end}
+        missing = {p: end for p, end in until.items() if target.at.get(p, 0) < end}
         if not missing:
             return
         places = {partition: TopicPartition(self._topic, partition) for partition in missing}
         self._consumer.assign(list(places.values()))
         for partition, place in places.items():
-            self._consumer.seek(place, shadow.at.get(partition, 0))
+            self._consumer.seek(place, target.at.get(partition, 0))
         heard_at = time.monotonic()
         while missing:
             batch = await self._consumer.getmany(
@@ -121,15 +121,15 @@ class Reader:
                 end = until[place.partition]
                 records = [record for record in found if record.offset < end]
                 if records:
-                    await shadow.apply(place.partition, records)
-                if shadow.at.get(place.partition, 0) >= end:
+                    await target.apply(place.partition, records)
+                if target.at.get(place.partition, 0) >= end:
                     self._consumer.pause(place)
                     missing.pop(place.partition, None)
             if batch:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > SILENCE_SECONDS:
                 raise CannotRebuild(f"{self._topic}: nothing to read up to {missing}")
-            self._progress.say(shadow, until)
+            self._progress.say(target, until)
 
 
 async def rebuild(
@@ -141,18 +141,18 @@ async def rebuild(
     """
     started = time.monotonic()
     async with _beside_live(settings) as connection, _ledger(settings) as consumer:
-        shadow = Shadow(connection, settings.city_time_zone)
-        await _correct(connection, shadow)
+        target = RebuildTarget(connection, settings.city_time_zone)
+        await _correct(connection, target)
         reader = Reader(consumer, settings.topic_prefix + CASE_EVENTS, Progress(progress))
-        await _come_near(connection, shadow, reader)
+        await _catch_up(connection, target, reader)
         finish = _compare if verify else _swap
-        differing, examples, cases = await finish(connection, shadow, reader)
+        differing, examples, cases = await finish(connection, target, reader)
     return Outcome(
         verified=verify,
         cases=cases,
-        events=shadow.events,
-        unreadable=shadow.unreadable,
-        waiting=shadow.waiting,
+        events=target.events,
+        unreadable=target.unreadable,
+        waiting=target.waiting,
         seconds=time.monotonic() - started,
         differing=differing,
         examples=examples,
@@ -163,7 +163,7 @@ async def rebuild(
 async def _beside_live(
     settings: MetricsSettings,
 ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """A connection of its own, with an empty shadow table: it holds the lock for as long."""
+    """A connection of its own, with an empty rebuild table: it holds the lock for as long."""
     connection = await asyncpg.connect(
         settings.database_url.get_secret_value(),
         timeout=30,
@@ -200,26 +200,26 @@ async def _ledger(settings: MetricsSettings) -> AsyncIterator[AIOKafkaConsumer]:
 Finished = tuple[list[UUID], list[dict[str, Any]], int]
 
 
-async def _correct(connection: "Connection", shadow: Shadow) -> None:
-    await shadow.correct(await corrections(connection, CASES_FLOW, CASE_EVENTS))
+async def _correct(connection: "Connection", target: RebuildTarget) -> None:
+    await target.correct(await corrections(connection, CASES_FLOW, CASE_EVENTS))
 
 
-async def _come_near(connection: "Connection", shadow: Shadow, reader: Reader) -> None:
+async def _catch_up(connection: "Connection", target: RebuildTarget, reader: Reader) -> None:
     """Follow the live flow until only a little is left to read."""
     while True:
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
-        behind = shadow.behind(positions)
+        behind = target.behind(positions)
         if behind <= NEAR:
             return
-        await reader.read(shadow, positions)
+        await reader.read(target, positions)
 
 
-async def _compare(connection: "Connection", shadow: Shadow, reader: Reader) -> Finished:
+async def _compare(connection: "Connection", target: RebuildTarget, reader: Reader) -> Finished:
     """Compare at one moment: positions and live facts from one snapshot, which blocks nobody."""
     async with connection.transaction(isolation="repeatable_read"):
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
-        await _correct(connection, shadow)
-        await reader.read(shadow, positions)
+        await _correct(connection, target)
+        await reader.read(target, positions)
         differing = await rebuilding.differences(connection)
         shown = await rebuilding.both(connection, differing[:SHOWN])
         cases = await rebuilding.size(connection)
@@ -235,14 +235,14 @@ async def _compare(connection: "Connection", shadow: Shadow, reader: Reader) -> 
     return differing, examples, cases
 
 
-async def _swap(connection: "Connection", shadow: Shadow, reader: Reader) -> Finished:
+async def _swap(connection: "Connection", target: RebuildTarget, reader: Reader) -> Finished:
     """Hold the live flow still for the rest of the way, then take its table's place."""
     async with connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '30s'")
-        await rebuilding.hold_still(connection, CASES_FLOW, CASE_EVENTS)
+        await rebuilding.lock_consumers(connection, CASES_FLOW, CASE_EVENTS)
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
-        await _correct(connection, shadow)
-        await reader.read(shadow, positions)
+        await _correct(connection, target)
+        await reader.read(target, positions)
         cases = await rebuilding.size(connection)
         await rebuilding.swap(connection, CASES_FLOW)
     return [], [], cases

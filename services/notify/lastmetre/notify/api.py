@@ -16,7 +16,7 @@ STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 SERVICES = ServiceKey("intake", "dispatch", "notify", "metrics")
 
 
-def api_router(runtime: ServiceHost) -> APIRouter:
+def api_router(host: ServiceHost) -> APIRouter:
     """The JSON API of notify."""
     router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
 
@@ -24,7 +24,7 @@ def api_router(runtime: ServiceHost) -> APIRouter:
     @allow(SERVICES, *STAFF)
     async def messages(case_id: UUID) -> dict[str, Any]:
         """Every message about a case in order of its events; without addresses, we keep none."""
-        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             rows = await pages.messages_of(connection, case_id)
         return {"case_id": case_id, "messages": [_message(dict(row)) for row in rows]}
 

@@ -15,14 +15,14 @@ from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.deliveries import delivered
-from lastmetre.notify.domain.messages import Ask, recipient_kind, shard_of
-from lastmetre.notify.domain.subject import Subject, apply, asks, first
+from lastmetre.notify.domain.case_projection import CaseProjection, apply, first, messages_for
+from lastmetre.notify.domain.messages import MessageRequest, recipient_kind, shard_of
 from lastmetre.notify.store import asking
 from lastmetre.notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
 
-Wanted = tuple[CaseEvent, Ask, ConsumedRecord]
+Wanted = tuple[CaseEvent, MessageRequest, ConsumedRecord]
 """A message that an event asks for, and the record that told of it."""
 
 
@@ -33,42 +33,42 @@ class Consumers:
     """
 
     def __init__(
-        self, runtime: ServiceHost, real_clock: Clock, wake_sender: Callable[[], None]
+        self, host: ServiceHost, real_clock: Clock, wake_sender: Callable[[], None]
     ) -> None:
-        self._runtime = runtime
+        self._host = host
         self._real_clock = real_clock
         self._wake_sender = wake_sender
-        runtime.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
+        host.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
 
     async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Apply events in their order; what they ask for waits to be sent, or is suppressed."""
-        known: dict[UUID, Subject] = {}
+        known: dict[UUID, CaseProjection] = {}
 
         async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
-            known.update(await asking.known_subjects(work.connection, case_ids))
-            return {case_id: subject.seq for case_id, subject in known.items()}
+            known.update(await asking.known_cases(work.connection, case_ids))
+            return {case_id: case.seq for case_id, case in known.items()}
 
-        new: list[Subject] = []
-        changed: list[Subject] = []
+        new: list[CaseProjection] = []
+        changed: list[CaseProjection] = []
         wanted: dict[Origin, list[Wanted]] = {origin: [] for origin in Origin}
         for case_id, events in await in_case_order(work, records, last_seqs):
-            subject = known.get(case_id)
+            case = known.get(case_id)
             for event, record in events:
-                if subject is None:
+                if case is None:
                     if isinstance(event, CaseRegistered):
-                        subject = first(event)
+                        case = first(event)
                     else:
                         work.dead_letter(record, "the case's first event is not its registration")
                     continue
-                asked = asks(subject, event)
-                subject = apply(subject, event, len(asked))
-                wanted[subject.origin] += [(event, ask, record) for ask in asked]
-            if subject is not None:
-                (changed if case_id in known else new).append(subject)
+                requests = messages_for(case, event)
+                case = apply(case, event, len(requests))
+                wanted[case.origin] += [(event, request, record) for request in requests]
+            if case is not None:
+                (changed if case_id in known else new).append(case)
         if new:
-            await asking.insert_subjects(work.connection, new)
+            await asking.insert_cases(work.connection, new)
         if changed:
-            await asking.update_subjects(work.connection, changed)
+            await asking.update_cases(work.connection, changed)
         await self._ask(work, wanted[Origin.LIVE])
         await self._suppress(work, wanted[Origin.IMPORT])
 
@@ -81,18 +81,18 @@ class Consumers:
             [
                 NewMessage(
                     event.case_id,
-                    ask.recipient,
+                    request.recipient,
                     event.seq,
                     shard_of(event.case_id),
-                    ask.kind,
+                    request.kind,
                     now,
                     now,
                     event.occurred_at,
                     self._trace(record),
-                    ask.lead.zh if ask.lead else None,
-                    ask.lead.en if ask.lead else None,
+                    request.lead.zh if request.lead else None,
+                    request.lead.en if request.lead else None,
                 )
-                for event, ask, record in wanted
+                for event, request, record in wanted
             ],
         )
         work.after_commit(self._wake_sender)
@@ -107,22 +107,22 @@ class Consumers:
             [
                 DoneMessage(
                     event.case_id,
-                    ask.recipient,
+                    request.recipient,
                     event.seq,
-                    ask.kind.value,
+                    request.kind.value,
                     result.value,
                     None,
                     None,
                     event.occurred_at,
                 )
-                for event, ask, _ in wanted
+                for event, request, _ in wanted
             ],
         )
-        for event, ask, record in wanted:
+        for event, request, record in wanted:
             work.send(
                 delivered(
                     event.case_id,
-                    ask.recipient,
+                    request.recipient,
                     event.seq,
                     provider=None,
                     result=result,
@@ -132,7 +132,7 @@ class Consumers:
                     traceparent=self._trace(record),
                 )
             )
-            metrics.MESSAGES.labels(recipient_kind(ask.recipient).value, "", result.value).inc()
+            metrics.MESSAGES.labels(recipient_kind(request.recipient).value, "", result.value).inc()
 
     def _trace(self, record: ConsumedRecord) -> str:
-        return record.traceparent or self._runtime.identities.traceparent()
+        return record.traceparent or self._host.identities.traceparent()

@@ -1,6 +1,8 @@
-"""Notify, put together: `python -m lastmetre.notify`."""
+"""Notify, put batch_size: `python -m lastmetre.notify`."""
 
+import random
 from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,15 +15,17 @@ from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
 from lastmetre.notify.sending.folder import FolderProvider
-from lastmetre.notify.sending.letters import Provider
-from lastmetre.notify.sending.outgoing import Ways, Writer
+from lastmetre.notify.sending.gauges import MessageGauges
+from lastmetre.notify.sending.provider import Provider
+from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
+from lastmetre.notify.sending.results import Backoff, PostgresResults
 from lastmetre.notify.sending.sender import Sender
-from lastmetre.notify.sending.settler import Backoff
 from lastmetre.notify.sending.sink import SinkProvider
 from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
 from lastmetre.notify.sending.texts import Texts
 from lastmetre.notify.sending.vault import Vault
 from lastmetre.notify.settings import NotifySettings
+from lastmetre.notify.store.message_queue import sending_session
 from lastmetre.notify.web.pages import pages_router
 
 NAME = "notify"
@@ -29,21 +33,23 @@ NAME = "notify"
 
 def create_app(settings: NotifySettings) -> FastAPI:
     """The application of one notify process."""
-    runtime = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
-    sender = build_sender(runtime, settings)
-    Consumers(runtime, RealClock(), sender.wake)
-    runtime.background(sender.run)
-    ratings = Ratings(runtime)
+    host = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
+    sender = build_sender(host, settings)
+    Consumers(host, RealClock(), sender.wake)
+    host.background(sender.run)
+    host.watch("sender", sender.health)
+    host.background(MessageGauges(host, RealClock()).run)
+    ratings = Ratings(host)
     pages = pages_for(settings, NAME, static_path="/rate/static")
-    routers = (api_router(runtime), pages_router(runtime, ratings, pages))
-    return build_app(runtime, routers, pages)
+    routers = (api_router(host), pages_router(host, ratings, pages))
+    return build_app(host, routers, pages)
 
 
-def build_sender(runtime: ServiceHost, settings: NotifySettings) -> Sender:
+def build_sender(host: ServiceHost, settings: NotifySettings) -> Sender:
     """The sender with its providers, as configured."""
-    ways = build_ways(settings)
+    routing = build_routing(settings)
     texts = Texts(
-        runtime.links,
+        host.links,
         {
             "intake": settings.intake_public_url,
             "dispatch": settings.dispatch_public_url,
@@ -52,23 +58,25 @@ def build_sender(runtime: ServiceHost, settings: NotifySettings) -> Sender:
         read_categories(settings.categories_file),
     )
     vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
+    backoff = Backoff(settings.retry_first, settings.retry_longest)
     return Sender(
-        runtime,
-        Writer(vault, ways, texts, settings.city_time_zone),
-        ways,
+        partial(sending_session, settings.database_url.get_secret_value()),
+        PostgresResults(host, RealClock(), backoff),
+        MessageRenderer(vault, routing, texts, settings.city_time_zone),
+        routing,
         RealClock(),
-        backoff=Backoff(settings.retry_first, settings.retry_longest),
         expire_after=timedelta(seconds=settings.expire_after),
+        jitter=random.random,
     )
 
 
-def build_ways(settings: NotifySettings) -> Ways:
+def build_routing(settings: NotifySettings) -> ProviderRouting:
     """Phones by the provider that is set; e-mail by SMTP if there is a server, else with them."""
     phone: Provider = (
         SinkProvider() if settings.provider == "sink" else FolderProvider(settings.outbox_directory)
     )
     if not settings.smtp_host:
-        return Ways(phone, phone)
+        return ProviderRouting(phone, phone)
     server = SmtpServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
@@ -78,7 +86,7 @@ def build_ways(settings: NotifySettings) -> Ways:
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
         timeout=settings.smtp_timeout,
     )
-    return Ways(phone, SmtpProvider(server, RealClock()))
+    return ProviderRouting(phone, SmtpProvider(server, RealClock()))
 
 
 def main() -> None:

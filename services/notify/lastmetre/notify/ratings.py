@@ -10,8 +10,8 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.notify.deliveries import SOURCE
+from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.domain.subject import Subject
 from lastmetre.notify.store import asking, pages
 from lastmetre.notify.store.pages import Rating
 
@@ -30,28 +30,28 @@ class Verdict:
 class Ratings:
     """The ratings of all closings, by secret link."""
 
-    def __init__(self, runtime: ServiceHost) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost) -> None:
+        self._host = host
 
     def open(self, token: str) -> Closing | None:
         """The closing that a link is for, or None if we did not make it."""
-        return closing_of(self._runtime.links.open(LinkPurpose.RATE, token))
+        return closing_of(self._host.links.open(LinkPurpose.RATE, token))
 
-    async def find(self, closing: Closing) -> tuple[Subject | None, Rating | None]:
+    async def find(self, closing: Closing) -> tuple[CaseProjection | None, Rating | None]:
         """The case, if its events have come here yet, and what was said already."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return (
-                await asking.find_subject(connection, closing.case_id),
+                await asking.find_case(connection, closing.case_id),
                 await pages.rating(connection, closing.case_id, closing.seq),
             )
 
     async def give(self, closing: Closing, verdict: Verdict) -> tuple[Rating, bool]:
         """Keep and send a rating. Returns the one that counts, and whether it is this one."""
         async with (
-            self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
         ):
-            work = self._runtime.unit_of_work(connection, FLOW)
+            work = self._host.unit_of_work(connection, FLOW)
             rating = Rating(
                 closing.case_id,
                 closing.seq,
@@ -65,9 +65,9 @@ class Ratings:
                 earlier = await pages.rating(connection, closing.case_id, closing.seq)
                 assert earlier is not None
                 return earlier, False
-            work.send(_feedback(rating, self._runtime.identities.traceparent()))
+            work.send(_feedback(rating, self._host.identities.traceparent()))
             await work.flush()
-        self._runtime.relay.wake()
+        self._host.relay.wake()
         return rating, True
 
 

@@ -84,7 +84,16 @@ MESSAGES: Final = Counter(
     "lastmetre_messages", "Messages by what became of them.", ["recipient", "provider", "result"]
 )
 MESSAGES_WAITING: Final = Gauge(
-    "lastmetre_messages_waiting", "Messages of this process's shards that are not sent yet."
+    "lastmetre_messages_waiting",
+    "Messages that are not at their end, up to 100,000: the same in every process.",
+)
+MESSAGES_OLDEST: Final = Gauge(
+    "lastmetre_messages_oldest_seconds",
+    "Age of the oldest message that is not at its end; 0 if none waits.",
+)
+MESSAGE_RESULTS_WAITING: Final = Gauge(
+    "lastmetre_message_results_waiting",
+    "Results of this process's messages that are not recorded yet.",
 )
 MESSAGE_SHARDS: Final = Gauge(
     "lastmetre_message_shards", "Shards of cases whose messages this process sends."

@@ -95,7 +95,7 @@ async def page(connection: "Connection", after: UUID | None, limit: int) -> list
     return [Fact(*row) for row in rows]
 
 
-class Movement(NamedTuple):
+class RecentActivity(NamedTuple):
     """The last step of a case."""
 
     case_id: UUID
@@ -107,10 +107,12 @@ class Movement(NamedTuple):
     moved_at: datetime
 
 
-MOVEMENTS_KEPT: Final = 40
+ACTIVITY_KEPT: Final = 40
 
 
-async def note_movements(connection: "Connection", movements: Sequence[Movement]) -> None:
+async def record_recent_activity(
+    connection: "Connection", activity: Sequence[RecentActivity]
+) -> None:
     """Remember the last steps, one a case."""
     await connection.execute(
         """
@@ -120,12 +122,12 @@ async def note_movements(connection: "Connection", movements: Sequence[Movement]
         ON CONFLICT (case_id) DO UPDATE SET (seq, area_id, step, moved_at)
             = (excluded.seq, excluded.area_id, excluded.step, excluded.moved_at)
         """,
-        *zip(*sorted(movements), strict=True),
+        *zip(*sorted(activity), strict=True),
     )
 
 
-async def forget_movements(connection: "Connection") -> None:
-    """Keep the newest movements. Several processes do this at once: rows that another one holds
+async def forget_old_activity(connection: "Connection") -> None:
+    """Keep the newest steps. Several processes do this at once: rows that another one holds
     can stay a little longer."""
     await connection.execute(
         """
@@ -133,11 +135,11 @@ async def forget_movements(connection: "Connection") -> None:
             SELECT case_id FROM movement ORDER BY moved_at DESC OFFSET $1
             FOR UPDATE SKIP LOCKED))
         """,
-        MOVEMENTS_KEPT,
+        ACTIVITY_KEPT,
     )
 
 
-async def last_movements(connection: "Connection", limit: int) -> list[asyncpg.Record]:
+async def recent_activity(connection: "Connection", limit: int) -> list[asyncpg.Record]:
     """The cases that moved last, newest first, with the names of their areas."""
     return await connection.fetch(
         "SELECT m.number, m.channel, m.step, m.moved_at, a.name_zh, a.name_en"

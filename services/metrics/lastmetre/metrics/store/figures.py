@@ -44,7 +44,7 @@ IN_RESPONSE_TIMES: Final = {
 
 
 @asynccontextmanager
-async def one_look(pool: "Pool") -> "AsyncIterator[Connection]":
+async def snapshot(pool: "Pool") -> "AsyncIterator[Connection]":
     """A connection that sees everything as of one moment, with room to sort many cases."""
     async with (
         pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,

@@ -10,23 +10,23 @@ from lastmetre.metrics.store.facts import COLUMNS, TABLE
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-SHADOW: Final = "fact_shadow"
+REBUILD_TABLE: Final = "fact_shadow"
 _LOCK: Final = 0x6C6D_0002
 _ROW: Final = ", ".join(COLUMNS)
 
 
 async def begin(connection: "Connection") -> bool:
-    """Make an empty shadow table; False if another rebuild is at work in this database."""
+    """Make an empty rebuild table; False if another rebuild is at work in this database."""
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
         return False
     await discard(connection)
-    await connection.execute(f"CREATE TABLE {SHADOW} (LIKE {TABLE} INCLUDING ALL)")
+    await connection.execute(f"CREATE TABLE {REBUILD_TABLE} (LIKE {TABLE} INCLUDING ALL)")
     return True
 
 
 async def discard(connection: "Connection") -> None:
-    """Drop the shadow table, if there is one."""
-    await connection.execute(f"DROP TABLE IF EXISTS {SHADOW}")
+    """Drop the rebuild table, if there is one."""
+    await connection.execute(f"DROP TABLE IF EXISTS {REBUILD_TABLE}")
 
 
 async def positions(connection: "Connection", flow: str, topic: str) -> dict[int, int]:
@@ -37,7 +37,7 @@ async def positions(connection: "Connection", flow: str, topic: str) -> dict[int
     return {row["partition"]: row["next_offset"] for row in rows}
 
 
-async def hold_still(connection: "Connection", flow: str, topic: str) -> None:
+async def lock_consumers(connection: "Connection", flow: str, topic: str) -> None:
     """Keep the flow's batches out until this transaction ends.
 
     The position rows first, as the batches do. A batch that is the first of its partition has no
@@ -53,7 +53,7 @@ async def hold_still(connection: "Connection", flow: str, topic: str) -> None:
 
 
 async def swap(connection: "Connection", flow: str) -> None:
-    """Put the shadow in place of the live table; whoever might read that one may read this one."""
+    """Put the rebuilt table in place of the live one; who might read that one may read it."""
     readers = await connection.fetch(
         "SELECT DISTINCT acl.grantee::regrole::text AS role, acl.privilege_type AS privilege"
         " FROM pg_class c, aclexplode(c.relacl) acl"
@@ -61,7 +61,7 @@ async def swap(connection: "Connection", flow: str) -> None:
         TABLE,
     )
     await connection.execute(f"DROP TABLE {TABLE}")
-    await connection.execute(f"ALTER TABLE {SHADOW} RENAME TO {TABLE}")
+    await connection.execute(f"ALTER TABLE {REBUILD_TABLE} RENAME TO {TABLE}")
     for row in readers:
         await connection.execute(f"GRANT {row['privilege']} ON {TABLE} TO {row['role']}")
     # What waited for an event that the rebuild could read has had its turn.
@@ -89,9 +89,9 @@ class Difference(NamedTuple):
 
 
 async def differences(connection: "Connection") -> list[UUID]:
-    """The cases of which live and shadow say different things."""
+    """The cases of which the live and the rebuilt table say different things."""
     rows = await connection.fetch(
-        f"SELECT case_id FROM {TABLE} l FULL JOIN {SHADOW} s USING (case_id)"  # noqa: S608
+        f"SELECT case_id FROM {TABLE} l FULL JOIN {REBUILD_TABLE} s USING (case_id)"  # noqa: S608
         f" WHERE ({_columns('l')}) IS DISTINCT FROM ({_columns('s')}) ORDER BY case_id"
     )
     return [row["case_id"] for row in rows]
@@ -105,7 +105,7 @@ async def both(connection: "Connection", case_ids: Sequence[UUID]) -> list[Diffe
     """The live and the rebuilt facts of these cases."""
     live, rebuilt = (
         await _facts(connection, TABLE, case_ids),
-        await _facts(connection, SHADOW, case_ids),
+        await _facts(connection, REBUILD_TABLE, case_ids),
     )
     return [Difference(each, live.get(each), rebuilt.get(each)) for each in case_ids]
 
@@ -121,6 +121,6 @@ async def _facts(
 
 
 async def size(connection: "Connection") -> int:
-    """How many cases the shadow has."""
-    cases: int = await connection.fetchval(f"SELECT count(*) FROM {SHADOW}")  # noqa: S608
+    """How many cases the rebuilt table has."""
+    cases: int = await connection.fetchval(f"SELECT count(*) FROM {REBUILD_TABLE}")  # noqa: S608
     return cases

@@ -188,7 +188,7 @@ class BoardView(Reader):
                 STEP_LOOKS.get(row["step"], row["step"]),
                 self._(STEP_NAMES.get(row["step"], row["step"])),
             )
-            for row in self._f.movements
+            for row in self._f.recent_activity
         ]
 
 

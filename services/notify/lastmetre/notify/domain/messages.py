@@ -47,7 +47,7 @@ def recipient_kind(recipient: str) -> Recipient:
     return Recipient.REPORTER if recipient == REPORTER else Recipient.LEAD
 
 
-class Ask(NamedTuple):
+class MessageRequest(NamedTuple):
     """A message that an event asks for. `lead` is whom its text names."""
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""The sender: claims what is due, hands it to providers, lets the results be committed.
+"""The sender: claims what is due, hands it to providers, lets the results be recorded.
 
 Several processes share by shard of the case. Within one (case, recipient) there is never more than
 one message on its way, and they go in the order of the events.
@@ -6,272 +6,371 @@ one message on its way, and they go in the order of the events.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-import asyncpg
 import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.common.outbox.shard_locks import ShardLeases
-from lastmetre.common.postgres.database import queue_settings
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
-from lastmetre.notify.domain.messages import SHARDS
-from lastmetre.notify.sending.letters import Letter, Outcome, Provider
-from lastmetre.notify.sending.outgoing import Undeliverable, Ways, Writer, Written
-from lastmetre.notify.sending.settler import Attempt, Backoff, Settler, cancelled
+from lastmetre.notify.domain.messages import shard_of
+from lastmetre.notify.sending.provider import Outcome, Provider
+from lastmetre.notify.sending.rendering import (
+    MessageRenderer,
+    ProviderRouting,
+    RenderedMessage,
+)
+from lastmetre.notify.sending.result_committer import (
+    SILENT_SECONDS,
+    Attempt,
+    ResultCommitter,
+    Results,
+    words_of,
+)
 from lastmetre.notify.sending.vault import VaultAway
-from lastmetre.notify.store import sending
-from lastmetre.notify.store.sending import Attempted, Due, End
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
+from lastmetre.notify.store.sending import Attempted, Due, Key
 
 log = structlog.get_logger()
 
-SENDING_LOCKS: Final = 2
 BATCH: Final = 500
+UNRECORDED_MOST: Final = 1000
+"""So many results wait to be recorded, and nothing more is claimed."""
 POLL_SECONDS: Final = 0.1
 BALANCE_SECONDS: Final = 1.0
-LOOK_SECONDS: Final = 5.0
-EXPIRED_AT_ONCE: Final = 1000
+EXPIRE_SECONDS: Final = 5.0
+EXPIRED_AT_ONCE: Final = 500
 VAULT_BACKOFF_SECONDS: Final = (0.25, 0.5, 1.0, 2.0)
 RECONNECT_SECONDS: Final = 0.5
-DRAIN_SECONDS: Final = 8.0
+DRAIN_SECONDS: Final = 7.0
+"""Of the 9 that flows, sender and relay have together: what is recorded is still to be relayed."""
+CLOSE_SECONDS: Final = 1.0
 
 UNROUTED: Final = ""
+NOBODY: Final = "none"
+"""Claimed by no provider, to be given up: whoever finds it claimed so may claim it again."""
+
+
+class SendingSession(Protocol):
+    """The queue of messages, and the shards of it that this process owns."""
+
+    @property
+    def owned(self) -> Sequence[int]:
+        """The shards whose messages this process sends."""
+
+    async def balance(self, busy: Collection[int]) -> Sequence[int]:
+        """Take or give up shards until the part is fair; returns those newly taken."""
+
+    async def recover(
+        self, taken: Sequence[int], repeatable: Sequence[str], ours: Collection[Attempted]
+    ) -> tuple[int, list[tuple[str, Attempted]]]:
+        """Requeue what was left `sending` by these providers; returns how many, and the others."""
+
+    async def release_provider_queues(self, taken: Sequence[int], providers: Sequence[str]) -> None:
+        """Decide anew about messages that wait for a provider which is not configured any more."""
+
+    async def due(self, provider_queue: str, now: datetime, limit: int) -> list[Due]:
+        """The longest due messages with nothing unfinished before them."""
+
+    async def claim(self, provider: str, messages: Sequence[Due | Attempted]) -> set[Attempted]:
+        """Commit that `provider` is about to be given these; returns those that still could be."""
+
+    async def assign_provider_queue(self, keys: Sequence[Key], provider: str) -> None:
+        """Let these wait for a provider that has no room now."""
+
+    async def expired(self, asked_before: datetime, limit: int) -> list[Attempted]:
+        """Messages that have waited too long and are not being sent this moment."""
+
+
+OpenSession = Callable[[], AbstractAsyncContextManager[SendingSession]]
 
 
 class Sender:
-    """Sends the messages of the shards that this process owns."""
+    """Sends the messages of the shards that this process owns.
+
+    Whatever it claims ends in one result, which the committer records. Databases and vault are
+    waited for; any other error leaves `run`, and whoever owns it ends the process. A result that
+    nobody recorded before the process ended is the next owner's: sent again where the provider
+    recognises a repetition, else `unknown`.
+    """
 
     def __init__(
         self,
-        runtime: ServiceHost,
-        writer: Writer,
-        ways: Ways,
+        open_session: OpenSession,
+        results: Results,
+        renderer: MessageRenderer,
+        routing: ProviderRouting,
         real_clock: Clock,
         *,
-        backoff: Backoff,
         expire_after: timedelta,
+        jitter: Callable[[], float],
     ) -> None:
-        self._runtime = runtime
-        self._writer = writer
-        self._ways = ways
+        self._open_session = open_session
+        self._renderer = renderer
+        self._routing = routing
         self._real_clock = real_clock
         self._expire_after = expire_after
-        self._settler = Settler(runtime, real_clock, backoff, self._settled)
+        self._committer = ResultCommitter(results, self._recorded, jitter)
         self._wake = asyncio.Event()
-        self._on_the_way: dict[sending.Key, Due] = {}
+        self._stopping = asyncio.Event()
+        self._on_the_way: set[Attempted] = set()
         self._with: Counter[str] = Counter()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._tasks = asyncio.TaskGroup()
         self._vault_failures = 0
+        self._waits: dict[str, tuple[float, str]] = {}
 
     def wake(self) -> None:
         """Something may be due: look now rather than at the next poll."""
         self._wake.set()
 
+    @property
+    def waiting_for(self) -> str | None:
+        """What is waited for at this moment; None if all goes on."""
+        waits = [f"{what}: {why}" for what, (_, why) in self._waits.items()]
+        return self._committer.waiting_for or next(iter(waits), None)
+
+    def health(self) -> list[str]:
+        """What has been waited for a while."""
+        now = asyncio.get_running_loop().time()
+        return self._committer.health() + [
+            f"messages wait for the {what}: {why}"
+            for what, (since, why) in self._waits.items()
+            if now - since > SILENT_SECONDS
+        ]
+
     async def run(self) -> None:
-        """Send until cancelled, then let the calls under way come to their end."""
-        settling = asyncio.create_task(self._settler.run())
+        """Send until cancelled, then let the calls under way come to their end, and be recorded.
+
+        Cancelled once more, or after DRAIN_SECONDS, it ends at once.
+        """
         try:
-            while True:
+            async with self._tasks as tasks:
+                tasks.create_task(self._committer.run())
+                sending = tasks.create_task(self._sessions())
                 try:
-                    await self._session()
-                except DATABASE_ERRORS as error:
-                    metrics.MESSAGE_SHARDS.set(0)
-                    log.warning("sender begins anew", error=f"{type(error).__name__}: {error}")
-                    await self._arrived()
-                    await asyncio.sleep(RECONNECT_SECONDS)
+                    await asyncio.wait({sending})
+                except asyncio.CancelledError:
+                    # Not in the middle of a claim: what it claimed would be nobody's.
+                    self._stopping.set()
+                    self._wake.set()
+                    await asyncio.wait({sending}, timeout=DRAIN_SECONDS)
+                    raise
         finally:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived(), DRAIN_SECONDS)
-            await cancelled(settling)
-            for provider in self._ways.all:
-                await provider.close()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    for provider in self._routing.all:
+                        await provider.close()
 
-    async def _arrived(self) -> None:
-        """Wait until nothing is on its way: its shards may be somebody else's after this."""
-        while self._on_the_way:
-            self._wake.clear()
-            await self._wake.wait()
+    async def _sessions(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with self._open_session() as session:
+                    await self._turns(session)
+                    # The shards stay ours for as long.
+                    await self._drained()
+            except DATABASE_ERRORS as error:
+                metrics.MESSAGE_SHARDS.set(0)
+                self._waits_for("database", words_of(error))
+                await self._pause(RECONNECT_SECONDS)
+        await self._drained()
 
-    async def _session(self) -> None:
-        """Send as long as the connection lives that holds the shards' locks."""
-        connection = await asyncpg.connect(
-            self._runtime.settings.database_url.get_secret_value(),
-            timeout=10,
-            command_timeout=30,
-            server_settings=queue_settings("notify-sender"),
-        )
-        try:
-            locks = ShardLeases(connection, SENDING_LOCKS, range(SHARDS))
-            await locks.join()
-            await self._turns(connection, locks)
-        finally:
-            with suppress(*DATABASE_ERRORS):
-                await connection.close(timeout=2)
+    async def _drained(self) -> None:
+        """Wait until nothing is on its way but what cannot be recorded."""
+        while len(self._on_the_way) > len(self._committer.held):
+            await self._woken()
 
-    async def _turns(self, connection: "Connection", locks: ShardLeases) -> None:
+    async def _woken(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _turns(self, session: SendingSession) -> None:
         loop = asyncio.get_running_loop()
-        balance_at = look_at = 0.0
-        while True:
+        balance_at = expire_at = 0.0
+        while not self._stopping.is_set():
             if loop.time() >= balance_at:
-                busy = {message.shard for message in self._on_the_way.values()}
-                if taken := await locks.balance(busy):
-                    await self._take_over(connection, taken)
-                metrics.MESSAGE_SHARDS.set(len(locks.owned))
+                await self._balance(session)
                 balance_at = loop.time() + BALANCE_SECONDS
-            if loop.time() >= look_at:
-                await self._look_after(connection, locks.owned)
-                look_at = loop.time() + LOOK_SECONDS
+            if loop.time() >= expire_at:
+                await self._expire(session)
+                expire_at = loop.time() + EXPIRE_SECONDS
             self._wake.clear()
             try:
-                more = await self._turn(connection, locks.owned)
+                more = await self._turn(session)
+                self._goes_on("vault")
                 self._vault_failures = 0
             except VaultAway as error:
                 await self._wait_for_vault(error)
                 continue
             if not more:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                await self._woken()
 
-    async def _wait_for_vault(self, error: VaultAway) -> None:
-        """Nothing was claimed, so nothing is lost but time."""
-        if self._vault_failures == 0:
-            log.warning("messages wait for the vault", error=str(error))
-        last = len(VAULT_BACKOFF_SECONDS) - 1
-        pause = VAULT_BACKOFF_SECONDS[min(self._vault_failures, last)]
-        self._vault_failures += 1
-        await asyncio.sleep(pause)
+    async def _balance(self, session: SendingSession) -> None:
+        # A result that cannot be recorded must not keep a shard from whoever is to have it.
+        busy = {shard_of(each.case_id) for each in self._on_the_way - self._committer.held}
+        if taken := await session.balance(busy):
+            await self._recover(session, taken)
+        metrics.MESSAGE_SHARDS.set(len(session.owned))
+        self._goes_on("database")
 
-    async def _take_over(self, connection: "Connection", taken: Sequence[int]) -> None:
+    async def _recover(self, session: SendingSession, taken: Sequence[int]) -> None:
         """Deal with what a former owner left on its way."""
-        repeatable = [each.name for each in self._ways.all if each.repeatable]
-        again = await sending.resume(connection, taken, repeatable)
-        await sending.free_lanes(connection, taken, [each.name for each in self._ways.all])
-        unknown = await sending.left_over(connection, taken)
-        ends: dict[End, list[Attempted]] = defaultdict(list)
-        for provider, message in unknown:
-            ends[End(DeliveryResult.UNKNOWN, provider, "interrupted")].append(message)
-        await self._end(connection, ends)
+        providers = self._routing.all
+        repeatable = [NOBODY, *(each.name for each in providers if each.repeatable)]
+        again, unknown = await session.recover(taken, repeatable, self._on_the_way)
+        await session.release_provider_queues(taken, [each.name for each in providers])
+        self._through(
+            [
+                Attempt(message, provider, Outcome(DeliveryResult.UNKNOWN, "interrupted"))
+                for provider, message in unknown
+            ]
+        )
         if again or unknown:
             log.warning("messages were on their way", again=again, unknown=len(unknown))
 
-    async def _look_after(self, connection: "Connection", owned: Sequence[int]) -> None:
-        """Give up what has waited too long, and count the rest."""
+    async def _expire(self, session: SendingSession) -> None:
+        """Give up what has waited too long."""
         asked_before = self._real_clock.now() - self._expire_after
-        late = await sending.expired(connection, owned, asked_before, EXPIRED_AT_ONCE)
+        late = await session.expired(asked_before, min(EXPIRED_AT_ONCE, self._claimable))
         if late:
             log.warning("messages have expired", messages=len(late))
-            await self._end(connection, {End(DeliveryResult.FAILED, error="expired"): late})
-        metrics.MESSAGES_WAITING.set(await sending.count_waiting(connection, owned))
+            await self._give_up(session, [(message, "expired") for message in late])
 
-    async def _end(self, connection: "Connection", ends: Mapping[End, Sequence[Attempted]]) -> None:
-        if ends:
-            async with connection.transaction():
-                counted = await self._settler.end(connection, ends)
-            self._settler.committed(counted)
+    async def _give_up(
+        self, session: SendingSession, messages: Sequence[tuple[Due | Attempted, str]]
+    ) -> None:
+        """Let these end as failed, each for its reason; nobody was called."""
+        if not messages:
+            return
+        claimed = await session.claim(NOBODY, [message for message, _ in messages])
+        errors = {message.key: error for message, error in messages}
+        failed = DeliveryResult.FAILED
+        self._through([Attempt(each, None, Outcome(failed, errors[each.key])) for each in claimed])
 
-    async def _turn(self, connection: "Connection", owned: Sequence[int]) -> bool:
+    @property
+    def _claimable(self) -> int:
+        """How many may be claimed: what cannot be recorded must not go on going out."""
+        return max(UNRECORDED_MOST - self._committer.unrecorded, 0)
+
+    async def _turn(self, session: SendingSession) -> bool:
         """Claim and hand over what is due; True if there may be more of it."""
-        messages, more = await self._due(connection, owned)
+        messages, more = await self._due(session)
         if not messages:
             return False
-        written, hopeless = await self._writer.write(messages)
-        await self._end(connection, _failed(hopeless))
-        fitting, waiting = self._fit(written)
-        for lane, messages in _by_provider(waiting).items():
-            await sending.assign_lane(connection, [each.key for each in messages], lane)
-        for provider, messages in _by_provider(fitting).items():
-            claimed = await sending.claim(connection, provider, messages)
-            self._hand_over([each for each in fitting if each.message.key in claimed])
+        rendered, undeliverable = await self._renderer.render(messages)
+        if self._stopping.is_set():
+            return False
+        await self._give_up(session, undeliverable)
+        fitting, waiting = self._fit(rendered)
+        for provider, found in _by_provider(waiting).items():
+            keys = [each.message.key for each in found]
+            await session.assign_provider_queue(keys, provider.name)
+        for provider, found in _by_provider(fitting).items():
+            claimed = await session.claim(provider.name, [each.message for each in found])
+            self._hand_over(provider, [each for each in found if each.message.claimed in claimed])
         return more
 
-    async def _due(self, connection: "Connection", owned: Sequence[int]) -> tuple[list[Due], bool]:
+    async def _due(self, session: SendingSession) -> tuple[list[Due], bool]:
         """What is due and fits: new messages, and those that waited for room with a provider.
 
-        And whether one of these lanes gave as much as was asked for.
+        And whether one of these queues gave as much as was asked for.
         """
         now = self._real_clock.now()
-        rooms = {UNROUTED: min(self._room(self._ways.phone), BATCH)}
-        rooms |= {provider.name: self._room(provider) for provider in self._ways.all}
+        rooms = {UNROUTED: min(self._room(self._routing.phone), BATCH)}
+        rooms |= {provider.name: self._room(provider) for provider in self._routing.all}
         found: list[Due] = []
         more = False
-        for lane, room in rooms.items():
-            if room:
-                due = await sending.due(connection, owned, lane, now, room)
+        for queue, wanted in rooms.items():
+            if room := min(wanted, self._claimable - len(found)):
+                due = await session.due(queue, now, room)
                 found += due
                 more = more or len(due) == room
         return found, more
 
     def _room(self, provider: Provider) -> int:
-        return max(provider.at_once - self._with[provider.name], 0)
+        return max(provider.max_in_flight - self._with[provider.name], 0)
 
-    def _fit(self, written: Sequence[Written]) -> tuple[list[Written], list[Written]]:
-        """Those that their provider has room for, and the rest that is not in its lane yet."""
-        room = {provider.name: self._room(provider) for provider in self._ways.all}
-        fitting: list[Written] = []
-        waiting: list[Written] = []
-        for each in sorted(written, key=lambda each: not each.message.lane):
+    def _fit(
+        self, rendered: Sequence[RenderedMessage]
+    ) -> tuple[list[RenderedMessage], list[RenderedMessage]]:
+        """Those that their provider has room for, and others that are not in its queue yet."""
+        room = {provider.name: self._room(provider) for provider in self._routing.all}
+        fitting: list[RenderedMessage] = []
+        waiting: list[RenderedMessage] = []
+        for each in sorted(rendered, key=lambda each: not each.message.provider_queue):
             if room[each.provider.name]:
                 room[each.provider.name] -= 1
                 fitting.append(each)
-            elif each.message.lane != each.provider.name:
+            elif each.message.provider_queue != each.provider.name:
                 waiting.append(each)
         return fitting, waiting
 
-    def _hand_over(self, claimed: Sequence[Written]) -> None:
-        """Call their provider, which is the same for all of them."""
+    def _hand_over(self, provider: Provider, claimed: Sequence[RenderedMessage]) -> None:
         rest = iter(claimed)
-        provider = claimed[0].provider if claimed else self._ways.phone
-        while group := list(islice(rest, provider.together)):
-            self._on_the_way.update((each.message.key, each.message) for each in group)
+        while group := list(islice(rest, provider.batch_size)):
+            self._on_the_way.update(each.message.claimed for each in group)
             self._with[provider.name] += len(group)
-            call = asyncio.create_task(self._call(provider, group))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            self._tasks.create_task(self._call(provider, group))
 
-    async def _call(self, provider: Provider, group: Sequence[Written]) -> None:
-        letters: list[Letter] = [each.letter for each in group]
+    async def _call(self, provider: Provider, group: Sequence[RenderedMessage]) -> None:
         try:
-            outcomes = await provider.send(letters)
+            outcomes = await provider.send([each.outbound for each in group])
+            if len(outcomes) != len(group):
+                raise ValueError(f"{len(outcomes)} outcomes of {len(group)} messages")
         except Exception as error:
-            # A fault of ours in a provider: the letters may be out or not.
+            # A fault of ours in a provider: the messages may be out or not.
             log.exception("provider failed", provider=provider.name)
             result = None if provider.repeatable else DeliveryResult.UNKNOWN
-            outcomes = [Outcome(result, type(error).__name__)]
-            outcomes *= len(letters)
+            outcomes = [Outcome(result, type(error).__name__)] * len(group)
         self._with[provider.name] -= len(group)
-        self._settler.put(
+        self._through(
             [
-                Attempt(each.message, provider.name, outcome)
+                Attempt(each.message.claimed, provider.name, outcome)
                 for each, outcome in zip(group, outcomes, strict=True)
             ]
         )
 
-    def _settled(self, messages: Sequence[Due]) -> None:
-        for message in messages:
-            self._on_the_way.pop(message.key, None)
+    def _through(self, attempts: Sequence[Attempt]) -> None:
+        if attempts:
+            self._on_the_way.update(each.message for each in attempts)
+            self._committer.put(attempts)
+
+    def _recorded(self, attempts: Sequence[Attempt]) -> None:
+        self._on_the_way.difference_update(each.message for each in attempts)
         self._wake.set()
 
+    async def _wait_for_vault(self, error: VaultAway) -> None:
+        """Nothing was claimed, so nothing is lost but time."""
+        self._waits_for("vault", str(error))
+        last = len(VAULT_BACKOFF_SECONDS) - 1
+        pause = VAULT_BACKOFF_SECONDS[min(self._vault_failures, last)]
+        self._vault_failures += 1
+        await self._pause(pause)
 
-def _failed(hopeless: Sequence[Undeliverable]) -> dict[End, list[Attempted]]:
-    ends: dict[End, list[Attempted]] = defaultdict(list)
-    for message, error in hopeless:
-        end = End(DeliveryResult.FAILED, error=error)
-        ends[end].append(Attempted(*message.key, message.attempts))
-    return ends
+    def _waits_for(self, what: str, why: str) -> None:
+        since, said = self._waits.get(what, (asyncio.get_running_loop().time(), None))
+        if why != said:
+            log.warning("messages wait", waiting_for=what, error=why)
+        self._waits[what] = since, why
+
+    def _goes_on(self, what: str) -> None:
+        self._waits.pop(what, None)
 
 
-def _by_provider(written: Sequence[Written]) -> dict[str, list[Due]]:
-    messages: dict[str, list[Due]] = defaultdict(list)
-    for each in written:
-        messages[each.provider.name].append(each.message)
+def _by_provider(
+    rendered: Sequence[RenderedMessage],
+) -> dict[Provider, list[RenderedMessage]]:
+    messages: dict[Provider, list[RenderedMessage]] = defaultdict(list)
+    for each in rendered:
+        messages[each.provider].append(each)
     return messages

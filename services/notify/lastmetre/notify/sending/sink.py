@@ -3,24 +3,24 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from lastmetre.notify.sending.letters import SENT, Letter, Outcome
+from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 
 
 class SinkProvider:
-    """Counts the letters and forgets them."""
+    """Counts the messages and forgets them."""
 
     name: ClassVar[str] = "sink"
     repeatable: ClassVar[bool] = True
-    at_once: ClassVar[int] = 2000
-    together: ClassVar[int] = 500
+    max_in_flight: ClassVar[int] = 2000
+    batch_size: ClassVar[int] = 500
 
     def __init__(self) -> None:
         self.taken = 0
 
-    async def send(self, letters: Sequence[Letter]) -> list[Outcome]:
+    async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """All of them are through at once."""
-        self.taken += len(letters)
-        return [SENT] * len(letters)
+        self.taken += len(messages)
+        return [SENT] * len(messages)
 
     async def close(self) -> None:
         """Nothing to let go of."""

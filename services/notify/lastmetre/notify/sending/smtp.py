@@ -14,13 +14,13 @@ import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import Clock
-from lastmetre.notify.sending.letters import SENT, Letter, Outcome
+from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 
 log = structlog.get_logger()
 
 _POLICY: Final = SMTP.clone(cte_type="7bit")
 _PERMANENT: Final = 500
-_LETTERS_A_CONNECTION: Final = 100
+_MESSAGES_A_CONNECTION: Final = 100
 # What a connection dies of, and what a new one may cure.
 _LOST: Final = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError)
 
@@ -39,13 +39,13 @@ class SmtpServer:
 
 
 class SmtpProvider:
-    """Sends letters to one server over a few kept connections. `clock` dates the letters."""
+    """Sends messages to one server over a few kept connections. `clock` dates the messages."""
 
     name: ClassVar[str] = "smtp"
     repeatable: ClassVar[bool] = False
     # Only what is being called this moment is claimed: after a crash just that is unknown.
-    at_once: ClassVar[int] = 8
-    together: ClassVar[int] = 1
+    max_in_flight: ClassVar[int] = 8
+    batch_size: ClassVar[int] = 1
 
     def __init__(self, server: SmtpServer, clock: Clock) -> None:
         self._server = server
@@ -53,32 +53,32 @@ class SmtpProvider:
         self._domain = server.sender.rpartition("@")[2] or "localhost"
         self._idle: list[tuple[aiosmtplib.SMTP, int]] = []
 
-    async def send(self, letters: Sequence[Letter]) -> list[Outcome]:
-        """One letter after the other."""
-        return [await self._send(letter) for letter in letters]
+    async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
+        """One message after the other."""
+        return [await self._send(message) for message in messages]
 
-    async def _send(self, letter: Letter) -> Outcome:
+    async def _send(self, message: OutboundMessage) -> Outcome:
         try:
-            text = self._message(letter).as_bytes()
+            text = self._message(message).as_bytes()
         except ValueError:
             return Outcome(DeliveryResult.FAILED, "address_not_usable")
         try:
-            client, used = await self._addressed(letter)
+            client, used = await self._addressed(message)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return _outcome(error)
         outcome = await _deliver(client, text)
-        if client.is_connected and used + 1 < _LETTERS_A_CONNECTION:
+        if client.is_connected and used + 1 < _MESSAGES_A_CONNECTION:
             self._idle.append((client, used + 1))
         else:
             client.close()
         return outcome
 
-    async def _addressed(self, letter: Letter) -> tuple[aiosmtplib.SMTP, int]:
-        """A connection that has taken sender and recipient, and how many letters it has seen."""
+    async def _addressed(self, message: OutboundMessage) -> tuple[aiosmtplib.SMTP, int]:
+        """A connection that has taken sender and recipient, and how many messages it has seen."""
         while self._idle:
             client, used = self._idle.pop()
             try:
-                await self._address(client, letter)
+                await self._address(client, message)
             except _LOST:
                 client.close()  # it went away while nobody looked: the next one, or a new one
             else:
@@ -86,17 +86,17 @@ class SmtpProvider:
         client = self._client()
         try:
             await client.connect()
-            await self._address(client, letter)
+            await self._address(client, message)
         except _LOST:
             client.close()
             raise
         return client, 0
 
-    async def _address(self, client: aiosmtplib.SMTP, letter: Letter) -> None:
-        """MAIL and RCPT. After a refusal the connection is good for the next letter."""
+    async def _address(self, client: aiosmtplib.SMTP, message: OutboundMessage) -> None:
+        """MAIL and RCPT. After a refusal the connection is good for the next message."""
         try:
             await client.mail(self._server.sender)
-            await client.rcpt(letter.address)
+            await client.rcpt(message.address)
         except (aiosmtplib.SMTPResponseException, ValueError):
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.rset()
@@ -115,17 +115,17 @@ class SmtpProvider:
             password=server.password,
         )
 
-    def _message(self, letter: Letter) -> EmailMessage:
-        message = EmailMessage(policy=_POLICY)
-        message["From"] = self._server.sender
-        message["To"] = letter.address
-        message["Subject"] = letter.subject
-        message["Date"] = formatdate(self._clock.now().timestamp())
-        message["Message-ID"] = f"<{letter.message_id}@{self._domain}>"
-        message["Content-Language"] = letter.language
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.body, charset="utf-8")
-        return message
+    def _message(self, message: OutboundMessage) -> EmailMessage:
+        email = EmailMessage(policy=_POLICY)
+        email["From"] = self._server.sender
+        email["To"] = message.address
+        email["Subject"] = message.subject
+        email["Date"] = formatdate(self._clock.now().timestamp())
+        email["Message-ID"] = f"<{message.message_id}@{self._domain}>"
+        email["Content-Language"] = message.language
+        email["Auto-Submitted"] = "auto-generated"
+        email.set_content(message.body, charset="utf-8")
+        return email
 
     async def close(self) -> None:
         """Say goodbye to the server."""
@@ -137,13 +137,13 @@ class SmtpProvider:
 
 
 async def _deliver(client: aiosmtplib.SMTP, text: bytes) -> Outcome:
-    """The letter itself. From here on no answer means that nobody knows."""
+    """The message itself. From here on no answer means that nobody knows."""
     try:
         await client.data(text)
     except aiosmtplib.SMTPResponseException as error:
         return _outcome(error)
     except (aiosmtplib.SMTPException, OSError) as error:
-        log.warning("no answer to a letter", error=type(error).__name__)
+        log.warning("no answer to a message", error=type(error).__name__)
         client.close()
         return Outcome(DeliveryResult.UNKNOWN, "smtp_no_answer")
     return SENT
@@ -154,10 +154,10 @@ def _outcome(error: Exception) -> Outcome:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         code = f"smtp_{error.code}"
         # Refusing greeting, sign-in or sender is about us, and passes when it is put right.
-        about_the_letter = isinstance(
+        about_the_message = isinstance(
             error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError
         )
-        if about_the_letter and error.code >= _PERMANENT:
+        if about_the_message and error.code >= _PERMANENT:
             return Outcome(DeliveryResult.FAILED, code)
         log.warning("mail server puts off", code=error.code)
         return Outcome(None, code)

@@ -42,7 +42,7 @@ class Texts:
             template.globals = {}  # none are used, and each rendering would copy them
 
     def write(self, message: Due, language: Language) -> tuple[str, str]:
-        """Subject and text of a message."""
+        """CaseProjection and text of a message."""
         category = None
         if message.category != UNKNOWN:
             category = _own(self._categories.name(message.category), language)

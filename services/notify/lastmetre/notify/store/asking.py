@@ -7,14 +7,14 @@ from uuid import UUID
 
 from lastmetre.common.contracts.base import Language, Origin
 from lastmetre.common.contracts.cases import CaseState, LocalName
-from lastmetre.notify.domain.subject import Subject
+from lastmetre.notify.domain.case_projection import CaseProjection
 
 if TYPE_CHECKING:
     import asyncpg
 
     from lastmetre.common.postgres.database import Connection
 
-_SUBJECT_COLUMNS: Final = (
+_CASE_COLUMNS: Final = (
     "case_id, seq, asked, reporter_reachable, acknowledged, report_id, number, language, origin,"
     " category, state, lead_id, lead_zh, lead_en"
 )
@@ -25,8 +25,8 @@ def local_name(zh: str | None, en: str | None) -> LocalName | None:
     return None if zh is None or en is None else LocalName.model_construct(zh=zh, en=en)
 
 
-def _subject(row: "asyncpg.Record") -> Subject:
-    return Subject(
+def _case(row: "asyncpg.Record") -> CaseProjection:
+    return CaseProjection(
         row["case_id"],
         row["seq"],
         row["asked"],
@@ -43,28 +43,30 @@ def _subject(row: "asyncpg.Record") -> Subject:
     )
 
 
-async def known_subjects(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, Subject]:
+async def known_cases(
+    connection: "Connection", case_ids: Sequence[UUID]
+) -> dict[UUID, CaseProjection]:
     """The cases known here.
 
     Not locked: they change only with the position of their partition, which the caller holds.
     """
     rows = await connection.fetch(
-        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = ANY($1::uuid[])",  # noqa: S608
+        f"SELECT {_CASE_COLUMNS} FROM subject WHERE case_id = ANY($1::uuid[])",  # noqa: S608
         case_ids,
     )
-    return {row["case_id"]: _subject(row) for row in rows}
+    return {row["case_id"]: _case(row) for row in rows}
 
 
-async def find_subject(connection: "Connection", case_id: UUID) -> Subject | None:
+async def find_case(connection: "Connection", case_id: UUID) -> CaseProjection | None:
     """One case, if it is known here."""
     row = await connection.fetchrow(
-        f"SELECT {_SUBJECT_COLUMNS} FROM subject WHERE case_id = $1",  # noqa: S608
+        f"SELECT {_CASE_COLUMNS} FROM subject WHERE case_id = $1",  # noqa: S608
         case_id,
     )
-    return _subject(row) if row else None
+    return _case(row) if row else None
 
 
-async def insert_subjects(connection: "Connection", subjects: Sequence[Subject]) -> None:
+async def insert_cases(connection: "Connection", projections: Sequence[CaseProjection]) -> None:
     """Cases that were not known before."""
     await connection.copy_records_to_table(
         "subject",
@@ -85,13 +87,13 @@ async def insert_subjects(connection: "Connection", subjects: Sequence[Subject])
                 s.lead.zh if s.lead else None,
                 s.lead.en if s.lead else None,
             )
-            for s in subjects
+            for s in projections
         ],
-        columns=_SUBJECT_COLUMNS.split(", "),
+        columns=_CASE_COLUMNS.split(", "),
     )
 
 
-async def update_subjects(connection: "Connection", subjects: Sequence[Subject]) -> None:
+async def update_cases(connection: "Connection", projections: Sequence[CaseProjection]) -> None:
     """What events change of a case."""
     await connection.execute(
         """
@@ -102,14 +104,14 @@ async def update_subjects(connection: "Connection", subjects: Sequence[Subject])
             AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en)
         WHERE s.case_id = n.case_id
         """,
-        [s.case_id for s in subjects],
-        [s.seq for s in subjects],
-        [s.asked for s in subjects],
-        [s.acknowledged for s in subjects],
-        [s.state for s in subjects],
-        [s.lead_id for s in subjects],
-        [s.lead.zh if s.lead else None for s in subjects],
-        [s.lead.en if s.lead else None for s in subjects],
+        [s.case_id for s in projections],
+        [s.seq for s in projections],
+        [s.asked for s in projections],
+        [s.acknowledged for s in projections],
+        [s.state for s in projections],
+        [s.lead_id for s in projections],
+        [s.lead.zh if s.lead else None for s in projections],
+        [s.lead.en if s.lead else None for s in projections],
     )
 
 

@@ -1,8 +1,8 @@
 """The sender's SQL. Ownership of a shard and the number of attempts decide who may change a row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
@@ -14,6 +14,20 @@ Key = tuple[UUID, str, int]
 """(case id, recipient, seq)"""
 
 
+class Attempted(NamedTuple):
+    """A message with its number of attempts: one that somebody else has tried since is not ours."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
+
+
 class Due(NamedTuple):
     """A message whose turn it is."""
 
@@ -22,7 +36,7 @@ class Due(NamedTuple):
     seq: int
     attempts: int
     shard: int
-    lane: str
+    provider_queue: str
     kind: str
     occurred_at: datetime
     traceparent: str
@@ -38,9 +52,14 @@ class Due(NamedTuple):
         """What names the message."""
         return self.case_id, self.recipient, self.seq
 
+    @property
+    def claimed(self) -> Attempted:
+        """The message as a claim leaves it."""
+        return Attempted(self.case_id, self.recipient, self.seq, self.attempts + 1)
+
 
 async def due(
-    connection: "Connection", shards: Sequence[int], lane: str, now: datetime, limit: int
+    connection: "Connection", shards: Sequence[int], provider_queue: str, now: datetime, limit: int
 ) -> list[Due]:
     """The longest due messages of these shards with nothing unfinished before them.
 
@@ -58,7 +77,7 @@ async def due(
                 WHERE e.case_id = w.case_id AND e.recipient = w.recipient)
         ORDER BY w.not_before LIMIT $4
         """,
-        lane,
+        provider_queue,
         now,
         shards,
         limit,
@@ -66,7 +85,9 @@ async def due(
     return [Due(*row) for row in rows]
 
 
-async def claim(connection: "Connection", provider: str, messages: Sequence[Due]) -> set[Key]:
+async def claim(
+    connection: "Connection", provider: str, messages: Sequence[Due | Attempted]
+) -> set[Attempted]:
     """Note that `provider` is about to be given these; returns those that still could be."""
     rows = await connection.fetch(
         """
@@ -75,7 +96,7 @@ async def claim(connection: "Connection", provider: str, messages: Sequence[Due]
             AS n(case_id, recipient, seq, attempts)
         WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
             AND w.attempts = n.attempts AND w.sending_by IS NULL
-        RETURNING w.case_id, w.recipient, w.seq
+        RETURNING w.case_id, w.recipient, w.seq, w.attempts
         """,
         provider,
         [m.case_id for m in messages],
@@ -83,10 +104,12 @@ async def claim(connection: "Connection", provider: str, messages: Sequence[Due]
         [m.seq for m in messages],
         [m.attempts for m in messages],
     )
-    return {(row[0], row[1], row[2]) for row in rows}
+    return {Attempted(*row) for row in rows}
 
 
-async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) -> None:
+async def assign_provider_queue(
+    connection: "Connection", keys: Sequence[Key], provider_queue: str
+) -> None:
     """Let these wait for a provider that has no room now."""
     await connection.execute(
         """
@@ -97,7 +120,7 @@ async def assign_lane(connection: "Connection", keys: Sequence[Key], lane: str) 
         [key[0] for key in keys],
         [key[1] for key in keys],
         [key[2] for key in keys],
-        lane,
+        provider_queue,
     )
 
 
@@ -107,15 +130,6 @@ class End(NamedTuple):
     result: DeliveryResult
     provider: str | None = None
     error: str | None = None
-
-
-class Attempted(NamedTuple):
-    """A message with its number of attempts: one that somebody else has tried since is not ours."""
-
-    case_id: UUID
-    recipient: str
-    seq: int
-    attempts: int
 
 
 class Ended(NamedTuple):
@@ -154,7 +168,7 @@ async def finish(
     return [Ended(*row) for row in rows]
 
 
-async def put_off(
+async def reschedule(
     connection: "Connection", attempts: Sequence[tuple[Key, int, str, datetime]]
 ) -> None:
     """Try these again later: (key, attempts, error, not before). Those behind them wait along."""
@@ -183,59 +197,105 @@ async def put_off(
     )
 
 
-async def resume(connection: "Connection", shards: Sequence[int], repeatable: Sequence[str]) -> int:
-    """Send again what a crash left `sending`, where the provider recognises a repetition.
+_NOT_OURS: Final = """
+    NOT EXISTS (SELECT 1 FROM unnest($3::uuid[], $4::text[], $5::int[], $6::int[])
+        AS o(case_id, recipient, seq, attempts)
+        WHERE o.case_id = w.case_id AND o.recipient = w.recipient AND o.seq = w.seq
+            AND o.attempts = w.attempts)
+"""
 
-    Attempts go up: a settlement of the former owner that still comes changes nothing. Returns how
-    many there are.
+
+def _columns(messages: Collection[Attempted]) -> list[Sequence[object]]:
+    return list(zip(*messages, strict=True)) if messages else [[], [], [], []]
+
+
+async def requeue(
+    connection: "Connection",
+    shards: Sequence[int],
+    repeatable: Sequence[str],
+    ours: Collection[Attempted],
+) -> int:
+    """Send again what was left `sending`, where the provider recognises a repetition.
+
+    Not `ours`, which this process is still sending. Attempts go up: a result of the former owner
+    that still comes changes nothing. Returns how many there are.
     """
     status = await connection.execute(
-        "UPDATE message_waiting SET sending_by = NULL, attempts = attempts + 1"
-        " WHERE shard = ANY($1::smallint[]) AND sending_by = ANY($2::text[])",
+        "UPDATE message_waiting w SET sending_by = NULL, attempts = w.attempts + 1"  # noqa: S608
+        " WHERE w.shard = ANY($1::smallint[]) AND w.sending_by = ANY($2::text[])"
+        f" AND {_NOT_OURS}",
         shards,
         repeatable,
+        *_columns(ours),
     )
     return int(status.split()[-1])
 
 
-async def left_over(connection: "Connection", shards: Sequence[int]) -> list[tuple[str, Attempted]]:
-    """What a crash left `sending`, with its provider: nobody can tell whether it went out."""
+async def orphaned(
+    connection: "Connection",
+    shards: Sequence[int],
+    repeatable: Sequence[str],
+    ours: Collection[Attempted],
+) -> list[tuple[str, Attempted]]:
+    """What was left `sending` by other providers, with the provider: it may have gone out or not.
+
+    Not `ours`, which this process is still sending.
+    """
     rows = await connection.fetch(
-        "SELECT sending_by, case_id, recipient, seq, attempts FROM message_waiting"
-        " WHERE shard = ANY($1::smallint[]) AND sending_by IS NOT NULL",
+        "SELECT w.sending_by, w.case_id, w.recipient, w.seq, w.attempts FROM message_waiting w"  # noqa: S608
+        " WHERE w.shard = ANY($1::smallint[]) AND w.sending_by IS NOT NULL"
+        " AND w.sending_by <> ALL($2::text[])"
+        f" AND {_NOT_OURS}",
         shards,
+        repeatable,
+        *_columns(ours),
     )
     return [(row[0], Attempted(*row[1:])) for row in rows]
 
 
-async def free_lanes(connection: "Connection", shards: Sequence[int], lanes: Sequence[str]) -> None:
+async def release_provider_queues(
+    connection: "Connection", shards: Sequence[int], provider_queues: Sequence[str]
+) -> None:
     """Decide anew about messages that wait for a provider which is not configured any more."""
     await connection.execute(
         "UPDATE message_waiting SET lane = ''"
         " WHERE shard = ANY($1::smallint[]) AND lane <> '' AND lane <> ALL($2::text[])",
         shards,
-        lanes,
+        provider_queues,
     )
 
 
 async def expired(
     connection: "Connection", shards: Sequence[int], asked_before: datetime, limit: int
 ) -> list[Attempted]:
-    """Messages that have waited too long and are not being sent this moment."""
+    """The messages that have waited longest of those that waited too long, none that is being sent.
+
+    Along the index on asked_at: what is read does not grow with what waits.
+    """
     rows = await connection.fetch(
         "SELECT case_id, recipient, seq, attempts"
-        " FROM message_waiting WHERE shard = ANY($1::smallint[]) AND asked_at < $2"
-        " AND sending_by IS NULL ORDER BY case_id, recipient, seq LIMIT $3",
+        " FROM message_waiting WHERE asked_at < $2 AND shard = ANY($1::smallint[])"
+        " AND sending_by IS NULL ORDER BY asked_at LIMIT $3",
         shards,
         asked_before,
         limit,
     )
-    return [Attempted(*row) for row in rows]
+    return sorted(Attempted(*row) for row in rows)
 
 
-async def count_waiting(connection: "Connection", shards: Sequence[int]) -> int:
-    """How many messages of these shards are not at their end."""
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM message_waiting WHERE shard = ANY($1::smallint[])", shards
+class Waiting(NamedTuple):
+    """How many messages are not at their end, and since when the oldest of them waits."""
+
+    messages: int
+    oldest_asked_at: datetime | None
+
+
+async def waiting(connection: "Connection", at_most: int) -> Waiting:
+    """Of all shards; counted no further than `at_most`."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM (SELECT FROM message_waiting LIMIT $1) w),"
+        " (SELECT min(asked_at) FROM message_waiting)",
+        at_most,
     )
-    return count
+    assert row is not None
+    return Waiting(*row)

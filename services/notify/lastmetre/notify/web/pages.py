@@ -41,8 +41,8 @@ class RatingBody(BaseModel):
 class RatingPages:
     """The page on which a reporter judges a closing, and the thanks that take its place."""
 
-    def __init__(self, runtime: ServiceHost, ratings: Ratings, pages: Pages) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost, ratings: Ratings, pages: Pages) -> None:
+        self._host = host
         self._ratings = ratings
         self._pages = pages
 
@@ -53,7 +53,7 @@ class RatingPages:
     async def give(self, request: Request, token: str) -> Response:
         """Take a rating from the form or as JSON."""
         closing = self._closing(token)
-        if not self._runtime.relay.has_room.is_set():
+        if not self._host.relay.has_room.is_set():
             raise Problem(
                 503,
                 "/problems/busy",
@@ -87,19 +87,19 @@ class RatingPages:
     async def _page(
         self, request: Request, closing: Closing, form: Form, status: int = 200
     ) -> Response:
-        subject, rating = await self._ratings.find(closing)
-        context = {"subject": subject, "now": self._runtime.clock.now()}
+        case, rating = await self._ratings.find(closing)
+        context = {"case": case, "now": self._host.clock.now()}
         if rating is not None:
             return self._pages.render(request, "rated.html", context | {"rating": rating})
         return self._pages.render(request, "rate.html", context | {"form": form}, status)
 
 
-async def message_log(runtime: ServiceHost, pages: Pages, request: Request) -> Response:
+async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Response:
     """The latest messages, all or those in one state."""
     wanted = request.query_params.get("state", "")
     state = wanted if wanted in STATES else ""
     rows = []
-    async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+    async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         waiting = await store.waiting_counts(connection)
         if state in ("", "waiting"):
             rows += await store.latest_waiting(connection, LOG_ROWS)
@@ -114,15 +114,15 @@ async def message_log(runtime: ServiceHost, pages: Pages, request: Request) -> R
         "rows": [
             dict(row) | {"to": recipient_kind(row["recipient"]).value} for row in rows[:LOG_ROWS]
         ],
-        "now": runtime.clock.now(),
+        "now": host.clock.now(),
     }
     return pages.render(request, "log.html", context)
 
 
-def pages_router(runtime: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter:
+def pages_router(host: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter:
     """The pages of notify."""
     router = APIRouter(route_class=GuardedRoute)
-    rating_pages = RatingPages(runtime, ratings, pages)
+    rating_pages = RatingPages(host, ratings, pages)
 
     @router.get("/rate/{token}")
     @allow(SecretLink())
@@ -137,7 +137,7 @@ def pages_router(runtime: ServiceHost, ratings: Ratings, pages: Pages) -> APIRou
     @router.get("/messages/log")
     @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
     async def log(request: Request) -> Response:
-        return await message_log(runtime, pages, request)
+        return await message_log(host, pages, request)
 
     return router
 

@@ -7,7 +7,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
-from lastmetre.metrics.exposition import FAMILIES, prometheus_text
 from lastmetre.metrics.indicators import (
     Cases,
     Group,
@@ -17,6 +16,7 @@ from lastmetre.metrics.indicators import (
     ResponseTime,
     Satisfaction,
 )
+from lastmetre.metrics.prometheus_view import FAMILIES, prometheus_view
 
 
 def indicators(*by: Dimension, key: tuple[Any, ...] = ()) -> Indicators:
@@ -46,7 +46,7 @@ def indicators(*by: Dimension, key: tuple[Any, ...] = ()) -> Indicators:
 
 
 def samples(found: Indicators) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = list(text_string_to_metric_families(prometheus_text(found).decode()))
+    families = list(text_string_to_metric_families(prometheus_view(found).decode()))
     assert {family.name for family in families} <= FAMILIES.keys()
     assert all(family.type == "gauge" and family.documentation for family in families)
     return {

@@ -17,7 +17,7 @@ from lastmetre.metrics.indicators import (
 )
 
 
-def indicators_document(indicators: Indicators, zone: ZoneInfo) -> dict[str, Any]:
+def json_view(indicators: Indicators, zone: ZoneInfo) -> dict[str, Any]:
     """Everything, ready for JSON."""
     selection = indicators.selection
     return {

@@ -11,7 +11,7 @@ from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
 from lastmetre.metrics.store import facts
-from lastmetre.metrics.store.rebuilding import SHADOW
+from lastmetre.metrics.store.rebuilding import REBUILD_TABLE
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -25,7 +25,7 @@ def place_of(record: ConsumedRecord) -> Place:
     return record.partition, record.offset, record.timestamp
 
 
-class Shadow:
+class RebuildTarget:
     """The facts beside the live ones, and how far they have come in each partition."""
 
     def __init__(self, connection: "Connection", zone: ZoneInfo) -> None:
@@ -82,7 +82,7 @@ class Shadow:
             event = self._event(record)
             if event is not None:
                 by_case.setdefault(event.case_id, []).append(event)
-        known = await facts.known(self._connection, list(by_case), SHADOW)
+        known = await facts.known(self._connection, list(by_case), REBUILD_TABLE)
         changed: dict[UUID, Fact] = {}
         for case_id, events in by_case.items():
             before = known.get(case_id)
@@ -90,9 +90,9 @@ class Shadow:
             if after is not None and after != before:
                 changed[case_id] = after
         if new := [fact for case_id, fact in changed.items() if case_id not in known]:
-            await facts.add(self._connection, new, SHADOW)
+            await facts.add(self._connection, new, REBUILD_TABLE)
         old = [(known[case_id], fact) for case_id, fact in changed.items() if case_id in known]
-        await facts.change(self._connection, old, SHADOW)
+        await facts.change(self._connection, old, REBUILD_TABLE)
 
     def _event(self, record: ConsumedRecord) -> CaseEvent | None:
         place = place_of(record)

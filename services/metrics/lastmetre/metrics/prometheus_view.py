@@ -170,7 +170,7 @@ def _bounds(name: str, estimate: Estimate | None) -> Iterator[Sample]:
             yield name, (bound,), value
 
 
-def prometheus_text(indicators: Indicators) -> bytes:
+def prometheus_view(indicators: Indicators) -> bytes:
     """The figures in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(indicators))

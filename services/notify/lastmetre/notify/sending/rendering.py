@@ -1,4 +1,4 @@
-"""From a message that is due to a letter: whom to write to, by which provider, in which words."""
+"""A message that is due becomes what goes out: its address, its provider, its words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.notify.domain.messages import lead_of
-from lastmetre.notify.sending.letters import Letter, Provider
+from lastmetre.notify.sending.provider import OutboundMessage, Provider
 from lastmetre.notify.sending.texts import Texts
 from lastmetre.notify.sending.vault import Contact, Contacts, Vault
 from lastmetre.notify.store.sending import Due
@@ -19,11 +19,11 @@ from lastmetre.notify.store.sending import Due
 log = structlog.get_logger()
 
 
-class Written(NamedTuple):
-    """A letter and who is to carry it."""
+class RenderedMessage(NamedTuple):
+    """A message as it goes out, and the provider that is to send it."""
 
     message: Due
-    letter: Letter
+    outbound: OutboundMessage
     provider: Provider
 
 
@@ -35,7 +35,7 @@ class Undeliverable(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class ProviderRouting:
     """Which provider carries what: phone numbers by `phone`, e-mail by `email`."""
 
     phone: Provider
@@ -47,7 +47,7 @@ class Ways:
         return [self.phone] if self.phone is self.email else [self.phone, self.email]
 
     def of(self, contact: Contact) -> tuple[Provider, str] | None:
-        """The way to reach somebody, a phone before e-mail; None if there is no way."""
+        """How to reach somebody, a phone before e-mail; None if there is no way."""
         if contact.phone:
             return self.phone, contact.phone
         if contact.email:
@@ -55,35 +55,39 @@ class Ways:
         return None
 
 
-class Writer:
-    """Asks the vault for addresses and writes letters. `zone` is the city's: it makes the day."""
+class MessageRenderer:
+    """Asks the vault for addresses and renders messages. `zone` is the city's: it makes the day."""
 
-    def __init__(self, vault: Vault, ways: Ways, texts: Texts, zone: ZoneInfo) -> None:
+    def __init__(
+        self, vault: Vault, routing: ProviderRouting, texts: Texts, zone: ZoneInfo
+    ) -> None:
         self._vault = vault
-        self._ways = ways
+        self._routing = routing
         self._texts = texts
         self._zone = zone
 
-    async def write(self, messages: Sequence[Due]) -> tuple[list[Written], list[Undeliverable]]:
-        """Letters for these messages; raises VaultAway."""
+    async def render(
+        self, messages: Sequence[Due]
+    ) -> tuple[list[RenderedMessage], list[Undeliverable]]:
+        """These messages as they go out; raises VaultAway."""
         leads = {lead_id for m in messages if (lead_id := lead_of(m.recipient)) is not None}
         reports = {m.report_id for m in messages if lead_of(m.recipient) is None}
         contacts = await self._vault.contacts(reports, leads)
-        written: list[Written] = []
-        hopeless: list[Undeliverable] = []
+        rendered: list[RenderedMessage] = []
+        undeliverable: list[Undeliverable] = []
         for message in messages:
-            made = self._letter(message, _contact(message, contacts))
-            if isinstance(made, Written):
-                written.append(made)
+            made = self._render(message, _contact(message, contacts))
+            if isinstance(made, RenderedMessage):
+                rendered.append(made)
             else:
-                hopeless.append(made)
-        return written, hopeless
+                undeliverable.append(made)
+        return rendered, undeliverable
 
-    def _letter(self, message: Due, contact: Contact | None) -> Written | Undeliverable:
-        way = self._ways.of(contact) if contact else None
-        if contact is None or way is None:
+    def _render(self, message: Due, contact: Contact | None) -> RenderedMessage | Undeliverable:
+        route = self._routing.of(contact) if contact else None
+        if contact is None or route is None:
             return Undeliverable(message, "no_address")
-        provider, address = way
+        provider, address = route
         language = contact.language or Language(message.language)
         try:
             subject, body = self._texts.write(message, language)
@@ -92,7 +96,7 @@ class Writer:
             what = {"kind": message.kind, "error": type(error).__name__}
             log.error("text cannot be written", **what, **about)
             return Undeliverable(message, "text_cannot_be_written")
-        letter = Letter(
+        outbound = OutboundMessage(
             case_id=message.case_id,
             number=message.number,
             seq=message.seq,
@@ -104,7 +108,7 @@ class Writer:
             subject=subject,
             body=body,
         )
-        return Written(message, letter, provider)
+        return RenderedMessage(message, outbound, provider)
 
 
 def _contact(message: Due, contacts: Contacts) -> Contact | None:

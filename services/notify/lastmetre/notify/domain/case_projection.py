@@ -7,10 +7,10 @@ from uuid import UUID
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Language, Origin
 from lastmetre.common.contracts.cases import CaseEvent, CaseState, LocalName
-from lastmetre.notify.domain.messages import REPORTER, Ask, Kind, lead_recipient
+from lastmetre.notify.domain.messages import REPORTER, Kind, MessageRequest, lead_recipient
 
 
-class Subject(NamedTuple):
+class CaseProjection(NamedTuple):
     """What the messages about a case need to know of it."""
 
     case_id: UUID
@@ -53,9 +53,9 @@ _PLACING: Final = frozenset({cases.CaseDispatched, cases.CaseUnplaced})
 _WITHOUT_LEAD: Final = frozenset({cases.CaseUnplaced, cases.CaseReturned})
 
 
-def first(event: cases.CaseRegistered) -> Subject:
+def first(event: cases.CaseRegistered) -> CaseProjection:
     """The case as its first event leaves it."""
-    return Subject(
+    return CaseProjection(
         case_id=event.case_id,
         seq=event.seq,
         asked=0,
@@ -70,40 +70,42 @@ def first(event: cases.CaseRegistered) -> Subject:
     )
 
 
-def asks(subject: Subject, event: CaseEvent) -> list[Ask]:
-    """The messages that `event` asks for, `subject` being the case before it."""
-    found: list[Ask] = []
+def messages_for(case: CaseProjection, event: CaseEvent) -> list[MessageRequest]:
+    """The messages that `event` asks for, `case` being the case before it."""
+    found: list[MessageRequest] = []
     if isinstance(event, cases.Assignment):
         # A case can move between two areas of one lead: then nothing is handed over.
         if isinstance(event, cases.CaseReassigned) and event.previous_lead_id != event.lead.lead_id:
             former = lead_recipient(event.previous_lead_id)
-            found.append(Ask(Kind.HANDED_OVER, former, event.lead.name))
-        found.append(Ask(Kind.ASSIGNED, lead_recipient(event.lead.lead_id), event.lead.name))
-    if subject.reporter_reachable:
-        if _acknowledges(subject, event):
+            found.append(MessageRequest(Kind.HANDED_OVER, former, event.lead.name))
+        found.append(
+            MessageRequest(Kind.ASSIGNED, lead_recipient(event.lead.lead_id), event.lead.name)
+        )
+    if case.reporter_reachable:
+        if _acknowledges(case, event):
             lead = event.lead.name if isinstance(event, cases.Assignment) else None
-            found.append(Ask(Kind.RECEIVED, REPORTER, lead))
+            found.append(MessageRequest(Kind.RECEIVED, REPORTER, lead))
         elif kind := _TO_REPORTER.get(type(event)):
-            found.append(Ask(kind, REPORTER, subject.lead))
+            found.append(MessageRequest(kind, REPORTER, case.lead))
     return found
 
 
-def _acknowledges(subject: Subject, event: CaseEvent) -> bool:
-    return not subject.acknowledged and type(event) in _PLACING
+def _acknowledges(case: CaseProjection, event: CaseEvent) -> bool:
+    return not case.acknowledged and type(event) in _PLACING
 
 
-def apply(subject: Subject, event: CaseEvent, asked: int) -> Subject:
+def apply(case: CaseProjection, event: CaseEvent, asked: int) -> CaseProjection:
     """The case after `event`, which asked for that many messages."""
-    lead_id, lead = subject.lead_id, subject.lead
+    lead_id, lead = case.lead_id, case.lead
     if isinstance(event, cases.Assignment):
         lead_id, lead = event.lead.lead_id, event.lead.name
     elif type(event) in _WITHOUT_LEAD:
         lead_id = lead = None
-    return subject._replace(
+    return case._replace(
         seq=event.seq,
-        asked=subject.asked + asked,
-        acknowledged=subject.acknowledged or _acknowledges(subject, event),
-        state=_STATES.get(type(event), subject.state),
+        asked=case.asked + asked,
+        acknowledged=case.acknowledged or _acknowledges(case, event),
+        state=_STATES.get(type(event), case.state),
         lead_id=lead_id,
         lead=lead,
     )

@@ -9,7 +9,7 @@ from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.notify.domain.messages import message_id
 
 
-class Letter(NamedTuple):
+class OutboundMessage(NamedTuple):
     """Everything a provider needs. Lives in memory only: it holds an address."""
 
     case_id: UUID
@@ -45,14 +45,14 @@ class Provider(Protocol):
 
     name: ClassVar[str]
     repeatable: ClassVar[bool]
-    """The same letter a second time has no second effect: it may be sent again after a crash."""
-    at_once: ClassVar[int]
+    """The same message a second time has no second effect: it may be sent again after a crash."""
+    max_in_flight: ClassVar[int]
     """Letters that may be with it at a time."""
-    together: ClassVar[int]
+    batch_size: ClassVar[int]
     """Letters handed over in one call; the result is recorded when all of them are through."""
 
-    async def send(self, letters: Sequence[Letter]) -> list[Outcome]:
-        """Try each letter. Raises nothing that a provider's trouble can cause."""
+    async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
+        """Try each message. Raises nothing that a provider's trouble can cause."""
 
     async def close(self) -> None:
         """Let go of connections."""

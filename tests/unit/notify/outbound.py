@@ -1,16 +1,16 @@
-"""Letters, for tests of providers."""
+"""Outbound messages, for tests of providers."""
 
 from datetime import date
 from uuid import UUID
 
 from lastmetre.notify.domain.messages import REPORTER
-from lastmetre.notify.sending.letters import Letter
+from lastmetre.notify.sending.provider import OutboundMessage
 
 
-def letter(
+def outbound(
     case_id: UUID, seq: int = 2, *, address: str = "a@example.org", body: str = "已收到"
-) -> Letter:
-    return Letter(
+) -> OutboundMessage:
+    return OutboundMessage(
         case_id=case_id,
         number="261122-0418",
         seq=seq,
