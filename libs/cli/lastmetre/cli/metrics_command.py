@@ -1,26 +1,24 @@
 """`lastmetre metrics`: the figures worked out anew from the ledger, or held against it.
 
-The service does the work (`python -m metrics.rebuild`), run with what its processes are told.
+The service does the work (`python -m lastmetre.metrics.rebuild`), told what its processes are.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from tempfile import TemporaryFile
 from typing import Annotated, Any, Final
 
 import typer
 
-from lastmetre.cli.client import read_endpoints
 from lastmetre.cli.console import STDOUT, Bar, Trouble, print_document, progress_bar, say
-from lastmetre.devstack.home import Home, default_home
+from lastmetre.cli.profile import installation
 
 app = typer.Typer(name="metrics", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-DATABASE: Final = "METRICS_DATABASE_URL"
 SHOWN: Final = 20
 _PROGRESS: Final = re.compile(r"events (\d+)/(\d+)")
 
@@ -110,7 +108,7 @@ def _run(title: str, *arguments: str) -> dict[str, Any]:
         output = answer.read()
     if not output:
         raise Trouble("\n".join(said[-5:]) or f"the tool ended with {process.returncode}",
-                      "is the stack running? `lastmetre status` shows what runs.")  # fmt: skip
+                      "`lastmetre status` shows what answers.")  # fmt: skip
     document: dict[str, Any] = json.loads(output)
     return document
 
@@ -123,12 +121,13 @@ def _follow(bar: Bar, said: list[str], line: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What the stack tells its metrics, the city's time zone among it; a database that is named
-    in our own environment is one elsewhere, and everything else is told there, too."""
-    file = Home(default_home()).run / "environment" / "metrics-0.json"
-    if not file.exists():
-        if DATABASE not in os.environ:
-            read_endpoints()
-        return dict(os.environ)
-    told = {k: v for k, v in json.loads(file.read_text("utf-8")).items() if v is not None}
-    return {**told, **os.environ} if DATABASE in os.environ else {**os.environ, **told}
+    """What the tool is told. Raises UsedWrongly without an address, Trouble without the tool."""
+    found = installation()
+    found.database("metrics")
+    found.broker()
+    if find_spec("lastmetre.metrics") is None:
+        raise Trouble(
+            "The figures' own tool is not installed here.",
+            "install the package lastmetre-metrics, or run this where the service runs.",
+        )
+    return found.environment_of("metrics")
