@@ -3,10 +3,11 @@
 from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row
 from lastmetre.common.contracts.cases import CaseRated
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, FIELD_ACTIONS, FIELD_OUTCOMES
 

@@ -4,24 +4,15 @@ The service does the work (`python -m lastmetre.dispatch.recover`), run with wha
 told.
 """
 
-import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from tempfile import TemporaryFile
 from typing import Annotated, Any, Final
 
 import typer
 
-from lastmetre.cli.client import read_endpoints
-from lastmetre.cli.console import STDOUT, Bar, Trouble, print_document, progress_bar, say
-from lastmetre.devstack.home import Home, default_home
+from lastmetre.cli.console import STDOUT, Trouble, print_document, say
+from lastmetre.cli.service_tool import run_tool
 
-DATABASE: Final = "DISPATCH_DATABASE_URL"
 SHOWN: Final = 20
-_PROGRESS: Final = re.compile(r"(?:read|sent) (\d+)/(\d+)")
 
 
 def recover(
@@ -39,7 +30,7 @@ def recover(
         lastmetre recover --dry-run
         lastmetre recover
     """
-    document = _run(["--dry-run"] if dry_run else [])
+    document = run_tool("dispatch", "recover", "recovering", ["--dry-run"] if dry_run else [])
     if as_json:
         print_document(document)
     else:
@@ -69,46 +60,3 @@ def _say(document: Mapping[str, Any]) -> None:
         STDOUT.print(f"  {each['number']}: seq {seqs}", markup=False, soft_wrap=True)
     if len(lost) > SHOWN:
         STDOUT.print("  … and more; --json names the first hundred cases")
-
-
-def _run(arguments: list[str]) -> dict[str, Any]:
-    """Run the tool with a progress bar; its document. Raises Trouble with what it said."""
-    command = [sys.executable, "-m", "lastmetre.dispatch.recover", "--json", *arguments]
-    said: list[str] = []
-    with (
-        TemporaryFile("w+") as answer,
-        subprocess.Popen(
-            command, env=_environment(), stdout=answer, stderr=subprocess.PIPE, text=True
-        ) as process,
-    ):
-        assert process.stderr is not None
-        with progress_bar("recovering", 0) as bar:
-            for line in process.stderr:
-                _follow(bar, said, line)
-        process.wait()
-        answer.seek(0)
-        output = answer.read()
-    if not output:
-        raise Trouble("\n".join(said[-5:]) or f"the tool ended with {process.returncode}",
-                      "is the stack running? `lastmetre status` shows what runs.")  # fmt: skip
-    document: dict[str, Any] = json.loads(output)
-    return document
-
-
-def _follow(bar: Bar, said: list[str], line: str) -> None:
-    if counted := _PROGRESS.fullmatch(line.strip()):
-        bar.at(int(counted[1]), int(counted[2]))
-    elif line.strip():
-        said.append(line.strip())
-
-
-def _environment() -> dict[str, str]:
-    """What the stack tells its dispatch; a database that is named in our own environment is one
-    elsewhere, and everything else is told there, too."""
-    file = Home(default_home()).run / "environment" / "dispatch-0.json"
-    if not file.exists():
-        if DATABASE not in os.environ:
-            read_endpoints()
-        return dict(os.environ)
-    told = {k: v for k, v in json.loads(file.read_text("utf-8")).items() if v is not None}
-    return {**told, **os.environ} if DATABASE in os.environ else {**os.environ, **told}
