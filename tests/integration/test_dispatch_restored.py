@@ -1,5 +1,6 @@
 """Dispatch's database goes back in time, its log does not: what it knew, it knows again."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -7,9 +8,11 @@ import pytest
 
 from lastmetre.common.contracts.requests import Action
 from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.service.ids import IdGenerator
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
 from lastmetre.dispatch.adopting import LogHasGap, finish_decisions
+from lastmetre.dispatch.network import NetworkCache, adopt_areas, publish
 from lastmetre.dispatch.registering import case_id_of
 from tests.integration.dispatch_ledger import (
     NETWORK,
@@ -168,6 +171,26 @@ async def test_a_feedback_has_its_id_for_itself(database: str) -> None:
         assert [each[0] for each in types] == [
             "lastmetre.case.rated.v1", "lastmetre.case.reopened.v1", "lastmetre.case.dispatched.v1",
         ]  # fmt: skip
+
+
+async def test_a_network_that_was_imported_since_comes_back(stack: Stack, database: str) -> None:
+    a0 = NETWORK.areas["A0"]
+    a1, a2 = replace(a0, area_id="A1"), replace(a0, area_id="A2", lead=None)
+    identities = IdGenerator()
+    async with dispatch_process(database) as before, before.batch() as work:
+        await publish(work, [a0, a1], identities)
+    backup = await copied(stack, database)
+    async with dispatch_process(database) as live, dispatch_process(backup) as restored:
+        async with live.batch() as work:
+            await publish(work, [replace(a0, lead=None), a2], identities)
+        async with live.batch() as work:
+            await publish(work, [replace(a0, lead=None), a1], identities)
+        log = await live.log()
+        for new in (1, 0):
+            async with restored.batch() as work:
+                assert await adopt_areas(work, log) == new
+                network = await NetworkCache().current(work.connection)
+            assert (network.version, network.areas) == (3, {"A0": replace(a0, lead=None), "A1": a1})
 
 
 OLD_LEDGER = ("case_id", "seq", "type", "occurred_at", "recorded_at", "actor_role", "actor_id")

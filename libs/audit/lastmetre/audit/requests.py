@@ -33,11 +33,13 @@ class RequestLines:
             " WHERE request_id = ANY($1::uuid[])",
             [*asked, *rated],
         )
-        answers = {row["id"]: row for row in rows}
-        self._read(shelf, FIELD_ACTIONS, self._balance.line("actions"), answers)
-        self._read(shelf, FEEDBACK, self._balance.line("feedback"), answers)
-        self._outcomes(shelf, answers)
-        self._granted(shelf, rated, answers)
+        # Actions and feedback do not share their ids.
+        actions = {row["id"]: row for row in rows if row["kind"] != "feedback"}
+        feedback = {row["id"]: row for row in rows if row["kind"] == "feedback"}
+        self._read(shelf, FIELD_ACTIONS, self._balance.line("actions"), actions)
+        self._read(shelf, FEEDBACK, self._balance.line("feedback"), feedback)
+        self._outcomes(shelf, actions)
+        self._granted(shelf, rated, feedback)
         await self._feedback_told(shelf)
 
     def _read(self, shelf: Shelf, topic: str, line: Line, answers: dict[str, Row]) -> None:
