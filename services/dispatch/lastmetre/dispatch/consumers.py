@@ -15,6 +15,7 @@ from lastmetre.common.contracts.topics import (
     FEEDBACK,
     FIELD_ACTIONS,
     FIELD_OUTCOMES,
+    NETWORK_AREAS,
     REPORTS,
 )
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
@@ -25,7 +26,7 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes, finish_decisions
 from lastmetre.dispatch.commands import KNOWN_WITHIN, Command, execute_all, refuse_unknown
-from lastmetre.dispatch.network import NetworkCache
+from lastmetre.dispatch.network import NetworkCache, adopt_areas
 from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.registering import Accepted, Registrar
 
@@ -56,6 +57,7 @@ class Requests:
         host.consume(CONSUMER, (REPORTS, FIELD_ACTIONS, FEEDBACK), self.handle)
         host.publishes(CASE_EVENTS, adopt_events)
         host.publishes(FIELD_OUTCOMES, adopt_outcomes)
+        host.publishes(NETWORK_AREAS, adopt_areas)
         host.background(self.look_after_what_waits)
 
     async def handle(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:

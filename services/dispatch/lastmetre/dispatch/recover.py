@@ -29,7 +29,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka.codec import OutboxMessage, event_headers
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import batches_of
@@ -164,21 +164,15 @@ class TopicReader:
             self._progress.say("read", sum(self._at.values()), total)
 
     async def _present_ends(self) -> dict[int, int]:
-        partitions = await self._partitions()
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        if self._topic not in await self._consumer.topics():
+            raise CannotRecover(f"there is no topic {self._topic}: `lastmetre topics apply` first")
+        places = [TopicPartition(self._topic, partition) for partition in range(PARTITIONS)]
         begins = await self._consumer.beginning_offsets(places)
         ends = await self._consumer.end_offsets(places)
         for place in places:
             self._at.setdefault(place.partition, begins[place])
             self.ends.setdefault(place.partition, None)
         return {place.partition: ends[place] for place in places}
-
-    async def _partitions(self) -> list[int]:
-        await self._consumer.topics()
-        partitions = self._consumer.partitions_for_topic(self._topic)
-        if not partitions:
-            raise CannotRecover(f"there is no topic {self._topic}: `lastmetre topics apply` first")
-        return sorted(partitions)
 
     def _note(self, record: Any, found: list[TopicEvent]) -> None:
         headers = dict(record.headers)
