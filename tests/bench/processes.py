@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from lastmetre.devstack.programs import tethered
+from lastmetre.devstack.programs import guarded
 
 STOP_SECONDS = 20.0
 
@@ -35,7 +35,7 @@ class Child:
         """Start it; `environment` is added to ours, and so is what the JSON file holds."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *tethered(command, environment=environment_file),
+                *guarded(command, environment=environment_file),
                 env=os.environ | dict(environment or {}),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from lastmetre.common.contracts.messages import MESSAGE_TYPES
 from lastmetre.common.contracts.topics import TOPICS
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.devstack.contracts.command import SAMPLES, SCHEMAS
 from lastmetre.devstack.contracts.compatibility import breaking_changes
-from lastmetre.devstack.contracts.schemas import MESSAGE_TYPES, MessageHeaders, documents
+from lastmetre.devstack.contracts.schemas import MessageHeaders, documents
 from lastmetre.devstack.home import CHECKOUT
 
 GENERATED = documents()

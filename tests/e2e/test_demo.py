@@ -27,9 +27,9 @@ from lastmetre.common.contracts.topics import PARTITIONS, SERVICES, TOPICS
 from lastmetre.common.service.clock import RealClock
 from lastmetre.devstack.demo.city import load_city
 from lastmetre.devstack.demo.command import REPORTS, SEED
-from lastmetre.devstack.demo.diary import Diary
-from lastmetre.devstack.demo.lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
+from lastmetre.devstack.demo.demo_state import DemoState
 from lastmetre.devstack.demo.scenario import Day, make_day
+from lastmetre.devstack.demo.time_lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
 from lastmetre.devstack.home import SAMPLE_CITY, Home
 from tests.support import personal
 from tests.support.city import City
@@ -96,7 +96,7 @@ def interrupt_at_noon(home: Path, environment: dict[str, str]) -> None:
     ) as process:
         try:
             deadline = time.monotonic() + SECONDS
-            while not ((diary := Diary.read(Home(home))) and is_past_noon(diary)):
+            while not ((state := DemoState.read(Home(home))) and is_past_noon(state)):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -104,14 +104,14 @@ def interrupt_at_noon(home: Path, environment: dict[str, str]) -> None:
             assert process.wait(60) == 0
         finally:
             process.kill()
-    diary = Diary.read(Home(home))
-    assert diary
-    assert not diary.finished
+    state = DemoState.read(Home(home))
+    assert state
+    assert not state.finished
 
 
-def is_past_noon(diary: Diary) -> bool:
-    _, midnight = midnights(diary.day)
-    return bool(diary.played_until and midnight - diary.played_until < timedelta(hours=12))
+def is_past_noon(state: DemoState) -> bool:
+    _, midnight = midnights(state.day)
+    return bool(state.played_until and midnight - state.played_until < timedelta(hours=12))
 
 
 def until_up(output: IO[bytes]) -> Iterator[str]:

@@ -84,7 +84,7 @@ class Running:
             for _ in range(int(WAIT_SECONDS / 0.1)):
                 assert self.process.returncode is None, self.log.read_text()
                 try:
-                    if (await client.get(f"{self.base}/readyz")).status_code == 200:
+                    if (await client.get(f"{self.base}/readyz?all")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass

@@ -306,7 +306,7 @@ class Metrics:
         async with self.client(Role.SUPERVISOR) as client:
             for _ in range(int(WAIT_SECONDS / 0.1)):
                 try:
-                    if (await client.get("/readyz")).status_code == 200:
+                    if (await client.get("/readyz?all")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass

@@ -319,7 +319,7 @@ class Running:
                 if self.process.returncode is not None:
                     raise RuntimeError(f"notify ended:\n{self.log.read_text()[-3000:]}")
                 try:
-                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                    if (await client.get(f"{self.url}/readyz?all")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass

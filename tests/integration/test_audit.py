@@ -15,14 +15,15 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from lastmetre.audit.balance import TITLES
+from lastmetre.audit.partition_view import TYPES
 from lastmetre.audit.receipts import Receipt
-from lastmetre.audit.shelf import TYPES
 from lastmetre.audit.topics import open_topics
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode
-from lastmetre.common.outbox.unit_of_work import append
+from lastmetre.common.outbox.messages import batches_of
+from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.integration.audit_story import Story, live_through
@@ -231,7 +232,7 @@ async def told(story: Story, *events: CaseEvent) -> None:
     """Put events of our own making into dispatch's outbox."""
     connection = await asyncpg.connect(story.endpoints.databases["dispatch"])
     try:
-        await append(connection, [_record(event) for event in events])
+        await append_outbox(connection, batches_of([_record(event) for event in events]))
     finally:
         await connection.close()
 

@@ -13,9 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from lastmetre.common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
 from lastmetre.common.kafka.codec import OutboxMessage, kafka_headers, packed
 from lastmetre.common.kafka.topics import apply_topics
-from lastmetre.common.outbox.relay import Relay
-from lastmetre.common.outbox.unit_of_work import append, shard_of
+from lastmetre.common.outbox.messages import batches_of, shard_of
 from lastmetre.common.postgres.migrate import migrate
+from lastmetre.common.postgres.outbox_table import append_outbox
+from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
 from lastmetre.devstack import Stack
 from tests.support.databases import fresh_database, migrate_in_part
 
@@ -46,9 +47,8 @@ def record(key: int, number: int, size: int = 300) -> OutboxMessage:
 
 
 async def relayed(database: str, bootstrap: str, prefix: str) -> None:
-    relay = Relay(
-        service="dispatch", dsn=database, bootstrap=bootstrap, prefix=prefix, topics=[CASE_EVENTS]
-    )
+    clients = KafkaClients("dispatch", bootstrap, prefix)
+    relay = build_relay("dispatch", [CASE_EVENTS], database, clients)
     running = asyncio.create_task(relay.run())
     await asyncio.sleep(0)  # now it has begun, and being stopped it empties what is there
     relay.stop()
@@ -94,7 +94,7 @@ async def test_what_goes_in_comes_out_in_order_in_few_rows(
     connection = await asyncpg.connect(database)
     try:
         for first in range(0, len(sent), 451):  # two transactions, one behind the other
-            await append(connection, sent[first : first + 451])
+            await append_outbox(connection, batches_of(sent[first : first + 451]))
         packs = await connection.fetch("SELECT records, pg_column_size(o.*) AS size FROM outbox o")
         assert sum(pack["records"] for pack in packs) == len(sent)
         assert len(packs) < len(sent) / 10

@@ -34,10 +34,10 @@ async def test_only_its_partition_stops(intake_city: IntakeCity) -> None:
 
         async def stopped() -> str | None:
             async with city.client(running) as client:
-                said = (await client.get("/readyz")).text
+                said = (await client.get("/readyz?all")).text
             return said if JUDGED.decode() in said else None
 
-        assert f"case.events/{STOPPED}" in await eventually(stopped)
+        assert f"case.events-{STOPPED}" in await eventually(stopped)
 
         async def applied() -> list[UUID]:
             return [row[0] for row in await city.fetch("SELECT case_id FROM case_view")]

@@ -11,7 +11,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.cut import Targets
+from lastmetre.audit.consistent_cut import Targets
 from lastmetre.audit.receipts import Receipt
 from lastmetre.audit.run import take_balance
 from lastmetre.audit.waiting import wait_until_quiet

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cut import Cut
-from lastmetre.audit.fold import NotALedger, Standing, fold
-from lastmetre.audit.shelf import Ledger, Shelf
+from lastmetre.audit.case_projection import CaseProjection, NotALedger, fold
+from lastmetre.audit.consistent_cut import ConsistentCut
+from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
@@ -15,47 +15,47 @@ OPEN_IN_DISPATCH: Final = frozenset({"registered", "unplaced", "dispatched", "ac
 
 
 class CaseLines:
-    """Goes through the shelves; `finish` after the last one."""
+    """Goes through the partitions; `finish` after the last one."""
 
-    def __init__(self, cut: Cut, balance: Balance) -> None:
+    def __init__(self, cut: ConsistentCut, balance: Balance) -> None:
         self._cut = cut
         self._balance = balance
         self._case_of_report: dict[str, str] = {}
         self._case_of_number: dict[str, str] = {}
 
-    async def check(self, shelf: Shelf) -> None:
-        """Count one shelf."""
+    async def check(self, partition_view: PartitionView) -> None:
+        """Count one partition."""
         cases = {
             row["id"]: row
             for row in await self._cut.dispatch.rows(
                 'SELECT case_id::text AS id, * FROM "case" WHERE case_id = ANY($1::uuid[])',
-                shelf.case_ids,
+                partition_view.case_ids,
             )
         }
         entries = by_key(
             await self._cut.dispatch.rows(
                 "SELECT case_id::text AS id, seq, type, occurred_at, recorded_at, actor_role,"
                 " actor_id FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
-                shelf.case_ids,
+                partition_view.case_ids,
             ),
             "id",
         )
-        before = self._cut.before[CASE_EVENTS, shelf.partition]
-        for case_id in shelf.case_ids:
-            ledger = shelf.ledgers.get(case_id) or Ledger()
+        before = self._cut.before[CASE_EVENTS, partition_view.partition]
+        for case_id in partition_view.case_ids:
+            ledger = partition_view.ledgers.get(case_id) or Ledger()
             case = cases.get(case_id)
             rows = entries.get(case_id, [])
             self._once(case_id, ledger)
             self._whole_in_dispatch(case_id, case, rows)
             self._whole_on_topic(case_id, ledger)
-            self._told(case_id, rows, ledger, before)
+            self._published(case_id, rows, ledger, before)
             self._state(case_id, case, ledger, before)
-        self._unreadable(shelf)
+        self._unreadable(partition_view)
 
     def _once(self, case_id: str, ledger: Ledger) -> None:
         line = self._balance.line("one_case")
-        for told in ledger.events.values():
-            event = told.message
+        for observed in ledger.events.values():
+            event = observed.message
             if not isinstance(event, CaseRegistered):
                 continue
             line.expected["cases registered"] += 1
@@ -94,27 +94,27 @@ class CaseLines:
         for seq in ledger.versions:
             line.differ(f"{case_id}:{seq}", "was told in two versions")
 
-    def _unreadable(self, shelf: Shelf) -> None:
+    def _unreadable(self, partition_view: PartitionView) -> None:
         line = self._balance.line("ledger_on_topic")
-        for offset in shelf.unreadable[CASE_EVENTS]:
+        for offset in partition_view.unreadable[CASE_EVENTS]:
             line.expected["records on the topic"] += 1
-            line.differ(f"{CASE_EVENTS}/{shelf.partition}/{offset}", "is no event")
+            line.differ(f"{CASE_EVENTS}/{partition_view.partition}/{offset}", "is no event")
 
-    def _told(self, case_id: str, rows: list[Row], ledger: Ledger, before: int) -> None:
+    def _published(self, case_id: str, rows: list[Row], ledger: Ledger, before: int) -> None:
         line = self._balance.line("ledger_told")
         line.expected["entries in dispatch"] += len(rows)
         for row in rows:
-            told = ledger.events.get(row["seq"])
+            observed = ledger.events.get(row["seq"])
             name = f"{case_id}:{row['seq']}"
-            if told is None:
+            if observed is None:
                 line.differ(name, "is neither on the topic nor in the outbox")
                 continue
-            line.actual["on the topic" if told.offset >= 0 else "in dispatch's outbox"] += 1
-            if wrong := different(row, _entry(told.message)):
+            line.actual["on the topic" if observed.offset >= 0 else "in dispatch's outbox"] += 1
+            if wrong := different(row, _entry(observed.message)):
                 line.differ(name, f"says another {wrong} on the topic")
         here = {row["seq"] for row in rows}
-        for seq, told in ledger.events.items():
-            if seq not in here and told.offset < before:
+        for seq, observed in ledger.events.items():
+            if seq not in here and observed.offset < before:
                 line.differ(f"{case_id}:{seq}", "is told, but not in dispatch")
 
     def _state(self, case_id: str, case: Row | None, ledger: Ledger, before: int) -> None:
@@ -125,16 +125,16 @@ class CaseLines:
                 line.differ(case_id, "is told, but no case in dispatch")
             return
         line.expected["cases in dispatch"] += 1
-        standing = standing_after(ledger, case["seq"])
-        if standing is None:
+        projection = projection_after(ledger, case["seq"])
+        if projection is None:
             line.differ(case_id, f"its ledger is not whole up to {case['seq']}")
-        elif wrong := different(case, _case_columns(standing)):
+        elif wrong := different(case, _case_columns(projection)):
             line.differ(case_id, f"its ledger comes to another {wrong}")
         else:
             line.actual["as their ledger says"] += 1
 
 
-def standing_after(ledger: Ledger, seq: int) -> Standing | None:
+def projection_after(ledger: Ledger, seq: int) -> CaseProjection | None:
     """What events 1 to `seq` come to; None where one is missing or they are no ledger."""
     events = ledger.up_to(seq)
     if events is None:
@@ -166,11 +166,11 @@ def _entry(event: CaseEvent) -> dict[str, Any]:
     }
 
 
-def _case_columns(standing: Standing) -> dict[str, Any]:
-    first = standing.registered
+def _case_columns(projection: CaseProjection) -> dict[str, Any]:
+    first = projection.registered
     return {
-        "state": standing.state,
-        "is_open": standing.state in OPEN_IN_DISPATCH,
+        "state": projection.state,
+        "is_open": projection.state in OPEN_IN_DISPATCH,
         "number": first.number,
         "report_id": first.report_id,
         "channel": first.channel.value,
@@ -180,12 +180,12 @@ def _case_columns(standing: Standing) -> dict[str, Any]:
         "reported_at": first.reported_at,
         "latitude": first.position.latitude if first.position else None,
         "longitude": first.position.longitude if first.position else None,
-        "changed_at": standing.changed_at,
-        "area_id": standing.area_id,
-        "lead_id": standing.lead_id,
-        "unplaced_reason": standing.unplaced_reason,
-        "closings": standing.closings,
-        "rated": standing.rated,
+        "changed_at": projection.changed_at,
+        "area_id": projection.area_id,
+        "lead_id": projection.lead_id,
+        "unplaced_reason": projection.unplaced_reason,
+        "closings": projection.closings,
+        "rated": projection.rated,
     }
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cut import CHANNEL_TOPICS, READERS, Cut
+from lastmetre.audit.consistent_cut import CHANNEL_TOPICS, READERS, ConsistentCut
 from lastmetre.audit.snapshot import Snapshot
 from lastmetre.audit.topics import Place
 from lastmetre.common.contracts.topics import PARTITIONS
@@ -20,7 +20,7 @@ _OUTCOMES: Final = """
 """
 
 
-async def check_channels(cut: Cut, balance: Balance) -> None:
+async def check_channels(cut: ConsistentCut, balance: Balance) -> None:
     """Account for every record by its topic, partition and offset."""
     line = balance.line("channel_records")
     outcomes: dict[Place, dict[int, list[tuple[int, str]]]] = {}
@@ -36,7 +36,7 @@ async def check_channels(cut: Cut, balance: Balance) -> None:
 
 
 def _check_partition(
-    cut: Cut,
+    cut: ConsistentCut,
     line: Line,
     place: Place,
     appended: dict[int, int],

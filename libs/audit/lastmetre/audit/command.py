@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.cut import Targets
+from lastmetre.audit.consistent_cut import Targets
 from lastmetre.audit.output import Waiting, document, print_balance, progress
 from lastmetre.audit.receipts import Receipt, read_receipts
 from lastmetre.audit.run import reasons, take_balance
@@ -55,9 +55,11 @@ def audit(
     if not live:
         with Waiting(STDERR) as waiting, reasons():
             in_flight = asyncio.run(wait_until_quiet(targets, timeout, waiting.say))
-    with progress() as told:
+    with progress() as on_progress:
         balance = asyncio.run(
-            take_balance(targets, receipts=given, links=_links() if given else None, told=told)
+            take_balance(
+                targets, receipts=given, links=_links() if given else None, on_progress=on_progress
+            )
         )
     _show(balance, in_flight, live=live, as_json=as_json)
     if in_flight or not balance.balanced:

@@ -3,35 +3,42 @@
 from collections.abc import Iterable
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cut import READERS, Cut
-from lastmetre.audit.shelf import Shelf
+from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.partition_view import PartitionView
 from lastmetre.audit.snapshot import Row
 from lastmetre.audit.topics import Place
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 
 
 class CountedMessages:
-    """Goes through the shelves: each delivery below metrics' position is counted once."""
+    """Goes through the partitions: each delivery below metrics' position is counted once."""
 
-    def __init__(self, cut: Cut, balance: Balance) -> None:
+    def __init__(self, cut: ConsistentCut, balance: Balance) -> None:
         self._cut = cut
         self._line = balance.line("counted_messages")
         self._counted: set[str] = set()
 
-    async def check(self, shelf: Shelf) -> None:
-        """Count one shelf."""
-        place = NOTIFY_DELIVERIES, shelf.partition
-        told = [(each.offset, str(each.message.message_id)) for each in shelf.deliveries]
+    async def check(self, partition_view: PartitionView) -> None:
+        """Count one partition."""
+        place = NOTIFY_DELIVERIES, partition_view.partition
+        observed = [
+            (each.offset, str(each.message.message_id)) for each in partition_view.deliveries
+        ]
         rows = await self._cut.metrics.rows(
             "SELECT message_id::text AS id, recipient, provider, result FROM message"
             " WHERE message_id = ANY($1::uuid[])",
-            [identity for _, identity in told],
+            [identity for _, identity in observed],
         )
         by_id = {row["id"]: row for row in rows}
         self._counted |= count_read(
-            self._cut, self._line, place, told, shelf.unreadable[NOTIFY_DELIVERIES], by_id.keys()
+            self._cut,
+            self._line,
+            place,
+            observed,
+            partition_view.unreadable[NOTIFY_DELIVERIES],
+            by_id.keys(),
         )
-        for each in shelf.deliveries:
+        for each in partition_view.deliveries:
             message = each.message
             row = by_id.get(str(message.message_id))
             if row and not _agrees(row, message.recipient, message.provider, message.result):
@@ -49,10 +56,10 @@ def _agrees(row: Row, *says: str | None) -> bool:
 
 
 def count_read(
-    cut: Cut,
+    cut: ConsistentCut,
     line: Line,
     place: Place,
-    told: Iterable[tuple[int, str]],
+    observed: Iterable[tuple[int, str]],
     unreadable: Iterable[int],
     counted: Iterable[str],
 ) -> set[str]:
@@ -61,7 +68,7 @@ def count_read(
     position = cut.position(cut.metrics, place)
     known = set(counted)
     seen: set[str] = set()
-    for offset, identity in [*told, *((offset, "") for offset in unreadable)]:
+    for offset, identity in [*observed, *((offset, "") for offset in unreadable)]:
         if not 0 <= offset < position:
             continue
         line.expected["below its position"] += 1

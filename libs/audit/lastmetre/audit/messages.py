@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cut import Cut
-from lastmetre.audit.shelf import Shelf, Told
+from lastmetre.audit.consistent_cut import ConsistentCut
+from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.cases import CaseEvent
@@ -66,60 +66,60 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
 
 
 class MessageLines:
-    """Goes through the shelves; `finish` after the last one."""
+    """Goes through the partitions; `finish` after the last one."""
 
-    def __init__(self, cut: Cut, balance: Balance) -> None:
+    def __init__(self, cut: ConsistentCut, balance: Balance) -> None:
         self._cut = cut
         self._balance = balance
         self._sent_to_folder: set[str] = set()
         self._waiting: set[tuple[str, int, str]] = set()
 
-    async def check(self, shelf: Shelf) -> None:
-        """Count one shelf."""
+    async def check(self, partition_view: PartitionView) -> None:
+        """Count one partition."""
         notify = self._cut.notify
         subjects = await notify.rows(
             "SELECT case_id::text AS id, seq, number FROM subject WHERE case_id = ANY($1::uuid[])",
-            shelf.case_ids,
+            partition_view.case_ids,
         )
         waiting = await notify.rows(
             "SELECT case_id::text AS id, seq, recipient, 'pending' AS result"
             " FROM message_waiting WHERE case_id = ANY($1::uuid[])",
-            shelf.case_ids,
+            partition_view.case_ids,
         )
         done = await notify.rows(
             "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at"
             " FROM message_done WHERE case_id = ANY($1::uuid[])",
-            shelf.case_ids,
+            partition_view.case_ids,
         )
         rows = by_key([*waiting, *done], "id")
         last = {row["id"]: row["seq"] for row in subjects}
         line = self._balance.line("messages")
-        for case_id in shelf.case_ids:
-            events = shelf.ledgers[case_id].up_to(last.get(case_id, 0))
+        for case_id in partition_view.case_ids:
+            events = partition_view.ledgers[case_id].up_to(last.get(case_id, 0))
             _count_asked(line, case_id, events, rows.get(case_id, []))
-        self._deliveries(shelf, done)
+        self._deliveries(partition_view, done)
         numbers = {row["id"]: row["number"] for row in subjects}
         for row in waiting:
             place = numbers.get(row["id"], ""), row["seq"], _kind(row["recipient"])
             self._waiting.add(place)
 
-    def _deliveries(self, shelf: Shelf, done: list[Row]) -> None:
+    def _deliveries(self, partition_view: PartitionView, done: list[Row]) -> None:
         """Each message that ended was told, once and so; nothing else was."""
         line = self._balance.line("deliveries")
-        told = _first_tellings(line, shelf.deliveries)
+        observed = _first_tellings(line, partition_view.deliveries)
         ended: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
         for row in done:
             line.expected["messages ended"] += 1
             ended[row["id"], row["seq"], _kind(row["recipient"])].append(row)
-        before = self._cut.before[NOTIFY_DELIVERIES, shelf.partition]
-        for name in ended.keys() | told.keys():
-            self._compare(line, ended.get(name, []), told.get(name, []), before)
+        before = self._cut.before[NOTIFY_DELIVERIES, partition_view.partition]
+        for name in ended.keys() | observed.keys():
+            self._compare(line, ended.get(name, []), observed.get(name, []), before)
 
     def _compare(
-        self, line: Line, rows: list[Row], told: list[Told[MessageDelivered]], before: int
+        self, line: Line, rows: list[Row], observed: list[Observed[MessageDelivered]], before: int
     ) -> None:
         """The rows of one event and kind of recipient with what was told of them."""
-        rest = list(told)
+        rest = list(observed)
         for row in rows:
             says = (row["result"], row["provider"], row["error"], row["occurred_at"])
             found = next((each for each in rest if _end(each.message) == says), None)
@@ -133,7 +133,7 @@ class MessageLines:
             if row["result"] == "sent" and row["provider"] == FOLDER:
                 self._sent_to_folder.add(str(found.message.message_id))
         for each in rest:
-            if each.offset < before and len(told) > len(rows):
+            if each.offset < before and len(observed) > len(rows):
                 line.differ(each.message.message_id, "is told, but has not ended in notify")
 
     def finish(self) -> None:
@@ -180,16 +180,16 @@ def _count_asked(line: Line, case_id: str, events: list[CaseEvent] | None, rows:
 
 
 def _first_tellings(
-    line: Line, deliveries: list[Told[MessageDelivered]]
-) -> dict[tuple[str, int, str], list[Told[MessageDelivered]]]:
+    line: Line, deliveries: list[Observed[MessageDelivered]]
+) -> dict[tuple[str, int, str], list[Observed[MessageDelivered]]]:
     """Deliveries by event and kind of recipient, repetitions left out."""
-    first: dict[UUID, Told[MessageDelivered]] = {}
-    grouped: dict[tuple[str, int, str], list[Told[MessageDelivered]]] = defaultdict(list)
-    for told in deliveries:
-        message = told.message
-        known = first.setdefault(message.message_id, told)
-        if known is told:
-            grouped[str(message.case_id), message.seq, message.recipient.value].append(told)
+    first: dict[UUID, Observed[MessageDelivered]] = {}
+    grouped: dict[tuple[str, int, str], list[Observed[MessageDelivered]]] = defaultdict(list)
+    for observed in deliveries:
+        message = observed.message
+        known = first.setdefault(message.message_id, observed)
+        if known is observed:
+            grouped[str(message.case_id), message.seq, message.recipient.value].append(observed)
         elif known.message != message:
             line.differ(message.message_id, "was told in two versions")
     return grouped

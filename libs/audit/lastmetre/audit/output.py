@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.run import Told
+from lastmetre.audit.run import ProgressCallback
 from lastmetre.cli.console import progress_bar
 
 SHOWN_DIFFERENCES: Final = 20
@@ -62,15 +62,15 @@ def _print_differences(console: Console, line: Line) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Told]:
+def progress() -> Iterator[ProgressCallback]:
     """Shows how far the counting has come."""
     with progress_bar("counting", total=100) as bar:
 
-        def told(what: str, done: float) -> None:
+        def on_progress(what: str, done: float) -> None:
             bar.title(f"counting {what}")
             bar.at(int(100 * done), 100)
 
-        yield told
+        yield on_progress
 
 
 class Waiting:

@@ -1,10 +1,10 @@
 """Stored positions: never ahead of their topic, never behind what is kept of it."""
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.cut import READERS, Cut
+from lastmetre.audit.consistent_cut import READERS, ConsistentCut
 
 
-def check_positions(cut: Cut, balance: Balance) -> None:
+def check_positions(cut: ConsistentCut, balance: Balance) -> None:
     """One line over every position of every service."""
     line = balance.line("positions")
     for snapshot in cut.snapshots:

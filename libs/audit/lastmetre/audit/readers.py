@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cases import different, standing_after
-from lastmetre.audit.cut import READERS, Cut
-from lastmetre.audit.fold import Standing
-from lastmetre.audit.shelf import Ledger, Shelf
+from lastmetre.audit.case_projection import CaseProjection
+from lastmetre.audit.cases import different, projection_after
+from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, Snapshot
 from lastmetre.common.contracts.cases import CaseReopened, CaseReturned
 from lastmetre.common.contracts.topics import CASE_EVENTS
 
-Columns = Callable[[Standing], dict[str, Any]]
+Columns = Callable[[CaseProjection], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,28 @@ class View:
     columns: Columns
 
 
-def _of_intake(standing: Standing) -> dict[str, Any]:
-    first = standing.registered
+def _of_intake(projection: CaseProjection) -> dict[str, Any]:
+    first = projection.registered
     columns: dict[str, Any] = {"report_id": first.report_id, "number": first.number}
     # A return or a reopening is followed by where the case went, which is what residents see.
-    if standing.last not in (CaseReturned, CaseReopened):
-        columns["area_id"] = standing.area_id
-    return columns | {"types": standing.types, "seqs": list(range(1, standing.seq + 1))}
+    if projection.last not in (CaseReturned, CaseReopened):
+        columns["area_id"] = projection.area_id
+    return columns | {"types": projection.types, "seqs": list(range(1, projection.seq + 1))}
 
 
-def _of_notify(standing: Standing) -> dict[str, Any]:
-    first = standing.registered
+def _of_notify(projection: CaseProjection) -> dict[str, Any]:
+    first = projection.registered
     return {
         "report_id": first.report_id,
         "number": first.number,
         "reporter_reachable": first.reporter_reachable,
         "origin": first.origin.value,
-        "lead_id": standing.lead_id,
+        "lead_id": projection.lead_id,
     }
 
 
-def _of_metrics(standing: Standing) -> dict[str, Any]:
-    first = standing.registered
+def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
+    first = projection.registered
     return {
         "number": first.number,
         "report_id": first.report_id,
@@ -59,28 +59,28 @@ def _of_metrics(standing: Standing) -> dict[str, Any]:
         # A case's number begins with the local day that it was reported on.
         "day": first.number[:6],
         "registered_at": first.occurred_at,
-        "state": standing.state,
-        "open": not standing.ended,
-        "area_id": standing.area_id,
-        "lead_id": standing.lead_id,
-        "unplaced_reason": standing.unplaced_reason,
-        "dispatched_at": standing.dispatched_at,
-        "accepted_at": standing.accepted_at,
-        "arrived_at": standing.arrived_at,
-        "resolved_at": standing.resolved_at,
-        "verified_at": standing.verified_at,
-        "closed_at": standing.closed_at,
-        "closing": standing.closing,
-        "cancelled_at": standing.cancelled_at,
-        "cancel_reason": standing.cancel_reason,
-        "returns": standing.returns,
-        "reopenings": standing.reopenings,
-        "rated_at": standing.rated_at,
-        "rated_closing": standing.rated[-1] if standing.rated else None,
-        "solved": standing.solved,
-        "score": standing.score,
-        "closed_before_reported": standing.closed_before_reported,
-        "fixed_on_spot": standing.fixed_on_spot,
+        "state": projection.state,
+        "open": not projection.ended,
+        "area_id": projection.area_id,
+        "lead_id": projection.lead_id,
+        "unplaced_reason": projection.unplaced_reason,
+        "dispatched_at": projection.dispatched_at,
+        "accepted_at": projection.accepted_at,
+        "arrived_at": projection.arrived_at,
+        "resolved_at": projection.resolved_at,
+        "verified_at": projection.verified_at,
+        "closed_at": projection.closed_at,
+        "closing": projection.closing,
+        "cancelled_at": projection.cancelled_at,
+        "cancel_reason": projection.cancel_reason,
+        "returns": projection.returns,
+        "reopenings": projection.reopenings,
+        "rated_at": projection.rated_at,
+        "rated_closing": projection.rated[-1] if projection.rated else None,
+        "solved": projection.solved,
+        "score": projection.score,
+        "closed_before_reported": projection.closed_before_reported,
+        "fixed_on_spot": projection.fixed_on_spot,
     }
 
 
@@ -116,25 +116,27 @@ VIEWS: Final[Mapping[str, View]] = {
 
 
 class ReaderLines:
-    """Goes through the shelves for every reader of the ledger."""
+    """Goes through the partitions for every reader of the ledger."""
 
-    def __init__(self, cut: Cut, balance: Balance) -> None:
+    def __init__(self, cut: ConsistentCut, balance: Balance) -> None:
         self._cut = cut
         self._balance = balance
 
-    async def check(self, shelf: Shelf) -> None:
-        """Count one shelf."""
+    async def check(self, partition_view: PartitionView) -> None:
+        """Count one partition."""
         for service, view in VIEWS.items():
             snapshot = next(each for each in self._cut.snapshots if each.service == service)
-            rows = {row["id"]: row for row in await snapshot.rows(view.query, shelf.case_ids)}
+            rows = {
+                row["id"]: row for row in await snapshot.rows(view.query, partition_view.case_ids)
+            }
             line = self._balance.line(view.line)
-            books = _Books(snapshot, shelf.partition, self._cut)
-            for offset in shelf.unreadable[CASE_EVENTS]:
-                books.count_unreadable(line, offset)
-            for case_id in shelf.case_ids:
-                ledger = shelf.ledgers.get(case_id) or Ledger()
+            read_events = _ReadEvents(snapshot, partition_view.partition, self._cut)
+            for offset in partition_view.unreadable[CASE_EVENTS]:
+                read_events.count_unreadable(line, offset)
+            for case_id in partition_view.case_ids:
+                ledger = partition_view.ledgers.get(case_id) or Ledger()
                 row = rows.get(case_id)
-                books.count(line, case_id, ledger, row["seq"] if row else 0)
+                read_events.count(line, case_id, ledger, row["seq"] if row else 0)
                 if row:
                     says = self._balance.line("facts") if service == "metrics" else line
                     self._compare(says, service, case_id, ledger, row)
@@ -144,20 +146,20 @@ class ReaderLines:
         counted = line.name == "facts"
         if counted:
             line.expected["facts in metrics"] += 1
-        standing = standing_after(ledger, row["seq"])
-        if standing is None:
+        projection = projection_after(ledger, row["seq"])
+        if projection is None:
             if counted:
                 line.differ(case_id, f"its ledger is not whole up to {row['seq']}")
-        elif wrong := different(row, VIEWS[service].columns(standing)):
+        elif wrong := different(row, VIEWS[service].columns(projection)):
             line.differ(case_id, f"its ledger comes to another {wrong}")
         elif counted:
             line.actual["as their ledger says"] += 1
 
 
-class _Books:
+class _ReadEvents:
     """A reader's books of one partition of the ledger."""
 
-    def __init__(self, snapshot: Snapshot, partition: int, cut: Cut) -> None:
+    def __init__(self, snapshot: Snapshot, partition: int, cut: ConsistentCut) -> None:
         self._flow = READERS[snapshot.service][CASE_EVENTS]
         self._place = CASE_EVENTS, partition
         self._snapshot = snapshot
@@ -165,15 +167,15 @@ class _Books:
 
     def count(self, line: Line, case_id: str, ledger: Ledger, applied: int) -> None:
         """Every telling of a case's events that was read; `applied` is the reader's last seq."""
-        for seq, told in ledger.events.items():
-            if not 0 <= told.offset < self._position:
+        for seq, observed in ledger.events.items():
+            if not 0 <= observed.offset < self._position:
                 continue
             line.expected["events below its position"] += 1
             if seq <= applied:
                 line.actual["applied"] += 1
-            elif (self._flow, self._place, told.offset) in self._snapshot.parked:
+            elif (self._flow, self._place, observed.offset) in self._snapshot.parked:
                 line.actual["parked"] += 1
-            elif (self._flow, self._place, told.offset) in self._snapshot.dead:
+            elif (self._flow, self._place, observed.offset) in self._snapshot.dead:
                 line.actual["dead"] += 1
             else:
                 line.differ(f"{case_id}:{seq}", "was read, but not applied, parked or given up")

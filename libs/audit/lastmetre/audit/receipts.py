@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.cut import Cut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 
 
@@ -44,7 +44,7 @@ def read_receipts(file: Path) -> list[Receipt]:
 
 
 async def check_receipts(
-    cut: Cut, balance: Balance, receipts: Sequence[Receipt], links: SignedLinks
+    cut: ConsistentCut, balance: Balance, receipts: Sequence[Receipt], links: SignedLinks
 ) -> None:
     """Whether what was promised is in the books. A receipt given twice is one report."""
     line = balance.line("receipts")

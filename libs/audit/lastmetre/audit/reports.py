@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lastmetre.audit.balance import Balance
+from lastmetre.audit.consistent_cut import READERS, ConsistentCut
 from lastmetre.audit.counted import count_read
-from lastmetre.audit.cut import READERS, Cut
-from lastmetre.audit.shelf import Told, by_partition
+from lastmetre.audit.partition_view import Observed, by_partition
 from lastmetre.audit.snapshot import Row, ids
 from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
@@ -23,12 +23,12 @@ NEITHER: Final = "is neither on the topic nor in the outbox"
 
 
 @dataclass(slots=True)
-class _Sheet:
+class _ReportsOfPartition:
     """One partition of `reports`, intake's outbox included, and the reports that belong there."""
 
     partition: int
     report_ids: list[str]
-    told: dict[str, Told[Report]] = field(default_factory=dict)
+    observed: dict[str, Observed[Report]] = field(default_factory=dict)
     again: list[tuple[int, str]] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
     versions: list[Report] = field(default_factory=list)
@@ -42,9 +42,9 @@ class _Sheet:
             return
         assert isinstance(message, ReportAccepted | ReportRejected)
         identity = str(message.report_id)
-        known = self.told.get(identity)
+        known = self.observed.get(identity)
         if known is None:
-            self.told[identity] = Told(record.offset, message)
+            self.observed[identity] = Observed(record.offset, message)
             return
         if record.offset >= 0:
             self.again.append((record.offset, identity))
@@ -52,74 +52,78 @@ class _Sheet:
             self.versions.append(message)
 
 
-async def _sheets(cut: Cut) -> AsyncIterator[_Sheet]:
+async def _reports_by_partition(cut: ConsistentCut) -> AsyncIterator[_ReportsOfPartition]:
     known = await ids(cut.intake, "SELECT report_id::text FROM report")
     known |= await ids(cut.dispatch, 'SELECT report_id::text FROM "case"')
     for partition, report_ids in enumerate(by_partition(known)):
-        sheet = _Sheet(partition, report_ids)
+        reports = _ReportsOfPartition(partition, report_ids)
         place = REPORTS, partition
         async for record in cut.records([place]):
-            sheet.put(record)
+            reports.put(record)
         for record in cut.intake.outbox.get(place, ()):
-            sheet.put(record)
-        yield sheet
+            reports.put(record)
+        yield reports
 
 
-async def check_reports(cut: Cut, balance: Balance) -> None:
+async def check_reports(cut: ConsistentCut, balance: Balance) -> None:
     """Every line that is about reports as such."""
     counted: set[str] = set()
-    async for sheet in _sheets(cut):
+    async for reports in _reports_by_partition(cut):
         rows = {
             row["id"]: row
             for row in await cut.intake.rows(
                 "SELECT report_id::text AS id, outcome, channel, origin, category, reported_at,"
                 " latitude, longitude, reasons FROM report WHERE report_id = ANY($1::uuid[])",
-                [*sheet.report_ids, *sheet.told],
+                [*reports.report_ids, *reports.observed],
             )
         }
-        _told(cut, balance, sheet, rows)
-        await _registered(cut, balance, sheet, rows)
-        counted |= await _counted(cut, balance, sheet)
+        _published(cut, balance, reports, rows)
+        await _registered(cut, balance, reports, rows)
+        counted |= await _counted(cut, balance, reports)
     line = balance.line("counted_reports")
     async for (identity,) in cut.metrics.stream("SELECT report_id::text FROM report"):
         if identity not in counted and not cut.was_trimmed(REPORTS, identity):
             line.differ(identity, "is counted, but not below the position")
 
 
-def _told(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str, Row]) -> None:
+def _published(
+    cut: ConsistentCut, balance: Balance, reports: _ReportsOfPartition, rows: dict[str, Row]
+) -> None:
     for identity, row in rows.items():
         line = balance.line(f"{row['outcome']}_told")
         line.expected[f"{row['outcome']} in intake"] += 1
-        told = sheet.told.get(identity)
-        if told is None:
-            if cut.first[REPORTS, sheet.partition] > 0:
+        observed = reports.observed.get(identity)
+        if observed is None:
+            if cut.first[REPORTS, reports.partition] > 0:
                 line.actual["no longer kept"] += 1
             else:
                 line.differ(identity, NEITHER)
             continue
-        line.actual["on the topic" if told.offset >= 0 else "in intake's outbox"] += 1
-        if wrong := _different(row, told.message):
+        line.actual["on the topic" if observed.offset >= 0 else "in intake's outbox"] += 1
+        if wrong := _different(row, observed.message):
             line.differ(identity, f"says another {wrong} on the topic")
-    before = cut.before[REPORTS, sheet.partition]
-    for identity, told in sheet.told.items():
-        if identity not in rows and told.offset < before:
-            balance.line(f"{_outcome(told.message)}_told").differ(
+    before = cut.before[REPORTS, reports.partition]
+    for identity, observed in reports.observed.items():
+        if identity not in rows and observed.offset < before:
+            balance.line(f"{_outcome(observed.message)}_told").differ(
                 identity, "is told, but not in intake"
             )
-    for message in sheet.versions:
+    for message in reports.versions:
         balance.line(f"{_outcome(message)}_told").differ(
             message.report_id, "was told in two versions"
         )
-    for offset in sheet.unreadable:
+    for offset in reports.unreadable:
         balance.line("accepted_told").differ(
-            f"{REPORTS}/{sheet.partition}/{offset}", "is no report"
+            f"{REPORTS}/{reports.partition}/{offset}", "is no report"
         )
 
 
-async def _registered(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str, Row]) -> None:
+async def _registered(
+    cut: ConsistentCut, balance: Balance, reports: _ReportsOfPartition, rows: dict[str, Row]
+) -> None:
     """Each accepted report that dispatch has read is a case; no case is of anything else."""
     line = balance.line("registered")
-    place = REPORTS, sheet.partition
+    place = REPORTS, reports.partition
     flow = READERS["dispatch"][REPORTS]
     position = cut.position(cut.dispatch, place)
     cases = {
@@ -127,24 +131,24 @@ async def _registered(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str,
         for row in await cut.dispatch.rows(
             'SELECT report_id::text AS id, case_id::text AS case_id FROM "case"'
             " WHERE report_id = ANY($1::uuid[])",
-            [*sheet.report_ids, *sheet.told],
+            [*reports.report_ids, *reports.observed],
         )
     }
-    for identity, told in sheet.told.items():
-        if not isinstance(told.message, ReportAccepted):
+    for identity, observed in reports.observed.items():
+        if not isinstance(observed.message, ReportAccepted):
             continue
         line.expected["accepted reports"] += 1
         if cases.pop(identity, None):
             line.actual["registered"] += 1
-        elif not 0 <= told.offset < position:
+        elif not 0 <= observed.offset < position:
             line.actual["on their way"] += 1
-        elif (flow, place, told.offset) in cut.dispatch.dead:
+        elif (flow, place, observed.offset) in cut.dispatch.dead:
             line.actual["dead"] += 1
         else:
             line.differ(identity, "was read by dispatch, but is no case")
     kept = cut.first[place] == 0
     for identity, row in rows.items():
-        if identity not in sheet.told and row["outcome"] == "accepted" and not kept:
+        if identity not in reports.observed and row["outcome"] == "accepted" and not kept:
             line.expected["accepted reports"] += 1
             if cases.pop(identity, None):
                 line.actual["registered"] += 1
@@ -154,7 +158,7 @@ async def _registered(cut: Cut, balance: Balance, sheet: _Sheet, rows: dict[str,
         line.differ(case_id, f"is a case of {identity}, which intake never accepted")
 
 
-async def _counted(cut: Cut, balance: Balance, sheet: _Sheet) -> set[str]:
+async def _counted(cut: ConsistentCut, balance: Balance, reports: _ReportsOfPartition) -> set[str]:
     """Each report that metrics has read is counted there as what it was."""
     line = balance.line("counted_reports")
     counted = {
@@ -162,14 +166,14 @@ async def _counted(cut: Cut, balance: Balance, sheet: _Sheet) -> set[str]:
         for row in await cut.metrics.rows(
             "SELECT report_id::text AS id, channel, origin, accepted, reasons FROM report"
             " WHERE report_id = ANY($1::uuid[])",
-            list(sheet.told),
+            list(reports.observed),
         )
     }
-    told = [(each.offset, identity) for identity, each in sheet.told.items()]
-    place = REPORTS, sheet.partition
-    seen = count_read(cut, line, place, [*told, *sheet.again], sheet.unreadable, counted)
+    observed = [(each.offset, identity) for identity, each in reports.observed.items()]
+    place = REPORTS, reports.partition
+    seen = count_read(cut, line, place, [*observed, *reports.again], reports.unreadable, counted)
     for identity in seen:
-        message, row = sheet.told[identity].message, counted[identity]
+        message, row = reports.observed[identity].message, counted[identity]
         if (row["channel"], row["origin"], row["accepted"], row["reasons"]) != (
             message.channel.value,
             message.origin.value,

@@ -3,8 +3,8 @@
 from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.cut import READERS, Cut
-from lastmetre.audit.shelf import Shelf, Told
+from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row
 from lastmetre.common.contracts.cases import CaseRated
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
@@ -14,43 +14,45 @@ _NEITHER: Final = "is neither on the topic nor in the outbox"
 
 
 class RequestLines:
-    """Goes through the shelves; `finish` after the last one."""
+    """Goes through the partitions; `finish` after the last one."""
 
-    def __init__(self, cut: Cut, balance: Balance) -> None:
+    def __init__(self, cut: ConsistentCut, balance: Balance) -> None:
         self._cut = cut
         self._balance = balance
-        self._told: set[str] = set()
+        self._observed_answers: set[str] = set()
         self._ratings: set[str] = set()
 
-    async def check(self, shelf: Shelf) -> None:
-        """Count one shelf."""
-        asked = {str(each.message.action_id) for each in shelf.actions}
-        asked |= {str(each.message.action_id) for each in shelf.outcomes}
-        asked |= {str(each.message.feedback_id) for each in shelf.feedback}
-        rated = _rated(shelf)
+    async def check(self, partition_view: PartitionView) -> None:
+        """Count one partition."""
+        asked = {str(each.message.action_id) for each in partition_view.actions}
+        asked |= {str(each.message.action_id) for each in partition_view.outcomes}
+        asked |= {str(each.message.feedback_id) for each in partition_view.feedback}
+        rated = _rated(partition_view)
         rows = await self._cut.dispatch.rows(
             "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at FROM answer"
             " WHERE request_id = ANY($1::uuid[])",
             [*asked, *rated],
         )
         answers = {row["id"]: row for row in rows}
-        self._read(shelf, FIELD_ACTIONS, self._balance.line("actions"), answers)
-        self._read(shelf, FEEDBACK, self._balance.line("feedback"), answers)
-        self._outcomes(shelf, answers)
-        self._granted(shelf, rated, answers)
-        await self._feedback_told(shelf)
+        self._read(partition_view, FIELD_ACTIONS, self._balance.line("actions"), answers)
+        self._read(partition_view, FEEDBACK, self._balance.line("feedback"), answers)
+        self._outcomes(partition_view, answers)
+        self._granted(partition_view, rated, answers)
+        await self._feedback_told(partition_view)
 
-    def _read(self, shelf: Shelf, topic: str, line: Line, answers: dict[str, Row]) -> None:
+    def _read(
+        self, partition_view: PartitionView, topic: str, line: Line, answers: dict[str, Row]
+    ) -> None:
         """Each request below dispatch's position was answered, waits parked, or was given up."""
-        snapshot, place = self._cut.dispatch, (topic, shelf.partition)
+        snapshot, place = self._cut.dispatch, (topic, partition_view.partition)
         flow = READERS["dispatch"][topic]
         position = self._cut.position(snapshot, place)
-        requests: list[Told[ActionRequested]] | list[Told[FeedbackGiven]] = (
-            shelf.actions if topic == FIELD_ACTIONS else shelf.feedback
+        requests: list[Observed[ActionRequested]] | list[Observed[FeedbackGiven]] = (
+            partition_view.actions if topic == FIELD_ACTIONS else partition_view.feedback
         )
         seen: set[str] = set()
         found = [(each.offset, _request_id(each.message)) for each in requests]
-        found += [(offset, "") for offset in shelf.unreadable[topic]]
+        found += [(offset, "") for offset in partition_view.unreadable[topic]]
         for offset, identity in found:
             if not 0 <= offset < position:
                 continue
@@ -68,29 +70,32 @@ class RequestLines:
             elif not identity and key in snapshot.replayed:
                 line.actual["replayed"] += 1
             else:
-                name = identity or f"{topic}/{shelf.partition}/{offset}"
+                name = identity or f"{topic}/{partition_view.partition}/{offset}"
                 line.differ(name, "was read, but not answered, parked or given up")
 
-    def _outcomes(self, shelf: Shelf, answers: dict[str, Row]) -> None:
+    def _outcomes(self, partition_view: PartitionView, answers: dict[str, Row]) -> None:
         """Each answer that was told is the one that was given."""
         line = self._balance.line("outcomes")
-        before = self._cut.before[FIELD_OUTCOMES, shelf.partition]
-        for told in shelf.outcomes:
-            identity = str(told.message.action_id)
+        before = self._cut.before[FIELD_OUTCOMES, partition_view.partition]
+        for observed in partition_view.outcomes:
+            identity = str(observed.message.action_id)
             row = answers.get(identity)
             if row is None:
-                if told.offset < before:
+                if observed.offset < before:
                     line.differ(identity, "was told, but not given in dispatch")
-            elif told.message.refusal == "action_id_used":
+            elif observed.message.refusal == "action_id_used":
                 continue  # The answer in the books is to the first that came under this id.
-            elif _says(row) != _told(told.message):
+            elif _says(row) != _outcome_fields(observed.message):
                 line.differ(identity, "was told otherwise than it was given")
-            elif identity not in self._told:
-                self._told.add(identity)
-                line.actual["on the topic" if told.offset >= 0 else "in dispatch's outbox"] += 1
+            elif identity not in self._observed_answers:
+                self._observed_answers.add(identity)
+                line.actual["on the topic" if observed.offset >= 0 else "in dispatch's outbox"] += 1
 
     def _granted(
-        self, shelf: Shelf, rated: dict[str, tuple[str, int]], answers: dict[str, Row]
+        self,
+        partition_view: PartitionView,
+        rated: dict[str, tuple[str, int]],
+        answers: dict[str, Row],
     ) -> None:
         """Each rating in the ledger was asked for and granted."""
         line = self._balance.line("ratings")
@@ -98,32 +103,32 @@ class RequestLines:
             row = answers.get(identity)
             self._ratings.add(identity)
             if row is None or row["refusal"] is not None:
-                if seq <= self._last(shelf, case_id):
+                if seq <= self._last(partition_view, case_id):
                     line.differ(identity, f"is in the ledger of {case_id}, but was not granted")
             else:
                 line.actual["ratings in the ledger"] += 1
 
-    def _last(self, shelf: Shelf, case_id: str) -> int:
+    def _last(self, partition_view: PartitionView, case_id: str) -> int:
         """The last seq below the first ends: what any snapshot of dispatch must know."""
-        before = self._cut.before[CASE_EVENTS, shelf.partition]
-        events = shelf.ledgers[case_id].events
-        return max((seq for seq, told in events.items() if told.offset < before), default=0)
+        before = self._cut.before[CASE_EVENTS, partition_view.partition]
+        events = partition_view.ledgers[case_id].events
+        return max((seq for seq, observed in events.items() if observed.offset < before), default=0)
 
-    async def _feedback_told(self, shelf: Shelf) -> None:
+    async def _feedback_told(self, partition_view: PartitionView) -> None:
         """Each rating that notify took is on the topic as it was given, or on its way there."""
         line = self._balance.line("feedback_told")
-        told: dict[str, Told[FeedbackGiven]] = {}
-        for each in shelf.feedback:
-            told.setdefault(str(each.message.feedback_id), each)
+        observed: dict[str, Observed[FeedbackGiven]] = {}
+        for each in partition_view.feedback:
+            observed.setdefault(str(each.message.feedback_id), each)
         rows = await self._cut.notify.rows(
             "SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen FROM rating"
             " WHERE case_id = ANY($1::uuid[]) OR feedback_id = ANY($2::uuid[])",
-            shelf.case_ids,
-            list(told),
+            partition_view.case_ids,
+            list(observed),
         )
         for row in rows:
             line.expected["ratings in notify"] += 1
-            found = told.pop(row["id"], None)
+            found = observed.pop(row["id"], None)
             if found is None:
                 line.differ(row["id"], _NEITHER)
                 continue
@@ -133,8 +138,8 @@ class RequestLines:
                 given.case_id, given.closing, given.solved, given.score, given.reopen,
             ):  # fmt: skip
                 line.differ(row["id"], "says something else on the topic")
-        before = self._cut.before[FEEDBACK, shelf.partition]
-        for identity, each in told.items():
+        before = self._cut.before[FEEDBACK, partition_view.partition]
+        for identity, each in observed.items():
             if each.offset < before:
                 line.differ(identity, "is told, but nobody gave it in notify")
 
@@ -152,7 +157,7 @@ class RequestLines:
                         ratings.differ(identity, f"was granted, but {case_id} has no such rating")
                 continue
             line.expected["actions answered"] += 1
-            if identity not in self._told:
+            if identity not in self._observed_answers:
                 if self._cut.was_trimmed(FIELD_OUTCOMES, case_id):
                     line.actual["no longer kept"] += 1
                 else:
@@ -163,13 +168,13 @@ def _request_id(message: ActionRequested | FeedbackGiven) -> str:
     return str(message.action_id if isinstance(message, ActionRequested) else message.feedback_id)
 
 
-def _rated(shelf: Shelf) -> dict[str, tuple[str, int]]:
+def _rated(partition_view: PartitionView) -> dict[str, tuple[str, int]]:
     """Ratings in the ledgers: (case, seq) by the feedback's id."""
     return {
         str(event.feedback_id): (case_id, event.seq)
-        for case_id, ledger in shelf.ledgers.items()
-        for told in ledger.events.values()
-        if isinstance(event := told.message, CaseRated)
+        for case_id, ledger in partition_view.ledgers.items()
+        for observed in ledger.events.values()
+        if isinstance(event := observed.message, CaseRated)
     }
 
 
@@ -177,5 +182,5 @@ def _says(row: Row) -> tuple[object, ...]:
     return row["case_id"], row["kind"], row["refusal"], row["seq"], row["answered_at"]
 
 
-def _told(answer: ActionAnswered) -> tuple[object, ...]:
+def _outcome_fields(answer: ActionAnswered) -> tuple[object, ...]:
     return answer.case_id, answer.action.value, answer.refusal, answer.seq, answer.answered_at

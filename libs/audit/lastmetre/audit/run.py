@@ -8,20 +8,20 @@ import asyncpg
 from lastmetre.audit.balance import Balance
 from lastmetre.audit.cases import CaseLines
 from lastmetre.audit.channels import check_channels
+from lastmetre.audit.consistent_cut import Targets, open_cut
 from lastmetre.audit.counted import CountedMessages
-from lastmetre.audit.cut import Targets, open_cut
 from lastmetre.audit.messages import MessageLines
+from lastmetre.audit.partition_view import partition_views
 from lastmetre.audit.positions import check_positions
 from lastmetre.audit.readers import ReaderLines
 from lastmetre.audit.receipts import Receipt, check_receipts
 from lastmetre.audit.reports import check_reports
 from lastmetre.audit.requests import RequestLines
-from lastmetre.audit.shelf import shelves
 from lastmetre.audit.topics import AuditImpossible
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.security.signed_links import SignedLinks
 
-Told = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 """Told what is being counted, and how much of the whole is done, 0 to 1."""
 
 
@@ -45,12 +45,12 @@ async def take_balance(
     *,
     receipts: Sequence[Receipt] | None = None,
     links: SignedLinks | None = None,
-    told: Told = lambda what, done: None,
+    on_progress: ProgressCallback = lambda what, done: None,
 ) -> Balance:
     """Count every line from one cut; raises AuditImpossible."""
     balance = Balance()
     with reasons():
-        await _count(targets, balance, receipts, links, told)
+        await _count(targets, balance, receipts, links, on_progress)
     return balance
 
 
@@ -59,27 +59,27 @@ async def _count(
     balance: Balance,
     receipts: Sequence[Receipt] | None,
     links: SignedLinks | None,
-    told: Told,
+    on_progress: ProgressCallback,
 ) -> None:
     async with open_cut(targets) as cut:
-        told("channels", 0.0)
+        on_progress("channels", 0.0)
         await check_channels(cut, balance)
         check_positions(cut, balance)
         if receipts is not None and links is not None:
             await check_receipts(cut, balance, receipts, links)
-        told("reports", 0.1)
+        on_progress("reports", 0.1)
         await check_reports(cut, balance)
         cases = CaseLines(cut, balance)
         requests = RequestLines(cut, balance)
         messages = MessageLines(cut, balance)
         counted = CountedMessages(cut, balance)
         readers = ReaderLines(cut, balance)
-        async for shelf in shelves(cut):
-            told("cases", 0.25 + 0.7 * shelf.partition / PARTITIONS)
+        async for partition_view in partition_views(cut):
+            on_progress("cases", 0.25 + 0.7 * partition_view.partition / PARTITIONS)
             for lines in (cases, readers, requests, messages, counted):
-                await lines.check(shelf)
+                await lines.check(partition_view)
         cases.finish()
         messages.finish()
         await requests.finish()
         await counted.finish()
-        told("done", 1.0)
+        on_progress("done", 1.0)

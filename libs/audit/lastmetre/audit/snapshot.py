@@ -12,7 +12,7 @@ import asyncpg
 from lastmetre.audit.topics import AuditImpossible, Place
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
-from lastmetre.common.postgres.core_tables import unpack_headers
+from lastmetre.common.postgres.dead_letter_table import unpack_headers
 
 CONNECT_SECONDS: Final = 15.0
 COMMAND_SECONDS: Final = 300.0

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.cli.console import Trouble
 from lastmetre.common.contracts.topics import PARTITIONS
-from lastmetre.common.kafka import fetched
+from lastmetre.common.kafka import lenient_headers
 from lastmetre.common.kafka.codec import ConsumedRecord
 
 Place = tuple[str, int]
@@ -114,7 +114,7 @@ class Topics:
 @asynccontextmanager
 async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
     """The topics of the city with that prefix; raises AuditImpossible without a broker."""
-    fetched.install()
+    lenient_headers.install()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         client_id="lastmetre-audit",

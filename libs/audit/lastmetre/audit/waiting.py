@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from lastmetre.audit.cut import COUNTED_TOPICS, READERS, Targets
+from lastmetre.audit.consistent_cut import COUNTED_TOPICS, READERS, Targets
 from lastmetre.audit.snapshot import connect
 from lastmetre.audit.topics import Place, Topics, open_topics
 

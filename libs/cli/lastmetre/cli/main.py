@@ -21,10 +21,10 @@ COMMANDS: Final[Mapping[str, str]] = {
     "audit": "lastmetre.audit.command:audit",
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dead_letters:app",
-    "metrics": "lastmetre.cli.figures:app",
+    "metrics": "lastmetre.cli.metrics_command:app",
     "topics": "lastmetre.cli.topics:app",
-    "token": "lastmetre.cli.people:token",
-    "channel-key": "lastmetre.cli.people:channel_key",
+    "token": "lastmetre.cli.credentials:token",
+    "channel-key": "lastmetre.cli.credentials:channel_key",
     "contracts": "lastmetre.devstack.contracts.command:app",
 }
 """Each command with the function, or the group of commands, that it is."""

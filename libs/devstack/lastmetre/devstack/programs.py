@@ -19,23 +19,23 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import Home, write_private
-from lastmetre.devstack.tether import PARENT_VARIABLE
+from lastmetre.devstack.process_guard import PARENT_VARIABLE
 
 BACKENDS: Final = "backends"
 SERVICES_GROUP: Final = "services"
 MAXIMUM_PROCESSES: Final = 8
 """Most processes of one service on one machine."""
 DRAIN_SECONDS: Final = 15
-_TETHER = str(Path(__file__).with_name("tether.py"))
+_GUARD = str(Path(__file__).with_name("process_guard.py"))
 _EXITS_AT_START = 3
 """A program that ends this often while it is waited for will not come."""
 
 
-def tethered(
+def guarded(
     command: Sequence[str], ending: str = "SIGKILL", environment: Path | str = "-"
 ) -> list[str]:
     """The command, made to die by the signal `ending` when its parent does."""
-    return [sys.executable, "-I", "-S", _TETHER, ending, str(environment), *command]
+    return [sys.executable, "-I", "-S", _GUARD, ending, str(environment), *command]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def full_name(program: str, process: int = 0) -> str:
 
 
 class Supervisor:
-    """A supervisord of our own, tethered to this process: it stops all it runs when we die."""
+    """A supervisord of our own, bound to this process: it stops all it runs when we die."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -104,7 +104,7 @@ class Supervisor:
         """Start supervisord, ready to be asked; it starts no program by itself."""
         self._home.control_socket.unlink(missing_ok=True)
         write_private(self._settings, self._written(programs))
-        # The kernel ties the tether to the thread that starts a process, not to the process:
+        # The kernel ties the guard to the thread that starts a process, not to the process:
         # so a thread of our own starts it and stays as long as it runs.
         self._keeper = threading.Thread(target=self._keep, name="supervisord", daemon=True)
         self._keeper.start()
@@ -123,7 +123,7 @@ class Supervisor:
         try:
             with (self._home.logs / "supervisord.err").open("wb") as errors:
                 self._process = subprocess.Popen(
-                    tethered([*command, "-c", str(self._settings)], "SIGTERM"),
+                    guarded([*command, "-c", str(self._settings)], "SIGTERM"),
                     env=environment,
                     cwd=self._home.run,
                     stdin=subprocess.DEVNULL,

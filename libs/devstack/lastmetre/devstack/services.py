@@ -11,6 +11,7 @@ from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import SAMPLE_CITY, Home, Ports, write_private
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.process_guard import PARENT_VARIABLE
 from lastmetre.devstack.programs import (
     DRAIN_SECONDS,
     MAXIMUM_PROCESSES,
@@ -18,9 +19,8 @@ from lastmetre.devstack.programs import (
     Program,
     Supervisor,
     full_name,
-    tethered,
+    guarded,
 )
-from lastmetre.devstack.tether import PARENT_VARIABLE
 from lastmetre.devstack.waiting import wait_until
 
 _READY_SECONDS = 90
@@ -55,7 +55,7 @@ class Services:
         return [
             Program(
                 service,
-                tethered(
+                guarded(
                     [sys.executable, "-m", f"lastmetre.{service}"],
                     environment=folder / f"{service}-{{n}}.json",
                 ),
@@ -157,7 +157,7 @@ def readiness(url: str) -> tuple[int, str]:
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or _HOST, address.port, timeout=5)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", "/readyz?all")
         response = connection.getresponse()
         return response.status, response.read(2000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.programs import tethered
-from lastmetre.devstack.tether import PARENT_VARIABLE
+from lastmetre.devstack.process_guard import PARENT_VARIABLE
+from lastmetre.devstack.programs import guarded
 
 
 class Cancelled(Exception):
@@ -54,7 +54,7 @@ def run_tool(
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            tethered(command),
+            guarded(command),
             env=os.environ | {PARENT_VARIABLE: str(os.getpid())},
             cwd=cwd,
             stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from lastmetre.common.contracts.topics import (
 )
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.postgres import core_tables as runtime_store
+from lastmetre.common.postgres import dead_letter_table as runtime_store
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost

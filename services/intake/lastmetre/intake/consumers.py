@@ -9,7 +9,7 @@ from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
-from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
+from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
@@ -27,7 +27,7 @@ def join(runtime: ServiceHost, reader: Reader) -> None:
     """Declare the flows."""
     topics = [channel_topic(channel) for channel in Channel]
     runtime.consume(CHANNELS_FLOW, topics, reader.read)
-    runtime.consume("cases", [CASE_EVENTS], follow_cases, AT_LEISURE_SECONDS)
+    runtime.consume("cases", [CASE_EVENTS], follow_cases, LINGER_BACKGROUND)
     runtime.consume("network", [NETWORK_AREAS], follow_network)
 
 

@@ -34,7 +34,7 @@ def build(settings: IntakeSettings) -> FastAPI:
     """The service; raises OSError or ValueError for files that cannot be read."""
     vault = Vault(settings.vault_key)
     runtime = ServiceHost(
-        "intake", settings, sends_to=[REPORTS], sealing=EncryptedDeadLetters(vault)
+        "intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault)
     )
     categories = read_categories(settings.categories_file, settings.category_map_file)
     check = ContactCheck(settings.phone_region)

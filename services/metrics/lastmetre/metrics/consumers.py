@@ -15,7 +15,7 @@ from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
 from lastmetre.common.kafka.case_sequence import Event, in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
-from lastmetre.common.kafka.consumer import AT_LEISURE_SECONDS
+from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
@@ -41,9 +41,9 @@ class Consumers:
 
     def join(self, host: ServiceHost) -> None:
         """Declare the flows."""
-        host.consume(CASES_FLOW, [CASE_EVENTS], self.cases, AT_LEISURE_SECONDS)
-        host.consume("reports", [REPORTS], self.reports, AT_LEISURE_SECONDS)
-        host.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, AT_LEISURE_SECONDS)
+        host.consume(CASES_FLOW, [CASE_EVENTS], self.cases, LINGER_BACKGROUND)
+        host.consume("reports", [REPORTS], self.reports, LINGER_BACKGROUND)
+        host.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, LINGER_BACKGROUND)
         host.consume("network", [NETWORK_AREAS], self.network)
 
     async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:

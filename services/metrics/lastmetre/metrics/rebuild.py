@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import UnknownEventType
-from lastmetre.common.postgres.core_tables import corrections
+from lastmetre.common.postgres.dead_letter_table import corrections
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.metrics.consumers import CASES_FLOW
 from lastmetre.metrics.rebuild_target import RebuildTarget

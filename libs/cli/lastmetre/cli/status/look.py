@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from lastmetre.audit.cut import READERS, Targets
+from lastmetre.audit.consistent_cut import READERS, Targets
 from lastmetre.audit.snapshot import connect
 from lastmetre.audit.topics import AuditImpossible, Place, open_topics
 from lastmetre.common.contracts.topics import SERVICES

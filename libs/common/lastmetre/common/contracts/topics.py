@@ -79,3 +79,6 @@ TOPICS: Final[tuple[Topic, ...]] = (
         for service in SERVICES
     ),
 )
+
+LASTING: Final = frozenset({CASE_EVENTS})
+"""Topics whose loss stops their writer: `lastmetre recover` brings them back."""

@@ -24,13 +24,11 @@ EVENT_HEADERS: Final = (
     "traceparent", "content-type",
 )  # fmt: skip
 """Of every message of ours, in this order."""
-_EVENT_HEADER_AT: Final = {name: at for at, name in enumerate(EVENT_HEADERS)}
 
 
 class ConsumedRecord(NamedTuple):
     """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
-    broker's append time in milliseconds since 1970 UTC. `headers` are as they came, or of an event
-    of ours the values, as an `OutboxMessage` has them."""
+    broker's append time in milliseconds since 1970 UTC."""
 
     topic: str
     partition: int
@@ -38,18 +36,10 @@ class ConsumedRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Headers | bytes
-
-    @property
-    def pairs(self) -> Headers:
-        """The headers, each a name and a value."""
-        return kafka_headers(self.headers) if isinstance(self.headers, bytes) else self.headers
+    headers: Headers
 
     def header(self, name: str) -> bytes | None:
         """The first header called `name`."""
-        if isinstance(self.headers, bytes):
-            at = _EVENT_HEADER_AT.get(name)
-            return None if at is None else self.headers.split(b"\n")[at]
         for key, value in self.headers:
             if key == name:
                 return value
@@ -154,7 +144,7 @@ def message_type(record: ConsumedRecord) -> str:
     And for a record with a header whose name nobody could read: what it says is in doubt.
     """
     headers = record.headers
-    if not isinstance(headers, bytes) and headers and headers[0][0] == UNREADABLE:
+    if headers and headers[0][0] == UNREADABLE:
         raise BadRecord("the name of a header is not UTF-8")
     raw = record.header("ce_type")
     if raw is None:

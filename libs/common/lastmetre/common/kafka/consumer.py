@@ -1,90 +1,102 @@
-"""The batch consumer: what it does for a batch is one transaction, position included.
+"""The batch consumer: what it does for a batch is one transaction, its positions included.
 
-Positions live in PostgreSQL. Kafka's own offsets are committed lazily and only for lag tools.
+Positions live in PostgreSQL; Kafka's own offsets are committed for lag tools only. Nothing leaves
+`run` unless it is to end the process.
 """
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from random import Random
+from typing import Any, Final, Protocol
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
-from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
-from pydantic import ValidationError
 
-from lastmetre.common.kafka import fetched
-from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
-from lastmetre.common.kafka.poll_loop import Turns
-from lastmetre.common.kafka.positions import Place, Places
-from lastmetre.common.outbox.relay import Relay
-from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
-from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import StoredOffset
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.kafka.codec import ConsumedRecord, UnknownEventType
+from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender, sender_of
+from lastmetre.common.kafka.failures import (
+    DatabaseWentBack,
+    FencedError,
+    halves,
+    is_record_at_fault,
+    reason_of,
+)
+from lastmetre.common.kafka.loop_state import LoopState
+from lastmetre.common.kafka.ports import (
+    BrokerError,
+    ConsumerClient,
+    Database,
+    TopicPartition,
+)
+from lastmetre.common.kafka.positions import OffsetGap, PartitionPositions, StoredOffset
+from lastmetre.common.kafka.subscribers import Handler
+from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork, WorkTables
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
 
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer
-    from faststream.kafka.subscriber.usecase import BatchSubscriber
-
-    from lastmetre.common.postgres.database import Pool
-
 log = structlog.get_logger()
 
-Handler = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[None]]
-
 BATCH_RECORDS: Final = 1000
-PROMPTLY_SECONDS: Final = 0.1
-AT_LEISURE_SECONDS: Final = 0.5
-"""How long a flow gathers records for a turn: somebody waits for what it does, or nobody does."""
-PAUSE_MILLISECONDS: Final = 10
-"""What FastStream sleeps after an empty poll."""
-SESSION_TIMEOUT_MS: Final = 6_000
-REBALANCE_TIMEOUT_MS: Final = 60_000
+POLL_SECONDS: Final = 0.5
+"""A fetch that brings something ends at once; idle consumers look round twice a second."""
+LINGER_INTERACTIVE: Final = 0.1
+LINGER_BACKGROUND: Final = 0.5
+"""How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
-OFFSET_COMMIT_TIMEOUT_SECONDS: Final = 5.0
 BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-DEAD_LETTER_WINDOW: Final = 1000
-DEAD_LETTER_SHARE: Final = 0.5
 
 
-class FencedError(Exception):
-    """A stored position is not where we left it: another process has the partition now."""
+class ConsumerTables(WorkTables, Protocol):
+    """The core's tables that a consumer reads and writes."""
+
+    async def positions(
+        self, connection: Any, consumer: str, /
+    ) -> Mapping[TopicPartition, StoredOffset]:
+        """Every stored position of the consumer."""
+
+    async def advance_positions(
+        self,
+        connection: Any,
+        consumer: str,
+        before: Mapping[TopicPartition, StoredOffset | None],
+        after: Mapping[TopicPartition, StoredOffset],
+        /,
+    ) -> bool:
+        """Compare with `before` and set to `after`; False if one is not where we left it."""
+
+    async def insert_offset_gaps(
+        self, connection: Any, consumer: str, gaps: Sequence[OffsetGap], /
+    ) -> None:
+        """Note offsets that hold no record, as evidence for the audit."""
+
+    async def stopped_senders(self, connection: Any, consumer: str, /) -> set[Sender]:
+        """The senders whose records are held back."""
+
+    async def stop_senders(
+        self, connection: Any, consumer: str, senders: Sequence[Sender], now: datetime, /
+    ) -> None:
+        """Hold back what these send from now on."""
 
 
-class DeadLetterLimit:
-    """Stops a consumer that would empty its topic into the dead letters."""
+class Outbox(Protocol):
+    """What a consumer asks of the relay."""
 
-    def __init__(self) -> None:
-        self._seen = 0
-        self._dead = 0
+    @property
+    def has_room(self) -> asyncio.Event:
+        """Set while the outbox is below its limit."""
 
-    def reached(self, handled: int, dead: int) -> bool:
-        """Count a batch; True once over half of the last thousand records died."""
-        self._seen += handled
-        self._dead += dead
-        if self._seen >= DEAD_LETTER_WINDOW:
-            over = self._dead > self._seen * DEAD_LETTER_SHARE
-            self._seen = self._dead = 0
-            return over
-        return False
+    def wake(self) -> None:
+        """Something was committed."""
 
 
-class BatchConsumer(ConsumerRebalanceListener):
+class BatchConsumer:
     """One consumer group of a service over some topics, all in one order of effects.
 
     `handle` gets a unit of work and records in partition order; it may give up or park single ones.
-    What it raises decides: a transient error waits, anything else is narrowed down to the record
-    at fault, which is buried. UnknownEventType stops that record's partition: this build is too old
-    for it, and for nothing else.
+    What it raises decides: an error that proves a record bad is narrowed down to that record, which
+    becomes a dead letter; an unknown event type stops its partition, for this build is too old; any
+    other error waits. A rebalance ends the waiting.
     """
 
     def __init__(
@@ -94,281 +106,409 @@ class BatchConsumer(ConsumerRebalanceListener):
         handle: Handler,
         *,
         service: str,
-        pool: "Pool",
-        relay: Relay,
+        connect: Callable[[], ConsumerClient],
+        database: Database,
+        tables: ConsumerTables,
+        outbox: Outbox,
         clock: Clock,
-        sealing: PayloadCipher,
-        prefix: str,
-        gather_seconds: float = PROMPTLY_SECONDS,
+        cipher: PayloadCipher,
+        random: Random,
+        linger_seconds: float = LINGER_INTERACTIVE,
         batch_records: int = BATCH_RECORDS,
     ) -> None:
         self.name = name
         self.topics = tuple(topics)
         self.handle = handle
-        self._stopped: str | None = None
-        self.assigned: set[Place] | None = None
-        self.waiting_for: str | None = None
-        self._turns = Turns(gather_seconds, self._fetch_failed)
+        self.state = LoopState()
         self._service = service
-        self._pool = pool
-        self._relay = relay
+        self._connect = connect
+        self._database = database
+        self._tables = tables
+        self._outbox = outbox
         self._clock = clock
-        self._sealing = sealing
-        self._prefix = prefix
+        self._cipher = cipher
+        self._random = random
+        self._linger_seconds = linger_seconds
         self._batch_records = batch_records
-        self._busy = asyncio.Lock()
-        self._places = Places(service, name, prefix, lambda: self._consumer)
+        self._positions = PartitionPositions(service, name)
         self._limit = DeadLetterLimit()
+        self._stopped_senders: set[Sender] = set()
+        self._client: ConsumerClient | None = None
+        self._to_place: set[TopicPartition] | None = None
+        self._revoked = False
+        self._assignment_changed = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._giving_up = False
+        self._stopping = asyncio.Event()
+        self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
-        self._subscriber: BatchSubscriber | None = None
-        self._random = random.Random()
 
-    # --- joining the broker -------------------------------------------------------------
-
-    def subscribe(self, broker: KafkaBroker) -> None:
-        """Register with FastStream. Acknowledging is ours: MANUAL, and nothing is raised."""
-        fetched.install()
-        subscriber = broker.subscriber(
-            *(self._prefix + topic for topic in self.topics),
-            batch=True,
-            group_id=f"{self._prefix}{self._service}.{self.name}",
-            ack_policy=AckPolicy.MANUAL,
-            auto_offset_reset="earliest",
-            # What a partner's transaction took back was not said; our own records have none.
-            isolation_level="read_committed",
-            max_records=self._batch_records,
-            batch_timeout_ms=PAUSE_MILLISECONDS,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
-            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=24 * 60 * 60 * 1000,
-            listener=self,
-            parser=_raw_message,
-            decoder=_raw_records,
-        )
-        subscriber(self._consume)
-        self._subscriber = subscriber
-
-    @property
-    def _consumer(self) -> "AIOKafkaConsumer":
-        if self._subscriber is None or self._subscriber.consumer is None:
-            raise RuntimeError(f"flow {self.name} is not started")
-        return self._subscriber.consumer
+    # --- what others ask ----------------------------------------------------------------
 
     @property
     def stopped_because(self) -> str | None:
-        """Why the flow, or a partition of it, is not read on; None if nothing is stopped."""
-        return self._stopped or self._places.halted_because()
+        """Why a partition, or a sender, is not read on; None if nothing is stopped."""
+        held = ", ".join(
+            sorted(f"sender {each.source} held back" for each in self._stopped_senders)
+        )
+        return "; ".join(filter(None, (self._positions.halted_because(), held))) or None
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    @property
+    def assigned(self) -> int | None:
+        """How many partitions are read; None before the first assignment and in a rebalance."""
+        return len(self._positions.assigned) if self._placed else None
+
+    @property
+    def _placed(self) -> bool:
+        return self._client is not None and self._to_place is None and not self._revoked
+
+    def missing(self) -> list[str]:
+        """What keeps records from being handled; empty when all is well."""
+        if self.stopped_because:
+            return [f"consumer {self.name}: stopped, {self.stopped_because}"]
+        if self.state.waiting_for:
+            return [f"consumer {self.name}: waiting, {self.state.waiting_for}"]
+        return [] if self._placed else [f"consumer {self.name}: no assignment"]
+
+    def stop(self) -> None:
+        """Take no more records; a batch under way is finished, unless it is waiting."""
+        self._stopping.set()
+        self._giving_up = True
+
+    # --- the rebalance: called by the client, while `run` goes on ------------------------
+
+    async def on_revoked(self) -> None:
         """Let the running batch finish: its partitions may be somebody else's after this."""
+        self._giving_up = True
         async with self._busy:
-            self._places.leave()
-            self.assigned = None
+            await self._commit_offsets()
+            self._positions.revoke()
+            self._revoked, self._to_place = True, None
             metrics.ASSIGNED.labels(self._service, self.name).set(0)
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Go where the database says we stand, whatever Kafka remembers."""
+    async def on_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Hand out nothing yet: where we stand is asked, and sought, by the loop."""
+        assert self._client is not None
+        self._client.pause(assigned)
         async with self._busy:
-            self._turns.watch(self._consumer)
-            fetched.as_ours(self._consumer, self._prefix)
-            mine = {self._places.logical(each) for each in assigned}
-            self._places.begin(mine, await self._stored_positions())
-            self.assigned = mine
-            metrics.FLOW_STOPPED.labels(self._service, self.name).set(self._stopped is not None)
-            metrics.ASSIGNED.labels(self._service, self.name).set(len(mine))
+            self._positions.revoke()
+            self._revoked, self._to_place = False, set(assigned)
+            self._giving_up = self._stopping.is_set()
+            self._assignment_changed.set()
 
-    def _fetch_failed(self, error: Exception) -> None:
-        self.waiting_for = type(error).__name__
-        log.warning("a fetch cannot be read, going back", flow=self.name, error=self.waiting_for)
-        with suppress(KafkaError):
-            self._places.begin_again()
+    # --- the loop ------------------------------------------------------------------------
 
-    def idle_seconds(self) -> float:
-        """Since the consume loop last turned, seconds."""
-        return self._turns.idle_seconds()
-
-    def lag(self) -> int:
-        """Records behind the end of the assigned partitions, as far as the broker has told."""
-        return self._places.lag()
-
-    async def _stored_positions(self) -> dict[Place, StoredOffset]:
-        while True:
-            try:
-                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-                    return await store.positions(connection, self.name)
-            except DATABASE_ERRORS as error:
-                log.warning("positions wait for the database", error=type(error).__name__)
-                await asyncio.sleep(BACKOFF_SECONDS[-1])
-
-    # --- a batch ------------------------------------------------------------------------
-
-    async def _consume(self, batch: tuple[ConsumedRecord, ...]) -> None:
-        await self._relay.has_room.wait()
-        async with self._busy:
-            records = self._places.current(batch)
-            if records and self._stopped is None:
-                await self._handle_until_done(records)
-            elif records:
-                self._places.rewind(records)
-                await asyncio.sleep(BACKOFF_SECONDS[-1])
-        await self._commit_offsets()
-
-    async def _handle_until_done(self, records: list[ConsumedRecord]) -> None:
+    async def run(self) -> None:
+        """Consume until `stop`. What it raises was foreseen by nobody: the process has to end."""
         attempt = 0
-        pending = [records]
-        while pending:
-            part = pending[0]
+        while not self._stopping.is_set():
+            client = self._client = self._connect()
+            self._revoked = True
             try:
-                await self._transact(part)
+                await client.start(self)
+                attempt = 0
+                while not self._stopping.is_set():
+                    await self._turn(client)
+            except BrokerError as error:
+                await self._wait("Kafka", error, attempt)
+                attempt += 1
+            finally:
+                async with self._busy:
+                    await self._commit_offsets()
+                    self._positions.revoke()
+                    self._to_place, self._client = None, None
+                await client.close()
+        self.state.ended()
+
+    async def _turn(self, client: ConsumerClient) -> None:
+        self.state.works()
+        if not self._outbox.has_room.is_set():
+            await self._wait_for_room()
+            return
+        if self._revoked:
+            await self._wait_for_assignment()
+            return
+        if self._to_place is not None:
+            await self._place(client, self._to_place)
+            return
+        await self._poll(client)
+        if self._now() - self._committed_at >= OFFSET_COMMIT_SECONDS:
+            await self._commit_offsets()
+
+    async def _poll(self, client: ConsumerClient) -> None:
+        """Take what there is; after less than a full batch, let more gather."""
+        epoch, began = self._positions.epoch, self._now()
+        try:
+            fetched = await client.poll(self._batch_records, POLL_SECONDS)
+        except BrokerError as error:
+            # What this call had taken already is lost with it, so all of it is sought again.
+            async with self._busy:
+                self._positions.seek(client, self._positions.assigned)
+            await self._wait("a fetch that cannot be read", error, attempt=4)
+            return
+        if not fetched:
+            return
+        full = sum(map(len, fetched.values())) >= self._batch_records
+        async with self._busy:
+            if epoch != self._positions.epoch:
+                self._positions.seek(client, list(fetched))
+                return
+            if not full:
+                client.pause(self._positions.assigned)
+            await self._handle_fetched(client, fetched)
+        if not full:
+            await self._pause(began + self._linger_seconds - self._now())
+            if self._placed:
+                client.resume(self._positions.readable)
+
+    async def _place(self, client: ConsumerClient, wanted: set[TopicPartition]) -> None:
+        """Seek to where the database says we stand, whatever Kafka remembers."""
+        try:
+            async with self._database.connection() as connection:
+                stored = await self._tables.positions(connection, self.name)
+                held = await self._tables.stopped_senders(connection, self.name)
+        except Exception as error:
+            await self._wait("where it stands", error, attempt=3)
+            return
+        async with self._busy:
+            if self._to_place is not wanted:
+                return
+            self._positions.assign(client, wanted, stored)
+            self._stopped_senders = {each for each in held if each[:2] in wanted}
+            self._to_place = None
+            client.resume(wanted)
+            self.state.works()
+            self._tell_stopped()
+            metrics.ASSIGNED.labels(self._service, self.name).set(len(wanted))
+
+    async def _handle_fetched(
+        self, client: ConsumerClient, fetched: Mapping[TopicPartition, Sequence[ConsumedRecord]]
+    ) -> None:
+        ours: list[ConsumedRecord] = []
+        for partition, records in fetched.items():
+            taken, in_doubt = self._positions.take(partition, records)
+            ours.extend(taken)
+            if in_doubt:
+                await self._find_out(client, partition, records[0])
+        if ours:
+            await self._handle_until_done(client, ours)
+        client.pause(self._positions.halted)
+        self._tell_stopped()
+
+    async def _find_out(
+        self, client: ConsumerClient, partition: TopicPartition, first: ConsumedRecord
+    ) -> None:
+        """A record below where we read, or another one before our position: what is it?"""
+        stored = self._positions.stored(partition)
+        try:
+            end = (await client.end_offsets([partition]))[partition]
+        except BrokerError:
+            self._positions.seek(client, [partition])
+            return
+        other_one = (
+            stored is not None
+            and first.offset == stored.next_offset - 1
+            and first.timestamp != stored.appended_at
+        )
+        if stored is None or other_one or end < stored.next_offset:
+            self._positions.begins_anew(client, partition, first.offset)
+        else:
+            self._positions.seek(client, [partition])
+
+    # --- a batch -------------------------------------------------------------------------
+
+    async def _handle_until_done(
+        self, client: ConsumerClient, records: Sequence[ConsumedRecord]
+    ) -> None:
+        pending: list[tuple[Sequence[ConsumedRecord], str | None]] = [(records, None)]
+        attempt, suspect = 0, None
+        while pending:
+            part, reason = pending[0]
+            try:
+                await self._transact(client, part, reason)
             except FencedError:
-                log.warning("another process took over", flow=self.name)
-                await self._return_to_stored()
+                await self._after_fencing(client, part)
                 return
             except UnknownEventType as error:
-                if len(part) > 1:
-                    pending[:1] = _halves(part)
-                else:
-                    pending = self._without_its_partition(part[0], str(error), pending[1:])
-            except DATABASE_ERRORS as error:
-                metrics.BATCH_RETRIES.labels(self._service, self.name, type(error).__name__).inc()
-                self.waiting_for = type(error).__name__
-                log.warning(
-                    "batch waits",
-                    flow=self.name,
-                    records=len(part),
-                    error=f"{type(error).__name__}: {error}",
-                )
-                if isinstance(error, TimeoutError) and len(part) > 1:
-                    pending[:1] = _halves(part)
-                backoff = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-                attempt += 1
-                await asyncio.sleep(backoff * (0.5 + self._random.random()))
-                self._turns.note()
+                pending[:1] = self._too_new(part, error)
+                pending = [each for each in pending if each[0]]
             except Exception as error:
-                if len(part) > 1:
-                    pending[:1] = _halves(part)
-                else:
-                    log.exception(
-                        "record cannot be handled",
-                        flow=self.name,
-                        topic=part[0].topic,
-                        partition=part[0].partition,
-                        offset=part[0].offset,
+                if reason is None and is_record_at_fault(error):
+                    if len(part) > 1 or suspect is part[0]:
+                        pending[:1] = self._narrow(part, error)
+                        continue
+                    suspect = part[0]  # once more, alone: it may have met another transaction
+                await self._wait("a batch", error, attempt)
+                if self._giving_up:
+                    log.warning(
+                        "a batch is given up: its partitions are revoked", consumer=self.name
                     )
-                    await self._bury_until_done(part[0], error)
-                    pending.pop(0)
+                    return
+                if isinstance(error, TimeoutError) and len(part) > 1:
+                    pending[:1] = [(half, reason) for half in halves(part)]
+                attempt += 1
             else:
                 pending.pop(0)
+                attempt = 0
 
-    async def _bury_until_done(self, record: ConsumedRecord, error: Exception) -> None:
-        reason = _reason(error)
+    def _narrow(
+        self, part: Sequence[ConsumedRecord], error: Exception
+    ) -> list[tuple[Sequence[ConsumedRecord], str | None]]:
+        """Towards the record at fault; alone, it is to become a dead letter."""
+        if len(part) > 1:
+            return [(half, None) for half in halves(part)]
+        log.error("record cannot be handled", exc_info=error, **part[0].log_context)
+        return [(part, reason_of(error))]
 
-        async def dead_letter(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
-            work.dead_letter(records[0], reason)
+    def _too_new(
+        self, part: Sequence[ConsumedRecord], error: UnknownEventType
+    ) -> list[tuple[Sequence[ConsumedRecord], str | None]]:
+        """Read no further where the record lies that this build is too old for."""
+        if len(part) > 1:
+            return [(half, None) for half in halves(self._not_halted(part))]
+        partition = TopicPartition(part[0].topic, part[0].partition)
+        self._positions.halt(partition, str(error))
+        log.error("partition stops until this build is replaced", reason=str(error),
+                  **part[0].log_context)  # fmt: skip
+        return []
 
-        while True:
-            try:
-                await self._transact([record], dead_letter)
-            except DATABASE_ERRORS:
-                await asyncio.sleep(BACKOFF_SECONDS[-1])
-            except FencedError:
-                await self._return_to_stored()
-                return
-            else:
-                return
+    def _not_halted(self, records: Sequence[ConsumedRecord]) -> Sequence[ConsumedRecord]:
+        readable = set(self._positions.readable)
+        return [each for each in records if (each.topic, each.partition) in readable]
 
-    async def _transact(self, records: list[ConsumedRecord], handle: Handler | None = None) -> None:
-        started = time.perf_counter()
-        after, gaps = self._places.after(records)
-        passed_over = await self._places.without_a_record(gaps) if gaps else []
-        async with (
-            self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
-            connection.transaction(),
-        ):
-            if not await store.move_positions(connection, self.name, self._places.positions, after):
+    async def _transact(
+        self, client: ConsumerClient, part: Sequence[ConsumedRecord], reason: str | None
+    ) -> None:
+        records = self._not_halted(part)
+        if not records:
+            return
+        began = self._now()
+        after, gaps = self._positions.advanced(records)
+        empty = await self._still_kept(client, gaps) if gaps else []
+        before = {partition: self._positions.stored(partition) for partition in after}
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if not await self._tables.advance_positions(connection, self.name, before, after):
                 raise FencedError
             work = UnitOfWork(
                 connection,
+                self._tables,
                 service=self._service,
-                flow=self.name,
-                now=self._clock.now(),
-                sealing=self._sealing,
+                consumer=self.name,
+                now=now,
+                cipher=self._cipher,
             )
-            await (handle or self.handle)(work, records)
+            await self._do(work, records, reason)
+            over = self._limit.over(records, work.dead_records)
+            if over:
+                await self._tables.stop_senders(connection, self.name, over, now)
             await work.flush()
-            if passed_over:
-                await store.insert_passed_over(connection, self.name, passed_over)
-        self._places.move(after)
-        self.waiting_for = None
+            if empty:
+                await self._tables.insert_offset_gaps(connection, self.name, empty)
+        self._positions.advance(after)
+        self._stopped_senders.update(over)
+        self._committed_batch(work, len(records), began)
+
+    async def _do(
+        self, work: UnitOfWork, records: Sequence[ConsumedRecord], reason: str | None
+    ) -> None:
+        if reason is not None:
+            work.dead_letter(records[0], reason)
+            return
+        if self._stopped_senders:
+            for record in records:
+                if (sender := sender_of(record)) in self._stopped_senders:
+                    work.park(sender.key, record.offset, record)
+            records = [r for r in records if sender_of(r) not in self._stopped_senders]
+        if records:
+            await self.handle(work, records)
+
+    def _committed_batch(self, work: UnitOfWork, records: int, began: float) -> None:
+        self.state.works()
         if work.sends:
-            self._relay.wake()
+            self._outbox.wake()
         work.committed()
-        metrics.CONSUMED.labels(self._service, self.name).inc(len(records))
-        metrics.BATCHES.labels(self._service, self.name).observe(time.perf_counter() - started)
+        metrics.CONSUMED.labels(self._service, self.name).inc(records)
+        metrics.BATCHES.labels(self._service, self.name).observe(self._now() - began)
         if work.dead_count:
             metrics.DEAD_LETTERS.labels(self._service, self.name).inc(work.dead_count)
-        if self._limit.reached(len(records), work.dead_count):
-            self._stop("more than half of the last thousand records are dead letters")
 
-    async def _return_to_stored(self) -> None:
-        self._places.begin_again(await self._stored_positions())
+    async def _still_kept(
+        self, client: ConsumerClient, gaps: Sequence[OffsetGap]
+    ) -> list[OffsetGap]:
+        """Those of `gaps` where nothing stood: marks of transactions, and what these took back.
 
-    def _stop(self, reason: str) -> None:
-        self._stopped = reason
-        metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
-        log.error("flow stops until it is restarted", flow=self.name, reason=reason)
+        In the others there was something once, which the broker deleted before we read it.
+        """
+        partitions = {gap: TopicPartition(gap.topic, gap.partition) for gap in gaps}
+        first = await client.beginning_offsets(set(partitions.values()))
+        empty = [gap for gap in gaps if gap.first >= first[partitions[gap]]]
+        for gap in gaps:
+            # A new reader begins at what is kept: it has missed nothing.
+            if gap not in empty and gap.first > 0:
+                log.warning("records are gone", consumer=self.name, **gap._asdict())
+        return empty
 
-    def _without_its_partition(
-        self, record: ConsumedRecord, reason: str, rest: list[list[ConsumedRecord]]
-    ) -> list[list[ConsumedRecord]]:
-        """Read no further where `record` is; returns what of `rest` lies elsewhere."""
-        place = record.topic, record.partition
-        self._places.halt(place, reason)
-        metrics.FLOW_STOPPED.labels(self._service, self.name).set(1)
-        log.error(
-            "partition stops until this build is replaced",
-            flow=self.name,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=reason,
-        )
-        elsewhere = [[r for r in part if (r.topic, r.partition) != place] for part in rest]
-        return [part for part in elsewhere if part]
+    async def _after_fencing(self, client: ConsumerClient, part: Sequence[ConsumedRecord]) -> None:
+        """Another process took over, or the database has forgotten what we committed."""
+        while not self._giving_up:
+            try:
+                async with self._database.connection() as connection:
+                    stored = await self._tables.positions(connection, self.name)
+            except Exception as error:
+                await self._wait("where it stands", error, attempt=3)
+                continue
+            for partition in {TopicPartition(each.topic, each.partition) for each in part}:
+                ours, theirs = self._positions.stored(partition), stored.get(partition)
+                if ours and (theirs is None or theirs.next_offset < ours.next_offset):
+                    raise DatabaseWentBack(f"{partition} stands before {ours.next_offset}")
+            log.warning("another process took over", consumer=self.name)
+            self._positions.assign(client, list(self._positions.assigned), stored)
+            return
+
+    # --- waiting, telling ------------------------------------------------------------------
+
+    async def _wait(self, what: str, error: Exception, attempt: int) -> None:
+        """Say what is waited for, and why; then a while, with jitter, or until told to stop."""
+        if isinstance(error, DatabaseWentBack):
+            raise error
+        kind = type(error).__name__
+        metrics.BATCH_RETRIES.labels(self._service, self.name, kind).inc()
+        self.state.waits(f"{what}: {kind}")
+        log.warning("consumer waits", consumer=self.name, what=what, error=f"{kind}: {error}")
+        backoff = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+        await self._pause(backoff * (0.5 + self._random.random()))
+
+    async def _wait_for_assignment(self) -> None:
+        self.state.waits("an assignment")
+        self._assignment_changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._assignment_changed.wait(), POLL_SECONDS)
+
+    async def _wait_for_room(self) -> None:
+        self.state.waits("room in the outbox")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._outbox.has_room.wait(), POLL_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _commit_offsets(self) -> None:
-        """For lag tools only, so errors do not matter, and once a second is enough."""
-        now = time.monotonic()
-        if now - self._committed_at < OFFSET_COMMIT_SECONDS:
+        """For lag tools only, so a failure does not matter: the next one says it all again."""
+        offsets = self._positions.committed()
+        self._committed_at = self._now()
+        if self._client is None or offsets == self._committed:
             return
-        self._committed_at = now
-        offsets = self._places.offsets()
-        with suppress(KafkaError, TimeoutError, ValueError):
-            if offsets:
-                await asyncio.wait_for(
-                    self._consumer.commit(offsets), OFFSET_COMMIT_TIMEOUT_SECONDS
-                )
+        with suppress(BrokerError):
+            await self._client.commit(offsets)
+            self._committed = offsets
 
+    def _tell_stopped(self) -> None:
+        stopped = self.stopped_because is not None
+        metrics.CONSUMER_STOPPED.labels(self._service, self.name).set(stopped)
 
-async def _raw_message(message: Any) -> KafkaMessage:
-    """FastStream's own parser decodes headers, and one that is not UTF-8 would drop a batch."""
-    return KafkaMessage(raw_message=message, body=b"", consumer=FAKE_CONSUMER)
-
-
-async def _raw_records(message: KafkaMessage) -> Any:
-    return message.raw_message
-
-
-def _halves(records: list[ConsumedRecord]) -> list[list[ConsumedRecord]]:
-    middle = len(records) // 2
-    return [records[:middle], records[middle:]]
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, without the data itself."""
-    if isinstance(error, ValidationError):
-        return describe(error)
-    if isinstance(error, BadRecord):
-        return str(error)
-    return type(error).__name__
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,17 +1,18 @@
-"""Reads records whose header names are not UTF-8, which aiokafka 0.14 does not survive.
+"""Reads records whose header names are not UTF-8, which aiokafka 0.14.0 does not survive.
 
-The broker takes such a record from any producer. aiokafka raises in the middle of a fetch: what it
-had taken from other partitions in that turn is lost, and FastStream's consume loop ends without a
-word. Here the record comes out marked instead, so that it can become a dead letter.
+The broker takes such a record from any producer, and aiokafka raises in the middle of its partition
+for ever. Here the record comes out marked, so that it can become a dead letter. This is all that we
+change in a library; aiokafka is pinned to one version for it, and a test fails when that changes.
 """
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
-from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
 UNREADABLE: Final = "lastmetre_unreadable_header"
 """Name of a record's first header where another one's name could not be read."""
@@ -49,13 +50,13 @@ class _Batch:
                 read += 1
                 yield record
         except (UnicodeDecodeError, CorruptRecordException):
-            yield from islice(self._forgivingly(), read, None)
+            yield from islice(self._leniently(), read, None)
 
     def __next__(self) -> Any:
         """A transaction's mark is taken out of its batch so."""
         return next(self._batch)
 
-    def _forgivingly(self) -> Iterator[Any]:
+    def _leniently(self) -> Iterator[Any]:
         slow = _DefaultRecordBatchPy(self._data)
         slow._maybe_uncompress()
         slow._buffer = _Buffer(slow._buffer)
@@ -65,7 +66,7 @@ class _Batch:
             yield record
 
 
-class ForgivingRecords:
+class LenientRecords:
     """The batches of a fetched partition."""
 
     def __init__(self, data: bytes) -> None:
@@ -86,3 +87,14 @@ class ForgivingRecords:
         if data is None or not isinstance(batch, DefaultRecordBatch):
             return batch
         return _Batch(batch, data)
+
+
+def install() -> None:
+    """Put it into aiokafka, for this process. Doing it again changes nothing.
+
+    Raises RuntimeError if aiokafka is not built as it was when this was written.
+    """
+    names = vars(fetcher)
+    if names.get("MemoryRecords") not in (MemoryRecords, LenientRecords):
+        raise RuntimeError("aiokafka's fetcher has changed: see lastmetre.common.kafka")
+    names["MemoryRecords"] = LenientRecords

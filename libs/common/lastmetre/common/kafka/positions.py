@@ -1,190 +1,188 @@
-"""Where a flow stands in its partitions, and which of the records that arrive are its to handle."""
+"""Where a consumer stands in its partitions, and which records are its to handle."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from itertools import groupby
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import structlog
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.postgres.core_tables import OffsetGap, StoredOffset
+from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
 from lastmetre.common.telemetry import metrics
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS: Final = 10.0
-Place = tuple[str, int]
-"""Topic without the city's prefix, and partition."""
-_place: Final = attrgetter("topic", "partition")
+OWN_GAP: Final = "records between the stored position and what was read are missing"
 
 
-class Places:
-    """The assigned partitions of a flow, each with its stored position (None: nothing stored)."""
+class StoredOffset(NamedTuple):
+    """A stored position; `appended_at` is of the record before it, milliseconds since 1970 UTC."""
 
-    def __init__(
-        self, service: str, flow: str, prefix: str, consumer: "Callable[[], AIOKafkaConsumer]"
-    ) -> None:
-        self._service = service
-        self._flow = flow
-        self._prefix = prefix
-        self._consumer = consumer
-        self._stands: dict[Place, StoredOffset | None] = {}
-        self._unchecked: set[Place] = set()
-        self._halted: dict[Place, str] = {}
+    next_offset: int
+    appended_at: int
+
+
+class OffsetGap(NamedTuple):
+    """Offsets from `first` to below `next_offset` that hold no record."""
+
+    topic: str
+    partition: int
+    first: int
+    next_offset: int
+
+
+@dataclass(slots=True)
+class _Partition:
+    stored: StoredOffset | None
+    """None: nothing of it was ever handled."""
+    handed_out: int
+    """The offset that the client hands out next: where it was sought, or after what it gave."""
+    handled: int
+    """The offset after the last record handled since then; the same, unless records were lost."""
+    unchecked: bool
+    """The record before the stored position has not been compared yet."""
+    halted: str | None = None
+
+
+class PartitionPositions:
+    """The assigned partitions of a consumer.
+
+    A gap between two offsets is accepted only where the client itself skipped it: everything that
+    it handed out since the last seek has been handled then. Any seek raises `epoch`; records that
+    were asked for in an earlier one are strangers.
+    """
+
+    def __init__(self, service: str, consumer: str) -> None:
+        self._labels = service, consumer
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self.epoch = 0
 
     @property
-    def positions(self) -> Mapping[Place, StoredOffset | None]:
-        """Where the flow stands."""
-        return self._stands
+    def assigned(self) -> Collection[TopicPartition]:
+        """The partitions that are ours."""
+        return self._partitions.keys()
 
-    def logical(self, place: TopicPartition) -> Place:
-        """As we name it: without the city's prefix."""
-        return place.topic.removeprefix(self._prefix), place.partition
+    @property
+    def readable(self) -> list[TopicPartition]:
+        """Those of them that are not halted."""
+        return [each for each, state in self._partitions.items() if state.halted is None]
 
-    def _physical(self, place: Place) -> TopicPartition:
-        return TopicPartition(self._prefix + place[0], place[1])
+    @property
+    def halted(self) -> list[TopicPartition]:
+        """Those that are."""
+        return [each for each, state in self._partitions.items() if state.halted is not None]
 
-    def leave(self) -> None:
-        """The partitions may be somebody else's now."""
-        self._stands.clear()
-        self._unchecked.clear()
-        self._halted.clear()
+    def stored(self, partition: TopicPartition) -> StoredOffset | None:
+        """The position of an assigned partition."""
+        return self._partitions[partition].stored
 
-    def halt(self, place: Place, reason: str) -> None:
-        """Nothing there is ours to handle any more, until it is assigned anew."""
-        self._halted[place] = reason
+    def revoke(self) -> None:
+        """Nothing is ours any more."""
+        self._partitions.clear()
+        self.epoch += 1
+
+    def assign(
+        self,
+        client: ConsumerClient,
+        partitions: Iterable[TopicPartition],
+        stored: Mapping[TopicPartition, StoredOffset],
+    ) -> None:
+        """Seek to the record before each position, to see whether it is still the same one."""
+        self._partitions.clear()
+        for partition in partitions:
+            self._partitions[partition] = _Partition(stored.get(partition), 0, 0, unchecked=False)
+        self.seek(client, self._partitions)
+
+    def seek(self, client: ConsumerClient, partitions: Iterable[TopicPartition]) -> None:
+        """Read these again from their stored positions; those that are not ours are passed over."""
+        self.epoch += 1
+        for partition in partitions:
+            state = self._partitions.get(partition)
+            if state is None:
+                continue
+            stored = state.stored
+            state.unchecked = stored is not None
+            state.handed_out = state.handled = max(stored.next_offset - 1, 0) if stored else 0
+            client.seek(partition, state.handed_out)
+
+    def halt(self, partition: TopicPartition, reason: str) -> None:
+        """Handle nothing of it until it is assigned anew."""
+        self._partitions[partition].halted = reason
 
     def halted_because(self) -> str | None:
-        """Which partitions are halted, and why."""
-        found = sorted(self._halted.items())
-        return "; ".join(f"{topic}/{n}: {reason}" for (topic, n), reason in found) or None
+        """Which partitions are halted, and why; None if there is none."""
+        halted = sorted((str(each), s.halted) for each, s in self._partitions.items() if s.halted)
+        return "; ".join(f"{partition}: {reason}" for partition, reason in halted) or None
 
-    def begin(self, places: Iterable[Place], stored: Mapping[Place, StoredOffset]) -> None:
-        """Seek to the record before each position, to see whether it is still the same one."""
-        for place in places:
-            position = stored.get(place)
-            self._stands[place] = position
-            if position:
-                self._unchecked.add(place)
-            before = max(position.next_offset - 1, 0) if position else 0
-            self._consumer().seek(self._physical(place), before)
+    def take(
+        self, partition: TopicPartition, records: Sequence[ConsumedRecord]
+    ) -> tuple[Sequence[ConsumedRecord], bool]:
+        """What is to be handled of records just handed out, and whether they are in doubt.
 
-    def begin_again(self, stored: Mapping[Place, StoredOffset] | None = None) -> None:
-        """As `begin`, for all of them: from `stored`, or from where we stand."""
-        if stored is None:
-            stored = {place: at for place, at in self._stands.items() if at}
-        self.begin(list(self._stands), stored)
+        In doubt, where the first of them should not be there: then nothing is taken, and the
+        caller finds out by `begins_anew` what to make of it.
+        """
+        state = self._partitions.get(partition)
+        if state is None or state.halted is not None or not records:
+            return (), False
+        first, stored = records[0], state.stored
+        if first.offset < state.handed_out:
+            return (), True
+        if state.handled != state.handed_out:
+            self.halt(partition, OWN_GAP)
+            log.error(OWN_GAP, partition=str(partition), handled=state.handled)
+            return (), False
+        if state.unchecked and stored is not None:
+            if first.offset < stored.next_offset:
+                if first.timestamp != stored.appended_at:
+                    return (), True
+                records = records[1:]
+            state.unchecked = False
+            state.handed_out = state.handled = stored.next_offset
+        if records:
+            state.handed_out = records[-1].offset + 1
+        return records, False
 
-    def after(
+    def begins_anew(self, client: ConsumerClient, partition: TopicPartition, found: int) -> None:
+        """The topic is not the one that was read: from its earliest record, loudly."""
+        state = self._partitions[partition]
+        metrics.RESETS.labels(*self._labels).inc()
+        log.error(
+            "the topic is not the one that was read: beginning at its earliest record",
+            consumer=self._labels[1],
+            partition=str(partition),
+            stored=state.stored and state.stored.next_offset,
+            found=found,
+        )
+        self.epoch += 1
+        state.unchecked, state.handed_out, state.handled = False, 0, 0
+        client.seek(partition, 0)
+
+    def advanced(
         self, records: Iterable[ConsumedRecord]
-    ) -> tuple[dict[Place, StoredOffset], list[OffsetGap]]:
-        """Where the flow stands after `records`, and the offsets before them that are not there."""
-        after: dict[Place, StoredOffset] = {}
+    ) -> tuple[dict[TopicPartition, StoredOffset], list[OffsetGap]]:
+        """Where the consumer stands after `records`, and the offsets that the client skipped."""
+        after: dict[TopicPartition, StoredOffset] = {}
         gaps: list[OffsetGap] = []
-        for (topic, partition), run in groupby(records, _place):
-            place = topic, partition
-            before = after.get(place) or self._stands.get(place)
-            expected = before.next_offset if before else 0
-            for record in run:
-                if record.offset > expected:
-                    gaps.append(OffsetGap(topic, partition, expected, record.offset))
-                expected = record.offset + 1
-            after[place] = StoredOffset(expected, record.timestamp)
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            before = after.get(partition)
+            expected = before.next_offset if before else self._partitions[partition].handled
+            if record.offset > expected:
+                gaps.append(OffsetGap(*partition, expected, record.offset))
+            after[partition] = StoredOffset(record.offset + 1, record.timestamp)
         return after, gaps
 
-    async def without_a_record(self, gaps: Sequence[OffsetGap]) -> list[OffsetGap]:
-        """Those of `gaps` that hold no record: a transaction's marks, and what it took back.
-
-        In the others there was something once, which was deleted before we read it. Raises
-        ConnectionError without a broker.
-        """
-        physical = {gap: self._physical((gap.topic, gap.partition)) for gap in gaps}
-        try:
-            first = await asyncio.wait_for(
-                self._consumer().beginning_offsets(set(physical.values())), ANSWER_SECONDS
-            )
-        except KafkaError as error:
-            raise ConnectionError(f"Kafka: {error}") from error
-        empty = [gap for gap in gaps if gap.first >= first[physical[gap]]]
-        for gap in gaps:
-            # A new reader begins at what is kept: it has missed nothing.
-            if gap not in empty and gap.first > 0:
-                log.warning("records are gone", flow=self._flow, **gap._asdict())
-        return empty
-
-    def move(self, after: Mapping[Place, StoredOffset]) -> None:
+    def advance(self, after: Mapping[TopicPartition, StoredOffset]) -> None:
         """These positions have been stored."""
-        self._stands.update(after)
+        for partition, stored in after.items():
+            state = self._partitions[partition]
+            state.stored, state.handled = stored, stored.next_offset
 
-    def rewind(self, records: Iterable[ConsumedRecord]) -> None:
-        """Seek back to the first of these in each partition: they have not been handled."""
-        first: dict[Place, int] = {}
-        for record in records:
-            first.setdefault((record.topic, record.partition), record.offset)
-        for place, offset in first.items():
-            self._consumer().seek(self._physical(place), offset)
-
-    def lag(self) -> int:
-        """Records behind the end of the assigned partitions, as far as the broker has told."""
-        behind = 0
-        for place, position in self._stands.items():
-            with suppress(RuntimeError, AssertionError, KafkaError):
-                end = self._consumer().highwater(self._physical(place))
-                behind += max((end or 0) - (position.next_offset if position else 0), 0)
-        return behind
-
-    def offsets(self) -> dict[TopicPartition, int]:
+    def committed(self) -> dict[TopicPartition, int]:
         """What Kafka itself may know of the positions."""
         return {
-            self._physical(place): position.next_offset
-            for place, position in self._stands.items()
-            if position is not None
+            partition: state.stored.next_offset
+            for partition, state in self._partitions.items()
+            if state.stored is not None
         }
-
-    def current(self, batch: Iterable[ConsumedRecord]) -> list[ConsumedRecord]:
-        """The records that are ours to handle: not of an old assignment, not done already."""
-        records: list[ConsumedRecord] = []
-        for place, run in groupby(batch, _place):
-            if place not in self._stands or place in self._halted:
-                continue
-            fetched = list(run)
-            if place in self._unchecked:
-                verdict = self._check(place, fetched[0].offset, fetched[0].timestamp)
-                if verdict == "moved":
-                    continue
-                if verdict == "done":
-                    del fetched[0]
-            records += fetched
-        return records
-
-    def _check(self, place: Place, offset: int, timestamp: int) -> str:
-        """Compare a partition's first record with the position that we stored."""
-        self._unchecked.discard(place)
-        position = self._stands[place]
-        if position is None:
-            return "ours"
-        if offset == position.next_offset - 1 and timestamp == position.appended_at:
-            return "done"
-        where = {
-            "flow": self._flow,
-            "topic": place[0],
-            "partition": place[1],
-            "stored": position.next_offset,
-            "found": offset,
-        }
-        if offset >= position.next_offset:
-            return "ours"
-        metrics.RESETS.labels(self._service, self._flow).inc()
-        log.error("the topic is not the one we read: beginning at its earliest record", **where)
-        if offset == 0:
-            return "ours"
-        self._consumer().seek(self._physical(place), 0)
-        return "moved"

@@ -1,67 +1,76 @@
-"""The outbox relay: what was committed reaches Kafka, in order, though perhaps twice."""
+"""The outbox relay: what was committed reaches Kafka, in order, though perhaps twice.
+
+Each partition progresses apart: one batch of it is on its way at a time, and one that is not
+acknowledged holds up itself alone.
+"""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from random import Random
+from typing import Any, Final, Protocol
 
-import asyncpg
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from lastmetre.common.contracts.topics import MESSAGE_BYTES, PARTITIONS
-from lastmetre.common.kafka.codec import kafka_headers
-from lastmetre.common.outbox.shard_locks import ShardLeases
-from lastmetre.common.outbox.unit_of_work import shard_of
-from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import OutboxBatch
-from lastmetre.common.postgres.database import queue_settings
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.kafka.failures import DatabaseWentBack
+from lastmetre.common.kafka.loop_state import LoopState
+from lastmetre.common.kafka.ports import (
+    Acknowledgement,
+    BrokerError,
+    ProducerClient,
+    TopicPartition,
+)
+from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.outbox.messages import OutboxBatch
 from lastmetre.common.telemetry import metrics
-
-if TYPE_CHECKING:
-    from aiokafka.producer.message_accumulator import BatchBuilder
 
 log = structlog.get_logger()
 
-RELAY_LOCKS: Final = 1
-PACKS_A_TURN: Final = 250
-POLL_SECONDS: Final = 0.2
-BALANCE_SECONDS: Final = 1.0
-ACKNOWLEDGED_WITHIN_SECONDS: Final = 30.0
-STOP_WITHIN_SECONDS: Final = 5.0
-OUTBOX_LIMIT: Final = 100_000
-ASYNC_COMMIT: Final = {"synchronous_commit": "off"}
-"""A crash of the database may bring back the last packs that were deleted. Whatever was committed
-after them would have made that lasting: so they come again behind nothing, and in order.
-"""
-BATCH_BYTES: Final = 512 * 1024
+ROWS_A_SHARD: Final = 60
+"""More than one request to the broker takes of a partition."""
+REQUEST_BYTES: Final = 512 * 1024
 FRAME_BYTES: Final = 256
 """More than a record's lengths and the names of its headers take."""
+POLL_SECONDS: Final = 0.2
+BALANCE_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 5.0
+"""From when on a batch that is not acknowledged is told in readiness."""
+UNANSWERED_SECONDS: Final = 30.0
+"""When nothing at all is acknowledged for so long, the producer is replaced."""
+FAILED_SECONDS: Final = 2.0
+BACKOFF_SECONDS: Final = (0.1, 0.25, 0.5, 1.0)
 
 
-@asynccontextmanager
-async def idempotent_producer(bootstrap: str, client_id: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that is thrown away on any error: one that failed a send stays broken."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=3 * MESSAGE_BYTES,
-        request_timeout_ms=15_000,
-    )
-    try:
-        await asyncio.wait_for(producer.start(), ACKNOWLEDGED_WITHIN_SECONDS)
-        yield producer
-    finally:
-        with suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.stop(), STOP_WITHIN_SECONDS)
-        with suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.client.close(), STOP_WITHIN_SECONDS)
+class RelaySession(Protocol):
+    """A database session that holds the locks of the shards that this process owns."""
+
+    async def balance(self, busy: Sequence[int]) -> Sequence[int]:
+        """Take or give up shards until the part is fair; returns those that are owned."""
+
+    async def head(self, shards: Sequence[int], limit: int) -> Sequence[OutboxBatch]:
+        """Of each of these shards the lowest ids, `limit` at most; each shard's in order."""
+
+    async def acknowledge(
+        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+    ) -> None:
+        """Forget these rows and note how far their partitions have come, in one transaction."""
+
+    async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
+        """How far each partition has come."""
+
+
+class _InFlight:
+    """The one batch of a shard that is on its way."""
+
+    def __init__(self, rows: Sequence[OutboxBatch], sent_at: float, answer: asyncio.Future[Any]):
+        self.rows = rows
+        self.sent_at = sent_at
+        self.answer = answer
+
+    @property
+    def partition(self) -> TopicPartition:
+        """Where it goes."""
+        return TopicPartition(self.rows[0].topic, self.rows[0].partition)
 
 
 class Relay:
@@ -71,23 +80,28 @@ class Relay:
         self,
         *,
         service: str,
-        dsn: str,
-        bootstrap: str,
-        prefix: str,
-        topics: Sequence[str],
+        open_session: Callable[[], AbstractAsyncContextManager[RelaySession]],
+        connect: Callable[[], Awaitable[ProducerClient]],
+        lasting: frozenset[str],
+        random: Random,
     ) -> None:
+        self.state = LoopState()
         self._service = service
-        self._dsn = dsn
-        self._bootstrap = bootstrap
-        self._prefix = prefix
-        self._shards = [shard_of(topic, p) for topic in topics for p in range(PARTITIONS)]
+        self._open_session = open_session
+        self._connect = connect
+        self._lasting = lasting
+        self._random = random
         self._wake = asyncio.Event()
-        self._stopping = False
         self.has_room = asyncio.Event()
         """Set while the outbox is below its limit; consumers and actions wait for it."""
         self.has_room.set()
-        self.owned_shards = 0
-        self.working = False
+        self._stopping = False
+        self._in_flight: dict[int, _InFlight] = {}
+        self._reached: dict[TopicPartition, StoredOffset] = {}
+        self._behind: dict[TopicPartition, StoredOffset] = {}
+        self._owned: Sequence[int] = ()
+        self._attempt = 0
+        self._acknowledged_at = 0.0
 
     def wake(self) -> None:
         """Something was committed: look now rather than at the next poll."""
@@ -98,102 +112,185 @@ class Relay:
         self._stopping = True
         self._wake.set()
 
+    def missing(self) -> list[str]:
+        """What keeps messages from Kafka; empty when all is well."""
+        if self.state.waiting_for:
+            return [f"relay: waiting, {self.state.waiting_for}"]
+        now = asyncio.get_running_loop().time()
+        slow = [
+            f"relay: {each.partition} not acknowledged for {now - each.sent_at:.0f} s"
+            for each in self._in_flight.values()
+            if now - each.sent_at > SLOW_SECONDS
+        ]
+        behind = [
+            f"relay: the log of {partition} is behind its database: lastmetre recover"
+            for partition in sorted(self._behind)
+        ]
+        return slow + behind
+
     async def run(self) -> None:
-        """Relay until stopped; on any failure begin anew at the head."""
-        while not self._stopping:
-            try:
-                await self._session()
-            except (*DATABASE_ERRORS, KafkaError) as error:
-                self.working = False
-                self.owned_shards = 0
-                metrics.RELAY_RESTARTS.labels(self._service).inc()
-                log.warning("relay begins anew", error=f"{type(error).__name__}: {error}")
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 0.5)
-                self._wake.clear()
-
-    async def _session(self) -> None:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=10,
-            command_timeout=30,
-            server_settings=queue_settings(f"{self._service}-relay") | ASYNC_COMMIT,
-        )
-        try:
-            locks = ShardLeases(connection, RELAY_LOCKS, self._shards)
-            await locks.join()
-            async with idempotent_producer(self._bootstrap, f"{self._service}-relay") as producer:
-                await self._turns(connection, locks, producer)
-        finally:
-            with suppress(*DATABASE_ERRORS):
-                await connection.close(timeout=STOP_WITHIN_SECONDS)
-
-    async def _turns(
-        self,
-        connection: "asyncpg.Connection[asyncpg.Record]",
-        locks: ShardLeases,
-        producer: AIOKafkaProducer,
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        balance_at = 0.0
+        """Relay until stopped and empty. What it raises was foreseen by nobody."""
         while True:
+            self.state.works()
+            try:
+                async with self._open_session() as session:
+                    await self._relay(session)
+                break
+            except DatabaseWentBack:
+                raise
+            except Exception as error:
+                await self._begin_anew(error)
+        self.state.ended()
+
+    async def _begin_anew(self, error: Exception) -> None:
+        """Every failure: what was on its way is dropped, and sent again from the head."""
+        self._drop()
+        self._owned = ()
+        metrics.RELAY_RESTARTS.labels(self._service).inc()
+        self.state.waits(f"{type(error).__name__}")
+        log.warning("relay begins anew", error=f"{type(error).__name__}: {error}")
+        backoff = BACKOFF_SECONDS[min(self._attempt, len(BACKOFF_SECONDS) - 1)]
+        self._attempt += 1
+        await asyncio.sleep(backoff * (0.5 + self._random.random()))
+
+    async def _relay(self, session: RelaySession) -> None:
+        self._reached = dict(await session.acknowledged())
+        while True:
+            producer = await self._connect()
+            try:
+                if await self._until_a_send_fails(session, producer):
+                    return
+            finally:
+                await producer.close()
+            metrics.RELAY_RESTARTS.labels(self._service).inc()
+
+    async def _until_a_send_fails(self, session: RelaySession, producer: ProducerClient) -> bool:
+        """Returns True once it was stopped and nothing is left; False to replace the producer."""
+        loop = asyncio.get_running_loop()
+        balance_at, failed = 0.0, False
+        self._acknowledged_at = loop.time()
+        while True:
+            self.state.works()
             if loop.time() >= balance_at:
-                await locks.balance()
-                await self._measure(connection)
-                self.owned_shards = len(locks.owned)
-                self.working = True
+                self._owned = await session.balance(list(self._in_flight))
+                await self._look_at_the_log(session)
                 balance_at = loop.time() + BALANCE_SECONDS
             self._wake.clear()
-            head = await store.outbox_head(connection, locks.owned, PACKS_A_TURN)
-            acknowledged: list[int] = []
-            if head:
-                acknowledged = await self._send(producer, head)
-                await store.delete_outbox(connection, acknowledged)
-            elif self._stopping:
-                return
-            if len(acknowledged) == len(head) < PACKS_A_TURN:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            sent = 0 if failed else await self._send_heads(session, producer)
+            if not sent and not self._in_flight:
+                if failed:
+                    return False
+                if self._stopping:
+                    return True
+            await self._wait_for_answers()
+            failed = await self._settle(session) or failed
+            if self._in_flight and self._unanswered(loop.time(), failed=failed):
+                self._drop()
+                return False
 
-    async def _measure(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        waiting = await store.outbox_size(connection, OUTBOX_LIMIT + 1)
-        metrics.OUTBOX_ROWS.labels(self._service).set(waiting)
-        if waiting > OUTBOX_LIMIT:
-            self.has_room.clear()
-        elif waiting < OUTBOX_LIMIT // 2:
-            self.has_room.set()
+    async def _send_heads(self, session: RelaySession, producer: ProducerClient) -> int:
+        idle = [shard for shard in self._owned if shard not in self._in_flight]
+        head = await session.head(idle, ROWS_A_SHARD) if idle else []
+        by_shard: dict[int, list[OutboxBatch]] = {}
+        for row in head:
+            by_shard.setdefault(row.shard, []).append(row)
+        now = asyncio.get_running_loop().time()
+        sent = 0
+        for shard, found in by_shard.items():
+            partition = TopicPartition(found[0].topic, found[0].partition)
+            if partition in self._behind:
+                continue
+            rows = found[: _fitting(found)]
+            records = [message for row in rows for message in row.messages]
+            answer = asyncio.ensure_future(producer.send(partition, records))
+            answer.add_done_callback(lambda _: self._wake.set())
+            self._in_flight[shard] = _InFlight(rows, now, answer)
+            sent += 1
+        return sent
 
-    async def _send(self, producer: AIOKafkaProducer, head: list[OutboxBatch]) -> list[int]:
-        """One batch a partition; returns the ids of the packs that the broker has."""
-        waiting: dict[tuple[str, int], list[OutboxBatch]] = defaultdict(list)
-        for pack in head:
-            waiting[pack.topic, pack.partition].append(pack)
-        sent: list[OutboxBatch] = []
-        futures = []
-        for (topic, partition), packs in waiting.items():
-            batch, taken = _batch(producer, packs)
-            futures.append(
-                await producer.send_batch(batch, self._prefix + topic, partition=partition)
-            )
-            sent += packs[:taken]
-        await asyncio.wait_for(asyncio.gather(*futures), ACKNOWLEDGED_WITHIN_SECONDS)
-        metrics.RELAYED.labels(self._service).inc(sum(len(pack.keys) for pack in sent))
-        return [pack.id for pack in sent]
+    async def _wait_for_answers(self) -> None:
+        if not any(each.answer.done() for each in self._in_flight.values()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        # Answers of one broker come together: they are settled in one transaction.
+        await asyncio.sleep(0)
+
+    async def _settle(self, session: RelaySession) -> bool:
+        """Delete what was acknowledged; True if a send failed, so that the producer is broken."""
+        rows: list[OutboxBatch] = []
+        reached: dict[TopicPartition, StoredOffset] = {}
+        failed = False
+        for shard, flight in list(self._in_flight.items()):
+            if not flight.answer.done():
+                continue
+            try:
+                answer: Acknowledgement = flight.answer.result()
+            except (BrokerError, asyncio.CancelledError) as error:
+                failed = True
+                log.warning("send failed", partition=str(flight.partition), error=str(error))
+            else:
+                rows += flight.rows
+                self._note(flight, answer, reached)
+            del self._in_flight[shard]
+        if rows:
+            await session.acknowledge(rows, reached)
+            self._acknowledged_at = asyncio.get_running_loop().time()
+            self._attempt = 0
+            metrics.RELAYED.labels(self._service).inc(sum(len(row.keys) for row in rows))
+        return failed
+
+    def _note(
+        self,
+        flight: _InFlight,
+        answer: Acknowledgement,
+        reached: dict[TopicPartition, StoredOffset],
+    ) -> None:
+        """How far the partition has come; a lasting one that goes back has lost what we said."""
+        partition, records = flight.partition, sum(len(row.keys) for row in flight.rows)
+        before = self._reached.get(partition)
+        now = StoredOffset(answer.offset + records, answer.appended_at)
+        if before is None or answer.offset >= before.next_offset:
+            self._reached[partition] = reached[partition] = now
+            return
+        log.error(
+            "the log is behind its database",
+            partition=str(partition),
+            acknowledged=before.next_offset,
+        )
+        if partition.topic in self._lasting:
+            self._behind[partition] = before
+        else:
+            self._reached[partition] = reached[partition] = now
+
+    async def _look_at_the_log(self, session: RelaySession) -> None:
+        """Go on where `lastmetre recover` has brought the log up to its database."""
+        if self._behind:
+            now = await session.acknowledged()
+            for partition, before in list(self._behind.items()):
+                if now.get(partition) != before:
+                    del self._behind[partition]
+                    self._reached = dict(now)
+
+    def _unanswered(self, now: float, *, failed: bool) -> bool:
+        """Whether nothing has been sent or acknowledged for too long: the broker, or the producer.
+
+        Of a producer that has failed a send the others' answers are waited for, not for long.
+        """
+        latest = max(each.sent_at for each in self._in_flight.values())
+        patience = FAILED_SECONDS if failed else UNANSWERED_SECONDS
+        return now - max(latest, self._acknowledged_at) > patience
+
+    def _drop(self) -> None:
+        for flight in self._in_flight.values():
+            flight.answer.cancel()
+        self._in_flight.clear()
 
 
-def _batch(producer: AIOKafkaProducer, packs: Sequence[OutboxBatch]) -> "tuple[BatchBuilder, int]":
-    """As many whole packs as fit one batch, and how many those are: one at the least."""
-    batch = producer.create_batch()
-    room = BATCH_BYTES
-    for taken, pack in enumerate(packs):
-        records = list(zip(pack.keys, pack.headers, pack.bodies, strict=True))
-        room -= sum(len(k) + len(h) + len(b or b"") + FRAME_BYTES for k, h, b in records)
+def _fitting(rows: Sequence[OutboxBatch]) -> int:
+    """How many whole rows fit one request: one at the least."""
+    room = REQUEST_BYTES
+    for taken, row in enumerate(rows):
+        room -= sum(len(k) + len(h) + len(b or b"") + FRAME_BYTES for k, h, b in row.messages)
         if room < 0 and taken:
-            return batch, taken
-        for key, headers, body in records:
-            added = batch.append(
-                key=key, value=body, timestamp=None, headers=kafka_headers(headers)
-            )
-            if added is None:
-                raise RuntimeError(f"a pack of {len(records)} records does not fit a batch")
-    return batch, len(packs)
+            return taken
+    return len(rows)

@@ -1,27 +1,22 @@
 """One unit of work: everything that a batch does, committed together or not at all."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
-from lastmetre.common.contracts.topics import MESSAGE_BYTES, PARTITIONS, dead_letter_topic
+from lastmetre.common.contracts.topics import MESSAGE_BYTES, dead_letter_topic
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, instant, packed
-from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import NewOutboxBatch
-
-if TYPE_CHECKING:
-    from lastmetre.common.postgres.database import Connection
+from lastmetre.common.outbox.messages import (
+    RECORD_OVERHEAD_BYTES,
+    MessageTooLarge,
+    NewOutboxBatch,
+    batches_of,
+)
 
 log = structlog.get_logger()
-
-RECORD_OVERHEAD_BYTES: Final = 1024
-PACK_BYTES: Final = 7_000
-"""What fits one page of PostgreSQL's with what the arrays need."""
 
 
 class PayloadCipher(Protocol):
@@ -46,66 +41,41 @@ class NoCipher:
         return sealed
 
 
-class MessageTooLarge(ValueError):
-    """The record would not fit its topic; found before it can stop the relay."""
+class WorkTables(Protocol):
+    """The core's tables that a unit of work writes: PostgreSQL's, or the simulation's."""
 
+    async def append_outbox(self, connection: Any, batches: Iterable[NewOutboxBatch], /) -> None:
+        """Insert rows, in this order."""
 
-def shard_of(topic: str, partition: int) -> int:
-    """The relay's lock for a partition: a stable number in PostgreSQL's int range."""
-    return partitions_of([f"{topic}-{partition}".encode()], 0x7FFFFFFF)[0]
+    async def insert_dead_letters(
+        self,
+        connection: Any,
+        consumer: str,
+        dead: Sequence[tuple[ConsumedRecord, str]],
+        now: datetime,
+        /,
+    ) -> None:
+        """Keep records that cannot be handled. A repetition changes nothing."""
 
+    async def insert_parked(
+        self,
+        connection: Any,
+        consumer: str,
+        parked: Sequence[tuple[UUID, int, ConsumedRecord]],
+        now: datetime,
+        /,
+    ) -> None:
+        """Keep records whose turn has not come, by (key, seq)."""
 
-class ShardTable:
-    """Shard numbers worked out once."""
+    async def parked_of(
+        self, connection: Any, consumer: str, keys: Sequence[UUID], /
+    ) -> Mapping[UUID, list[ConsumedRecord]]:
+        """The parked records of these keys, each key's in order."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int], int] = {}
-
-    def of(self, topic: str, partition: int) -> int:
-        """The shard of a partition."""
-        found = self._known.get((topic, partition))
-        if found is None:
-            found = self._known[topic, partition] = shard_of(topic, partition)
-        return found
-
-
-_SHARDS: Final = ShardTable()
-
-
-async def append(connection: "Connection", outgoing: list[OutboxMessage]) -> None:
-    """Put records into the outbox, in this order, each with its partition worked out."""
-    if not outgoing:
-        return
-    partitions = partitions_of([each.key for each in outgoing], PARTITIONS)
-    lanes: dict[tuple[str, int], list[OutboxMessage]] = defaultdict(list)
-    for each, partition in zip(outgoing, partitions, strict=True):
-        lanes[each.topic, partition].append(each)
-    await store.append_outbox(
-        connection,
-        [_pack(place, run) for place, records in lanes.items() for run in _runs(records)],
-    )
-
-
-def _runs(records: Sequence[OutboxMessage]) -> Iterator[Sequence[OutboxMessage]]:
-    """Cut so that each run fits a pack; a record that is larger has one for itself."""
-    first = size = 0
-    for at, record in enumerate(records):
-        size += record.size
-        if size > PACK_BYTES and at > first:
-            yield records[first:at]
-            first, size = at, record.size
-    yield records[first:]
-
-
-def _pack(place: tuple[str, int], run: Sequence[OutboxMessage]) -> NewOutboxBatch:
-    return NewOutboxBatch(
-        *place,
-        _SHARDS.of(*place),
-        len(run),
-        [each.key for each in run],
-        [each.headers for each in run],
-        [each.value for each in run],
-    )
+    async def delete_parked(
+        self, connection: Any, consumer: str, handled: Sequence[ConsumedRecord], /
+    ) -> None:
+        """These have had their turn."""
 
 
 class UnitOfWork:
@@ -113,18 +83,20 @@ class UnitOfWork:
 
     def __init__(
         self,
-        connection: "Connection",
+        connection: Any,
+        tables: WorkTables,
         *,
         service: str,
-        flow: str,
+        consumer: str,
         now: datetime,
-        sealing: PayloadCipher,
+        cipher: PayloadCipher,
     ) -> None:
         self.connection = connection
-        self.flow = flow
+        self._tables = tables
+        self.consumer = consumer
         self.now = now
         self._service = service
-        self._sealing = sealing
+        self._cipher = cipher
         self._outgoing: list[OutboxMessage] = []
         self._dead: list[tuple[ConsumedRecord, str]] = []
         self._parked: list[tuple[UUID, int, ConsumedRecord]] = []
@@ -140,6 +112,11 @@ class UnitOfWork:
     def dead_count(self) -> int:
         """How many records this work gave up."""
         return len(self._dead)
+
+    @property
+    def dead_records(self) -> list[ConsumedRecord]:
+        """The records that this work gave up."""
+        return [record for record, _ in self._dead]
 
     @property
     def first_error(self) -> str:
@@ -173,25 +150,26 @@ class UnitOfWork:
         for call in self._after_commit:
             call()
 
-    async def parked(self, keys: list[UUID]) -> dict[UUID, list[ConsumedRecord]]:
+    async def parked(self, keys: list[UUID]) -> Mapping[UUID, list[ConsumedRecord]]:
         """What waits in this flow for each of these keys, in order."""
-        return await store.parked_of(self.connection, self.flow, keys)
+        return await self._tables.parked_of(self.connection, self.consumer, keys)
 
     async def flush(self) -> None:
         """Write what was collected; the caller commits."""
         if self._unparked:
-            await store.delete_parked(self.connection, self.flow, self._unparked)
+            await self._tables.delete_parked(self.connection, self.consumer, self._unparked)
         if self._parked:
-            await store.insert_parked(self.connection, self.flow, self._parked, self.now)
+            await self._tables.insert_parked(self.connection, self.consumer, self._parked, self.now)
         if self._dead:
             await self._flush_dead()
-        await append(self.connection, self._outgoing)
+        if self._outgoing:
+            await self._tables.append_outbox(self.connection, batches_of(self._outgoing))
 
     async def _flush_dead(self) -> None:
         sealed = [(self._sealed(record), error) for record, error in self._dead]
-        await store.insert_dead_letters(self.connection, self.flow, sealed, self.now)
+        await self._tables.insert_dead_letters(self.connection, self.consumer, sealed, self.now)
         for record, error in self._dead:
-            log.warning("dead letter", flow=self.flow, error=error, **record.log_context)
+            log.warning("dead letter", consumer=self.consumer, error=error, **record.log_context)
         self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
 
     def _sealed(self, record: ConsumedRecord) -> ConsumedRecord:
@@ -203,17 +181,17 @@ class UnitOfWork:
             record.offset,
             record.timestamp,
             record.key,
-            self._sealing.seal(record.value),
+            self._cipher.seal(record.value),
             record.headers,
         )
 
     def _letter(self, record: ConsumedRecord, error: str) -> OutboxMessage:
         headers = {
             name: "" if value is None else value.decode("utf-8", "replace")
-            for name, value in record.pairs
+            for name, value in record.headers
         } | {
             "lastmetre_error": error,
-            "lastmetre_flow": self.flow,
+            "lastmetre_flow": self.consumer,
             "lastmetre_topic": record.topic,
             "lastmetre_partition": str(record.partition),
             "lastmetre_offset": str(record.offset),

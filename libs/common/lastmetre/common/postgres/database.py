@@ -1,6 +1,8 @@
 """PostgreSQL: how our sessions behave, and the pools."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -44,12 +46,18 @@ def queue_settings(application: str) -> dict[str, str]:
 
 
 async def create_pool(
-    dsn: str, *, size: int, settings: dict[str, str], for_transactions_only: bool = False
+    dsn: str,
+    *,
+    size: int,
+    settings: dict[str, str],
+    for_transactions_only: bool = False,
+    check: "Callable[[Any], Awaitable[None]] | None" = None,
 ) -> "Pool":
     """A pool that does not need the database to be up yet.
 
     `for_transactions_only`: nothing outlives a transaction in its sessions, so that they are not
     reset, which is a round trip, each time that one is given back. The pool itself rolls back.
+    `check` is awaited with every new connection; what it raises is raised to whoever asked.
     """
     return await asyncpg.create_pool(
         dsn,
@@ -58,8 +66,31 @@ async def create_pool(
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings=settings,
         reset=_nothing_to_reset if for_transactions_only else None,
+        init=check,  # type: ignore[arg-type]
     )
 
 
 async def _nothing_to_reset(_: "Connection") -> None:
     pass
+
+
+class PostgresDatabase:
+    """The core's `Database`, by a pool."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[Connection]":
+        """A transaction that commits at the end of the block."""
+        async with (
+            self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[Connection]":
+        """A connection for reading."""
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            yield connection

@@ -30,7 +30,7 @@ from lastmetre.common.security.callers import (
     Via,
 )
 from lastmetre.common.security.origin import is_same_origin
-from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

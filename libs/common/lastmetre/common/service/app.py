@@ -128,8 +128,11 @@ def health_router(runtime: ServiceHost) -> APIRouter:
 
     @router.get("/readyz")
     @allow(Anyone())
-    async def readyz(_: Request) -> Response:
-        return _verdict(await runtime.ready())
+    async def readyz(request: Request) -> Response:
+        """May this process be given requests; with `?all`, does everything in it work."""
+        if "all" not in request.query_params:
+            return _verdict(list(runtime.serving()))
+        return _verdict([each for missing in runtime.checks().values() for each in missing])
 
     @router.get("/metrics")
     @allow(Anyone())
@@ -152,7 +155,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     runtime: ServiceHost = app.state.runtime
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises what it caught once more when all is drained; an end in order is 0.
-        signal.signal(number, lambda *_: sys.exit(runtime.failed))
+        signal.signal(number, lambda *_: sys.exit(runtime.tasks.failed))
     server = uvicorn.Server(
         uvicorn.Config(
             app.state.entrance,

@@ -13,9 +13,10 @@ from starlette.responses import JSONResponse, Response
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
-from lastmetre.common.postgres import core_tables as store
-from lastmetre.common.postgres.core_tables import DeadLetter
+from lastmetre.common.postgres import dead_letter_table as store
+from lastmetre.common.postgres import position_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.postgres.dead_letter_table import DeadLetter
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import GuardedRoute, allow
 from lastmetre.common.security.callers import Role
@@ -97,7 +98,7 @@ def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
     async def shown(letter_id: int) -> Response:
         async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             letter = await _letter(connection, letter_id)
-        return JSONResponse(_shown(letter, runtime.sealing))
+        return JSONResponse(_shown(letter, runtime.cipher))
 
     @router.post("/{letter_id}/replay")
     @allow(Role.ADMINISTRATOR)
@@ -133,17 +134,19 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
             letter = await _letter(connection, letter_id, for_update=True)
             if letter.replayed_at is not None:
                 raise Problem(409, "/problems/replayed", N_("This was replayed already"))
-            record = _opened(letter.record, runtime.sealing)
+            record = _opened(letter.record, runtime.cipher)
             if change.changes:
                 record = _corrected(record, change)
-            flow = next(each for each in runtime.flows if each.name == letter.flow)
-            # The flow's own batches of that partition stay out, so none can park what follows.
-            await store.lock_position(connection, flow.name, record.topic, record.partition)
-            work = runtime.unit_of_work(connection, flow.name)
-            await _handle(flow, work, record)
+            consumer = next(each for each in runtime.consumers if each.name == letter.consumer)
+            # The consumer's own batches of that partition stay out, so none can park what follows.
+            await position_table.lock_position(
+                connection, consumer.name, record.topic, record.partition
+            )
+            work = runtime.unit_of_work(connection, consumer.name)
+            await _handle(consumer, work, record)
             if work.dead_count:
                 raise ReplayFailed(work.first_error)
-            sealed = _sealed(record, runtime.sealing) if change.changes else None
+            sealed = _sealed(record, runtime.cipher) if change.changes else None
             await store.mark_replayed(connection, letter_id, work.now, sealed)
             await work.flush()
             if change.dry_run:
@@ -162,13 +165,13 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
     work.committed()
 
 
-async def _handle(flow: "BatchConsumer", work: UnitOfWork, record: ConsumedRecord) -> None:
+async def _handle(consumer: "BatchConsumer", work: UnitOfWork, record: ConsumedRecord) -> None:
     try:
-        await flow.handle(work, [record])
+        await consumer.handle(work, [record])
     except (BadRecord, UnknownEventType, ValidationError, *DATABASE_ERRORS):
         raise
     except Exception as error:  # what buried it the first time may have been a mistake of ours
-        log.exception("dead letter cannot be handled", flow=flow.name)
+        log.exception("dead letter cannot be handled", consumer=consumer.name)
         raise ReplayFailed(type(error).__name__) from error
 
 
@@ -187,7 +190,7 @@ async def _letter(
 
 def _corrected(record: ConsumedRecord, change: Replay) -> ConsumedRecord:
     """The record with what `change` replaces: the same place, key, and whatever it names."""
-    headers: Sequence[tuple[str, bytes | None]] = record.pairs
+    headers: Sequence[tuple[str, bytes | None]] = record.headers
     if change.headers is not None:
         kept = [(k, v) for k, v in headers if k not in change.headers]
         headers = [*kept, *((k, v.encode()) for k, v in change.headers.items())]
@@ -211,20 +214,20 @@ def _check_identity(record: ConsumedRecord) -> None:
         raise BadRecord(f"{field} is not the one that the record's key names")
 
 
-def _opened(record: ConsumedRecord, sealing: PayloadCipher) -> ConsumedRecord:
-    return record if record.value is None else record._replace(value=sealing.open(record.value))
+def _opened(record: ConsumedRecord, cipher: PayloadCipher) -> ConsumedRecord:
+    return record if record.value is None else record._replace(value=cipher.open(record.value))
 
 
-def _sealed(record: ConsumedRecord, sealing: PayloadCipher) -> ConsumedRecord:
-    return record if record.value is None else record._replace(value=sealing.seal(record.value))
+def _sealed(record: ConsumedRecord, cipher: PayloadCipher) -> ConsumedRecord:
+    return record if record.value is None else record._replace(value=cipher.seal(record.value))
 
 
-def _shown(letter: DeadLetter, sealing: PayloadCipher) -> dict[str, object]:
-    record = _opened(letter.record, sealing)
+def _shown(letter: DeadLetter, cipher: PayloadCipher) -> dict[str, object]:
+    record = _opened(letter.record, cipher)
     value = record.value
     return {
         "id": letter.id,
-        "flow": letter.flow,
+        "flow": letter.consumer,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
@@ -233,7 +236,7 @@ def _shown(letter: DeadLetter, sealing: PayloadCipher) -> dict[str, object]:
         "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
         "headers": {
             key: None if each is None else each.decode("utf-8", "replace")
-            for key, each in record.pairs
+            for key, each in record.headers
         },
         "body": None if value is None else value.decode("utf-8", "replace"),
         "body_base64": None if value is None else base64.b64encode(value).decode(),

@@ -1,34 +1,37 @@
-"""The parts that every service is made of, brought up and drained in one way."""
+"""The parts that every service is made of, brought up, watched and drained in one way."""
 
 import asyncio
 import gc
-import signal
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
 
-from lastmetre.common.contracts.topics import dead_letter_topic
-from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.kafka.consumer import PROMPTLY_SECONDS, BatchConsumer, Handler
-from lastmetre.common.outbox.relay import Relay
+from lastmetre.common.contracts.messages import TOPIC_MESSAGES
+from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
+from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer
+from lastmetre.common.kafka.subscribers import Handler, Subscriber, Subscribers
+from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, LogBehind
 from lastmetre.common.outbox.unit_of_work import NoCipher, PayloadCipher, UnitOfWork
-from lastmetre.common.postgres import core_tables as store
+from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import (
-    ACQUIRE_TIMEOUT_SECONDS,
+    PostgresDatabase,
     create_pool,
     queue_settings,
     server_settings,
 )
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.postgres.identity import IdentityCheck
+from lastmetre.common.postgres.locks import service_lock
 from lastmetre.common.postgres.migrate import migrate_when_up
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
+from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
+from lastmetre.common.service.measuring import Measuring
 from lastmetre.common.service.settings import ServiceSettings
-from lastmetre.common.telemetry import metrics
+from lastmetre.common.service.tasks import OwnedTasks, Work
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection, Pool
@@ -36,24 +39,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POOL_SIZE: Final = 10
-KAFKA_RETRY_SECONDS: Final = 1.0
 LIVE_WITHIN_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 9.0
-"""For flows, relay and pool together: less than what whoever stops us waits before he kills."""
-POOL_SECONDS: Final = 1.0
-GAUGE_SECONDS: Final = 2.0
-
-Work = Callable[[], Awaitable[None]]
-
-Adopt = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[int]]
-"""Takes in records of an own topic, in the order of their partition, within one transaction.
-
-What the database knows already changes nothing; nothing is sent. Returns how many were new.
-"""
+"""For consumers, other work, relay and pools together: less than whoever stops us waits."""
+CLOSE_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.5
+GONE_BACK_EXIT: Final = 75
+"""EX_TEMPFAIL: start me again."""
 
 
 class ServiceHost:
-    """A service's pool, relay, flows and background work, and whether they are well."""
+    """A service's pools, relay, consumers and background work, and whether they are well."""
 
     def __init__(
         self,
@@ -61,52 +57,56 @@ class ServiceHost:
         settings: ServiceSettings,
         *,
         sends_to: Sequence[str],
-        sealing: PayloadCipher | None = None,
+        cipher: PayloadCipher | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
         self.clock = settings.clock()
         self.identities = IdGenerator()
         self.links = SignedLinks(settings.link_key)
-        self.sealing = sealing or NoCipher()
-        self.flows: list[BatchConsumer] = []
-        self.relay = Relay(
-            service=name,
-            dsn=settings.database_url.get_secret_value(),
-            bootstrap=settings.kafka_bootstrap_servers,
-            prefix=settings.topic_prefix,
-            topics=(*sends_to, dead_letter_topic(name)),
+        self.cipher = cipher or NoCipher()
+        self.consumers: list[BatchConsumer] = []
+        self.tasks = OwnedTasks()
+        self._dsn = settings.database_url.get_secret_value()
+        self._check = IdentityCheck(_end_at_once)
+        self._kafka = KafkaClients(name, settings.kafka_bootstrap_servers, settings.topic_prefix)
+        self.relay = build_relay(
+            name, (*sends_to, dead_letter_topic(name)), self._dsn, self._kafka, self._check
         )
+        self.subscribers = Subscribers(name, settings.kafka_bootstrap_servers.split(","), None)
+        for topic in sends_to:
+            self.subscribers.publisher(topic, TOPIC_MESSAGES[topic])
         self._pool: Pool | None = None
-        self._flows_pool: Pool | None = None
-        self._handlers: list[tuple[str, tuple[str, ...], Handler, float]] = []
+        self._consumers_pool: Pool | None = None
         self._work: list[Work] = []
         self._early_work: list[Work] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._relay_task: asyncio.Task[None] | None = None
-        self._broker: KafkaBroker | None = None
         self._adopt: dict[str, Adopt] = {}
+        self._serves: Callable[[], Sequence[str]] = self._serves_once_up
         self._health: dict[str, Callable[[], Sequence[str]]] = {}
+        self._relay_task: asyncio.Task[None] | None = None
+        self._consumer_tasks: list[asyncio.Task[None]] = []
+        self._measuring: Measuring | None = None
         self._up = False
-        self.failed = False
-        """Whether the process ends because something of its own failed."""
+        self._bringing_up: str | None = "not started"
+
+    # --- declaring -------------------------------------------------------------------------
 
     @property
     def pool(self) -> "Pool":
         """The service's database; exists from `start` on."""
         if self._pool is None:
-            raise RuntimeError("the runtime is not started")
+            raise RuntimeError("the host is not started")
         return self._pool
 
     def consume(
         self,
-        flow: str,
+        consumer: str,
         topics: Sequence[str],
         handle: Handler,
-        gather_seconds: float = PROMPTLY_SECONDS,
+        linger_seconds: float = LINGER_INTERACTIVE,
     ) -> None:
-        """Declare a flow: its own consumer group over `topics`."""
-        self._handlers.append((flow, tuple(topics), handle, gather_seconds))
+        """Declare a consumer: a group of its own over `topics`."""
+        self.subscribers.subscriber(consumer, topics, handle, linger_seconds)
 
     def publishes(self, topic: str, adopt: Adopt) -> None:
         """Declare how records of an own topic are taken in that the database has never heard of.
@@ -116,164 +116,189 @@ class ServiceHost:
         self._adopt[topic] = adopt
 
     def background(self, work: Work, *, needs_database: bool = True) -> None:
-        """Declare work that runs beside the flows as long as the service does.
+        """Declare work that runs beside the consumers as long as the service does.
 
-        It begins once the database is migrated, or at once if it does not need it.
+        It begins once the service has caught up, or at once if it does not need the database. It is
+        cancelled when the service is told to stop, and may use the drain's time to end well.
         """
         (self._work if needs_database else self._early_work).append(work)
 
+    def serves_when(self, missing: Callable[[], Sequence[str]]) -> None:
+        """Declare what keeps this process from being given requests (`/readyz`)."""
+        self._serves = missing
+
     def watch(self, check: str, missing: Callable[[], Sequence[str]]) -> None:
-        """Declare a check of the service's own."""
+        """Declare a check of the service's own (`/readyz?all`)."""
         self._health[check] = missing
 
-    def unit_of_work(self, connection: "Connection", flow: str) -> UnitOfWork:
+    def unit_of_work(self, connection: "Connection", consumer: str) -> UnitOfWork:
         """For effects outside a batch (an HTTP request, a replay); the caller has begun a
         transaction, calls `flush` in it, and wakes the relay after committing."""
         return UnitOfWork(
-            connection, service=self.name, flow=flow, now=self.clock.now(), sealing=self.sealing
+            connection,
+            TABLES,
+            service=self.name,
+            consumer=consumer,
+            now=self.clock.now(),
+            cipher=self.cipher,
         )
+
+    # --- beginning -------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begin; does not wait for database or broker, readiness tells when they are there."""
-        dsn = self.settings.database_url.get_secret_value()
-        self._pool = await create_pool(dsn, size=POOL_SIZE, settings=server_settings(self.name))
-        self._flows_pool = await create_pool(
-            dsn,
-            size=max(len(self._handlers), 1),
+        self._pool = await create_pool(
+            self._dsn, size=POOL_SIZE, settings=server_settings(self.name), check=self._check
+        )
+        self._consumers_pool = await create_pool(
+            self._dsn,
+            size=max(len(self.subscribers.declared), 1),
             settings=queue_settings(self.name),
             for_transactions_only=True,
+            check=self._check,
         )
-        self.flows = [
-            BatchConsumer(
-                flow,
-                topics,
-                handle,
-                service=self.name,
-                pool=self._flows_pool,
-                relay=self.relay,
-                clock=self.clock,
-                sealing=self.sealing,
-                prefix=self.settings.topic_prefix,
-                gather_seconds=gather_seconds,
-            )
-            for flow, topics, handle, gather_seconds in self._handlers
-        ]
         for work in self._early_work:
-            self._spawn(work)
-        self._spawn(self._bring_up)
+            self.tasks.spawn(_name_of(work), work)
+        self.tasks.spawn("bringing up", self._bring_up, may_end=True)
 
     async def _bring_up(self) -> None:
-        await migrate_when_up(
-            self.settings.database_url.get_secret_value(), ("common.runtime", self.name)
+        self._bringing_up = "waiting for the database"
+        await migrate_when_up(self._dsn, ("common.runtime", self.name))
+        await self._catch_up()
+        self._measuring = Measuring(
+            self.name,
+            PostgresDatabase(self.pool),
+            self.relay,
+            {each.name: each.topics for each in self.subscribers.declared},
+            self._kafka.open_log,
+            self.checks,
         )
-        self._relay_task = self._spawn(self.relay.run)
-        self._spawn(self._measure)
+        self._relay_task = self.tasks.spawn("relay", self.relay.run)
+        self.tasks.spawn("measuring tables", self._measuring.tables)
+        if self.subscribers.declared:
+            self.tasks.spawn("measuring lag", self._measuring.lag)
+        self.consumers = [self._consumer(each) for each in self.subscribers.declared]
+        self._consumer_tasks = [
+            self.tasks.spawn(f"consumer {each.name}", each.run) for each in self.consumers
+        ]
         for work in self._work:
-            self._spawn(work)
-        await self._join_broker()
-        # Long-lived objects need not be looked at again: 14 % less CPU (DESIGN, Speed).
+            self.tasks.spawn(_name_of(work), work)
+        # Long-lived objects need not be looked at again: 14 % less CPU (docs/architecture.md).
         gc.collect()
         gc.freeze()
         gc.set_threshold(200_000, 20, 100)
+        self._bringing_up = None
         self._up = True
 
-    async def _join_broker(self) -> None:
-        """FastStream gives up when Kafka is away at start; waiting is ours."""
-        while self.flows:
-            broker = KafkaBroker(
-                self.settings.kafka_bootstrap_servers,
-                client_id=self.name,
-                apply_types=False,
-                allow_auto_create_topics=False,
-                graceful_timeout=DRAIN_SECONDS,
-                logger=None,
-            )
-            for flow in self.flows:
-                flow.subscribe(broker)
+    async def _catch_up(self) -> None:
+        """Wait for database and broker as long as it takes; both must answer before we begin."""
+        said = None
+        while self._adopt:
             try:
-                await broker.start()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("Kafka is not answering yet", error=type(error).__name__)
-                with suppress(KafkaError, OSError, TimeoutError):
-                    await broker.stop()
-                await asyncio.sleep(KAFKA_RETRY_SECONDS)
-            else:
-                self._broker = broker
+                async with service_lock(self.pool), self._kafka.open_log() as reader:
+                    await CatchingUp(
+                        database=PostgresDatabase(self.pool),
+                        tables=TABLES,
+                        reader=reader,
+                        adopt=self._adopt,
+                        lasting=LASTING,
+                        unit_of_work=lambda connection: self.unit_of_work(connection, "log"),
+                    ).run()
                 return
+            except Exception as error:
+                self._bringing_up = f"catching up waits: {type(error).__name__}"
+                if said is not type(error):
+                    known = isinstance(error, LogBehind)
+                    log.error("catching up waits", error=f"{type(error).__name__}: {error}",
+                              exc_info=None if known else error)  # fmt: skip
+                said = type(error)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    def _spawn(self, work: Work) -> asyncio.Task[None]:
-        async def run() -> None:
-            await work()
+    def _consumer(self, subscriber: Subscriber) -> BatchConsumer:
+        assert self._consumers_pool is not None
+        return BatchConsumer(
+            subscriber.name,
+            subscriber.topics,
+            subscriber.handle,
+            service=self.name,
+            connect=lambda: self._kafka.consumer(subscriber.name, subscriber.topics),
+            database=PostgresDatabase(self._consumers_pool),
+            tables=TABLES,
+            outbox=self.relay,
+            clock=self.clock,
+            cipher=self.cipher,
+            random=Random(),
+            linger_seconds=subscriber.linger_seconds,
+        )
 
-        task = asyncio.create_task(run())
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Crash rather than limp: the supervisor starts us again, and nothing is lost by it."""
-        if not task.cancelled() and (error := task.exception()):
-            self.failed = True
-            log.error("background work failed, stopping", exc_info=error)
-            signal.raise_signal(signal.SIGTERM)
-
-    async def _measure(self) -> None:
-        while True:
-            with suppress(*DATABASE_ERRORS):
-                async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-                    metrics.DEAD_LETTERS_WAITING.labels(self.name).set(
-                        await store.count_dead_letters(connection)
-                    )
-                    metrics.PARKED_WAITING.labels(self.name).set(
-                        await store.count_parked(connection)
-                    )
-            for flow in self.flows:
-                metrics.LAG.labels(self.name, flow.name).set(flow.lag())
-            await asyncio.sleep(GAUGE_SECONDS)
+    # --- ending ----------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Drain: finish running batches, relay what they wrote, then let go."""
-        with suppress(TimeoutError):
+        """Drain: no work comes in, what writes finishes, the relay ends last with nothing left."""
+        self.tasks.stopping()
+        for consumer in self.consumers:
+            consumer.stop()
+        try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                if self._broker:
-                    with suppress(KafkaError):
-                        await self._broker.stop()
-                self.relay.stop()
-                if self._relay_task:
-                    await asyncio.wait([self._relay_task])
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        closing = [pool.close() for pool in (self._flows_pool, self._pool) if pool]
+                await self._drain()
+        except TimeoutError:
+            self.tasks.failed = True
+            log.error("the drain took too long", still=self.tasks.running)
+        await self.tasks.cancel()
+        closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*closing), POOL_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECONDS)
+
+    async def _drain(self) -> None:
+        lasting = {self._relay_task, *self._consumer_tasks}
+        await asyncio.gather(
+            *self._consumer_tasks, self.tasks.cancel(spare=lasting), return_exceptions=True
+        )
+        self.relay.stop()
+        if self._relay_task:
+            await asyncio.wait([self._relay_task])
+
+    # --- health ----------------------------------------------------------------------------
 
     def alive(self) -> list[str]:
-        """What is stuck; empty while the loops turn."""
+        """Loops that neither work nor wait; empty while all turn."""
+        loops = {f"consumer {each.name}": each.state for each in self.consumers}
+        loops["relay"] = self.relay.state
         return [
-            f"flow {flow.name} has not turned for {flow.idle_seconds():.0f} s"
-            for flow in self.flows
-            if self._up and flow.idle_seconds() > LIVE_WITHIN_SECONDS
+            f"{name} has not turned for {state.silent_seconds():.0f} s"
+            for name, state in loops.items()
+            if state.silent_seconds() > LIVE_WITHIN_SECONDS
         ]
 
-    async def ready(self) -> list[str]:
-        """What is missing; empty when the service does its work."""
-        missing = [] if self._up else ["still starting"]
-        try:
-            async with self.pool.acquire(timeout=2) as connection:
-                await connection.fetchval("SELECT 1", timeout=2)
-        except DATABASE_ERRORS as error:
-            missing.append(f"database: {type(error).__name__}")
-        if not self.relay.working:
-            missing.append("relay: waiting for broker or database")
-        if not self.relay.has_room.is_set():
-            missing.append("outbox: over its limit")
-        for flow in self.flows:
-            if flow.stopped_because:
-                missing.append(f"flow {flow.name}: stopped, {flow.stopped_because}")
-            elif flow.assigned is None:
-                missing.append(f"flow {flow.name}: no assignment")
-            elif flow.waiting_for:
-                missing.append(f"flow {flow.name}: waiting, {flow.waiting_for}")
-        missing += [f"{name}: {each}" for name, check in self._health.items() for each in check()]
-        return missing
+    def serving(self) -> Sequence[str]:
+        """What keeps this process from being given requests; empty if it may have them."""
+        return self._serves()
+
+    def _serves_once_up(self) -> Sequence[str]:
+        if not self._up:
+            return [f"still starting: {self._bringing_up}"]
+        return [] if self.relay.has_room.is_set() else ["outbox: over its limit"]
+
+    def checks(self) -> Mapping[str, Sequence[str]]:
+        """Every check with what is missing, nothing where all is well."""
+        database = self._measuring.database_error if self._measuring else "not asked yet"
+        found: dict[str, Sequence[str]] = {
+            "starting": [] if self._up else [f"still starting: {self._bringing_up}"],
+            "database": [f"database: {database}"] if database else [],
+            "relay": self.relay.missing(),
+            "outbox": [] if self.relay.has_room.is_set() else ["outbox: over its limit"],
+            "serving": self.serving() if self._serves != self._serves_once_up else [],
+        }
+        for each in self.consumers:
+            found[f"consumer {each.name}"] = each.missing()
+        return found | {name: check() for name, check in self._health.items()}
+
+
+def _name_of(work: Work) -> str:
+    return getattr(work, "__qualname__", type(work).__name__)
+
+
+def _end_at_once(reason: str) -> None:
+    """Without draining: a transaction more would be a second past beside the log's."""
+    log.critical("the process ends at once and begins anew", reason=reason)
+    os._exit(GONE_BACK_EXIT)

@@ -13,19 +13,19 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 CONSUMED: Final = Counter(
-    "lastmetre_records_consumed", "Records whose effect is committed.", ["service", "flow"]
+    "lastmetre_records_consumed", "Records whose effect is committed.", ["service", "consumer"]
 )
 BATCHES: Final = Histogram(
     "lastmetre_batch_duration_seconds",
     "From a batch's first statement to its commit.",
-    ["service", "flow"],
+    ["service", "consumer"],
     buckets=BATCH_SECONDS,
 )
 BATCH_RETRIES: Final = Counter(
-    "lastmetre_batch_retries", "Batches begun anew, by error.", ["service", "flow", "error"]
+    "lastmetre_batch_retries", "Batches begun anew, by error.", ["service", "consumer", "error"]
 )
 DEAD_LETTERS: Final = Counter(
-    "lastmetre_records_dead_lettered", "Records given up.", ["service", "flow"]
+    "lastmetre_records_dead_lettered", "Records given up.", ["service", "consumer"]
 )
 DEAD_LETTERS_WAITING: Final = Gauge(
     "lastmetre_dead_letters_waiting", "Dead letters that wait for a person.", ["service"]
@@ -34,22 +34,36 @@ PARKED_WAITING: Final = Gauge(
     "lastmetre_parked_records_waiting", "Records that wait for an earlier one.", ["service"]
 )
 RESETS: Final = Counter(
-    "lastmetre_position_resets", "Partitions begun from the earliest record.", ["service", "flow"]
+    "lastmetre_position_resets",
+    "Partitions begun from the earliest record.",
+    ["service", "consumer"],
 )
-FLOW_STOPPED: Final = Gauge(
-    "lastmetre_flow_stopped",
-    "1 while a flow or a partition of it stands still and needs a person.",
-    ["service", "flow"],
+CONSUMER_STOPPED: Final = Gauge(
+    "lastmetre_consumer_stopped",
+    "1 while a partition or a sender is not read on and needs a person.",
+    ["service", "consumer"],
+)
+CHECK_FAILING: Final = Gauge(
+    "lastmetre_check_failing",
+    "1 while a check of /readyz?all says something is missing.",
+    ["service", "check"],
 )
 ASSIGNED: Final = Gauge(
-    "lastmetre_assigned_partitions", "Partitions that this process consumes.", ["service", "flow"]
+    "lastmetre_assigned_partitions",
+    "Partitions that this process consumes.",
+    ["service", "consumer"],
 )
 LAG: Final = Gauge(
     "lastmetre_consumer_lag_records",
-    "Records behind the end of the assigned partitions.",
-    ["service", "flow"],
+    "Records of its topics that a consumer has not handled: the same in every process.",
+    ["service", "consumer"],
 )
 OUTBOX_ROWS: Final = Gauge("lastmetre_outbox_rows", "Records that wait to be relayed.", ["service"])
+OUTBOX_OLDEST: Final = Gauge(
+    "lastmetre_outbox_oldest_seconds",
+    "Age of the oldest record that waits to be relayed.",
+    ["service"],
+)
 RELAYED: Final = Counter(
     "lastmetre_records_relayed", "Outbox records that Kafka has acknowledged.", ["service"]
 )

@@ -7,9 +7,10 @@ from typing import Any, Final
 import typer
 
 from lastmetre.cli.console import Trouble, say
+from lastmetre.common.contracts.messages import MESSAGE_TYPES
 from lastmetre.devstack.contracts.compatibility import breaking_changes
 from lastmetre.devstack.contracts.samples import sample_of
-from lastmetre.devstack.contracts.schemas import MESSAGE_TYPES, documents, message_schema
+from lastmetre.devstack.contracts.schemas import documents, message_schema
 from lastmetre.devstack.home import CHECKOUT
 
 SCHEMAS: Final = CHECKOUT / "libs" / "common" / "lastmetre" / "common" / "contracts" / "schemas"

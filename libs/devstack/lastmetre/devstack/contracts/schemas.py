@@ -1,48 +1,17 @@
 """JSON Schemas of every message, its headers and the topics, from the contracts themselves."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from lastmetre.common.contracts import cases, deliveries, network, reports, requests
-from lastmetre.common.contracts.base import Channel, Message, Model, message_types
-from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.deliveries import MessageDelivered
-from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected, ReportSubmitted
-from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
+from lastmetre.common.contracts.base import Message, Model
+from lastmetre.common.contracts.messages import MESSAGE_TYPES, TOPIC_MESSAGES
 from lastmetre.common.contracts.topics import (
-    CASE_EVENTS,
-    FEEDBACK,
-    FIELD_ACTIONS,
-    FIELD_OUTCOMES,
-    NETWORK_AREAS,
-    NOTIFY_DELIVERIES,
     PARTITIONS,
-    REPORTS,
     TOPICS,
-    channel_topic,
 )
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-MESSAGE_TYPES: Final[Mapping[str, type[Message]]] = message_types(
-    reports, cases, requests, deliveries, network
-)
-CASE_EVENT_TYPES: Final = tuple(
-    kind for kind in MESSAGE_TYPES.values() if issubclass(kind, CaseEvent)
-)
-TOPIC_MESSAGES: Final[Mapping[str, tuple[type[Message], ...]]] = {
-    **{channel_topic(channel): (ReportSubmitted,) for channel in Channel},
-    REPORTS: (ReportAccepted, ReportRejected),
-    FIELD_ACTIONS: (ActionRequested,),
-    FIELD_OUTCOMES: (ActionAnswered,),
-    CASE_EVENTS: CASE_EVENT_TYPES,
-    FEEDBACK: (FeedbackGiven,),
-    NOTIFY_DELIVERIES: (MessageDelivered,),
-    NETWORK_AREAS: (AreaPublished,),
-}
-
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 

@@ -13,12 +13,18 @@ from lastmetre.cli.network.command import publish, read_network
 from lastmetre.common.service.clock import RealClock
 from lastmetre.devstack.demo import output
 from lastmetre.devstack.demo.city import AREAS, LEADS, SampleCity, SampleCityError, load_city
-from lastmetre.devstack.demo.diary import Diary
-from lastmetre.devstack.demo.door import open_door
-from lastmetre.devstack.demo.lapse import CITY_ZONE, Lapse, clock_file, hold_clock, yesterday
+from lastmetre.devstack.demo.demo_login import serve_demo_login
+from lastmetre.devstack.demo.demo_state import DemoState
 from lastmetre.devstack.demo.play import Play, Played
 from lastmetre.devstack.demo.scenario import make_day
-from lastmetre.devstack.demo.summary import books, figures_of
+from lastmetre.devstack.demo.summary import figures_of, settled_balance
+from lastmetre.devstack.demo.time_lapse import (
+    CITY_ZONE,
+    DayTimeLapse,
+    clock_file,
+    hold_clock,
+    yesterday,
+)
 from lastmetre.devstack.endpoints import Endpoints
 from lastmetre.devstack.home import SAMPLE_CITY, Home, default_home
 from lastmetre.devstack.stack import Stack
@@ -56,8 +62,8 @@ class _Demo:
         self._city = city
         self._home = home
         self._day = yesterday(RealClock().now())
-        diary = Diary.read(home)
-        self._so_far = diary if diary and diary.day == self._day else None
+        state = DemoState.read(home)
+        self._so_far = state if state and state.day == self._day else None
 
     def run(self, once: bool) -> bool:
         """All of it; returns whether the books balanced after the play."""
@@ -69,17 +75,17 @@ class _Demo:
         with Stack(self._home.root, environment=environment, report=say) as stack:
             endpoints = stack.endpoints
             with (
-                open_door(endpoints, stack.port("demo")) as door,
+                serve_demo_login(endpoints, stack.port("demo")) as login,
                 ServiceClient(endpoints) as services,
             ):
                 self._import_network(services)
-                STDOUT.print(output.addresses(self._city, endpoints, door, self._home))
+                STDOUT.print(output.addresses(self._city, endpoints, login, self._home))
                 self._play_unless_there(endpoints)
-                balance = books()
+                balance = settled_balance()
                 STDOUT.print(output.summary(self._day, figures_of(self._day, services), balance))
                 if not once:
                     today = RealClock().now().astimezone(CITY_ZONE).date()
-                    STDOUT.print(output.first_clicks(endpoints, door, self._home, today))
+                    STDOUT.print(output.first_clicks(endpoints, login, self._home, today))
                     say("Up. Ctrl-C stops everything.")
                     for line in stack.watch():
                         if line:
@@ -89,10 +95,10 @@ class _Demo:
     def _set_clock(self) -> None:
         """To real time, or to where an interrupted play stood. Not that of a stack that runs."""
         self._home.make()
-        diary = self._so_far
+        state = self._so_far
         with self._home.locked():
-            if diary and diary.played_until and not diary.finished:
-                hold_clock(self._home, diary.played_until)
+            if state and state.played_until and not state.finished:
+                hold_clock(self._home, state.played_until)
             else:
                 clock_file(self._home).unlink(missing_ok=True)
 
@@ -115,11 +121,11 @@ class _Demo:
             return
         day = make_day(self._city, self._day, CITY_ZONE, SEED, REPORTS)
         played_until = self._so_far.played_until if self._so_far else None
-        lapse = Lapse(self._day, self._home, played_until)
+        time_lapse = DayTimeLapse(self._day, self._home, played_until)
         noted = 0.0
         with progress_bar("the day begins", len(day.reports)) as bar:
 
-            def told(played: Played) -> None:
+            def on_progress(played: Played) -> None:
                 nonlocal noted
                 bar.title(output.progress_line(played))
                 bar.at(played.reports)
@@ -127,7 +133,7 @@ class _Demo:
                     noted = time.monotonic()
                     self._note(played)
 
-            play = Play(day, lapse, endpoints, told)
+            play = Play(day, time_lapse, endpoints, on_progress)
             try:
                 asyncio.run(play.perform())
             finally:
@@ -135,4 +141,4 @@ class _Demo:
         self._note(play.played, finished=True)
 
     def _note(self, played: Played, finished: bool = False) -> None:
-        Diary(day=self._day, played_until=played.now, finished=finished).write(self._home)
+        DemoState(day=self._day, played_until=played.now, finished=finished).write(self._home)

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from lastmetre.audit.balance import Balance
 from lastmetre.devstack.demo.city import SampleCity
-from lastmetre.devstack.demo.lapse import CITY_ZONE
 from lastmetre.devstack.demo.play import Played
 from lastmetre.devstack.demo.summary import STAGES, Figures
+from lastmetre.devstack.demo.time_lapse import CITY_ZONE
 from lastmetre.devstack.endpoints import Endpoints
 from lastmetre.devstack.home import Home
 
@@ -51,18 +51,18 @@ def day_name(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B %Y}"
 
 
-def addresses(city: SampleCity, endpoints: Endpoints, door: str, home: Home) -> Panel:
+def addresses(city: SampleCity, endpoints: Endpoints, login: str, home: Home) -> Panel:
     """Every page and who opens it."""
     grid = _grid(16, 15)
     for page, who, address in (
-        ("Board", "supervisor", f"{door}/board"),
+        ("Board", "supervisor", f"{login}/board"),
         ("Report form", "anyone", f"{endpoints.services['intake']}/report"),
-        ("Worklist", "area lead", f"{door}/lead"),
-        ("Command centre", "operator", f"{door}/centre"),
-        ("Command centre", "administrator", f"{door}/administrator"),
-        ("Messages", "administrator", f"{door}/messages"),
-        ("A progress page", "reporter", f"{door}/progress"),
-        ("A rating page", "reporter", f"{door}/rate"),
+        ("Worklist", "area lead", f"{login}/lead"),
+        ("Command centre", "operator", f"{login}/centre"),
+        ("Command centre", "administrator", f"{login}/administrator"),
+        ("Messages", "administrator", f"{login}/messages"),
+        ("A progress page", "reporter", f"{login}/progress"),
+        ("A rating page", "reporter", f"{login}/rate"),
         ("Message texts", "files", f"{short(home.outbox)}/"),
     ):
         grid.add_row(Text(page, _KEY), Text(who, "dim"), address)
@@ -169,7 +169,7 @@ def _books(balance: Balance) -> tuple[Text, str]:
     )
 
 
-def first_clicks(endpoints: Endpoints, door: str, home: Home, today: date) -> Panel:
+def first_clicks(endpoints: Endpoints, login: str, home: Home, today: date) -> Panel:
     """What a visitor can do himself, in order."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=_KEY, justify="right")
@@ -178,11 +178,11 @@ def first_clicks(endpoints: Endpoints, door: str, home: Home, today: date) -> Pa
         (
             (f"Report something: tap the map, say what it is, leave a phone ({PHONE}).",
              f"{endpoints.services['intake']}/report"),
-            ("Be the lead who got it: accept, arrive, resolve.", f"{door}/lead"),
+            ("Be the lead who got it: accept, arrive, resolve.", f"{login}/lead"),
             ("Read what the reporter was told at each step.",
              f"{short(home.outbox)}/{today.isoformat()}/"),
-            ("Rate it, as the reporter.", f"{door}/rate"),
-            ("See it on the board, which moves as you act.", f"{door}/board"),
+            ("Rate it, as the reporter.", f"{login}/rate"),
+            ("See it on the board, which moves as you act.", f"{login}/board"),
         ), start=1,
     ):  # fmt: skip
         grid.add_row(str(number), Group(Text(what), Text.assemble((address, "underline"))))

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from lastmetre.common.contracts.cases import CaseClosed, CaseEvent
 from lastmetre.common.service.ids import trace_id
-from lastmetre.devstack.demo.followed import Followed, Ledger, traceparent_of
-from lastmetre.devstack.demo.hands import Hands
-from lastmetre.devstack.demo.lapse import Lapse
+from lastmetre.devstack.demo.actors import Actors
+from lastmetre.devstack.demo.case_tracker import Ledger, TrackedCase, traceparent_of
 from lastmetre.devstack.demo.scenario import Day, PlannedReport
+from lastmetre.devstack.demo.time_lapse import DayTimeLapse
 from lastmetre.devstack.endpoints import Endpoints
 
 TICK_SECONDS: Final = 0.25
@@ -45,13 +45,17 @@ class Play:
     """One performance. `told` is told now and then how far it has come."""
 
     def __init__(
-        self, day: Day, lapse: Lapse, endpoints: Endpoints, told: Callable[[Played], None]
+        self,
+        day: Day,
+        time_lapse: DayTimeLapse,
+        endpoints: Endpoints,
+        on_progress: Callable[[Played], None],
     ) -> None:
         self._reports = {trace_id(traceparent_of(r.source_id)): r for r in day.reports}
-        self._lapse = lapse
+        self._time_lapse = time_lapse
         self._endpoints = endpoints
-        self._told = told
-        self._cases: dict[UUID, Followed] = {}
+        self._on_progress = on_progress
+        self._cases: dict[UUID, TrackedCase] = {}
         self._there: set[str] = set()
         self._waiting: dict[str, float] = {}
         """Reports sent that are no case yet, each with when it was sent, monotonic seconds."""
@@ -59,7 +63,7 @@ class Play:
         self._order = itertools.count()
         self._under_way: dict[asyncio.Task[None], float] = {}
         """What people are doing, each with when it was due, monotonic seconds."""
-        self.played = Played(lapse.now())
+        self.played = Played(time_lapse.now())
 
     async def perform(self) -> None:
         """Play to the end. What is there from an earlier performance is not done again."""
@@ -68,7 +72,9 @@ class Play:
             ledger = await resources.enter_async_context(
                 Ledger.open(endpoints.bootstrap_servers, endpoints.topic_prefix)
             )
-            self._hands = await resources.enter_async_context(Hands.ready(endpoints, self._lapse))
+            self._actors = await resources.enter_async_context(
+                Actors.ready(endpoints, self._time_lapse)
+            )
             while not await ledger.caught_up():
                 self._take_in(await ledger.read())
             for report in self._reports.values():
@@ -83,12 +89,12 @@ class Play:
                 await asyncio.gather(following, *self._under_way, return_exceptions=True)
 
     async def _run(self, following: asyncio.Task[None]) -> None:
-        while not self._lapse.is_over or self._under_way:
-            self.played.now = self._lapse.now()
+        while not self._time_lapse.is_over or self._under_way:
+            self.played.now = self._time_lapse.now()
             while self._due and self._due[0].at <= self.played.now:
                 self._begin(heapq.heappop(self._due).act())
-            self._told(self.played)
-            self._lapse.keep_pace(self._longest_wait())
+            self._on_progress(self.played)
+            self._time_lapse.keep_pace(self._longest_wait())
             await asyncio.sleep(TICK_SECONDS)
             for task in [each for each in (following, *self._under_way) if each.done()]:
                 self._under_way.pop(task, None)
@@ -119,7 +125,7 @@ class Play:
                     report = self._reports[trace]
                     self._there.add(report.source_id)
                     self._waiting.pop(report.source_id, None)
-                    self._cases[event.case_id] = Followed(report, event.case_id)
+                    self._cases[event.case_id] = TrackedCase(report, event.case_id)
                 continue
             since = case.apply(event)
             if since is not None:
@@ -127,34 +133,34 @@ class Play:
             elif isinstance(event, CaseClosed) and case.report.rating and not case.rated:
                 self._plan_rating(case, event.occurred_at + case.report.rating.after)
 
-    def _plan_step(self, case: Followed, since: datetime) -> None:
+    def _plan_step(self, case: TrackedCase, since: datetime) -> None:
         step = case.next_step
         assert step is not None
         fixed = case.report.fixed_on_spot
         at = case.report.reported_at if fixed else since + step.after
-        if at <= self._lapse.last_step:
+        if at <= self._time_lapse.last_step:
             self._at(at, partial(self._step, case, case.seq, at))
 
-    def _plan_rating(self, case: Followed, at: datetime) -> None:
-        if at <= self._lapse.last_step:
+    def _plan_rating(self, case: TrackedCase, at: datetime) -> None:
+        if at <= self._time_lapse.last_step:
             self._at(at, partial(self._rate, case))
 
     # --- what people do
 
     async def _report(self, report: PlannedReport) -> None:
         self._waiting[report.source_id] = time.monotonic()
-        await self._hands.report(report)
+        await self._actors.report(report)
         self.played.reports += 1
 
-    async def _step(self, case: Followed, seen: int, at: datetime) -> None:
+    async def _step(self, case: TrackedCase, seen: int, at: datetime) -> None:
         step = case.next_step
         if step is None or case.seq != seen:
             return  # It was done before, or the case has taken another way.
-        if await self._hands.act(case, step, at):
+        if await self._actors.act(case, step, at):
             self.played.steps += 1
 
-    async def _rate(self, case: Followed) -> None:
+    async def _rate(self, case: TrackedCase) -> None:
         if case.rated or case.report.rating is None:
             return
-        await self._hands.rate(case, case.report.rating)
+        await self._actors.rate(case, case.report.rating)
         self.played.ratings += 1

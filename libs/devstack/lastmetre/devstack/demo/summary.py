@@ -35,7 +35,7 @@ class Figures:
     """All that were ever sent, to `reporter` and `lead`."""
 
 
-def books() -> Balance:
+def settled_balance() -> Balance:
     """Wait until nothing is in flight, then audit. Raises Trouble if it does not come to rest."""
     targets = read_targets()
     with Waiting(STDERR) as waiting, reasons():
@@ -43,8 +43,8 @@ def books() -> Balance:
     if in_flight:
         what = ", ".join(f"{who} ({count:,})" for who, count in in_flight.items())
         raise Trouble(f"Still in flight: {what}.", "look into the services' logs.")
-    with progress() as told:
-        return asyncio.run(take_balance(targets, told=told))
+    with progress() as on_progress:
+        return asyncio.run(take_balance(targets, on_progress=on_progress))
 
 
 def figures_of(day: date, services: ServiceClient) -> Figures:

@@ -9,8 +9,9 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.aiokafka_clients import START_SECONDS as ACKNOWLEDGED_WITHIN_SECONDS
+from lastmetre.common.kafka.aiokafka_clients import idempotent_producer
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.common.outbox.relay import ACKNOWLEDGED_WITHIN_SECONDS, idempotent_producer
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -45,7 +45,7 @@ def clock_file(home: Home) -> Path:
 
 
 def hold_clock(home: Home, at: datetime) -> None:
-    """Let the city's time stand there until a Lapse begins.
+    """Let the city's time stand there until a DayTimeLapse begins.
 
     What was in flight when a play was interrupted is handled while the stack starts: it belongs
     to the day that is played, and not to today.
@@ -55,7 +55,7 @@ def hold_clock(home: Home, at: datetime) -> None:
     write_private(clock_file(home), span.model_dump_json(indent=2) + "\n")
 
 
-class Lapse:
+class DayTimeLapse:
     """The time-lapse of one local day, ended by the jump to real time. It begins now.
 
     `played_until` is where an interrupted play stood, in city time.

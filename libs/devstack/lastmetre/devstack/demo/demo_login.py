@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from lastmetre.cli.client import ServiceClient, development_token
 from lastmetre.cli.console import Trouble
-from lastmetre.cli.people import LINK_LIFETIME
+from lastmetre.cli.credentials import LINK_LIFETIME
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.devstack.endpoints import Endpoints
@@ -27,7 +27,7 @@ class NothingYet(Exception):
     """There is no such case; the message says so to people."""
 
 
-class Door:
+class DemoLogin:
     """Where each short path leads now.
 
     Behind `/lead`, `/progress` and `/rate` may stand a case's number, behind `/lead` a lead's id.
@@ -49,7 +49,7 @@ class Door:
             "rate": self._rate,
         }
 
-    def leads_to(self, path: str) -> str | None:
+    def target_of(self, path: str) -> str | None:
         """The whole address behind a short path; None if there is no such path.
 
         Raises NothingYet, or Trouble if the services do not answer.
@@ -116,19 +116,19 @@ def _case_bytes(fact: Fact) -> bytes:
 
 
 @contextmanager
-def open_door(endpoints: Endpoints, port: int) -> Iterator[str]:
-    """Keep the door open on this machine's own address; yields what short links begin with."""
+def serve_demo_login(endpoints: Endpoints, port: int) -> Iterator[str]:
+    """Serve the links on this machine's own address; yields what short links begin with."""
     here = f"{HOST}:{port}"
     with ServiceClient(endpoints, PATIENCE_SECONDS) as services:
-        door = Door(endpoints, services)
+        login = DemoLogin(endpoints, services)
 
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 # Another name for this address is another site's trick to read the token.
                 if self.headers.get("Host") not in (here, f"localhost:{port}"):
-                    return self._say(403, "This door opens at its own address only.")
+                    return self._say(403, "This address is answered under its own name only.")
                 try:
-                    target = door.leads_to(self.path.partition("?")[0])
+                    target = login.target_of(self.path.partition("?")[0])
                 except NothingYet as nothing:
                     return self._say(404, str(nothing))
                 except Trouble as trouble:
@@ -154,7 +154,7 @@ def open_door(endpoints: Endpoints, port: int) -> Iterator[str]:
                 """Secrets stand in the addresses: nothing is logged."""
 
         with ThreadingHTTPServer((HOST, port), Answer) as server:
-            threading.Thread(target=server.serve_forever, name="door", daemon=True).start()
+            threading.Thread(target=server.serve_forever, name="demo-login", daemon=True).start()
             try:
                 yield f"http://{here}"
             finally:

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from lastmetre.devstack.home import Home, write_private
 
 
-class Diary(BaseModel):
+class DemoState(BaseModel):
     """The last day that was played. `played_until`: how far it came, in city time."""
 
     day: date

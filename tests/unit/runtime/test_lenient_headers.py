@@ -9,9 +9,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from lastmetre.common.kafka.codec import EVENT_HEADERS, BadRecord, ConsumedRecord, message_type
-from lastmetre.common.kafka.fetched import install, lines
-from lastmetre.common.kafka.lenient_headers import UNREADABLE, ForgivingRecords
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, message_type
+from lastmetre.common.kafka.lenient_headers import UNREADABLE, LenientRecords, install
 
 PLACEHOLDER = "PLACEHOLDER"
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -48,7 +47,7 @@ def compressed(batch: bytearray, codec: int) -> bytes:
 
 
 def read(data: bytes) -> list[tuple[bytes, list[tuple[str, bytes | None]]]]:
-    records = ForgivingRecords(data)
+    records = LenientRecords(data)
     found = []
     while records.has_next():
         batch = records.next_batch()
@@ -84,30 +83,4 @@ def test_without_it_aiokafka_raises() -> None:
 def test_installing_twice_is_harmless() -> None:
     install()
     install()
-    assert vars(fetcher)["MemoryRecords"] is ForgivingRecords
-
-
-OURS = [(name, name.upper().encode()) for name in EVENT_HEADERS]
-
-
-@pytest.mark.parametrize(
-    ("headers", "packed"),
-    [
-        (OURS, True),
-        (OURS[:-1], False),
-        ([*OURS, ("more", b"")], False),
-        ([OURS[1], OURS[0], *OURS[2:]], False),
-        ([(OURS[0][0], None), *OURS[1:]], False),
-        ([(OURS[0][0], b"two\nlines"), *OURS[1:]], False),
-    ],
-    ids=["ours", "one less", "one more", "other order", "a null", "a line break"],
-)
-def test_only_the_headers_of_our_events_are_packed_and_all_stay_as_they_are(
-    headers: list[tuple[str, bytes | None]], packed: bool
-) -> None:
-    made = lines(headers)
-    assert isinstance(made, bytes) is packed
-    record = ConsumedRecord("t", 0, 0, 0, None, b"", made)
-    assert list(record.pairs) == headers
-    assert [record.header(name) for name, _ in headers] == [value for _, value in headers]
-    assert record.header("unknown") is None
+    assert vars(fetcher)["MemoryRecords"] is LenientRecords

@@ -61,7 +61,7 @@ class Targets:
 
 
 @dataclass
-class Cut:
+class ConsistentCut:
     """Everything that the lines count from."""
 
     topics: Topics
@@ -102,7 +102,7 @@ class Cut:
 
 
 @asynccontextmanager
-async def open_cut(targets: Targets) -> AsyncIterator[Cut]:
+async def open_cut(targets: Targets) -> AsyncIterator[ConsistentCut]:
     """Take a cut; its transactions last until the end of the context."""
     async with open_topics(targets.bootstrap, targets.prefix) as topics:
         places = await topics.places(COUNTED_TOPICS)
@@ -110,7 +110,7 @@ async def open_cut(targets: Targets) -> AsyncIterator[Cut]:
         first = await topics.beginnings(places)
         before = await topics.ends(places)
         async with open_snapshots(targets.databases) as snapshots:
-            yield Cut(
+            yield ConsistentCut(
                 topics=topics,
                 first=first,
                 before=before,

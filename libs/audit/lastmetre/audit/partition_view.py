@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from lastmetre.audit.cut import BY_CASE, Cut
+from lastmetre.audit.consistent_cut import BY_CASE, ConsistentCut
 from lastmetre.audit.snapshot import ids
 from lastmetre.common.contracts import cases as case_contracts
 from lastmetre.common.contracts.base import Message, message_types
@@ -38,7 +38,7 @@ TYPES: Final[Mapping[str, Mapping[str, type[Message]]]] = {
 
 
 @dataclass(slots=True)
-class Told(Generic[AnyMessage]):
+class Observed(Generic[AnyMessage]):
     """A message of a topic or an outbox; `offset` is -1 while it waits in the outbox."""
 
     offset: int
@@ -49,67 +49,71 @@ class Told(Generic[AnyMessage]):
 class Ledger:
     """A case's events by seq: the first telling of each, and the offset of each further one."""
 
-    events: dict[int, Told[CaseEvent]] = field(default_factory=dict)
+    events: dict[int, Observed[CaseEvent]] = field(default_factory=dict)
     repeated: list[tuple[int, int]] = field(default_factory=list)
     """(seq, offset)"""
     versions: list[int] = field(default_factory=list)
     """Seqs that were told with other contents, too."""
 
-    def add(self, told: Told[CaseEvent]) -> None:
+    def add(self, observed: Observed[CaseEvent]) -> None:
         """Take in one telling."""
-        seq = told.message.seq
+        seq = observed.message.seq
         known = self.events.get(seq)
         if known is None:
-            self.events[seq] = told
+            self.events[seq] = observed
             return
-        if told.offset >= 0:
-            self.repeated.append((seq, told.offset))
-        if known.message != told.message:
+        if observed.offset >= 0:
+            self.repeated.append((seq, observed.offset))
+        if known.message != observed.message:
             self.versions.append(seq)
 
     def on_topic(self) -> dict[int, CaseEvent]:
         """What of it the topic holds."""
-        return {seq: told.message for seq, told in self.events.items() if told.offset >= 0}
+        return {
+            seq: observed.message for seq, observed in self.events.items() if observed.offset >= 0
+        }
 
     def up_to(self, seq: int) -> list[CaseEvent] | None:
         """Events 1 to `seq`; None where one is missing."""
         found = [self.events.get(each) for each in range(1, seq + 1)]
-        return [told.message for told in found if told] if all(found) and found else None
+        return (
+            [observed.message for observed in found if observed] if all(found) and found else None
+        )
 
 
 @dataclass(slots=True)
-class Shelf:
+class PartitionView:
     """What partition `partition` of the topics keyed by case holds, outboxes included."""
 
     partition: int
     case_ids: list[str] = field(default_factory=list)
     """Of every case that is in this partition of the topic or belongs there by its id."""
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
-    actions: list[Told[ActionRequested]] = field(default_factory=list)
-    outcomes: list[Told[ActionAnswered]] = field(default_factory=list)
-    feedback: list[Told[FeedbackGiven]] = field(default_factory=list)
-    deliveries: list[Told[MessageDelivered]] = field(default_factory=list)
+    actions: list[Observed[ActionRequested]] = field(default_factory=list)
+    outcomes: list[Observed[ActionAnswered]] = field(default_factory=list)
+    feedback: list[Observed[FeedbackGiven]] = field(default_factory=list)
+    deliveries: list[Observed[MessageDelivered]] = field(default_factory=list)
     unreadable: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Offsets of records that hold no message, by topic."""
 
 
-async def shelves(cut: Cut) -> AsyncIterator[Shelf]:
-    """One shelf after the other; a shelf's lists are its reader's to keep."""
+async def partition_views(cut: ConsistentCut) -> AsyncIterator[PartitionView]:
+    """One partition after the other; the lists of a view are its reader's to keep."""
     known = await _case_ids(cut)
     for partition in range(PARTITIONS):
-        shelf = Shelf(partition)
+        partition_view = PartitionView(partition)
         places = [(topic, partition) for topic in BY_CASE]
         async for record in cut.records(places):
-            _put(shelf, record)
+            _put(partition_view, record)
         for snapshot in cut.snapshots:
             for place in places:
                 for record in snapshot.outbox.get(place, ()):
-                    _put(shelf, record)
-        shelf.case_ids = sorted({*known[partition], *shelf.ledgers})
-        yield shelf
+                    _put(partition_view, record)
+        partition_view.case_ids = sorted({*known[partition], *partition_view.ledgers})
+        yield partition_view
 
 
-async def _case_ids(cut: Cut) -> Sequence[list[str]]:
+async def _case_ids(cut: ConsistentCut) -> Sequence[list[str]]:
     """Every case that any database knows, by the partition it belongs to."""
     found = await ids(
         cut.dispatch,
@@ -138,20 +142,20 @@ def by_partition(keys: set[str]) -> Sequence[list[str]]:
     return grouped
 
 
-def _put(shelf: Shelf, record: ConsumedRecord) -> None:
+def _put(partition_view: PartitionView, record: ConsumedRecord) -> None:
     try:
         message = decode(record, TYPES[record.topic])
     except (BadRecord, UnknownEventType):
-        shelf.unreadable[record.topic].append(record.offset)
+        partition_view.unreadable[record.topic].append(record.offset)
         return
     match message:
         case CaseEvent():
-            shelf.ledgers[str(message.case_id)].add(Told(record.offset, message))
+            partition_view.ledgers[str(message.case_id)].add(Observed(record.offset, message))
         case ActionRequested():
-            shelf.actions.append(Told(record.offset, message))
+            partition_view.actions.append(Observed(record.offset, message))
         case ActionAnswered():
-            shelf.outcomes.append(Told(record.offset, message))
+            partition_view.outcomes.append(Observed(record.offset, message))
         case FeedbackGiven():
-            shelf.feedback.append(Told(record.offset, message))
+            partition_view.feedback.append(Observed(record.offset, message))
         case MessageDelivered():
-            shelf.deliveries.append(Told(record.offset, message))
+            partition_view.deliveries.append(Observed(record.offset, message))

@@ -16,7 +16,7 @@ from lastmetre.common.security.tokens import key_digest
 from lastmetre.devstack.endpoints import Endpoints
 
 LINK_LIFETIME: Final = timedelta(hours=12)
-HOMES: Final[dict[Role, tuple[str, str]]] = {
+START_PAGES: Final[dict[Role, tuple[str, str]]] = {
     Role.LEAD: ("dispatch", "/work"),
     Role.OPERATOR: ("dispatch", "/centre"),
     Role.SUPERVISOR: ("metrics", "/board"),
@@ -26,7 +26,7 @@ HOMES: Final[dict[Role, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class Way:
+class Credential:
     """A token of a role, and its page with the token in the link."""
 
     role: str
@@ -35,13 +35,15 @@ class Way:
     url: str
 
 
-def way_in(endpoints: Endpoints, role: Role, lead_id: str | None, lifetime: timedelta) -> Way:
+def credential_of(
+    endpoints: Endpoints, role: Role, lead_id: str | None, lifetime: timedelta
+) -> Credential:
     """A development token and its link. Raises ValueError for a lead without an id."""
     subject = lead_id or f"demo-{role.value}"
     token = development_token(endpoints, role, subject, lead_id, lifetime)
-    service, path = HOMES[role]
+    service, path = START_PAGES[role]
     url = f"{endpoints.services[service]}{path}?{TOKEN_PARAMETER}={token}"
-    return Way(role.value, subject, token, url)
+    return Credential(role.value, subject, token, url)
 
 
 def token(
@@ -61,12 +63,12 @@ def token(
         raise UsedWrongly(
             "--lead-id belongs to --role lead, and only there.", "`--role lead --lead-id L01`."
         )
-    way = way_in(read_endpoints(), role, lead_id, timedelta(hours=hours))
+    credential = credential_of(read_endpoints(), role, lead_id, timedelta(hours=hours))
     if as_json:
-        print_document(asdict(way))
+        print_document(asdict(credential))
     else:
-        STDOUT.print(way.token, soft_wrap=True)
-        STDOUT.print(way.url, soft_wrap=True)
+        STDOUT.print(credential.token, soft_wrap=True)
+        STDOUT.print(credential.url, soft_wrap=True)
 
 
 def channel_key(

@@ -1,6 +1,6 @@
 """Become a command that the kernel ends together with its parent, even after `kill -9` of that.
 
-    python -I -S tether.py SIGNAL ENVIRONMENT COMMAND [ARGUMENT ...]
+    python -I -S process_guard.py SIGNAL ENVIRONMENT COMMAND [ARGUMENT ...]
 
 SIGNAL is a name such as SIGKILL. ENVIRONMENT is a JSON file of {variable: value}, laid over the
 environment (null takes a variable away, "-" is no file): so passwords stay out of command lines
@@ -16,7 +16,7 @@ import signal
 import sys
 from pathlib import Path
 
-PARENT_VARIABLE = "LASTMETRE_TETHER_PARENT"
+PARENT_VARIABLE = "LASTMETRE_GUARD_PARENT"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -27,7 +27,7 @@ def _die_with_parent(number: signal.Signals) -> None:
     # The parent may have died before that took hold: then nothing would ever end us.
     expected = os.environ.get(PARENT_VARIABLE)
     if expected and os.getppid() != int(expected):
-        sys.exit("tether: the parent is gone")
+        sys.exit("process_guard: the parent is gone")
     os.environ[PARENT_VARIABLE] = str(os.getpid())
 
 

@@ -43,7 +43,7 @@ def traceparent_of(source_id: str) -> str:
 
 
 @dataclass(slots=True)
-class Followed:
+class TrackedCase:
     """A planned report's case: what has become of it, and how many planned steps are done."""
 
     report: PlannedReport

@@ -17,7 +17,7 @@ class NotALedger(ValueError):
 
 
 @dataclass(slots=True)
-class Standing:
+class CaseProjection:
     """A case after some of its events. Times are aware; the first, unless a step can be undone."""
 
     registered: CaseRegistered
@@ -69,18 +69,18 @@ def short_name(event: CaseEvent) -> str:
     return event.TYPE.split(".")[2]
 
 
-def fold(events: Sequence[CaseEvent]) -> Standing:
+def fold(events: Sequence[CaseEvent]) -> CaseProjection:
     """The case after `events`, which are 1 to the last in order; raises NotALedger."""
     first = events[0]
     if not isinstance(first, CaseRegistered):
         raise NotALedger
-    case = Standing(first, first.occurred_at, [short_name(first)])
+    case = CaseProjection(first, first.occurred_at, [short_name(first)])
     for event in events[1:]:
         _step(case, event)
     return case
 
 
-def _step(case: Standing, event: CaseEvent) -> None:
+def _step(case: CaseProjection, event: CaseEvent) -> None:
     at = event.occurred_at
     case.seq, case.last = event.seq, type(event)
     case.types.append(short_name(event))
@@ -103,7 +103,7 @@ def _step(case: Standing, event: CaseEvent) -> None:
             _handle(case, event)
 
 
-def _handle(case: Standing, event: CaseEvent) -> None:
+def _handle(case: CaseProjection, event: CaseEvent) -> None:
     at = event.occurred_at
     match event:
         case cases.CaseAccepted():
@@ -125,6 +125,6 @@ def _handle(case: Standing, event: CaseEvent) -> None:
             case.reopenings += 1
 
 
-def _take_away(case: Standing, reason: str) -> None:
+def _take_away(case: CaseProjection, reason: str) -> None:
     case.state, case.unplaced_reason = "unplaced", reason
     case.area_id = case.lead_id = None

@@ -24,7 +24,7 @@ from lastmetre.common.kafka.codec import cloud_event, instant, kafka_headers
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
-from lastmetre.devstack.demo.followed import Followed, traceparent_of
+from lastmetre.devstack.demo.case_tracker import TrackedCase, traceparent_of
 from lastmetre.devstack.demo.scenario import PlannedRating, PlannedReport, PlannedStep
 from lastmetre.devstack.endpoints import Endpoints
 
@@ -52,8 +52,8 @@ def uses_terminal(lead_id: str) -> bool:
     return zlib.crc32(lead_id.encode()) % 5 < 2
 
 
-class Hands:
-    """Everybody's hands. Whatever fails for a moment is done again: all of it is repeatable."""
+class Actors:
+    """Acts for everybody in the city. What fails for a moment is done again: all is repeatable."""
 
     def __init__(self, endpoints: Endpoints, producer: AIOKafkaProducer, clock: Clock) -> None:
         self._endpoints = endpoints
@@ -72,11 +72,11 @@ class Hands:
             bootstrap_servers=endpoints.bootstrap_servers, acks="all", enable_idempotence=True
         )
         await producer.start()
-        hands = cls(endpoints, producer, clock)
+        actors = cls(endpoints, producer, clock)
         try:
-            yield hands
+            yield actors
         finally:
-            await hands._http.aclose()
+            await actors._http.aclose()
             await producer.stop()
 
     async def report(self, report: PlannedReport) -> None:
@@ -106,7 +106,7 @@ class Hands:
                 message.model_dump(mode="json", exclude_none=True),
             )
 
-    async def act(self, case: Followed, step: PlannedStep, occurred_at: datetime) -> bool:
+    async def act(self, case: TrackedCase, step: PlannedStep, occurred_at: datetime) -> bool:
         """Do the next planned step; False if it is not allowed any more."""
         action_id = uuid5(_ACTIONS, f"{case.case_id}/{case.seq}")
         seen = case.seq if step.action in _SEEN_NEEDED else None
@@ -146,7 +146,7 @@ class Hands:
             return False  # Somebody else was there first: a visitor perhaps.
         return True
 
-    async def rate(self, case: Followed, rating: PlannedRating) -> None:
+    async def rate(self, case: TrackedCase, rating: PlannedRating) -> None:
         """Rate the case's closing, by the secret link that the reporter was sent."""
         assert case.closing is not None
         identity = case.case_id.bytes + case.closing.to_bytes(4, "big")

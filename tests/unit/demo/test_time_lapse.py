@@ -8,8 +8,15 @@ from typer.testing import CliRunner
 
 from lastmetre.cli.main import app
 from lastmetre.common.service.clock import RealClock, TimeLapseClock
-from lastmetre.devstack.demo.diary import Diary
-from lastmetre.devstack.demo.lapse import SPEED, Lapse, clock_file, hold_clock, midnights, yesterday
+from lastmetre.devstack.demo.demo_state import DemoState
+from lastmetre.devstack.demo.time_lapse import (
+    SPEED,
+    DayTimeLapse,
+    clock_file,
+    hold_clock,
+    midnights,
+    yesterday,
+)
 from lastmetre.devstack.home import Home
 
 DAY = date(2026, 11, 24)
@@ -30,7 +37,7 @@ def test_an_interrupted_day_stands_where_it_stopped_and_goes_on_from_there(home:
     assert service.now() == noon
     assert service.at(REAL.now() + timedelta(minutes=10)) == noon
 
-    lapse = Lapse(DAY, home, noon)
+    lapse = DayTimeLapse(DAY, home, noon)
     began = REAL.now()
     assert lapse.now() == noon
     after = service.at(began + timedelta(seconds=10)) - noon
@@ -42,8 +49,8 @@ def test_a_play_under_way_keeps_its_clock_when_somebody_starts_another(
 ) -> None:
     monkeypatch.setenv("LASTMETRE_HOME", str(home.root))
     today = yesterday(REAL.now())
-    Lapse(today, home)
-    Diary(day=today, played_until=midnights(today)[0]).write(home)
+    DayTimeLapse(today, home)
+    DemoState(day=today, played_until=midnights(today)[0]).write(home)
     before = clock_file(home).read_bytes()
     with home.locked():
         result = CliRunner().invoke(app, ["demo"])

@@ -1,0 +1,280 @@
+"""The core's Kafka ports, by aiokafka. Topics carry the city's prefix on the broker only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
+
+from lastmetre.common.kafka import lenient_headers
+from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
+from lastmetre.common.kafka.ports import (
+    Acknowledgement,
+    AssignmentListener,
+    BrokerError,
+    TopicPartition,
+)
+
+ANSWER_SECONDS: Final = 10.0
+START_SECONDS: Final = 30.0
+CLOSE_SECONDS: Final = 3.0
+
+_BROKER_ERRORS: Final = (KafkaError, OSError, TimeoutError, IllegalStateError)
+_UNREADABLE: Final = (UnicodeDecodeError, CorruptRecordException)
+
+
+async def _answer(call: Awaitable[Any], within: float = ANSWER_SECONDS) -> Any:
+    """What the broker says, in time; BrokerError for whatever it or the way to it raises."""
+    try:
+        return await asyncio.wait_for(call, within)
+    except _BROKER_ERRORS as error:
+        raise BrokerError(f"{type(error).__name__}: {error}") from error
+
+
+def consumed(prefix: str, raw: Any) -> ConsumedRecord:
+    """aiokafka's record as ours."""
+    return ConsumedRecord(
+        raw.topic.removeprefix(prefix),
+        raw.partition,
+        raw.offset,
+        raw.timestamp,
+        raw.key,
+        raw.value,
+        raw.headers,
+    )
+
+
+class _Prefixed:
+    """Names of partitions here and on the broker."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def there(self, partitions: Collection[TopicPartition]) -> list[KafkaPartition]:
+        return [KafkaPartition(self._prefix + each.topic, each.partition) for each in partitions]
+
+    def here(self, partition: KafkaPartition) -> TopicPartition:
+        return TopicPartition(partition.topic.removeprefix(self._prefix), partition.partition)
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, names: _Prefixed, listener: AssignmentListener) -> None:
+        self._names = names
+        self._listener = listener
+
+    async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:
+        await self._listener.on_revoked()
+
+    async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
+        await self._listener.on_assigned({self._names.here(each) for each in assigned})
+
+
+async def _offsets(
+    names: _Prefixed, ask: Callable[..., Awaitable[Any]], partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    found = await _answer(ask(names.there(partitions)))
+    return {names.here(partition): offset for partition, offset in found.items()}
+
+
+class GroupConsumer:
+    """A `ConsumerClient`. `build` makes the aiokafka consumer, with its group."""
+
+    def __init__(
+        self, build: Callable[[], AIOKafkaConsumer], topics: Collection[str], prefix: str
+    ) -> None:
+        lenient_headers.install()
+        self._names = _Prefixed(prefix)
+        self._prefix = prefix
+        self._topics = [prefix + topic for topic in topics]
+        self._consumer = build()
+
+    async def start(self, listener: AssignmentListener) -> None:
+        """Join the group."""
+        self._consumer.subscribe(self._topics, listener=_Listener(self._names, listener))
+        await _answer(self._consumer.start(), START_SECONDS)
+
+    async def poll(
+        self, max_records: int, timeout_seconds: float
+    ) -> Mapping[TopicPartition, Sequence[ConsumedRecord]]:
+        """What has been fetched; see the port."""
+        try:
+            fetched = await self._consumer.getmany(
+                timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+            )
+        except (*_BROKER_ERRORS, *_UNREADABLE) as error:
+            raise BrokerError(f"{type(error).__name__}: {error}") from error
+        prefix = self._prefix
+        return {
+            self._names.here(partition): [consumed(prefix, raw) for raw in records]
+            for partition, records in fetched.items()
+        }
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`."""
+        (there,) = self._names.there([partition])
+        if there in self._consumer.assignment():
+            self._consumer.seek(there, offset)
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Hand out nothing of these."""
+        assigned = self._consumer.assignment()
+        self._consumer.pause(*(p for p in self._names.there(partitions) if p in assigned))
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Hand them out again."""
+        assigned = self._consumer.assignment()
+        self._consumer.resume(*(p for p in self._names.there(partitions) if p in assigned))
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """For lag tools only."""
+        there = self._names.there(list(offsets))
+        await _answer(self._consumer.commit(dict(zip(there, offsets.values(), strict=True))))
+
+    async def beginning_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The first offset that each partition still holds."""
+        return await _offsets(self._names, self._consumer.beginning_offsets, partitions)
+
+    async def end_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The offset after each partition's last record."""
+        return await _offsets(self._names, self._consumer.end_offsets, partitions)
+
+    async def close(self) -> None:
+        """Leave the group."""
+        await _closed(self._consumer.stop())
+
+
+async def _closed(call: Awaitable[Any]) -> None:
+    with suppress(*_BROKER_ERRORS):
+        await asyncio.wait_for(call, CLOSE_SECONDS)
+
+
+class OutboxProducer:
+    """A `ProducerClient`. Once it failed it is replaced; closing it drops what it still held."""
+
+    def __init__(self, producer: AIOKafkaProducer, prefix: str) -> None:
+        self._producer = producer
+        self._prefix = prefix
+
+    async def send(
+        self, partition: TopicPartition, records: Sequence[tuple[bytes, bytes, bytes | None]]
+    ) -> Acknowledgement:
+        """One batch; waits for its acknowledgement as long as it takes."""
+        batch = self._producer.create_batch()
+        for key, headers, body in records:
+            added = batch.append(
+                key=key, value=body, timestamp=None, headers=kafka_headers(headers)
+            )
+            if added is None:
+                raise RuntimeError(f"{len(records)} records do not fit a batch of {partition}")
+        try:
+            pending = await self._producer.send_batch(
+                batch, self._prefix + partition.topic, partition=partition.partition
+            )
+            answer = await pending
+        except _BROKER_ERRORS as error:
+            raise BrokerError(f"{type(error).__name__}: {error}") from error
+        return Acknowledgement(answer.offset, answer.timestamp)
+
+    async def close(self) -> None:
+        """Without its connection first, for it would flush what is to be sent again in order."""
+        await _closed(self._producer.client.close())
+        await _closed(self._producer.stop())
+
+
+async def started(producer: AIOKafkaProducer, prefix: str) -> OutboxProducer:
+    """A producer that is connected; raises BrokerError."""
+    ours = OutboxProducer(producer, prefix)
+    try:
+        await _answer(producer.start(), START_SECONDS)
+    except BaseException:
+        await ours.close()
+        raise
+    return ours
+
+
+class PartitionReader:
+    """A `LogReader`. Its consumer has no group, and reads what is committed only."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, prefix: str) -> None:
+        lenient_headers.install()
+        self._consumer = consumer
+        self._prefix = prefix
+        self._names = _Prefixed(prefix)
+        self._at: tuple[TopicPartition, int] | None = None
+
+    async def end_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The offset after each partition's last record."""
+        return await _offsets(self._names, self._consumer.end_offsets, partitions)
+
+    async def beginning_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The first offset that each partition still holds."""
+        return await _offsets(self._names, self._consumer.beginning_offsets, partitions)
+
+    async def read(
+        self, partition: TopicPartition, offset: int, end: int, max_records: int
+    ) -> Sequence[ConsumedRecord]:
+        """Records from `offset` on and below `end`."""
+        (there,) = self._names.there([partition])
+        if self._at != (partition, offset):
+            self._consumer.assign([there])
+            self._consumer.seek(there, offset)
+        while True:
+            found = await _answer(
+                self._consumer.getmany(there, timeout_ms=500, max_records=max_records)
+            )
+            records = [consumed(self._prefix, raw) for raw in found.get(there, ())]
+            if records:
+                self._at = partition, records[-1].offset + 1
+                return [each for each in records if each.offset < end]
+            # Nothing but marks of transactions may stand before the end.
+            if await _answer(self._consumer.position(there)) >= end:
+                return ()
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        await _closed(self._consumer.stop())
+
+
+@asynccontextmanager
+async def idempotent_producer(bootstrap: str, client_id: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that is thrown away on any error: one that failed a send stays broken."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap.split(","),
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=512 * 1024,
+        max_request_size=3 * 1_048_576,
+        request_timeout_ms=4_000,
+    )
+    try:
+        await asyncio.wait_for(producer.start(), START_SECONDS)
+        yield producer
+    finally:
+        await _closed(producer.stop())
+        await _closed(producer.client.close())
+
+
+@asynccontextmanager
+async def log_reader(
+    build: Callable[[], AIOKafkaConsumer], prefix: str
+) -> AsyncIterator[PartitionReader]:
+    """A reader that is connected; raises BrokerError."""
+    consumer = build()
+    reader = PartitionReader(consumer, prefix)
+    try:
+        await _answer(consumer.start(), START_SECONDS)
+        yield reader
+    finally:
+        await reader.close()

@@ -1,0 +1,199 @@
+"""Catching up with our own topics before anything else begins: the log is the truth.
+
+A database may have gone back (restored, or a standby was promoted), and a crash may have kept an
+acknowledgement from being noted. So what stands in the log beyond what was acknowledged is read:
+rows of the outbox that are there already are forgotten, and what the database has never heard of is
+taken in by the service (`Adopt`), which sends nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
+from lastmetre.common.kafka.ports import Database, LogReader, TopicPartition
+from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.outbox.messages import OutboxBatch, shard_of
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+
+log = structlog.get_logger()
+
+READ_AT_ONCE: Final = 1000
+ROWS_LOOKED_AT: Final = 2000
+
+Adopt = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[int]]
+"""Takes in records of an own topic, in the order of their partition, within one transaction.
+
+What the database knows already changes nothing; nothing is sent. Returns how many were new.
+"""
+
+
+class LogBehind(Exception):
+    """The log lacks what the database has committed to it: `lastmetre recover` brings it back."""
+
+
+class CatchUpTables(Protocol):
+    """The core's tables that catching up reads and writes."""
+
+    async def acknowledged(self, connection: Any, /) -> Mapping[TopicPartition, StoredOffset]:
+        """How far each partition has been acknowledged."""
+
+    async def outbox_head(
+        self, connection: Any, shards: Sequence[int], limit: int, /
+    ) -> Sequence[OutboxBatch]:
+        """Of each of these shards the lowest ids."""
+
+    async def acknowledge(
+        self,
+        connection: Any,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        /,
+    ) -> None:
+        """Forget these rows and note how far their partitions have come."""
+
+
+class CaughtUp(NamedTuple):
+    """What catching up found."""
+
+    read: int
+    acknowledged: int
+    adopted: int
+
+
+class CatchingUp:
+    """One service's catching up. The caller holds the service's lock for it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        tables: CatchUpTables,
+        reader: LogReader,
+        adopt: Mapping[str, Adopt],
+        lasting: Collection[str],
+        unit_of_work: Callable[[Any], UnitOfWork],
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._reader = reader
+        self._adopt = adopt
+        self._lasting = lasting
+        self._unit_of_work = unit_of_work
+
+    async def run(self) -> CaughtUp:
+        """Read what stands beyond the acknowledged; one request for ends if there is nothing.
+
+        Raises BrokerError, whatever the database raises, and LogBehind for a lasting topic.
+        """
+        partitions = [TopicPartition(t, p) for t in self._adopt for p in range(PARTITIONS)]
+        async with self._database.connection() as connection:
+            known = await self._tables.acknowledged(connection)
+        ends = await self._reader.end_offsets(partitions)
+        found = CaughtUp(0, 0, 0)
+        for partition in partitions:
+            before, end = known.get(partition), ends[partition]
+            if end == (before.next_offset if before else 0):
+                continue
+            one = await self._partition(partition, before, end)
+            found = CaughtUp(*map(sum, zip(found, one, strict=True)))
+        if found.read:
+            log.info("caught up with the log", **found._asdict())
+        return found
+
+    async def _partition(
+        self, partition: TopicPartition, before: StoredOffset | None, end: int
+    ) -> CaughtUp:
+        beginning = (await self._reader.beginning_offsets([partition]))[partition]
+        offset = beginning
+        if before is not None:
+            if await self._is_another_log(partition, before, beginning, end):
+                self._say_behind(partition, before, end)
+            else:
+                offset = max(before.next_offset, beginning)
+        read = acknowledged = adopted = 0
+        while offset < end:
+            records = await self._reader.read(partition, offset, end, READ_AT_ONCE)
+            if not records:
+                break
+            sent, new = await self._take_in(partition, records)
+            read, acknowledged, adopted = read + len(records), acknowledged + sent, adopted + new
+            offset = records[-1].offset + 1
+        if adopted:
+            log.error(
+                "the database did not know what stands in the log: it has gone back",
+                partition=str(partition),
+                adopted=adopted,
+            )
+        return CaughtUp(read, acknowledged, adopted)
+
+    async def _is_another_log(
+        self, partition: TopicPartition, before: StoredOffset, beginning: int, end: int
+    ) -> bool:
+        """Whether the record that was acknowledged last is not there, though it should be."""
+        last = before.next_offset - 1
+        if end <= last:
+            return True
+        if last < beginning:
+            return False
+        records = await self._reader.read(partition, last, before.next_offset, 1)
+        return bool(records) and records[0].timestamp != before.appended_at
+
+    def _say_behind(self, partition: TopicPartition, before: StoredOffset, end: int) -> None:
+        log.error(
+            "the log is behind its database",
+            partition=str(partition),
+            acknowledged=before.next_offset,
+            end=end,
+        )
+        if partition.topic in self._lasting:
+            raise LogBehind(f"{partition} ends at {end}, {before.next_offset} was acknowledged")
+
+    async def _take_in(
+        self, partition: TopicPartition, records: Sequence[ConsumedRecord]
+    ) -> tuple[int, int]:
+        """One transaction; returns how many rows of the outbox were there, and what was new."""
+        async with self._database.transaction() as connection:
+            rows = await self._tables.outbox_head(
+                connection, [shard_of(*partition)], ROWS_LOOKED_AT
+            )
+            sent, unknown = _compare(rows, records)
+            new = 0
+            if unknown:
+                work = self._unit_of_work(connection)
+                new = await self._adopt[partition.topic](work, unknown)
+                await work.flush()
+            last = records[-1]
+            reached = {partition: StoredOffset(last.offset + 1, last.timestamp)}
+            await self._tables.acknowledge(connection, sent, reached)
+        return len(sent), new
+
+
+def _compare(
+    rows: Iterable[OutboxBatch], records: Sequence[ConsumedRecord]
+) -> tuple[list[OutboxBatch], list[ConsumedRecord]]:
+    """The rows whose every message stands among the records, and the records of no such row."""
+    there = {_identity(record.key or b"", record.headers, record.value) for record in records}
+    sent: list[OutboxBatch] = []
+    ours: set[tuple[object, ...]] = set()
+    for row in rows:
+        wanted = {
+            _identity(key, kafka_headers(headers), body) for key, headers, body in row.messages
+        }
+        ours |= wanted
+        if wanted <= there:
+            sent.append(row)
+    unknown = [
+        record
+        for record in records
+        if _identity(record.key or b"", record.headers, record.value) not in ours
+    ]
+    return sent, unknown
+
+
+def _identity(
+    key: bytes, headers: Iterable[tuple[str, bytes | None]], body: bytes | None
+) -> tuple[object, ...]:
+    return key, tuple(headers), body

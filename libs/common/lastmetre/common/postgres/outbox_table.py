@@ -1,0 +1,94 @@
+"""The outbox, and how far what it held has been acknowledged by Kafka."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from lastmetre.common.kafka.ports import TopicPartition
+from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.outbox.messages import NewOutboxBatch, OutboxBatch
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+
+class Waiting(NamedTuple):
+    """What the outbox holds: how many messages, and since when the oldest (None: empty)."""
+
+    messages: int
+    oldest: datetime | None
+
+
+async def append_outbox(connection: "Connection", batches: Iterable[NewOutboxBatch]) -> None:
+    """Insert rows, in this order."""
+    await connection.copy_records_to_table(
+        "outbox", records=batches, columns=NewOutboxBatch._fields
+    )
+
+
+async def outbox_head(
+    connection: "Connection", shards: Sequence[int], limit: int
+) -> list[OutboxBatch]:
+    """Of each of these shards the lowest ids, `limit` at most; each shard's in order."""
+    rows = await connection.fetch(
+        """
+        SELECT o.id, o.topic, o.partition, o.shard, o.keys, o.headers, o.bodies
+        FROM unnest($1::int[]) AS wanted(shard) CROSS JOIN LATERAL (
+            SELECT * FROM outbox WHERE outbox.shard = wanted.shard ORDER BY shard, id LIMIT $2) AS o
+        """,
+        shards,
+        limit,
+    )
+    return [OutboxBatch(*row) for row in rows]
+
+
+async def acknowledge(
+    connection: "Connection",
+    sent: Sequence[OutboxBatch],
+    reached: Mapping[TopicPartition, StoredOffset],
+) -> None:
+    """Forget exactly these rows, and note how far their partitions have been acknowledged.
+
+    An older acknowledgement that comes late (by its append time) changes nothing.
+    """
+    await connection.execute(
+        """
+        WITH deleted AS (
+            DELETE FROM outbox o USING unnest($1::int[], $2::bigint[]) AS d(shard, id)
+            WHERE o.shard = d.shard AND o.id = d.id
+        )
+        INSERT INTO outbox_acknowledged AS a (topic, partition, next_offset, appended_at)
+        SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])
+            AS n(topic, partition, next_offset, appended_at) ORDER BY topic, partition
+        ON CONFLICT (topic, partition) DO UPDATE
+        SET next_offset = excluded.next_offset, appended_at = excluded.appended_at
+        WHERE (excluded.appended_at, excluded.next_offset) > (a.appended_at, a.next_offset)
+        """,
+        [batch.shard for batch in sent],
+        [batch.id for batch in sent],
+        [partition.topic for partition in reached],
+        [partition.partition for partition in reached],
+        [stored.next_offset for stored in reached.values()],
+        [stored.appended_at for stored in reached.values()],
+    )
+
+
+async def acknowledged(connection: "Connection") -> dict[TopicPartition, StoredOffset]:
+    """How far each partition that this service writes has been acknowledged."""
+    rows = await connection.fetch(
+        "SELECT topic, partition, next_offset, appended_at FROM outbox_acknowledged"
+    )
+    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3]) for row in rows}
+
+
+async def outbox_waiting(connection: "Connection", at_most: int) -> Waiting:
+    """What waits, counted in no more than so many rows."""
+    row = await connection.fetchrow(
+        """
+        SELECT coalesce(sum(records), 0)::bigint, min(added_at)
+        FROM (SELECT records, added_at FROM outbox LIMIT $1) AS counted
+        """,
+        at_most,
+    )
+    assert row is not None
+    return Waiting(*row)

@@ -1,0 +1,39 @@
+"""A refusal or failure that the caller is told about. How it is answered: `problems`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Problem(Exception):
+    """A refusal or failure that the caller is told about.
+
+    `type` is the path of a URI that names the kind of problem. `title` and `detail` are English
+    messages marked with `N_`: as they are in JSON, translated on a page. `detail` may hold
+    `%(name)s` for members of `extra`, and therefore writes a percent sign as `%%`. `extra` goes
+    into the JSON as further members: nothing personal.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type: str,
+        title: str,
+        detail: str = "",
+        *,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(title)
+        self.status = status
+        self.type = type
+        self.title = title
+        self.detail = detail
+        self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem details document, `detail` filled in."""
+        members = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail:
+            members["detail"] = self.detail % self.extra
+        return members | self.extra
