@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -14,22 +16,42 @@ from lastmetre.devstack.postgres import provide_database
 
 def fresh_database(stack: Stack, service: str) -> str:
     """The address of a new, empty database that `service` owns."""
-    passwords = Keys.kept_in(stack.home.secrets).database_passwords
-    server = urlsplit(stack.endpoints.databases[service])
     name = f"{service}_{secrets.token_hex(4)}"
 
-    def url(role: str, database: str) -> str:
-        return f"postgresql://{role}:{passwords[role]}@{server.hostname}:{server.port}/{database}"
-
     async def provide() -> None:
-        connection = await asyncpg.connect(url(SUPERUSER, "postgres"))
-        try:
+        async with _superuser(stack, service) as connection:
             await provide_database(connection, name, owner=service)
-        finally:
-            await connection.close()
 
     asyncio.run(provide())
-    return url(service, name)
+    return _url(stack, service, service, name)
+
+
+async def copied_database(stack: Stack, service: str, url: str) -> str:
+    """The address of a copy of the database at `url` as it is now; nobody may be connected to it.
+
+    To go on with it later is what a restored backup is.
+    """
+    source, name = urlsplit(url).path[1:], f"{service}_{secrets.token_hex(4)}"
+    async with _superuser(stack, service) as connection:
+        await connection.execute(f'CREATE DATABASE "{name}" OWNER {service} TEMPLATE "{source}"')
+    return _url(stack, service, service, name)
+
+
+@asynccontextmanager
+async def _superuser(
+    stack: Stack, service: str
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(_url(stack, service, SUPERUSER, "postgres"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _url(stack: Stack, service: str, role: str, database: str) -> str:
+    passwords = Keys.kept_in(stack.home.secrets).database_passwords
+    server = urlsplit(stack.endpoints.databases[service])
+    return f"postgresql://{role}:{passwords[role]}@{server.hostname}:{server.port}/{database}"
 
 
 async def migrate_in_part(

@@ -1,6 +1,6 @@
 """Kafka in: the ledger becomes messages to be sent, one set of statements a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -16,8 +16,13 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.deliveries import delivered
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first, messages_for
-from lastmetre.notify.domain.messages import MessageRequest, recipient_kind, shard_of
-from lastmetre.notify.store import asking
+from lastmetre.notify.domain.messages import (
+    MessageRequest,
+    message_id,
+    recipient_kind,
+    shard_of,
+)
+from lastmetre.notify.store import adoption, asking
 from lastmetre.notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
@@ -69,8 +74,48 @@ class Consumers:
             await asking.insert_cases(work.connection, new)
         if changed:
             await asking.update_cases(work.connection, changed)
-        await self._ask(work, wanted[Origin.LIVE])
-        await self._suppress(work, wanted[Origin.IMPORT])
+        left = await self._without_adopted(work, wanted)
+        await self._ask(work, left[Origin.LIVE])
+        await self._suppress(work, left[Origin.IMPORT])
+
+    async def _without_adopted(
+        self, work: UnitOfWork, wanted: Mapping[Origin, Sequence[Wanted]]
+    ) -> Mapping[Origin, Sequence[Wanted]]:
+        """What is left to be asked for: a message that has had its end, which this database had
+        forgotten, ends so at once and is neither sent nor told again."""
+        by_id = {
+            message_id(event.case_id, event.seq, request.recipient): (event, request)
+            for each in wanted.values()
+            for event, request, _ in each
+        }
+        adopted = await adoption.take(work.connection, list(by_id)) if by_id else {}
+        if not adopted:
+            return wanted
+        await asking.insert_done(
+            work.connection,
+            [
+                DoneMessage(
+                    event.case_id,
+                    request.recipient,
+                    event.seq,
+                    request.kind.value,
+                    adopted[each].result,
+                    adopted[each].provider,
+                    adopted[each].error,
+                    adopted[each].occurred_at,
+                )
+                for each, (event, request) in by_id.items()
+                if each in adopted
+            ],
+        )
+        return {
+            origin: [
+                (event, request, record)
+                for event, request, record in each
+                if message_id(event.case_id, event.seq, request.recipient) not in adopted
+            ]
+            for origin, each in wanted.items()
+        }
 
     async def _ask(self, work: UnitOfWork, wanted: Sequence[Wanted]) -> None:
         if not wanted:

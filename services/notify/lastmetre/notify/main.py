@@ -11,6 +11,7 @@ from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
 from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
@@ -34,6 +35,8 @@ NAME = "notify"
 def create_app(settings: NotifySettings) -> FastAPI:
     """The application of one notify process."""
     host = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
+    host.publishes(NOTIFY_DELIVERIES, adopt_deliveries)
+    host.publishes(FEEDBACK, adopt_feedback)
     sender = build_sender(host, settings)
     Consumers(host, RealClock(), sender.wake)
     host.background(sender.run)
@@ -60,7 +63,7 @@ def build_sender(host: ServiceHost, settings: NotifySettings) -> Sender:
     vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
     backoff = Backoff(settings.retry_first, settings.retry_longest)
     return Sender(
-        partial(sending_session, settings.database_url.get_secret_value()),
+        partial(sending_session, settings.database_url.get_secret_value(), host.connection_check),
         PostgresResults(host, RealClock(), backoff),
         MessageRenderer(vault, routing, texts, settings.city_time_zone),
         routing,

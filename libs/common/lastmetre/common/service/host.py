@@ -98,6 +98,11 @@ class ServiceHost:
             raise RuntimeError("the host is not started")
         return self._pool
 
+    @property
+    def connection_check(self) -> IdentityCheck:
+        """What a connection outside the pools has to pass before it is used."""
+        return self._check
+
     def consume(
         self,
         consumer: str,

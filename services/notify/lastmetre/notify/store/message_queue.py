@@ -74,9 +74,7 @@ class PostgresSession:
 
 
 @asynccontextmanager
-async def sending_session(
-    dsn: str, check: ConnectionCheck | None = None
-) -> AsyncIterator[PostgresSession]:
+async def sending_session(dsn: str, check: ConnectionCheck) -> AsyncIterator[PostgresSession]:
     """A session on a connection that passes `check`; leaving it gives up its shards."""
     connection = await asyncpg.connect(
         dsn,
@@ -85,8 +83,7 @@ async def sending_session(
         server_settings=queue_settings("notify-sender"),
     )
     try:
-        if check:
-            await check(connection)
+        await check(connection)
         leases = ShardLeases(connection, SENDING_LOCKS, range(SHARDS))
         await leases.join()
         yield PostgresSession(connection, leases)
