@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.devstack.contracts.command import SAMPLES, SCHEMAS
 from lastmetre.devstack.contracts.compatibility import breaking_changes
 from lastmetre.devstack.contracts.schemas import MessageHeaders, documents
-from lastmetre.devstack.home import CHECKOUT
 
 GENERATED = documents()
 BODIES = sorted(name for name in GENERATED if name not in ("topics.json", "headers.json"))
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def committed(name: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def test_status_tells_what_runs_what_is_missing_and_how_far_behind(
     assert (await lastmetre(stack, "status"))["ready"]
 
 
-async def test_status_without_a_stack_says_so(stack: Stack, tmp_path: Path) -> None:
-    status = await lastmetre(stack, "status", code=1, LASTMETRE_HOME=str(tmp_path))
+async def test_status_without_an_address_says_so(stack: Stack, tmp_path: Path) -> None:
+    status = await lastmetre(stack, "status", code=2, LASTMETRE_HOME=str(tmp_path))
     assert (status["ready"], status["home"]) == (False, str(tmp_path))
-    assert status["problem"].startswith("No stack has been started in")
+    assert "KAFKA_BOOTSTRAP_SERVERS is not set" in status["problem"]

@@ -114,4 +114,4 @@ async def test_a_broker_that_does_not_answer_is_named(stack: Stack) -> None:
     code, _, complained = await attempt(stack, "topics", "apply", KAFKA_BOOTSTRAP_SERVERS=nowhere)
     assert code == 1
     assert nowhere in complained
-    assert "`make up` starts it" in complained
+    assert "`make up` starts" in complained

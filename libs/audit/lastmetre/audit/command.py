@@ -15,7 +15,7 @@ from lastmetre.audit.receipts import Receipt, read_receipts
 from lastmetre.audit.run import reasons, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
-from lastmetre.cli.profile import installation
+from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.signed_links import SignedLinks
 
@@ -47,7 +47,7 @@ def audit(
         lastmetre audit --live --json
         lastmetre audit --receipts receipts.txt
     """
-    targets = read_targets()
+    targets = read_targets(installation())
     given = _read(receipts) if receipts else None
     in_flight: Counter[str] = Counter()
     if not live:
@@ -64,13 +64,13 @@ def audit(
         raise typer.Exit(1)
 
 
-def read_targets() -> Targets:
+def read_targets(found: Installation) -> Targets:
     """What is audited; raises UsedWrongly that names what is missing."""
-    found = installation()
     bootstrap, prefix = found.broker()
     databases = {each: found.database(each, read_only=True) for each in SERVICES}
     outbox = found.find("NOTIFY_OUTBOX_DIRECTORY")
-    return Targets(bootstrap, prefix, databases, Path(outbox) if outbox else found.home / "outbox")
+    folder = Path(outbox) if outbox else found.stack_home and found.stack_home / "outbox"
+    return Targets(bootstrap, prefix, databases, folder)
 
 
 def _links() -> SignedLinks:

@@ -75,8 +75,9 @@ class Lastmetre(TyperGroup):
             if not _is_kafkas(error):
                 raise
             print_trouble(
-                f"Kafka: {error}", "`lastmetre status` shows what answers."
-            )  # fmt: skip
+                f"Kafka: {error}",
+                "`lastmetre status` shows what answers; `make up` starts a development stack.",
+            )
             raise typer.Exit(1) from error
 
 

@@ -76,8 +76,14 @@ class Installation:
 
     @classmethod
     def of_stack(cls, endpoints: Endpoints, home: Path) -> Self:
-        """A development stack, whatever the environment says."""
-        return cls((Source(endpoints.settings(), FILE, home),), home, with_home=True)
+        """A development stack; the environment says only what the stack does not."""
+        environment = Source(os.environ, "environment", Path.cwd())
+        return cls((Source(endpoints.settings(), FILE, home), environment), home, with_home=True)
+
+    @property
+    def stack_home(self) -> Path | None:
+        """The folder of the development stack that this may be; None with a profile."""
+        return self.home if self._with_home else None
 
     def first(self, *names: str) -> Found | None:
         """The first of these names that has a value in the first source that has one."""

@@ -15,17 +15,24 @@ from pathlib import Path
 from lastmetre.cli.endpoints import FILE
 from lastmetre.devstack.errors import StackError
 
-CHECKOUT = Path(__file__).resolve().parents[4]
-LOCAL = CHECKOUT / "deploy" / "local"
-SAMPLE_CITY = CHECKOUT / "deploy" / "sample-city"
+_PACKAGED = Path(__file__).resolve().with_name("deploy")
+"""In a wheel; in a checkout the files lie outside the package."""
+CHECKOUT = None if _PACKAGED.is_dir() else Path(__file__).resolve().parents[4]
+_DEPLOY = CHECKOUT / "deploy" if CHECKOUT else _PACKAGED
+LOCAL = _DEPLOY / "local"
+SAMPLE_CITY = _DEPLOY / "sample-city"
 _LOWEST_PORT = 20_000
 _SOCKET_PATH_BYTES = 90
 """A socket's path has at most 107 bytes, and supervisord adds its pid while it makes one."""
 
 
 def cache_folder() -> Path:
-    """What is downloaded once for all stacks of this checkout (LASTMETRE_CACHE moves it)."""
-    return Path(os.environ.get("LASTMETRE_CACHE") or CHECKOUT / ".cache").absolute()
+    """What all stacks of a checkout, or of a user, share (LASTMETRE_CACHE moves it)."""
+    if moved := os.environ.get("LASTMETRE_CACHE"):
+        return Path(moved).absolute()
+    if CHECKOUT:
+        return CHECKOUT / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lastmetre"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -26,7 +26,7 @@ def status(
     """
     asked = installation()
     if asked.is_unknown:
-        missing = asked.missing("No address", "KAFKA_BOOTSTRAP_SERVERS")
+        missing = asked.missing("Which installation to ask", "KAFKA_BOOTSTRAP_SERVERS")
         if as_json:
             print_document({"ready": False, "home": str(asked.home), "problem": missing.problem})
         raise missing

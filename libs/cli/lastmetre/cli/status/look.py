@@ -111,7 +111,8 @@ class Status:
 
 def look(installation: Installation) -> Status:
     """Ask everything once; nothing is waited for longer than some seconds."""
-    running = _running(installation.home)
+    home = installation.stack_home
+    running = _running(home) if home else {}
     targets = _targets(installation)
     answers = targets.broker is not None and broker_answers(targets.broker.bootstrap_servers)
     broker = Process(

@@ -6,15 +6,16 @@ from typing import Any, Final
 
 import typer
 
-from lastmetre.cli.console import Trouble, say
+from lastmetre.cli.console import Trouble, UsedWrongly, say
 from lastmetre.common.contracts.messages import MESSAGE_TYPES
 from lastmetre.devstack.contracts.compatibility import breaking_changes
 from lastmetre.devstack.contracts.samples import sample_of
 from lastmetre.devstack.contracts.schemas import documents, message_schema
 from lastmetre.devstack.home import CHECKOUT
 
-SCHEMAS: Final = CHECKOUT / "libs" / "common" / "lastmetre" / "common" / "contracts" / "schemas"
-SAMPLES: Final = CHECKOUT / "tests" / "contract" / "samples"
+_ROOT: Final = CHECKOUT or Path()
+SCHEMAS: Final = _ROOT / "libs" / "common" / "lastmetre" / "common" / "contracts" / "schemas"
+SAMPLES: Final = _ROOT / "tests" / "contract" / "samples"
 
 app = typer.Typer(name="contracts", help="JSON Schemas of all messages.", no_args_is_help=True)
 
@@ -36,6 +37,11 @@ def generate() -> None:
     A schema is not replaced by one that readers of that version could not live with: such a
     change needs a new version of the message. Samples stay as they are for ever.
     """
+    if CHECKOUT is None:
+        raise UsedWrongly(
+            "This works in a checkout only: the schemas are files of the repository.",
+            "clone the repository, then `make demo` or `make up` installs the command there.",
+        )
     refused: list[str] = []
     written = 0
     for name, document in documents().items():

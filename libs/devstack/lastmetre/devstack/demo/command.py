@@ -82,7 +82,7 @@ class _Demo:
                 self._import_network(services)
                 STDOUT.print(output.addresses(self._city, endpoints, login, self._home))
                 self._play_unless_there(endpoints)
-                balance = settled_balance()
+                balance = settled_balance(Installation.of_stack(endpoints, self._home.root))
                 STDOUT.print(output.summary(self._day, figures_of(self._day, services), balance))
                 if not once:
                     today = RealClock().now().astimezone(CITY_ZONE).date()

@@ -13,6 +13,7 @@ from lastmetre.audit.run import reasons, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDERR, Trouble
+from lastmetre.cli.profile import Installation
 
 STAGES: Final = {
     "first_response": "Accepted within",
@@ -35,9 +36,9 @@ class Figures:
     """All that were ever sent, to `reporter` and `lead`."""
 
 
-def settled_balance() -> Balance:
+def settled_balance(stack: Installation) -> Balance:
     """Wait until nothing is in flight, then audit. Raises Trouble if it does not come to rest."""
-    targets = read_targets()
+    targets = read_targets(stack)
     with Waiting(STDERR) as waiting, reasons():
         in_flight = asyncio.run(wait_until_quiet(targets, TIMEOUT_SECONDS, waiting.say))
     if in_flight:
