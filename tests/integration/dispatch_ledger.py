@@ -18,6 +18,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested, Feedbac
 from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
 from lastmetre.common.outbox.unit_of_work import NoCipher, UnitOfWork
+from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import create_pool, server_settings
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
@@ -106,7 +107,12 @@ class DispatchProcess:
                 for name, value in settings.items():
                     await connection.execute(f"SET LOCAL {name} = '{value}'")
                 work = UnitOfWork(
-                    connection, service="dispatch", flow="requests", now=NOW, sealing=NoCipher()
+                    connection,
+                    TABLES,
+                    service="dispatch",
+                    consumer="requests",
+                    now=NOW,
+                    cipher=NoCipher(),
                 )
                 yield work
                 await work.flush()

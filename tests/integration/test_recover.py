@@ -64,7 +64,7 @@ class World:
                     each.value,
                     key=each.key,
                     partition=each.partition,
-                    headers=list(each.pairs),
+                    headers=list(each.headers),
                 )
         finally:
             await producer.stop()
@@ -113,7 +113,7 @@ async def _events(process: DispatchProcess) -> list[ConsumedRecord]:
 def _by_key(records: list[ConsumedRecord]) -> dict[bytes | None, list[Sent]]:
     found: dict[bytes | None, list[Sent]] = {}
     for each in records:
-        found.setdefault(each.key, []).append((each.key, each.value, list(each.pairs)))
+        found.setdefault(each.key, []).append((each.key, each.value, list(each.headers)))
     return found
 
 
