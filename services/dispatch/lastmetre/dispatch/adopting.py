@@ -25,7 +25,7 @@ from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.numbers import parse_number
 from lastmetre.dispatch.store import cases as store
 from lastmetre.dispatch.store import ledger, numbers
-from lastmetre.dispatch.store.ledger import LedgerEntry
+from lastmetre.dispatch.store.ledger import LedgerEntry, event_id
 from lastmetre.dispatch.store.results import (
     FEEDBACK_KIND,
     CommandResult,
@@ -46,7 +46,7 @@ class LogHasGap(Exception):
 async def adopt_events(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
     """Take in events; returns how many were new. Raises LogHasGap, and what `decode` raises."""
     by_case: dict[UUID, list[LedgerEntry]] = defaultdict(list)
-    for record in records:
+    for record in await _not_known(work, records):
         event = decode(record, EVENT_TYPES)
         assert isinstance(event, CaseEvent)
         entry = LedgerEntry(event, record.value or b"", record.traceparent)
@@ -62,6 +62,14 @@ async def adopt_events(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> i
     if new:
         await _write(work, known, cases, new)
     return len(new)
+
+
+async def _not_known(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> list[ConsumedRecord]:
+    """Those that the ledger does not hold, by their `ce_id` alone: most are known as a rule, and
+    after an upgrade a whole topic is read."""
+    named = [(event_id(record.header("ce_id")), record) for record in records]
+    last = await store.last_seqs(work.connection, {each[0] for each, _ in named if each})
+    return [record for each, record in named if each is None or each[1] > last.get(each[0], 0)]
 
 
 def _folded(case: Case | None, entries: list[LedgerEntry]) -> tuple[Case | None, list[LedgerEntry]]:

@@ -6,9 +6,9 @@ key, headers and body, each case's in order; then the relay is told that it may 
 
 May be repeated and interrupted, and dispatch may run: a case is locked while its events are put
 into the outbox, so that what is decided meanwhile stands behind them, and what already waits in the
-outbox is put back behind what is missing before it. Only if the relay is at work at the same time
-can a record come twice, and one that it had in hand ahead of earlier ones: readers drop what they
-know by its `seq`, and keep what comes too early until the gap before it closes.
+outbox is put back behind what is missing before it. Only what the relay had in hand when it noticed
+(by the offset that an answer names) can come twice, and ahead of earlier events: readers drop what
+they know by its `seq`, and keep what comes too early until the gap before it closes.
 
 An event without a body (of a build that did not keep them) is named, for it cannot be had again.
 While the topic has it, its body is kept: a recovery of a topic that has lost nothing is the way to
@@ -38,6 +38,7 @@ from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.dispatch.network import SOURCE
 from lastmetre.dispatch.settings import DispatchSettings
 from lastmetre.dispatch.store import cases, recovery
+from lastmetre.dispatch.store.ledger import event_id
 from lastmetre.dispatch.store.recovery import KeptEvent, TopicEvent
 
 if TYPE_CHECKING:
@@ -176,14 +177,14 @@ class TopicReader:
 
     def _note(self, record: Any, found: list[TopicEvent]) -> None:
         headers = dict(record.headers)
-        event_id = recovery.event_id(headers.get("ce_id"))
-        if event_id is None:
+        identity = event_id(headers.get("ce_id"))
+        if identity is None:
             self._outcome.foreign += 1
             return
         self._outcome.on_topic += 1
         trace = headers.get("traceparent")
         found.append(
-            TopicEvent(*event_id, record.value, trace.decode("latin-1") if trace else None)
+            TopicEvent(*identity, record.value, trace.decode("latin-1") if trace else None)
         )
 
 

@@ -63,6 +63,14 @@ async def known_reports(connection: "Connection", report_ids: Sequence[UUID]) ->
     return {row[0] for row in rows}
 
 
+async def last_seqs(connection: "Connection", case_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The last seq of each of these cases that is known."""
+    rows = await connection.fetch(
+        'SELECT case_id, seq FROM "case" WHERE case_id = ANY($1::uuid[])', list(case_ids)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def insert_cases(connection: "Connection", cases: Iterable[Case]) -> None:
     """New cases, by COPY."""
     await connection.copy_records_to_table(

@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 
+EventId = tuple[UUID, int]
+"""A case and a seq."""
+
+
+def event_id(ce_id: bytes | None) -> EventId | None:
+    """The case and the seq that a record's `ce_id` names; None if it is not one of ours."""
+    case_id, _, seq = (ce_id or b"").decode("latin-1").partition(":")
+    try:
+        return UUID(case_id), int(seq)
+    except ValueError:
+        return None
+
+
 class LedgerEntry(NamedTuple):
     """An event with all that its record on the topic is made of."""
 

@@ -10,15 +10,13 @@ import asyncpg
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import kafka_headers
 from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.dispatch.store.ledger import EventId, event_id
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 LOCK: Final = 0x6C6D0002
 """Advisory lock: one recovery at a time."""
-
-EventId = tuple[UUID, int]
-"""A case and a seq."""
 
 
 class TopicEvent(NamedTuple):
@@ -117,15 +115,6 @@ async def compare(connection: "Connection") -> int:
     return waiting
 
 
-def event_id(ce_id: bytes | None) -> EventId | None:
-    """The case and the seq that a record's `ce_id` names; None if it is not one of ours."""
-    case_id, _, seq = (ce_id or b"").decode("latin-1").partition(":")
-    try:
-        return UUID(case_id), int(seq)
-    except ValueError:
-        return None
-
-
 async def count_missing(connection: "Connection") -> Missing:
     """How much is missing."""
     row = await connection.fetchrow(
@@ -164,7 +153,7 @@ async def take_out_of_outbox(connection: "Connection", case_ids: Sequence[UUID])
     keys = {str(each).encode() for each in case_ids}
     taken: list[EventId] = []
     packs = await connection.fetch(
-        "SELECT id, keys, headers, bodies FROM outbox"
+        "SELECT shard, id, keys, headers, bodies FROM outbox"
         " WHERE topic = $1 AND keys && $2::bytea[] ORDER BY id FOR UPDATE",
         CASE_EVENTS,
         list(keys),
@@ -173,19 +162,23 @@ async def take_out_of_outbox(connection: "Connection", case_ids: Sequence[UUID])
         records = list(zip(pack["keys"], pack["headers"], pack["bodies"], strict=True))
         ids = [event_id(dict(kafka_headers(h))["ce_id"]) for k, h, _ in records if k in keys]
         taken += [each for each in ids if each]
-        await _rewrite(connection, pack["id"], [each for each in records if each[0] not in keys])
+        rest = [each for each in records if each[0] not in keys]
+        await _rewrite(connection, (pack["shard"], pack["id"]), rest)
     return taken
 
 
 async def _rewrite(
-    connection: "Connection", pack: int, records: Sequence[tuple[bytes, bytes, bytes | None]]
+    connection: "Connection",
+    pack: tuple[int, int],
+    records: Sequence[tuple[bytes, bytes, bytes | None]],
 ) -> None:
     if not records:
-        await connection.execute("DELETE FROM outbox WHERE id = $1", pack)
+        await connection.execute("DELETE FROM outbox WHERE shard = $1 AND id = $2", *pack)
         return
     await connection.execute(
-        "UPDATE outbox SET records = $2, keys = $3, headers = $4, bodies = $5 WHERE id = $1",
-        pack,
+        "UPDATE outbox SET records = $3, keys = $4, headers = $5, bodies = $6"
+        " WHERE shard = $1 AND id = $2",
+        *pack,
         len(records),
         [key for key, _, _ in records],
         [headers for _, headers, _ in records],
