@@ -1,4 +1,4 @@
-"""Notify's database goes back in time: what the log knows of is neither sent nor asked for again."""
+"""Notify's database goes back in time: what the log knows of is neither sent nor asked again."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
