@@ -18,8 +18,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lastmetre.cli.endpoints import default_home
 from lastmetre.devstack import StackError
-from lastmetre.devstack.home import default_home
 from tests.bench import report
 from tests.bench.driver import IN_FLIGHT
 from tests.bench.effects import compare

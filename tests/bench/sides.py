@@ -10,13 +10,13 @@ from typing import Any, Final, Protocol
 
 import httpx
 
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.devstack import Stack
-from lastmetre.devstack.endpoints import Endpoints
 from tests.bench.ground import Ground, Plot
 from tests.bench.processes import Child
 

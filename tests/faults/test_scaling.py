@@ -14,7 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lastmetre.audit.consistent_cut import READERS
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import PARTITIONS, SERVICES
 from lastmetre.devstack import Stack
 from tests.support.city import City

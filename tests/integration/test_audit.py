@@ -17,11 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from lastmetre.audit.balance import TITLES
 from lastmetre.audit.partition_view import TYPES
 from lastmetre.audit.receipts import Receipt
-from lastmetre.audit.topics import open_topics
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode
+from lastmetre.common.kafka.topic_reader import open_topics
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose

@@ -1,4 +1,4 @@
-"""Notify's database goes back in time: what the log knows of is neither sent nor asked again."""
+"""Notify comes back from its own topics: what the log knows is not said to anybody again."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -17,9 +17,9 @@ from typing import IO
 import psutil
 import pytest
 
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack, StackError
-from lastmetre.devstack.endpoints import Endpoints
 from lastmetre.devstack.jars import kafka_jars
 from lastmetre.devstack.services import is_ready
 
@@ -104,7 +104,7 @@ def test_it_ends_whole_and_starts_again_beside_another(stack: Stack, tmp_path: P
     home = tmp_path / "home"
     with running(home) as (first, said):
         until(said, UP)
-        endpoints = Endpoints.read(home)
+        endpoints = Endpoints.read(home / "endpoints.json")
         assert all(is_ready(url) for url in endpoints.services.values())
         assert all(is_ready(url) for url in stack.endpoints.services.values())
         assert not set(endpoints.services.values()) & set(stack.endpoints.services.values())
@@ -118,7 +118,7 @@ def test_it_ends_whole_and_starts_again_beside_another(stack: Stack, tmp_path: P
     # Everything is in the cache now.
     with running(home, *without_a_network()) as (second, said):
         until(said, UP)
-        assert Endpoints.read(home).services == endpoints.services
+        assert Endpoints.read(home / "endpoints.json").services == endpoints.services
         press_ctrl_c(second)
         assert said.readlines()[-1] == "Stopped.\n"
         assert second.wait() == 0

@@ -13,7 +13,7 @@ from typing import Final
 
 from playwright.async_api import async_playwright
 
-from lastmetre.devstack.home import default_home
+from lastmetre.cli.endpoints import default_home
 from tests.pictures.shots import SHOTS, take, take_terminal
 from tests.pictures.terminal import Terminal
 from tests.support.browser import chromium, start_chromium

@@ -157,15 +157,15 @@ def test_who_acts(
     step = step_in(row, known, known.replay)
     assert step
     case = {"case_id": "01890000-0000-7000-8000-000000000001", "seq": 2, "lead_id": lead}
-    request = step.request(case, 0)
+    request = step.request("hotline-12345", case, 0)
     action, role, who, seq, reason = wanted
     assert request.action == action
     assert request.actor == Actor(role=ActorRole(role), id=who)
     assert (request.expected_seq, request.cancel_reason) == (seq, reason)
     assert request.occurred_at == datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
-    again = step.request(case | {"seq": 3, "lead_id": "L9"}, 0)
+    again = step.request("hotline-12345", case | {"seq": 3, "lead_id": "L9"}, 0)
     assert again.action_id == request.action_id
-    assert step.request(case, 1).action_id != request.action_id
+    assert step.request("hotline-12345", case, 1).action_id != request.action_id
 
 
 @pytest.mark.parametrize(

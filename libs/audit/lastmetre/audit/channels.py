@@ -4,10 +4,11 @@ from collections import defaultdict
 from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.consistent_cut import CHANNEL_TOPICS, READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.snapshot import Snapshot
-from lastmetre.audit.topics import Place
+from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.topic_reader import Place
 
 _OUTCOMES: Final = """
     SELECT topic, partition, "offset", appended_at, outcome FROM report

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,11 +14,10 @@ from lastmetre.audit.output import Waiting, document, print_balance, progress
 from lastmetre.audit.receipts import Receipt, read_receipts
 from lastmetre.audit.run import reasons, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
-from lastmetre.cli.client import broker, read_endpoints
 from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
+from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.signed_links import SignedLinks
-from lastmetre.devstack.home import Home, default_home
 
 TIMEOUT_SECONDS: Final = 300.0
 
@@ -67,24 +65,16 @@ def audit(
 
 
 def read_targets() -> Targets:
-    """The stack in LASTMETRE_HOME, or what the environment points at instead."""
-    bootstrap, prefix = broker()
-    given = {
-        service: os.environ.get(f"{service.upper()}_AUDIT_DATABASE_URL")
-        or os.environ.get(f"{service.upper()}_DATABASE_URL")
-        for service in SERVICES
-    }
-    databases = {service: url for service, url in given.items() if url}
-    if len(databases) < len(SERVICES):
-        databases = {**read_endpoints().audit_databases, **databases}
-    outbox = os.environ.get("NOTIFY_OUTBOX_DIRECTORY")
-    return Targets(
-        bootstrap, prefix, databases, Path(outbox) if outbox else Home(default_home()).outbox
-    )
+    """What is audited; raises UsedWrongly that names what is missing."""
+    found = installation()
+    bootstrap, prefix = found.broker()
+    databases = {each: found.database(each, read_only=True) for each in SERVICES}
+    outbox = found.find("NOTIFY_OUTBOX_DIRECTORY")
+    return Targets(bootstrap, prefix, databases, Path(outbox) if outbox else found.home / "outbox")
 
 
 def _links() -> SignedLinks:
-    return SignedLinks(base64.urlsafe_b64decode(read_endpoints().link_key + "=="))
+    return SignedLinks(base64.urlsafe_b64decode(installation().link_key() + "=="))
 
 
 def _read(file: Path) -> list[Receipt]:

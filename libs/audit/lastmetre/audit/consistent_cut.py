@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lastmetre.audit.snapshot import Snapshot, open_snapshots
-from lastmetre.audit.topics import Place, Topics, open_topics
-from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
     FEEDBACK,
@@ -23,31 +22,13 @@ from lastmetre.common.contracts.topics import (
     NOTIFY_DELIVERIES,
     PARTITIONS,
     REPORTS,
-    channel_topic,
 )
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topic_reader import Place, Topics, open_topics
 
-CHANNEL_TOPICS: Final = tuple(channel_topic(each) for each in Channel)
 BY_CASE: Final = (CASE_EVENTS, FIELD_ACTIONS, FIELD_OUTCOMES, FEEDBACK, NOTIFY_DELIVERIES)
 COUNTED_TOPICS: Final = (*CHANNEL_TOPICS, REPORTS, *BY_CASE, NETWORK_AREAS)
-
-# Which flow of which service reads what.
-READERS: Final[dict[str, dict[str, str]]] = {
-    "intake": {
-        **dict.fromkeys(CHANNEL_TOPICS, "channels"),
-        CASE_EVENTS: "cases",
-        NETWORK_AREAS: "network",
-    },
-    "dispatch": dict.fromkeys((REPORTS, FIELD_ACTIONS, FEEDBACK), "requests"),
-    "notify": {CASE_EVENTS: "cases"},
-    "metrics": {
-        CASE_EVENTS: "cases",
-        REPORTS: "reports",
-        NOTIFY_DELIVERIES: "deliveries",
-        NETWORK_AREAS: "network",
-    },
-}
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import PartitionView
 from lastmetre.audit.snapshot import Row
-from lastmetre.audit.topics import Place
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
+from lastmetre.common.kafka.topic_reader import Place
 
 
 class CountedMessages:

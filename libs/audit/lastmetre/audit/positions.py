@@ -1,7 +1,8 @@
 """Stored positions: never ahead of their topic, never behind what is kept of it."""
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
+from lastmetre.common.contracts.readers import READERS
 
 
 def check_positions(cut: ConsistentCut, balance: Balance) -> None:

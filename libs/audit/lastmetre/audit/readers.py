@@ -7,10 +7,11 @@ from typing import Any, Final
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.case_projection import CaseProjection
 from lastmetre.audit.cases import different, projection_after
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, Snapshot
 from lastmetre.common.contracts.cases import CaseReopened, CaseReturned
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import CASE_EVENTS
 
 Columns = Callable[[CaseProjection], dict[str, Any]]

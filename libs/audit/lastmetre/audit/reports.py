@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lastmetre.audit.balance import Balance
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.counted import count_read
 from lastmetre.audit.partition_view import Observed, by_partition
 from lastmetre.audit.snapshot import Row, ids
 from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode

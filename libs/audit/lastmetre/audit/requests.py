@@ -3,10 +3,11 @@
 from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.consistent_cut import READERS, ConsistentCut
+from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row
 from lastmetre.common.contracts.cases import CaseRated
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, FIELD_ACTIONS, FIELD_OUTCOMES
 
@@ -33,11 +34,13 @@ class RequestLines:
             " WHERE request_id = ANY($1::uuid[])",
             [*asked, *rated],
         )
-        answers = {row["id"]: row for row in rows}
-        self._read(partition_view, FIELD_ACTIONS, self._balance.line("actions"), answers)
-        self._read(partition_view, FEEDBACK, self._balance.line("feedback"), answers)
-        self._outcomes(partition_view, answers)
-        self._granted(partition_view, rated, answers)
+        # Actions and feedback do not share their ids.
+        actions = {row["id"]: row for row in rows if row["kind"] != "feedback"}
+        feedback = {row["id"]: row for row in rows if row["kind"] == "feedback"}
+        self._read(partition_view, FIELD_ACTIONS, self._balance.line("actions"), actions)
+        self._read(partition_view, FEEDBACK, self._balance.line("feedback"), feedback)
+        self._outcomes(partition_view, actions)
+        self._granted(partition_view, rated, feedback)
         await self._feedback_told(partition_view)
 
     def _read(

@@ -10,6 +10,7 @@ from lastmetre.audit.cases import CaseLines
 from lastmetre.audit.channels import check_channels
 from lastmetre.audit.consistent_cut import Targets, open_cut
 from lastmetre.audit.counted import CountedMessages
+from lastmetre.audit.errors import AuditImpossible
 from lastmetre.audit.messages import MessageLines
 from lastmetre.audit.partition_view import partition_views
 from lastmetre.audit.positions import check_positions
@@ -17,8 +18,8 @@ from lastmetre.audit.readers import ReaderLines
 from lastmetre.audit.receipts import Receipt, check_receipts
 from lastmetre.audit.reports import check_reports
 from lastmetre.audit.requests import RequestLines
-from lastmetre.audit.topics import AuditImpossible
 from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.topic_reader import TopicsUnreadable
 from lastmetre.common.security.signed_links import SignedLinks
 
 ProgressCallback = Callable[[str, float], None]
@@ -27,9 +28,11 @@ ProgressCallback = Callable[[str, float], None]
 
 @contextmanager
 def reasons() -> Iterator[None]:
-    """Turn what a database can raise into AuditImpossible."""
+    """Turn what a broker or a database can raise into AuditImpossible."""
     try:
         yield
+    except TopicsUnreadable as error:
+        raise AuditImpossible(error.problem, error.way_out) from error
     except asyncpg.UndefinedTableError as error:
         raise AuditImpossible(
             f"a service's tables are not there yet: {error}", "has every service been started?"

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from lastmetre.audit.topics import AuditImpossible, Place
+from lastmetre.audit.errors import AuditImpossible
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
+from lastmetre.common.kafka.topic_reader import Place
 from lastmetre.common.postgres.dead_letter_table import unpack_headers
 
 CONNECT_SECONDS: Final = 15.0

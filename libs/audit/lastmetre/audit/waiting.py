@@ -9,9 +9,10 @@ from typing import Final
 
 import asyncpg
 
-from lastmetre.audit.consistent_cut import COUNTED_TOPICS, READERS, Targets
+from lastmetre.audit.consistent_cut import COUNTED_TOPICS, Targets
 from lastmetre.audit.snapshot import connect
-from lastmetre.audit.topics import Place, Topics, open_topics
+from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.kafka.topic_reader import Place, Topics, open_topics
 
 LOOK_EVERY_SECONDS: Final = 0.3
 

@@ -8,9 +8,9 @@ import typer
 from pydantic_core import from_json
 from rich.table import Table
 
-from lastmetre.audit.topics import open_topics
-from lastmetre.cli.client import Refused, ServiceClient, broker, read_endpoints
+from lastmetre.cli.client import Refused, ServiceClient
 from lastmetre.cli.console import STDOUT, Trouble, print_document, working
+from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
     FEEDBACK,
@@ -22,6 +22,7 @@ from lastmetre.common.contracts.topics import (
 )
 from lastmetre.common.kafka.codec import ConsumedRecord, instant
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.service.ids import trace_id
 
 app = typer.Typer(name="case", help="Single cases.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def show(
     With when each happened, was recorded and appended, its place on its topic, and its trace.
     Topics are read through where the case's records lie; what they no longer keep is not shown.
     """
-    with ServiceClient(read_endpoints()) as services:
+    with ServiceClient(installation()) as services:
         try:
             found = services.get("dispatch", f"/api/dispatch/v1/cases/{known_as}")
         except Refused as refused:
@@ -61,8 +62,11 @@ def show(
                 f"Dispatch knows no case {known_as!r}.", "give its id, or a number as 180101-0001."
             ) from refused
         figures = _figures(services, found["case_id"])
-    with working("reading the topics"):
-        way = asyncio.run(_way(found["case_id"], found["report_id"]))
+    try:
+        with working("reading the topics"):
+            way = asyncio.run(_way(found["case_id"], found["report_id"]))
+    except TopicsUnreadable as error:
+        raise Trouble(error.problem, error.way_out) from error
     document = {
         **{name: value for name, value in found.items() if name != "ledger"},
         "trace_ids": list(dict.fromkeys(step["trace_id"] for step in way if step["trace_id"])),
@@ -91,7 +95,7 @@ async def _way(case_id: str, report_id: str) -> list[dict[str, Any]]:
     keys = {REPORTS: report_id.encode(), **dict.fromkeys(BY_CASE, case_id.encode())}
     places = [(topic, partitions_of([key], PARTITIONS)[0]) for topic, key in keys.items()]
     found: list[ConsumedRecord] = []
-    async with open_topics(*broker()) as topics:
+    async with open_topics(*installation().broker()) as topics:
         starts, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, starts, ends):
             if record.key == keys[record.topic]:

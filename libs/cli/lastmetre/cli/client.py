@@ -1,7 +1,6 @@
-"""A running stack as the commands reach it: its addresses, and its services over HTTP."""
+"""The services of an installation over HTTP, as the commands call them."""
 
 import base64
-import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,12 +10,10 @@ from typing import Any, Final, Self
 import httpx
 
 from lastmetre.cli.console import Trouble
+from lastmetre.cli.profile import Installation
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
-from lastmetre.devstack.endpoints import Endpoints
-from lastmetre.devstack.home import default_home
-from lastmetre.devstack.keys import SENDERS
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
 TOKEN_RENEWED_AFTER: Final = timedelta(minutes=5)
@@ -25,28 +22,14 @@ PATIENCE_SECONDS: Final = 60.0
 """How long a service that does not answer is waited for before the command gives up."""
 RETRY_SECONDS: Final = 0.5
 _WORTH_ANOTHER_TRY: Final = frozenset({502, 503, 504})
-START_IT: Final = "start the stack by `make up` (`lastmetre status` shows what runs)."
-
-
-def read_endpoints() -> Endpoints:
-    """Those of the stack in LASTMETRE_HOME. Raises StackError if none was started there."""
-    return Endpoints.read(default_home())
-
-
-def broker() -> tuple[str, str]:
-    """Bootstrap servers and topic prefix; KAFKA_BOOTSTRAP_SERVERS points at another cluster."""
-    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if given:
-        return given, os.environ.get("LASTMETRE_TOPIC_PREFIX", "")
-    endpoints = read_endpoints()
-    return endpoints.bootstrap_servers, endpoints.topic_prefix
+START_IT: Final = "`lastmetre status` shows what answers; `make up` starts a development stack."
 
 
 def development_token(
-    endpoints: Endpoints, role: Role, subject: str, lead_id: str | None, lifetime: timedelta
+    token_key: str, role: Role, subject: str, lead_id: str | None, lifetime: timedelta
 ) -> str:
-    """A token signed with the stack's own key."""
-    key = base64.urlsafe_b64decode(endpoints.token_key + "==")
+    """A token signed with the installation's own key (base64url)."""
+    key = base64.urlsafe_b64decode(token_key + "==")
     return issue_token(key, subject, role, lead_id, datetime.now(UTC), lifetime)
 
 
@@ -81,8 +64,8 @@ class ServiceClient:
     send is harmless to repeat.
     """
 
-    def __init__(self, endpoints: Endpoints, patience: float = PATIENCE_SECONDS) -> None:
-        self._endpoints = endpoints
+    def __init__(self, installation: Installation, patience: float = PATIENCE_SECONDS) -> None:
+        self._installation = installation
         self._patience = patience
         self._http = httpx.Client(timeout=REQUEST_SECONDS, trust_env=False)
         self._next = 0
@@ -112,7 +95,7 @@ class ServiceClient:
 
     def submit(self, channel: Channel, reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Give an array of reports to a channel; the answer to each, once Kafka has them."""
-        headers = {"X-API-Key": self._endpoints.channel_keys[channel]}
+        headers = {"X-API-Key": self._installation.channel_key(channel)}
         path = f"/channels/{channel.value}/reports"
         answer = self._call("intake", "POST", path, headers, json=reports).json()
         items: list[dict[str, Any]] = answer["items"]
@@ -121,18 +104,30 @@ class ServiceClient:
     def look_up(self, channel: Channel, source_ids: list[str]) -> list[dict[str, Any]]:
         """What became of a channel's own ids, in order; at most a thousand."""
         asked = {
-            "sender": SENDERS[channel], "channel": channel.value, "source_ids": source_ids,
-        }  # fmt: skip
+            "sender": self._installation.sender(channel),
+            "channel": channel.value,
+            "source_ids": source_ids,
+        }
         answer = self.send("intake", "POST", "/api/intake/v1/lookup", asked)
         found: list[dict[str, Any]] = answer["reports"]
         return found
 
+    def sender(self, channel: Channel) -> str:
+        """Who reports through that channel: part of the identity of each report."""
+        return self._installation.sender(channel)
+
     def _administrator(self) -> dict[str, str]:
+        """The token that was given, or one of our own where the key that signs them is at hand."""
+        given = self._installation.first("LASTMETRE_TOKEN", "LASTMETRE_TOKEN_KEY")
+        if given is None:
+            raise self._installation.missing("An administrator's token", "LASTMETRE_TOKEN")
+        if given.name == "LASTMETRE_TOKEN":
+            return {"Authorization": f"Bearer {given.value}"}
         now = datetime.now(UTC)
         if now - self._issued_at > TOKEN_RENEWED_AFTER:
             self._issued_at = now
             self._token = development_token(
-                self._endpoints, Role.ADMINISTRATOR, "lastmetre", None, TOKEN_LIFETIME
+                given.value, Role.ADMINISTRATOR, "lastmetre", None, TOKEN_LIFETIME
             )
         return {"Authorization": f"Bearer {self._token}"}
 
@@ -161,7 +156,7 @@ class ServiceClient:
             time.sleep(wait)
 
     def _url(self, service: str) -> str:
-        urls = self._endpoints.instances.get(service) or [self._endpoints.services[service]]
+        urls = self._installation.urls(service)
         return urls[self._next % len(urls)]
 
 

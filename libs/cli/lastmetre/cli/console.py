@@ -23,14 +23,19 @@ STDOUT = Console(highlight=False)
 
 
 class Trouble(Exception):
-    """Why a command cannot go on. `way_out` tells a person what to do."""
+    """Why a command cannot go on. `way_out` tells a person what to do, `details` show more."""
 
     exit_code = 1
 
-    def __init__(self, problem: str, way_out: str = "") -> None:
+    def __init__(self, problem: str, way_out: str = "", details: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.way_out = way_out
+        self.details = details
+
+    def say(self) -> None:
+        """On stderr."""
+        print_trouble("\n".join(filter(None, (self.problem, self.details))), self.way_out)
 
 
 class UsedWrongly(Trouble):

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from lastmetre.cli.client import development_token, read_endpoints
+from lastmetre.cli.client import development_token
 from lastmetre.cli.console import STDOUT, UsedWrongly, print_document, say
+from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
 from lastmetre.common.security.tokens import key_digest
-from lastmetre.devstack.endpoints import Endpoints
 
 LINK_LIFETIME: Final = timedelta(hours=12)
 START_PAGES: Final[dict[Role, tuple[str, str]]] = {
@@ -36,13 +36,14 @@ class Credential:
 
 
 def credential_of(
-    endpoints: Endpoints, role: Role, lead_id: str | None, lifetime: timedelta
+    installation: Installation, role: Role, lead_id: str | None, lifetime: timedelta
 ) -> Credential:
     """A development token and its link. Raises ValueError for a lead without an id."""
     subject = lead_id or f"demo-{role.value}"
-    token = development_token(endpoints, role, subject, lead_id, lifetime)
+    key = installation.need("The key that signs tokens", "LASTMETRE_TOKEN_KEY")
+    token = development_token(key, role, subject, lead_id, lifetime)
     service, path = START_PAGES[role]
-    url = f"{endpoints.services[service]}{path}?{TOKEN_PARAMETER}={token}"
+    url = f"{installation.page_url(service)}{path}?{TOKEN_PARAMETER}={token}"
     return Credential(role.value, subject, token, url)
 
 
@@ -52,7 +53,7 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="Good for so long.")] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """A development token, signed with this stack's key, and the link that signs in with it.
+    """A development token, signed with the installation's key, and the link that signs in with it.
 
     Examples:
 
@@ -63,7 +64,7 @@ def token(
         raise UsedWrongly(
             "--lead-id belongs to --role lead, and only there.", "`--role lead --lead-id L01`."
         )
-    credential = credential_of(read_endpoints(), role, lead_id, timedelta(hours=hours))
+    credential = credential_of(installation(), role, lead_id, timedelta(hours=hours))
     if as_json:
         print_document(asdict(credential))
     else:

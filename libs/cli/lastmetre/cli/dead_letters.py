@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from lastmetre.cli.client import Refused, ServiceClient, read_endpoints
+from lastmetre.cli.client import Refused, ServiceClient
 from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, progress_bar, say
+from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import SERVICES
 
 app = typer.Typer(name="dlq", no_args_is_help=True)
@@ -60,7 +61,7 @@ def list_letters(
 ) -> None:
     """What waits for a person, the newest first, without the bodies."""
     wanted = [_known(service)] if service else SERVICES
-    with ServiceClient(read_endpoints()) as services:
+    with ServiceClient(installation()) as services:
         letters = [
             {"service": name, **letter}
             for name in wanted
@@ -99,7 +100,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One dead letter, whole. Its body may be personal data."""
-    with ServiceClient(read_endpoints()) as services, _unknown(service, letter):
+    with ServiceClient(installation()) as services, _unknown(service, letter):
         found = services.get(_known(service), _path(service, letter))
     if as_json:
         print_document(found)
@@ -141,7 +142,7 @@ def replay(
             f"`lastmetre dlq replay {service} 3`; `lastmetre dlq list` shows the ids.",
         )
     change = {"body": _text(body)} if body else {}
-    with ServiceClient(read_endpoints()) as services:
+    with ServiceClient(installation()) as services:
         if letter is not None:
             tried = [letter]
             outcome = _replay(services, service, tried, {**change, "dry_run": dry_run})

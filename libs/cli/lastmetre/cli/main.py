@@ -3,39 +3,42 @@
 import gc
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, Final
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from lastmetre.cli.console import Trouble, print_trouble
-from lastmetre.devstack.errors import StackError
+from lastmetre.cli.profile import chosen_profile
 
 COMMANDS: Final[Mapping[str, str]] = {
-    "demo": "lastmetre.devstack.demo.command:demo",
-    "up": "lastmetre.devstack.commands:up",
     "status": "lastmetre.cli.status.command:status",
     "network": "lastmetre.cli.network.command:app",
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
-    "audit": "lastmetre.audit.command:audit",
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dead_letters:app",
     "metrics": "lastmetre.cli.metrics_command:app",
+    "recover": "lastmetre.cli.recover:recover",
     "topics": "lastmetre.cli.topics:app",
     "token": "lastmetre.cli.credentials:token",
     "channel-key": "lastmetre.cli.credentials:channel_key",
-    "contracts": "lastmetre.devstack.contracts.command:app",
 }
 """Each command with the function, or the group of commands, that it is."""
+PLUGINS: Final = "lastmetre.commands"
+"""Entry points: commands of other packages, such as the audit and the development stack."""
 
 
 class _Commands(Mapping[str, Any]):
     """The commands, each imported when it is asked for: all of them together take seconds."""
 
     def __getitem__(self, name: str) -> Any:
-        module, _, attribute = COMMANDS[name].partition(":")
-        found = getattr(import_module(module), attribute)
+        if name in COMMANDS:
+            module, _, attribute = COMMANDS[name].partition(":")
+            found = getattr(import_module(module), attribute)
+        else:
+            found = entry_points(group=PLUGINS)[name].load()
         around = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         if isinstance(found, typer.Typer):
             around.add_typer(found, name=name)
@@ -45,10 +48,10 @@ class _Commands(Mapping[str, Any]):
         return typer.main.get_group(around).commands[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+        return iter((*COMMANDS, *sorted(entry_points(group=PLUGINS).names - COMMANDS.keys())))
 
     def __len__(self) -> int:
-        return len(COMMANDS)
+        return len(list(iter(self)))
 
 
 class Lastmetre(TyperGroup):
@@ -66,17 +69,13 @@ class Lastmetre(TyperGroup):
         try:
             return super().invoke(ctx)
         except Trouble as trouble:
-            print_trouble(trouble.problem, trouble.way_out)
+            trouble.say()
             raise typer.Exit(trouble.exit_code) from trouble
-        except StackError as error:
-            print_trouble(str(error))
-            raise typer.Exit(1) from error
         except Exception as error:
             if not _is_kafkas(error):
                 raise
             print_trouble(
-                f"Kafka: {error}", "is the stack running? `make up` starts it, `lastmetre status`"
-                " shows what runs."
+                f"Kafka: {error}", "`lastmetre status` shows what answers."
             )  # fmt: skip
             raise typer.Exit(1) from error
 
@@ -97,5 +96,18 @@ app = typer.Typer(
 
 
 @app.callback()
-def main() -> None:
-    """Exit codes: 0 fine, 1 found something wrong, 2 used wrongly."""
+def main(
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Which installation: a profile of ~/.config/lastmetre/profiles.toml, or a file.",
+        ),
+    ] = None,
+) -> None:
+    """Exit codes: 0 fine, 1 found something wrong, 2 used wrongly.
+
+    Addresses and tokens come from `--profile`, the environment, the profile that LASTMETRE_PROFILE
+    names, or the development stack in LASTMETRE_HOME, in this order.
+    """
+    chosen_profile.set(profile)

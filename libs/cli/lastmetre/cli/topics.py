@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from lastmetre.cli.client import broker
 from lastmetre.cli.console import STDOUT, Trouble, print_document, working
+from lastmetre.cli.profile import installation
 from lastmetre.common.kafka.topics import TopicReport, TopicState, apply_topics, describe_topics
 
 app = typer.Typer(name="topics", no_args_is_help=True)
@@ -36,7 +36,7 @@ def topics() -> None:
 @app.command()
 def apply(as_json: Json = False) -> None:
     """Create topics that are missing and correct settings that differ; never partitions."""
-    bootstrap, prefix = broker()
+    bootstrap, prefix = installation().broker()
     with working("applying topics"):
         reports = asyncio.run(apply_topics(bootstrap, prefix))
     _show(reports, as_json=as_json)
@@ -45,7 +45,7 @@ def apply(as_json: Json = False) -> None:
 @app.command()
 def describe(as_json: Json = False) -> None:
     """Show every topic as the broker has it; exits with 1 if one is not as declared."""
-    bootstrap, prefix = broker()
+    bootstrap, prefix = installation().broker()
     with working("asking the broker"):
         reports = asyncio.run(describe_topics(bootstrap, prefix))
     _show(reports, as_json=as_json)

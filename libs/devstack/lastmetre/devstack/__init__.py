@@ -7,16 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lastmetre.devstack.endpoints import Endpoints
+    from lastmetre.cli.endpoints import Endpoints
     from lastmetre.devstack.errors import StackError
     from lastmetre.devstack.stack import Stack
 
 __all__ = ["Endpoints", "Stack", "StackError"]
 
-_PLACES = {"Endpoints": "endpoints", "Stack": "stack", "StackError": "errors"}
+_PLACES = {
+    "Endpoints": "lastmetre.cli.endpoints",
+    "Stack": "lastmetre.devstack.stack",
+    "StackError": "lastmetre.devstack.errors",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(import_module(_PLACES[name]), name)

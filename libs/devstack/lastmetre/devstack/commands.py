@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from lastmetre.cli.console import STDERR, UsedWrongly, end_in_order_on_signals, say
-from lastmetre.devstack.home import default_home
+from lastmetre.cli.endpoints import default_home
 from lastmetre.devstack.stack import Stack
 
 

@@ -2,29 +2,26 @@
 
 from pathlib import Path
 
+from lastmetre.cli.console import Trouble
+
 TAIL_LINES = 15
 
 
-class StackError(Exception):
+class StackError(Trouble):
     """Something that the stack needs cannot be had or died.
 
     `way_out` tells a person what to do; `log`, if given, is a file whose end shows why.
     """
 
     def __init__(self, problem: str, way_out: str = "", log: Path | None = None) -> None:
-        self.problem = problem
-        self.way_out = way_out
         self.log = log
         self.tail = tail(log) if log else ""
-        super().__init__(str(self))
+        end = f"The end of {log}:\n{self.tail or '(empty)'}" if log else ""
+        super().__init__(problem, way_out, end)
 
     def __str__(self) -> str:
-        parts = [self.problem]
-        if self.log:
-            parts.append(f"The end of {self.log}:\n{self.tail or '(empty)'}")
-        if self.way_out:
-            parts.append(f"Way out: {self.way_out}")
-        return "\n".join(parts)
+        parts = [self.problem, self.details, self.way_out and f"Way out: {self.way_out}"]
+        return "\n".join(filter(None, parts))
 
 
 def tail(path: Path, lines: int = TAIL_LINES) -> str:

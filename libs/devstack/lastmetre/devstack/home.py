@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lastmetre.cli.endpoints import FILE
 from lastmetre.devstack.errors import StackError
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -25,11 +26,6 @@ _SOCKET_PATH_BYTES = 90
 def cache_folder() -> Path:
     """What is downloaded once for all stacks of this checkout (LASTMETRE_CACHE moves it)."""
     return Path(os.environ.get("LASTMETRE_CACHE") or CHECKOUT / ".cache").absolute()
-
-
-def default_home() -> Path:
-    """LASTMETRE_HOME, or .lastmetre in the current folder."""
-    return Path(os.environ.get("LASTMETRE_HOME") or ".lastmetre").absolute()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -75,7 +71,7 @@ class Home:
     @property
     def endpoints(self) -> Path:
         """Who listens where, for people's scripts and outside tools."""
-        return self.root / "endpoints.json"
+        return self.root / FILE
 
     @property
     def control_socket(self) -> Path:

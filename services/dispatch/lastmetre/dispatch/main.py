@@ -7,8 +7,8 @@ from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.api import api_router
+from lastmetre.dispatch.case_service import CaseService
 from lastmetre.dispatch.consumers import SENDS_TO, Requests
-from lastmetre.dispatch.desk import Desk
 from lastmetre.dispatch.network import NetworkCache
 from lastmetre.dispatch.settings import DispatchSettings
 from lastmetre.dispatch.vault import VaultClient
@@ -19,17 +19,17 @@ NAME = "dispatch"
 
 def create_app(settings: DispatchSettings) -> FastAPI:
     """The application of one dispatch process."""
-    runtime = ServiceHost(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
+    host = ServiceHost(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
     network = NetworkCache()
-    Requests(runtime, network)
-    desk = Desk(runtime, network)
+    Requests(host, network)
+    service = CaseService(host, network)
     vault = VaultClient(settings.intake_internal_url, settings.service_key.get_secret_value())
     pages = pages_for(settings, NAME, static_path="/work/static")
     routers = (
-        api_router(runtime, desk),
-        pages_router(runtime, desk, vault, pages, read_categories(settings.categories_file)),
+        api_router(host, service),
+        pages_router(host, service, vault, pages, read_categories(settings.categories_file)),
     )
-    return build_app(runtime, routers, pages)
+    return build_app(host, routers, pages)
 
 
 def main() -> None:

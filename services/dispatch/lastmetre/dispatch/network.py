@@ -1,11 +1,14 @@
 """The network as this process last loaded it, and its publication."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import NETWORK_AREAS
-from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, packed
+from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, cloud_event, decode, packed
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch.domain.network import Area, Network
@@ -14,7 +17,10 @@ from lastmetre.dispatch.store import network as store
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
+log = structlog.get_logger()
+
 SOURCE = "/dispatch"
+AREA_TYPES: Final[dict[str, type[Message]]] = {AreaPublished.TYPE: AreaPublished}
 
 
 class NetworkCache:
@@ -50,6 +56,34 @@ async def publish(
     for outgoing in _announcements(work, version + 1, [*added, *changed], removed, traceparent):
         work.send(outgoing)
     return len(added), len(changed), len(removed)
+
+
+async def adopt_areas(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
+    """Take in areas that were announced by an import which the database has never heard of.
+
+    Returns how many records were new. What of the import had not come to be on the topic is not
+    known: it has to be imported again.
+    """
+    version = await store.lock_network(work.connection)
+    known = {area.area_id: area for area in await store.areas(work.connection)}
+    areas, newest = dict(known), version
+    last = {record.key or b"": record for record in records}
+    for key, record in last.items():
+        if record.value is None:
+            areas.pop(key.decode(), None)
+            continue
+        announced = decode(record, AREA_TYPES)
+        assert isinstance(announced, AreaPublished)
+        if announced.network_version > version:
+            area_id, newest = announced.area_id, max(newest, announced.network_version)
+            areas[area_id] = Area(
+                area_id, announced.name, announced.town, announced.outline, announced.lead
+            )
+    changed = [key for key in last if areas.get(key.decode()) != known.get(key.decode())]
+    if changed or newest > version:
+        await store.replace_network(work.connection, newest, list(areas.values()))
+        log.error("the network is behind its topic: import it again", areas=len(changed))
+    return len(changed)
 
 
 def _announcements(

@@ -1,63 +1,79 @@
 """Reports become cases: numbered, placed, and in the ledger, a batch at a time."""
 
-from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from lastmetre.common.contracts.cases import CaseEvent
+import asyncpg
+
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.service.ids import IdGenerator
-from lastmetre.dispatch.answering import tell
+from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
+from lastmetre.dispatch.commands import append_events
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import register
 from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.store import cases as store
+from lastmetre.dispatch.store import ledger
+from lastmetre.dispatch.store.ledger import LedgerEntry
 
 Accepted = tuple[ReportAccepted, str]
 """A report and the trace that it came with."""
+
+NUMBER_KEY: Final = "case_number_key"
+
+
+def case_id_of(report_id: UUID) -> UUID:
+    """The case that a report becomes, whenever and by whomever it is registered."""
+    return derived_uuid7(milliseconds_of(report_id), b"case", report_id.bytes)
 
 
 class Registrar:
     """Registers accepted reports; a report that is a case already changes nothing."""
 
-    def __init__(self, identities: IdGenerator, time_zone: ZoneInfo) -> None:
-        self._identities = identities
+    def __init__(self, numbers: NumberReservations, time_zone: ZoneInfo) -> None:
+        self._numbers = numbers
         self._time_zone = time_zone
 
     async def register_all(
         self, work: UnitOfWork, network: Network, accepted: Sequence[Accepted]
     ) -> list[Case]:
-        """The cases that began."""
+        """The cases that began. Before it nothing may be locked that others wait for.
+
+        Raises SerializationError if it has to be done again: by then it comes out otherwise.
+        """
         by_id = {report.report_id: (report, trace) for report, trace in accepted}
         known = await store.known_reports(work.connection, list(by_id)) if by_id else set()
+        self._numbers.forget(list(known))
         new = [each for report_id, each in by_id.items() if report_id not in known]
         if not new:
             return []
         areas = network.locate([report.position for report, _ in new])
-        days = [report.reported_at.astimezone(self._time_zone).date() for report, _ in new]
-        last = await store.next_numbers(work.connection, Counter(days))
+        days = {
+            report.report_id: report.reported_at.astimezone(self._time_zone).date()
+            for report, _ in new
+        }
+        numbers = await self._numbers.reserve(work, days)
         cases: list[Case] = []
-        entries: list[CaseEvent] = []
-        for (report, trace), area, day in zip(new, areas, days, strict=True):
-            last[day] += 1
+        entries: list[LedgerEntry] = []
+        for (report, trace), area in zip(new, areas, strict=True):
             decision = register(
                 report,
-                case_id=self._identities.uuid7(work.now),
-                number=case_number(day, last[day]),
+                case_id=case_id_of(report.report_id),
+                number=numbers[report.report_id],
                 area=area,
                 network_version=network.version,
                 now=work.now,
             )
             cases.append(decision.case)
-            entries.extend(decision.events)
-            tell(work, decision.events, trace)
-        await store.insert_cases(work.connection, cases)
-        await store.append_ledger(work.connection, entries)
+            entries.extend(append_events(work, decision.events, trace))
+        try:
+            await store.insert_cases(work.connection, cases)
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == NUMBER_KEY:
+                await self._numbers.skip_used(days)
+            raise asyncpg.SerializationError("registered or numbered meanwhile") from error
+        await ledger.append(work.connection, entries)
         return cases
-
-
-def case_number(day: date, count: int) -> str:
-    """A number for people: the city's local day and the count within it."""
-    return f"{day:%y%m%d}-{count:04d}"

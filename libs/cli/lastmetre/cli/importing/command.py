@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lastmetre.cli.client import ServiceClient, read_endpoints
+from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDOUT, print_document, progress_bar, say, warn
 from lastmetre.cli.importing.findings import Findings, findings_of
 from lastmetre.cli.importing.mapping import Mapping, read_mapping
 from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
 from lastmetre.cli.importing.rows import Row, count_lines, in_chunks, read_rows
 from lastmetre.cli.importing.sending import Sending
+from lastmetre.cli.profile import installation
 
 CHUNK: Final = 500
 """Reports sent at a time."""
@@ -62,7 +63,7 @@ def import_reports(
     pace = Pace(rate)
     with (
         closing(findings),
-        ServiceClient(read_endpoints()) as services,
+        ServiceClient(installation()) as services,
         receipts.open("w", encoding="utf-8") if receipts else nullcontext() as kept,
         progress_bar("checking" if dry_run else "importing", count_lines(file)) as bar,
     ):

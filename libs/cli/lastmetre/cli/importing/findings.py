@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Final, TextIO
 
-from lastmetre.devstack.home import default_home
+from lastmetre.cli.endpoints import default_home
 
 COLUMNS: Final = ("line", "source_id", "what", "reason")
 SHOWN: Final = 3

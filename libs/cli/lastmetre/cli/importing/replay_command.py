@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from lastmetre.cli.client import ServiceClient, broker, read_endpoints
+from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDOUT, Bar, UsedWrongly, print_document, progress_bar
 from lastmetre.cli.importing.command import (
     CHUNK,
@@ -27,6 +27,7 @@ from lastmetre.cli.importing.replaying import Replaying
 from lastmetre.cli.importing.reports import Unusable
 from lastmetre.cli.importing.rows import Row, count_lines, in_chunks, read_rows
 from lastmetre.cli.importing.steps import Step, step_in
+from lastmetre.cli.profile import installation
 
 
 def replay_actions(
@@ -46,7 +47,7 @@ def replay_actions(
     title = "checking" if dry_run else "replaying"
     with (
         closing(findings),
-        ServiceClient(read_endpoints()) as services,
+        ServiceClient(installation()) as services,
         progress_bar(title, count_lines(file)) as bar,
     ):
         run = _Run(file, known, known.replay, services, findings, bar)
@@ -84,7 +85,7 @@ class _Run:
         return await self._pass(None)
 
     async def real(self) -> dict[str, Any]:
-        async with open_field(*broker()) as field:
+        async with open_field(*installation().broker()) as field:
             return await self._pass(field)
 
     async def _pass(self, field: Field | None) -> dict[str, Any]:

@@ -47,7 +47,10 @@ class Replaying:
                 for step, case in cases:
                     self._count(step, case, before=case["state"] in ENDED)
                 return
-            requests = {step: step.request(case, attempt) for step, case in cases}
+            requests = {
+                step: step.request(self._services.sender(step.channel), case, attempt)
+                for step, case in cases
+            }
             answers = await self._field.ask(list(requests.values()))
             steps = []
             for step, case in cases:

@@ -11,7 +11,6 @@ from lastmetre.cli.console import Trouble
 from lastmetre.cli.importing.findings import Findings
 from lastmetre.cli.importing.reports import Prepared
 from lastmetre.common.contracts.base import Channel
-from lastmetre.devstack.keys import SENDERS
 
 AHEAD: Final = 4
 """So many chunks may be sent that intake has not read yet."""
@@ -59,7 +58,8 @@ class Sending:
                     self._refuse(each, _in_words(answer["errors"]))
                     continue
                 if self._receipts:
-                    self._receipts.write(_receipt_line(each, answer["receipt"]))
+                    sender = self._services.sender(each.channel)
+                    self._receipts.write(_receipt_line(each, sender, answer["receipt"]))
                 if each.report.source_id in there or each.identity in self._unread:
                     self.already_there += 1
                 else:
@@ -139,11 +139,11 @@ def _in_words(errors: Iterable[dict[str, str]]) -> str:
     return "; ".join(f"{each['pointer']}: {each['message']}" for each in errors)
 
 
-def _receipt_line(each: Prepared, receipt: str) -> str:
+def _receipt_line(each: Prepared, sender: str, receipt: str) -> str:
     """As `lastmetre audit --receipts` reads it."""
     line = {
         "receipt": receipt,
-        "sender": SENDERS[each.channel],
+        "sender": sender,
         "channel": each.channel.value,
         "source_id": each.report.source_id,
     }

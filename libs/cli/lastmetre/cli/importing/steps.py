@@ -11,7 +11,6 @@ from lastmetre.cli.importing.reports import Unusable, channel_in, source_id_in, 
 from lastmetre.cli.importing.rows import Row
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel
 from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.devstack.keys import SENDERS
 
 NAMESPACE: Final = UUID("6f0d4b0e-8f0b-5b8e-9b0a-1d7c5a3e2f41")
 CENTRE: Final = Actor(role=ActorRole.OPERATOR, id="replay")
@@ -30,21 +29,21 @@ class Step(NamedTuple):
     closed_before_reported: bool
     doubt: str | None
 
-    def action_id(self, attempt: int) -> UUID:
+    def action_id(self, sender: str, attempt: int) -> UUID:
         """The same for the same step of the same report, however often it is replayed."""
         said = (
-            SENDERS[self.channel], self.channel.value, self.source_id, self.action.value,
+            sender, self.channel.value, self.source_id, self.action.value,
             self.at.isoformat(), self.reason or "", str(attempt),
         )  # fmt: skip
         return uuid5(NAMESPACE, "\0".join(said))
 
-    def request(self, case: Mapping[str, Any], attempt: int) -> ActionRequested:
-        """Ask for it on `case`, as intake's lookup tells of it."""
+    def request(self, sender: str, case: Mapping[str, Any], attempt: int) -> ActionRequested:
+        """Ask for it on `case`, as intake's lookup tells of it; `sender` sent its report."""
         lead = case["lead_id"]
         resolving = self.action is Action.RESOLVE
         return ActionRequested(
             case_id=case["case_id"],
-            action_id=self.action_id(attempt),
+            action_id=self.action_id(sender, attempt),
             action=self.action,
             actor=Actor(role=ActorRole.LEAD, id=lead) if resolving and lead else CENTRE,
             occurred_at=self.at,

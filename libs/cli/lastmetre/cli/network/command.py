@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from lastmetre.cli.client import ServiceClient, read_endpoints
+from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, warn, working
 from lastmetre.cli.network.areas import Area, Properties, read_areas
 from lastmetre.cli.network.findings import Findings
 from lastmetre.cli.network.leads import Lead, lead_by_area, read_leads
+from lastmetre.cli.profile import installation
 
 app = typer.Typer(
     name="network", help="Areas and the leads who answer for them.", no_args_is_help=True
@@ -65,7 +66,7 @@ def import_network(
     network = read_network(areas, properties, leads)
     for each in network.warnings:
         warn(each)
-    with ServiceClient(read_endpoints()) as services, working("sending the network"):
+    with ServiceClient(installation()) as services, working("sending the network"):
         answer = publish(services, network, dry_run=dry_run)
     if as_json:
         print_document(answer | {"warnings": network.warnings})

@@ -7,13 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from lastmetre.audit.command import read_targets
-from lastmetre.cli.client import read_endpoints
 from lastmetre.cli.console import STDOUT, print_document, print_trouble, say, working
+from lastmetre.cli.profile import installation
 from lastmetre.cli.status.look import Service, Status, look
-from lastmetre.devstack.endpoints import Endpoints
-from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import Home, default_home
 
 
 def status(
@@ -28,38 +24,32 @@ def status(
         lastmetre status
         lastmetre status --json | jq .services[].lag
     """
-    home = Home(default_home())
-    try:
-        targets = read_targets()
-    except StackError as error:
+    asked = installation()
+    if asked.is_unknown:
+        missing = asked.missing("No address", "KAFKA_BOOTSTRAP_SERVERS")
         if as_json:
-            print_document({"ready": False, "home": str(home.root), "problem": error.problem})
-        print_trouble(error.problem, error.way_out)
-        raise typer.Exit(1) from error
+            print_document({"ready": False, "home": str(asked.home), "problem": missing.problem})
+        raise missing
     with working("asking every part"):
-        found = look(home, targets, _endpoints())
+        found = look(asked)
     if as_json:
         print_document(found.document())
     elif not found.silent:
         _print(found)
     if found.silent:
         print_trouble(
-            f"nothing answers; the stack in {home.root} was stopped.",
+            f"nothing answers; if it was a development stack in {asked.home}, it was stopped.",
             "`make up` starts it again with all its data.",
         )
     elif not found.ready:
-        print_trouble("not everything is ready.", f"the logs are in {home.logs}.")
+        print_trouble(
+            "not everything is ready.",
+            f"the logs are in {asked.home / 'logs'}." if (asked.home / "logs").is_dir() else "",
+        )
     elif any(each.dead_letters for each in found.services):
         say("Dead letters wait for a person: `lastmetre dlq list`.")
     if not found.ready:
         raise typer.Exit(1)
-
-
-def _endpoints() -> Endpoints | None:
-    try:
-        return read_endpoints()
-    except StackError:
-        return None
 
 
 def _print(found: Status) -> None:

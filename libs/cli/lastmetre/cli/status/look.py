@@ -5,22 +5,21 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
 
-from lastmetre.audit.consistent_cut import READERS, Targets
-from lastmetre.audit.snapshot import connect
-from lastmetre.audit.topics import AuditImpossible, Place, open_topics
+from lastmetre.cli.probes import broker_answers, readiness
+from lastmetre.cli.profile import Broker, Installation
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.devstack import kafka
-from lastmetre.devstack.endpoints import Endpoints
-from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import Home
-from lastmetre.devstack.programs import Supervisor
-from lastmetre.devstack.services import readiness
+from lastmetre.common.kafka.topic_reader import Place, TopicsUnreadable, open_topics
 
+PROCESSES: Final = "lastmetre.processes"
+"""Entry points: functions that tell of the processes of a stack, given its folder."""
 ANSWER_SECONDS: Final = 5.0
 _STOPPED: Final = ("STOPPED", "EXITED")
 _COUNTS: Final = {
@@ -28,6 +27,14 @@ _COUNTS: Final = {
     "parked": "SELECT count(*) FROM parked",
     "dead_letters": "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL",
 }
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What is asked, as far as its address is known."""
+
+    broker: Broker | None
+    databases: Mapping[str, str]
 
 
 @dataclass
@@ -83,7 +90,9 @@ class Status:
         """All there are, and a place for those that a service lacks."""
         found = [self.broker, self.database]
         for each in self.services:
-            none = Process(each.name, "", ready=False, missing=["no process"])
+            none = Process(
+                each.name, "", ready=False, missing=[_not_known(f"{each.name.upper()}_URL")]
+            )
             found += each.processes or [none]
         return found
 
@@ -100,23 +109,28 @@ class Status:
         return {"ready": self.ready, **asdict(self), "services": services}
 
 
-def look(home: Home, targets: Targets, endpoints: Endpoints | None) -> Status:
-    """Ask everything once; nothing is waited for longer than some seconds.
-
-    `endpoints` is None where only addresses of a cluster elsewhere are given.
-    """
-    running = _running(home)
-    answers = kafka.answers(targets.bootstrap)
-    broker = Process("kafka", targets.bootstrap, answers, [] if answers else ["no answer"])
+def look(installation: Installation) -> Status:
+    """Ask everything once; nothing is waited for longer than some seconds."""
+    running = _running(installation.home)
+    targets = _targets(installation)
+    answers = targets.broker is not None and broker_answers(targets.broker.bootstrap_servers)
+    broker = Process(
+        "kafka",
+        targets.broker.bootstrap_servers if targets.broker else "",
+        answers,
+        []
+        if answers
+        else ["no answer" if targets.broker else _not_known("KAFKA_BOOTSTRAP_SERVERS")],
+    )
     _note(broker, running.get("kafka"))
-    services = [Service(name, _processes(name, endpoints, running)) for name in SERVICES]
+    services = [Service(name, _processes(name, installation, running)) for name in SERVICES]
     asyncio.run(_ask_databases(services, targets, broker_answers=answers))
     database = _database(services, targets)
     _note(database, running.get("postgres"))
-    return Status(str(home.root), broker, database, services)
+    return Status(str(installation.home), broker, database, services)
 
 
-def _database(services: list[Service], targets: Targets) -> Process:
+def _database(services: list[Service], targets: _Targets) -> Process:
     """The database server, or servers, as one: ready if every service's database answers."""
     places = [urlsplit(url) for url in targets.databases.values()]
     hosts = dict.fromkeys(f"{each.hostname or 'socket'}:{each.port or 5432}" for each in places)
@@ -126,12 +140,21 @@ def _database(services: list[Service], targets: Targets) -> Process:
     return Process("postgres", ", ".join(hosts), not missing, missing)
 
 
-def _running(home: Home) -> dict[str, dict[str, Any]]:
-    """What the stack's supervisord knows of each process; nothing where none runs here."""
-    try:
-        return {each["name"]: each for each in Supervisor(home).all()}
-    except StackError:
-        return {}
+def _targets(installation: Installation) -> _Targets:
+    known = installation.find("KAFKA_BOOTSTRAP_SERVERS")
+    return _Targets(installation.broker() if known else None, installation.known_databases())
+
+
+def _not_known(name: str) -> str:
+    return f"address not known: {name} is not set"
+
+
+def _running(home: Path) -> dict[str, dict[str, Any]]:
+    """What a development stack there knows of its processes; nothing without one."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in entry_points(group=PROCESSES):
+        found |= each.load()(home)
+    return found
 
 
 def _note(process: Process, info: Mapping[str, Any] | None) -> None:
@@ -143,11 +166,10 @@ def _note(process: Process, info: Mapping[str, Any] | None) -> None:
 
 
 def _processes(
-    service: str, endpoints: Endpoints | None, running: Mapping[str, dict[str, Any]]
+    service: str, installation: Installation, running: Mapping[str, dict[str, Any]]
 ) -> list[Process]:
     found = []
-    urls = endpoints.instances.get(service, []) if endpoints else []
-    for number, url in enumerate(urls):
+    for number, url in enumerate(installation.known_urls(service)):
         name = f"{service}-{number}"
         status, body = readiness(url)
         missing = [] if status == 200 else _missing(body)
@@ -166,34 +188,39 @@ def _missing(body: str) -> list[str]:
 
 
 async def _ask_databases(
-    services: list[Service], targets: Targets, *, broker_answers: bool
+    services: list[Service], targets: _Targets, *, broker_answers: bool
 ) -> None:
     ends = await _ends(targets) if broker_answers else None
     await asyncio.gather(*(_ask(each, targets, ends) for each in services))
 
 
-async def _ends(targets: Targets) -> dict[Place, tuple[int, int]] | None:
+async def _ends(targets: _Targets) -> dict[Place, tuple[int, int]] | None:
     """The first offset that is kept and the next one, by partition; None without topics."""
+    assert targets.broker is not None
     wanted = {topic for readers in READERS.values() for topic in readers}
     try:
-        async with open_topics(targets.bootstrap, targets.prefix) as topics:
+        async with open_topics(*targets.broker, client_id="lastmetre-status") as topics:
             places = await topics.places(wanted)
             first, after = await topics.beginnings(places), await topics.ends(places)
-    except AuditImpossible:
+    except TopicsUnreadable:
         return None
     return {place: (first[place], after[place]) for place in places}
 
 
 async def _ask(
-    service: Service, targets: Targets, ends: Mapping[Place, tuple[int, int]] | None
+    service: Service, targets: _Targets, ends: Mapping[Place, tuple[int, int]] | None
 ) -> None:
     service.lag = dict.fromkeys(READERS[service.name].values())
+    url = targets.databases.get(service.name)
+    if url is None:
+        service.database = _not_known(f"{service.name.upper()}_DATABASE_URL")
+        return
     try:
-        connection = await asyncio.wait_for(
-            connect(service.name, targets.databases), ANSWER_SECONDS
+        connection = await asyncpg.connect(
+            url, timeout=ANSWER_SECONDS, server_settings={"application_name": "lastmetre-status"}
         )
-    except (AuditImpossible, TimeoutError) as error:
-        service.database = f"no answer ({type(error.__cause__ or error).__name__})"
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        service.database = f"no answer ({type(error).__name__})"
         return
     try:
         for name, statement in _COUNTS.items():

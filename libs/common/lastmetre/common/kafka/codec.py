@@ -108,10 +108,33 @@ def cloud_event(
     traceparent: str,
 ) -> OutboxMessage:
     """`message` as a CloudEvent. `occurred_at` becomes ce_time, `recorded_at` ce_recordedtime."""
+    headers = event_headers(
+        message.TYPE,
+        key=key,
+        event_id=event_id,
+        source=source,
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
+        traceparent=traceparent,
+    )
+    return OutboxMessage(topic, key.encode(), headers, message.to_json())
+
+
+def event_headers(
+    type_: str,
+    *,
+    key: str,
+    event_id: str,
+    source: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    traceparent: str,
+) -> bytes:
+    """The headers of a CloudEvent, as an `OutboxMessage` has them."""
     values = (
         "1.0",
         event_id,
-        message.TYPE,
+        type_,
         source,
         key,
         instant(occurred_at),
@@ -122,7 +145,7 @@ def cloud_event(
     headers = "\n".join(values).encode()
     if headers.count(b"\n") >= len(EVENT_HEADERS):  # a value has a line break of its own
         headers = packed(dict(zip(EVENT_HEADERS, values, strict=True)))
-    return OutboxMessage(topic, key.encode(), headers, message.to_json())
+    return headers
 
 
 def packed(headers: Mapping[str, str]) -> bytes:

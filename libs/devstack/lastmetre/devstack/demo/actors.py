@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from lastmetre.cli.client import PATIENCE_SECONDS, START_IT, Refused, development_token
 from lastmetre.cli.console import Trouble
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Message
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import Action, ActionRequested
@@ -26,7 +27,6 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
 from lastmetre.devstack.demo.case_tracker import TrackedCase, traceparent_of
 from lastmetre.devstack.demo.scenario import PlannedRating, PlannedReport, PlannedStep
-from lastmetre.devstack.endpoints import Endpoints
 
 AT_ONCE: Final = 24
 RETRY_SECONDS: Final = 0.5
@@ -158,7 +158,7 @@ class Actors:
     def _new_token(self, lead_id: str | None) -> str:
         role = Role.LEAD if lead_id else Role.OPERATOR
         subject = lead_id or "operator-1"
-        return development_token(self._endpoints, role, subject, lead_id, TOKEN_LIFETIME)
+        return development_token(self._endpoints.token_key, role, subject, lead_id, TOKEN_LIFETIME)
 
     async def _produce(
         self,

@@ -8,8 +8,10 @@ import typer
 
 from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDOUT, Trouble, end_in_order_on_signals, progress_bar, say
+from lastmetre.cli.endpoints import Endpoints, default_home
 from lastmetre.cli.network.areas import Properties
 from lastmetre.cli.network.command import publish, read_network
+from lastmetre.cli.profile import Installation
 from lastmetre.common.service.clock import RealClock
 from lastmetre.devstack.demo import output
 from lastmetre.devstack.demo.city import AREAS, LEADS, SampleCity, SampleCityError, load_city
@@ -25,8 +27,7 @@ from lastmetre.devstack.demo.time_lapse import (
     hold_clock,
     yesterday,
 )
-from lastmetre.devstack.endpoints import Endpoints
-from lastmetre.devstack.home import SAMPLE_CITY, Home, default_home
+from lastmetre.devstack.home import SAMPLE_CITY, Home
 from lastmetre.devstack.stack import Stack
 
 SEED: Final = 12345
@@ -75,8 +76,8 @@ class _Demo:
         with Stack(self._home.root, environment=environment, report=say) as stack:
             endpoints = stack.endpoints
             with (
-                serve_demo_login(endpoints, stack.port("demo")) as login,
-                ServiceClient(endpoints) as services,
+                serve_demo_login(endpoints, self._home.root, stack.port("demo")) as login,
+                ServiceClient(Installation.of_stack(endpoints, self._home.root)) as services,
             ):
                 self._import_network(services)
                 STDOUT.print(output.addresses(self._city, endpoints, login, self._home))

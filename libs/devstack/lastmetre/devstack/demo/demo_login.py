@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from lastmetre.cli.client import ServiceClient, development_token
 from lastmetre.cli.console import Trouble
 from lastmetre.cli.credentials import LINK_LIFETIME
+from lastmetre.cli.endpoints import Endpoints
+from lastmetre.cli.profile import Installation
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.devstack.endpoints import Endpoints
 
 HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 5.0
@@ -61,7 +63,7 @@ class DemoLogin:
     def _page(self, service: str, path: str, role: Role, lead_id: str | None = None) -> str:
         lifetime: timedelta = LINK_LIFETIME
         subject = lead_id or f"demo-{role.value}"
-        token = development_token(self._endpoints, role, subject, lead_id, lifetime)
+        token = development_token(self._endpoints.token_key, role, subject, lead_id, lifetime)
         query = urlencode({TOKEN_PARAMETER: token})
         return f"{self._endpoints.services[service]}{path}?{query}"
 
@@ -116,10 +118,10 @@ def _case_bytes(fact: Fact) -> bytes:
 
 
 @contextmanager
-def serve_demo_login(endpoints: Endpoints, port: int) -> Iterator[str]:
+def serve_demo_login(endpoints: Endpoints, home: Path, port: int) -> Iterator[str]:
     """Serve the links on this machine's own address; yields what short links begin with."""
     here = f"{HOST}:{port}"
-    with ServiceClient(endpoints, PATIENCE_SECONDS) as services:
+    with ServiceClient(Installation.of_stack(endpoints, home), PATIENCE_SECONDS) as services:
         login = DemoLogin(endpoints, services)
 
         class Answer(BaseHTTPRequestHandler):

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lastmetre.audit.balance import Balance
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.devstack.demo.city import SampleCity
 from lastmetre.devstack.demo.play import Played
 from lastmetre.devstack.demo.summary import STAGES, Figures
 from lastmetre.devstack.demo.time_lapse import CITY_ZONE
-from lastmetre.devstack.endpoints import Endpoints
 from lastmetre.devstack.home import Home
 
 WIDTH: Final = 96

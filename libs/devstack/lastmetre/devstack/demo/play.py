@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.cases import CaseClosed, CaseEvent
 from lastmetre.common.service.ids import trace_id
 from lastmetre.devstack.demo.actors import Actors
 from lastmetre.devstack.demo.case_tracker import Ledger, TrackedCase, traceparent_of
 from lastmetre.devstack.demo.scenario import Day, PlannedReport
 from lastmetre.devstack.demo.time_lapse import DayTimeLapse
-from lastmetre.devstack.endpoints import Endpoints
 
 TICK_SECONDS: Final = 0.25
 """People act in bursts: what comes together is handled in one batch."""

@@ -116,3 +116,12 @@ def apply(case: Case, event: CaseEvent) -> Case:
         return case._replace(seq=seq, rated=(*case.rated, event.closing))
     assert isinstance(event, CaseReturned | CaseReopened)
     return case._replace(seq=seq, changed_at=changed_at)
+
+
+def fold(case: Case | None, event: CaseEvent) -> Case:
+    """The case after `event`; None is before its first one, which registers it."""
+    if case is not None:
+        return apply(case, event)
+    if not isinstance(event, CaseRegistered):
+        raise ValueError(f"a ledger cannot begin with {event.TYPE}")
+    return begin(event)

@@ -141,14 +141,7 @@ def register(
     )
     ledger = _Ledger(begin(first), now)
     ledger.events.append(first)
-    if report.position is None:
-        _unplace(ledger, at, SYSTEM, "no_position")
-    elif area is None:
-        _unplace(ledger, at, SYSTEM, "outside_every_area")
-    elif area.lead is None:
-        _unplace(ledger, at, SYSTEM, "area_without_lead")
-    else:
-        _assign(ledger, at, SYSTEM, area, "position", network_version)
+    _place(ledger, at, area, network_version)
     return ledger.decision()
 
 
@@ -210,6 +203,34 @@ def decide_feedback(
     return ledger.decision()
 
 
+UNFINISHED: Final = frozenset(
+    kind.TYPE for kind in (CaseRegistered, CaseResolved, CaseVerified, CaseReturned, CaseReopened)
+)
+"""Events that no decision ends with."""
+
+
+def finish(
+    case: Case, last_type: str, occurred_at: datetime, *, network: Network, now: datetime
+) -> Decision:
+    """The rest of a decision of which only the first events came to be in the log.
+
+    `last_type` is the last one's type, of `UNFINISHED`, and `occurred_at` its time.
+    """
+    ledger = _Ledger(case, now)
+    at = ledger.machine_time(occurred_at)
+    if last_type == CaseRegistered.TYPE:
+        _place(ledger, at, network.locate([case.position])[0], network.version)
+    elif last_type == CaseResolved.TYPE:
+        _verify_and_close(ledger, occurred_at)
+    elif last_type == CaseVerified.TYPE:
+        ledger.record(CaseClosed, SYSTEM, at)
+    elif last_type == CaseReturned.TYPE:
+        _unplace(ledger, at, SYSTEM, "returned")
+    else:
+        _assign_again(ledger, at, network)
+    return ledger.decision()
+
+
 def _objection(
     case: Case, request: ActionRequested, network: Network, now: datetime
 ) -> RefusalReason | None:
@@ -245,6 +266,18 @@ def _missing(request: ActionRequested, network: Network) -> RefusalReason | None
     ):
         return "reason_missing"
     return None
+
+
+def _place(ledger: _Ledger, at: datetime, area: Area | None, network_version: int) -> None:
+    """To the lead of `area`, where the case's position lies; to the centre if there is none."""
+    if ledger.case.position is None:
+        _unplace(ledger, at, SYSTEM, "no_position")
+    elif area is None:
+        _unplace(ledger, at, SYSTEM, "outside_every_area")
+    elif area.lead is None:
+        _unplace(ledger, at, SYSTEM, "area_without_lead")
+    else:
+        _assign(ledger, at, SYSTEM, area, "position", network_version)
 
 
 def _assign(
@@ -283,9 +316,12 @@ def _verify_and_close(ledger: _Ledger, resolved_at: datetime) -> None:
 def _reopen(ledger: _Ledger, at: datetime, actor: Actor, closing: int, network: Network) -> None:
     """Back to the lead who had it, if the area still has one; to the centre otherwise."""
     ledger.record(CaseReopened, actor, at, closing=closing)
+    _assign_again(ledger, ledger.machine_time(at), network)
+
+
+def _assign_again(ledger: _Ledger, at: datetime, network: Network) -> None:
     area = network.areas.get(ledger.case.area_id or "")
-    machine_at = ledger.machine_time(at)
     if area is None or area.lead is None:
-        _unplace(ledger, machine_at, SYSTEM, "reopened")
+        _unplace(ledger, at, SYSTEM, "reopened")
     else:
-        _assign(ledger, machine_at, SYSTEM, area, "reopened", network.version)
+        _assign(ledger, at, SYSTEM, area, "reopened", network.version)

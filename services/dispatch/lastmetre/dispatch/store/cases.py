@@ -1,14 +1,13 @@
-"""Cases, their ledger and the answers that were given."""
+"""Cases as they stand."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
 
 from lastmetre.common.contracts.base import Channel, Language, Origin, Position
-from lastmetre.common.contracts.cases import CaseEvent, CaseState
+from lastmetre.common.contracts.cases import CaseState
 from lastmetre.dispatch.domain.case import Case
 
 if TYPE_CHECKING:
@@ -20,32 +19,6 @@ _CASE_COLUMNS = (
     "unplaced_reason", "closings", "rated",
 )  # fmt: skip
 _SELECT_CASE = f'SELECT {", ".join(_CASE_COLUMNS)} FROM "case"'  # noqa: S608
-
-
-class Answer(NamedTuple):
-    """What was answered to an action or a feedback; `refusal` is None where it was done.
-
-    `meaning` is a digest of what was asked, None for answers older than it.
-    """
-
-    request_id: UUID
-    case_id: UUID
-    kind: str
-    refusal: str | None
-    seq: int
-    answered_at: datetime
-    meaning: bytes | None
-
-
-class LedgerLine(NamedTuple):
-    """One entry of a case's ledger, without its body."""
-
-    seq: int
-    type: str
-    occurred_at: datetime
-    recorded_at: datetime
-    actor_role: str
-    actor_id: str | None
 
 
 def _case(row: asyncpg.Record) -> Case:
@@ -88,22 +61,6 @@ async def known_reports(connection: "Connection", report_ids: Sequence[UUID]) ->
         'SELECT report_id FROM "case" WHERE report_id = ANY($1::uuid[])', report_ids
     )
     return {row[0] for row in rows}
-
-
-async def next_numbers(connection: "Connection", wanted: Mapping[date, int]) -> dict[date, int]:
-    """Reserve that many numbers of each day; returns the last one before those."""
-    days = sorted(wanted)
-    rows = await connection.fetch(
-        """
-        INSERT INTO day_number AS d (day, last)
-        SELECT * FROM unnest($1::date[], $2::int[]) AS w(day, count) ORDER BY day
-        ON CONFLICT (day) DO UPDATE SET last = d.last + excluded.last
-        RETURNING day, last
-        """,
-        days,
-        [wanted[day] for day in days],
-    )
-    return {row[0]: row[1] - wanted[row[0]] for row in rows}
 
 
 async def insert_cases(connection: "Connection", cases: Iterable[Case]) -> None:
@@ -152,50 +109,6 @@ async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
 def _array(numbers: tuple[int, ...]) -> str:
     """As PostgreSQL writes an array: unnest cannot take a list of lists of different lengths."""
     return f"{{{','.join(map(str, numbers))}}}"
-
-
-async def append_ledger(connection: "Connection", events: Sequence[CaseEvent]) -> None:
-    """Entries of the ledger, by COPY."""
-    await connection.copy_records_to_table(
-        "ledger",
-        records=[
-            (e.case_id, e.seq, e.TYPE, e.occurred_at, e.recorded_at, e.actor.role, e.actor.id)
-            for e in events
-        ],
-        columns=("case_id", "seq", "type", "occurred_at", "recorded_at", "actor_role", "actor_id"),
-    )
-
-
-async def ledger_after(connection: "Connection", case_id: UUID, seq: int) -> list[LedgerLine]:
-    """What happened to a case after `seq`, in order."""
-    rows = await connection.fetch(
-        "SELECT seq, type, occurred_at, recorded_at, actor_role, actor_id FROM ledger"
-        " WHERE case_id = $1 AND seq > $2 ORDER BY seq",
-        case_id,
-        seq,
-    )
-    return [LedgerLine(*row) for row in rows]
-
-
-async def answers(connection: "Connection", request_ids: Sequence[UUID]) -> dict[UUID, Answer]:
-    """The answers already given to these."""
-    rows = await connection.fetch(
-        "SELECT request_id, case_id, kind, refusal, seq, answered_at, meaning FROM answer"
-        " WHERE request_id = ANY($1::uuid[])",
-        request_ids,
-    )
-    return {row[0]: Answer(*row) for row in rows}
-
-
-async def insert_answers(connection: "Connection", given: Iterable[Answer]) -> None:
-    """New answers, by COPY. Raises SerializationError if one has been given meanwhile."""
-    try:
-        await connection.copy_records_to_table(
-            "answer", records=list(given), columns=Answer._fields
-        )
-    except asyncpg.UniqueViolationError as error:
-        # The same id on two cases at once: whoever comes second sees it when he begins again.
-        raise asyncpg.SerializationError("answered meanwhile by another transaction") from error
 
 
 async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:

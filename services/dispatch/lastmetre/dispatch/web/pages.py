@@ -21,10 +21,10 @@ from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
-from lastmetre.dispatch.desk import Desk, Outcome
+from lastmetre.dispatch.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.store.cases import LedgerLine
+from lastmetre.dispatch.store.ledger import LedgerLine
 from lastmetre.dispatch.vault import VaultClient
 from lastmetre.dispatch.web.sketch import case_map, lead_map
 
@@ -53,14 +53,14 @@ class CasePages:
 
     def __init__(
         self,
-        runtime: ServiceHost,
-        desk: Desk,
+        host: ServiceHost,
+        service: CaseService,
         vault: VaultClient,
         pages: Pages,
         categories: Categories,
     ) -> None:
-        self._runtime = runtime
-        self._desk = desk
+        self._host = host
+        self._service = service
         self._vault = vault
         self._pages = pages
         self._categories = categories
@@ -83,8 +83,8 @@ class CasePages:
         """A lead's open cases, the longest waiting first."""
         person = person_of(request)
         language = self._pages.language_of(request)
-        cases, total = await self._desk.worklist(person.lead_id or "", ROWS)
-        network = await self._desk.network()
+        cases, total = await self._service.worklist(person.lead_id or "", ROWS)
+        network = await self._service.network()
         mine = [
             area
             for area in network.areas.values()
@@ -103,7 +103,7 @@ class CasePages:
                 self._pages.translations[language].gettext(MAP),
                 self._pages.wordings[language].distance,
             ),
-            "now": self._runtime.clock.now(),
+            "now": self._host.clock.now(),
             "notice": _notice(outcome),
         }
         return self._pages.render(request, "work.html", context, status)
@@ -117,9 +117,9 @@ class CasePages:
     ) -> Response:
         """The queue of cases that no lead has, and one case: that, or the longest waiting."""
         language = self._pages.language_of(request)
-        cases, total = await self._desk.queue(ROWS)
+        cases, total = await self._service.queue(ROWS)
         wanted = case_id or (cases[0].case_id if cases else None)
-        found = await self._desk.case(wanted) if wanted else None
+        found = await self._service.case(wanted) if wanted else None
         if case_id and found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         number = "" if case_id else request.query_params.get("number", "").strip()[:40]
@@ -128,7 +128,7 @@ class CasePages:
             "total": total,
             "alone": case_id is not None,
             "operates": person_of(request).role in OPERATORS,
-            "now": self._runtime.clock.now(),
+            "now": self._host.clock.now(),
             "notice": _notice(outcome),
             "number": number,
             "not_found": bool(number),
@@ -142,7 +142,7 @@ class CasePages:
         self, case: Case, ledger: Sequence[LedgerLine], language: Language
     ) -> dict[str, Any]:
         """A case with its ledger, its surroundings and what an operator can do about it."""
-        network = await self._desk.network()
+        network = await self._service.network()
         label = self._pages.translations[language].gettext(AROUND)
         wording = self._pages.wordings[language]
         return {
@@ -167,7 +167,7 @@ class CasePages:
             return []
         nearest = network.nearest(case.position, CANDIDATES)
         leads = [area.lead.lead_id for area, _ in nearest if area.lead]
-        open_cases = await self._desk.open_counts(leads)
+        open_cases = await self._service.open_counts(leads)
         return [
             {"area": area, "metres": metres, "open": open_cases.get(area.lead.lead_id, 0)}
             for area, metres in nearest
@@ -176,7 +176,7 @@ class CasePages:
 
     async def after_action(self, request: Request, outcome: Outcome, back: str) -> Response:
         """Back to the page that the button was on; a refusal is shown there."""
-        if outcome.answer.refusal is None:
+        if outcome.result.refusal is None:
             return RedirectResponse(back, status_code=303)
         status = refusal(outcome).status
         if outcome.case is None:
@@ -200,12 +200,12 @@ def _choices(network: Network, wording: Wording) -> list[tuple[str, list[tuple[s
 
 
 def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:
-    if outcome is None or outcome.answer.refusal is None:
+    if outcome is None or outcome.result.refusal is None:
         return None
     return {
-        "text": REFUSALS.get(outcome.answer.refusal, N_("This was not done.")),
+        "text": REFUSALS.get(outcome.result.refusal, N_("This was not done.")),
         "number": outcome.case.number if outcome.case else "",
-        "meanwhile": outcome.meanwhile,
+        "meanwhile": outcome.events_since,
     }
 
 
@@ -237,11 +237,15 @@ def _back(form: Form, role: Role, case_id: UUID) -> str:
 
 
 def pages_router(
-    runtime: ServiceHost, desk: Desk, vault: VaultClient, pages: Pages, categories: Categories
+    host: ServiceHost,
+    service: CaseService,
+    vault: VaultClient,
+    pages: Pages,
+    categories: Categories,
 ) -> APIRouter:
     """Routes of the pages."""
     router = APIRouter(route_class=GuardedRoute)
-    views = CasePages(runtime, desk, vault, pages, categories)
+    views = CasePages(host, service, vault, pages, categories)
 
     @router.get("/work")
     @allow(Role.LEAD)
@@ -252,7 +256,7 @@ def pages_router(
     @allow(*OPERATORS)
     async def centre(request: Request) -> Response:
         number = request.query_params.get("number", "").strip()
-        found = await desk.case_numbered(number) if 0 < len(number) <= 40 else None
+        found = await service.case_numbered(number) if 0 < len(number) <= 40 else None
         if found:
             return RedirectResponse(f"/centre/cases/{found}", status_code=303)
         return await views.centre(request)
@@ -262,17 +266,17 @@ def pages_router(
     async def case(request: Request, case_id: UUID) -> Response:
         return await views.centre(request, case_id)
 
-    router.include_router(_action_routes(runtime, desk, views))
+    router.include_router(_action_routes(host, service, views))
     return router
 
 
-def _action_routes(runtime: ServiceHost, desk: Desk, views: CasePages) -> APIRouter:
+def _action_routes(host: ServiceHost, service: CaseService, views: CasePages) -> APIRouter:
     """Two, because the cookie of a page link holds for the first part of its path only."""
     router = APIRouter(route_class=GuardedRoute)
 
     @router.post("/work/cases/{case_id}/actions")
     @allow(*STAFF)
-    async def act(request: Request, case_id: UUID) -> Response:
+    async def execute(request: Request, case_id: UUID) -> Response:
         return await take(request, case_id)
 
     @router.post("/centre/cases/{case_id}/actions")
@@ -293,7 +297,7 @@ def _action_routes(runtime: ServiceHost, desk: Desk, views: CasePages) -> APIRou
 
     async def take(request: Request, case_id: UUID) -> Response:
         person = person_of(request)
-        if not runtime.relay.has_room.is_set():
+        if not host.relay.has_room.is_set():
             raise Problem(
                 503,
                 "/problems/busy",
@@ -306,20 +310,20 @@ def _action_routes(runtime: ServiceHost, desk: Desk, views: CasePages) -> APIRou
             body = _body_of(form)
         else:
             body = await read_model(request, ActionBody, ACTION_BYTES)
-        outcome = await desk.act(
-            requested(body, case_id, person, runtime), traceparent_of(request, runtime)
+        outcome = await service.execute(
+            requested(body, case_id, person, host), traceparent_of(request, host)
         )
         if is_form:
             return await views.after_action(request, outcome, _back(form, person.role, case_id))
-        if outcome.answer.refusal is not None or outcome.case is None:
+        if outcome.result.refusal is not None or outcome.case is None:
             raise refusal(outcome)
         return JSONResponse(
             {
                 "done": True,
-                "action_id": str(outcome.answer.request_id),
-                "case_id": str(outcome.answer.case_id),
+                "action_id": str(outcome.result.request_id),
+                "case_id": str(outcome.result.case_id),
                 "state": outcome.case.state.value,
-                "seq": outcome.answer.seq,
+                "seq": outcome.result.seq,
             }
         )
 

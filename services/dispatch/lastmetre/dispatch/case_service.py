@@ -10,13 +10,15 @@ from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry.logs import of_case
-from lastmetre.dispatch.answering import Asked, answer_all, refused
-from lastmetre.dispatch.consumers import FLOW
+from lastmetre.dispatch.commands import Command, execute_all, refused
+from lastmetre.dispatch.consumers import CONSUMER
 from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.network import NetworkCache, publish
 from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store.cases import Answer, LedgerLine
+from lastmetre.dispatch.store import ledger
+from lastmetre.dispatch.store.ledger import LedgerLine
+from lastmetre.dispatch.store.results import CommandResult
 
 log = structlog.get_logger()
 
@@ -25,9 +27,9 @@ log = structlog.get_logger()
 class Outcome:
     """The answer to an action, the case as it is now, and what its asker had not seen."""
 
-    answer: Answer
+    result: CommandResult
     case: Case | None
-    meanwhile: Sequence[LedgerLine]
+    events_since: Sequence[LedgerLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,79 +41,77 @@ class Published:
     removed: int
 
 
-class Desk:
+class CaseService:
     """What the API and the pages do with cases."""
 
-    def __init__(self, runtime: ServiceHost, network: NetworkCache) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
+        self._host = host
         self._network = network
 
-    async def act(self, request: ActionRequested, traceparent: str) -> Outcome:
+    async def execute(self, request: ActionRequested, traceparent: str) -> Outcome:
         """Decide and commit; an action that was answered before gets that answer again."""
         async with (
-            self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
         ):
-            work = self._runtime.unit_of_work(connection, FLOW)
+            work = self._host.unit_of_work(connection, CONSUMER)
             network = await self._network.current(connection)
-            asked = Asked(request, None, traceparent)
-            answers, _ = await answer_all(work, network, [asked])
-            answer = answers[0] if answers else refused(asked, "unknown_case", 0, work.now)
+            command = Command(request, None, traceparent)
+            results, _ = await execute_all(work, network, [command])
+            result = results[0] if results else refused(command, "unknown_case", 0, work.now)
             case = await store.case_by_id(connection, request.case_id)
-            seen = request.expected_seq if request.expected_seq is not None else answer.seq
-            meanwhile = await store.ledger_after(connection, request.case_id, seen)
+            seen = request.expected_seq if request.expected_seq is not None else result.seq
+            events_since = await ledger.after(connection, request.case_id, seen)
             await work.flush()
-        self._runtime.relay.wake()
-        if answer.refusal:
+        self._host.relay.wake()
+        if result.refusal:
             about = of_case(request.case_id, traceparent)
-            log.info("action refused", action=answer.kind, reason=answer.refusal, **about)
-        return Outcome(answer, case, meanwhile)
+            log.info("action refused", action=result.kind, reason=result.refusal, **about)
+        return Outcome(result, case, events_since)
 
     async def case(self, case_id: UUID) -> tuple[Case, list[LedgerLine]] | None:
         """A case and its ledger."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             case = await store.case_by_id(connection, case_id)
-            return (
-                None if case is None else (case, await store.ledger_after(connection, case_id, 0))
-            )
+            return None if case is None else (case, await ledger.after(connection, case_id, 0))
 
     async def case_numbered(self, number: str) -> UUID | None:
         """The case that people know by `number`; whatever was typed."""
         if not number.isprintable():  # PostgreSQL takes no NUL
             return None
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return await store.case_id_of(connection, number)
 
     async def worklist(self, lead_id: str, limit: int) -> tuple[list[Case], int]:
         """A lead's open cases, the longest waiting first, and how many there are in all."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             found = await store.open_cases_of(connection, lead_id, limit)
             return found, await store.count_open(connection, lead_id)
 
     async def queue(self, limit: int) -> tuple[list[Case], int]:
         """The cases that no lead has, the longest waiting first, and how many there are."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             found = await store.unplaced_cases(connection, limit)
             return found, await store.count_open(connection, None)
 
     async def open_counts(self, lead_ids: Sequence[str]) -> dict[str, int]:
         """How many open cases each of these leads has."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return await store.open_counts(connection, lead_ids)
 
     async def network(self) -> Network:
         """The network that decides now."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return await self._network.current(connection)
 
     async def publish(self, areas: Sequence[Area], *, dry_run: bool) -> Published:
         """Replace the network; with `dry_run`, only count what would change."""
-        async with self._runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
-                work = self._runtime.unit_of_work(connection, FLOW)
-                counts = await publish(work, areas, self._runtime.identities)
+                work = self._host.unit_of_work(connection, CONSUMER)
+                counts = await publish(work, areas, self._host.identities)
                 await work.flush()
             except BaseException:
                 await transaction.rollback()
@@ -120,5 +120,5 @@ class Desk:
                 await transaction.rollback()
             else:
                 await transaction.commit()
-                self._runtime.relay.wake()
+                self._host.relay.wake()
         return Published(*counts)

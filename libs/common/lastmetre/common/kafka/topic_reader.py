@@ -9,7 +9,6 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from lastmetre.cli.console import Trouble
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka import lenient_headers
 from lastmetre.common.kafka.codec import ConsumedRecord
@@ -24,8 +23,13 @@ STALLED_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 30.0
 
 
-class AuditImpossible(Trouble):
-    """The books cannot be opened: something is not there or does not answer."""
+class TopicsUnreadable(Exception):
+    """A topic or the broker is not there or does not answer. `way_out`: what a person can do."""
+
+    def __init__(self, problem: str, way_out: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.way_out = way_out
 
 
 class Topics:
@@ -42,13 +46,15 @@ class Topics:
         return place.topic.removeprefix(self._prefix), place.partition
 
     async def places(self, topics: Iterable[str]) -> list[Place]:
-        """The partitions of these topics; raises AuditImpossible for one that is not there."""
+        """The partitions of these topics; raises TopicsUnreadable for one that is not there."""
         wanted = list(topics)
         present = await asyncio.wait_for(self._consumer.topics(), ANSWER_SECONDS)
         missing = [topic for topic in wanted if self._prefix + topic not in present]
         if missing:
             names = ", ".join(missing)
-            raise AuditImpossible(f"no such topic: {names}", "`lastmetre topics apply` makes them.")
+            raise TopicsUnreadable(
+                f"no such topic: {names}", "`lastmetre topics apply` makes them."
+            )
         return [(topic, partition) for topic in wanted for partition in range(PARTITIONS)]
 
     async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
@@ -102,7 +108,7 @@ class Topics:
                     self._consumer.pause(place)
             if rest and time.monotonic() - moved_at > STALLED_SECONDS:
                 place = min(rest)
-                raise AuditImpossible(f"{place.topic}-{place.partition} cannot be read to its end")
+                raise TopicsUnreadable(f"{place.topic}-{place.partition} cannot be read to its end")
 
     async def is_empty(self, place: Place, start: int, until: int) -> bool:
         """Whether there is no record from `start` to below `until`."""
@@ -112,12 +118,14 @@ class Topics:
 
 
 @asynccontextmanager
-async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
-    """The topics of the city with that prefix; raises AuditImpossible without a broker."""
+async def open_topics(
+    bootstrap: str, prefix: str, client_id: str = "lastmetre-audit"
+) -> AsyncIterator[Topics]:
+    """The topics of the city with that prefix; raises TopicsUnreadable without a broker."""
     lenient_headers.install()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
-        client_id="lastmetre-audit",
+        client_id=client_id,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         # As the services: what a transaction took back is no record, and has no part in the books.
@@ -128,7 +136,7 @@ async def open_topics(bootstrap: str, prefix: str) -> AsyncIterator[Topics]:
         try:
             await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise AuditImpossible(
+            raise TopicsUnreadable(
                 f"no broker answers at {bootstrap}", "is the stack running? `lastmetre status`"
             ) from error
         yield Topics(consumer, prefix)

@@ -1,0 +1,51 @@
+"""Whether a broker or a service answers."""
+
+import asyncio
+import contextlib
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+
+def broker_answers(bootstrap_servers: str) -> bool:
+    """Whether a broker gives its metadata there."""
+    return asyncio.run(_answers(bootstrap_servers))
+
+
+async def _answers(bootstrap_servers: str) -> bool:
+    if not _listens(bootstrap_servers):
+        return False
+    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
+    try:
+        await client.bootstrap()
+        return bool(client.cluster.brokers())
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await client.close()
+
+
+def _listens(bootstrap_servers: str) -> bool:
+    for address in bootstrap_servers.split(","):
+        host, _, port = address.strip().rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
+            return True
+    return False
+
+
+def readiness(url: str) -> tuple[int, str]:
+    """Status and body of GET /readyz there; 0 and the reason if nothing answers."""
+    address = urlsplit(url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=5)
+    try:
+        connection.request("GET", f"{address.path.rstrip('/')}/readyz?all")
+        response = connection.getresponse()
+        return response.status, response.read(2000).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, f"no answer ({error})"
+    finally:
+        connection.close()

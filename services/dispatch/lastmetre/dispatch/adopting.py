@@ -1,0 +1,157 @@
+"""What `case.events` and `field.outcomes` hold and the database has never heard of, taken in.
+
+The database was restored from a backup, or a standby was promoted that lacked the last second.
+The same case ids, numbers, states and results as before come out; nothing is sent.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from lastmetre.common.contracts import cases as case_contracts
+from lastmetre.common.contracts.base import Message, message_types
+from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseRegistered
+from lastmetre.common.contracts.requests import ActionAnswered
+from lastmetre.common.kafka.codec import ConsumedRecord, decode
+from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.dispatch.commands import append_events
+from lastmetre.dispatch.domain.case import Case, fold
+from lastmetre.dispatch.domain.decide import UNFINISHED, finish
+from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.domain.numbers import parse_number
+from lastmetre.dispatch.store import cases as store
+from lastmetre.dispatch.store import ledger, numbers
+from lastmetre.dispatch.store.ledger import LedgerEntry
+from lastmetre.dispatch.store.results import (
+    FEEDBACK_KIND,
+    CommandResult,
+    insert_unknown_results,
+)
+
+log = structlog.get_logger()
+
+EVENT_TYPES: Final[dict[str, type[Message]]] = message_types(case_contracts)
+OUTCOME_TYPES: Final[dict[str, type[Message]]] = {ActionAnswered.TYPE: ActionAnswered}
+FINISH_BATCH: Final = 500
+
+
+class LogHasGap(Exception):
+    """A case's events on our own topic do not follow each other: nothing may be built on them."""
+
+
+async def adopt_events(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
+    """Take in events; returns how many were new. Raises LogHasGap, and what `decode` raises."""
+    by_case: dict[UUID, list[LedgerEntry]] = defaultdict(list)
+    for record in records:
+        event = decode(record, EVENT_TYPES)
+        assert isinstance(event, CaseEvent)
+        entry = LedgerEntry(event, record.value or b"", record.traceparent)
+        by_case[event.case_id].append(entry)
+    known = await store.lock_cases(work.connection, by_case)
+    cases: dict[UUID, Case] = {}
+    new: list[LedgerEntry] = []
+    for case_id, entries in by_case.items():
+        case, unknown = _folded(known.get(case_id), entries)
+        if case is not None and unknown:
+            cases[case_id] = case
+            new += unknown
+    if new:
+        await _write(work, known, cases, new)
+    return len(new)
+
+
+def _folded(case: Case | None, entries: list[LedgerEntry]) -> tuple[Case | None, list[LedgerEntry]]:
+    """The case after these entries, and those of them that it had not seen."""
+    unknown: list[LedgerEntry] = []
+    for entry in sorted(entries, key=lambda each: each.event.seq):
+        event, last = entry.event, case.seq if case else 0
+        if event.seq <= last:
+            continue
+        if event.seq > last + 1:
+            log.error(
+                "the log has a gap", case_id=str(event.case_id), after_seq=last, seq=event.seq
+            )
+            raise LogHasGap(f"case {event.case_id}: seq {event.seq} follows {last}")
+        case = fold(case, event)
+        unknown.append(entry)
+    return case, unknown
+
+
+async def _write(
+    work: UnitOfWork, known: dict[UUID, Case], cases: dict[UUID, Case], new: list[LedgerEntry]
+) -> None:
+    connection = work.connection
+    await store.insert_cases(connection, [c for c in cases.values() if c.case_id not in known])
+    await store.update_cases(connection, [c for c in cases.values() if c.case_id in known])
+    await ledger.append(connection, new)
+    events = [entry.event for entry in new]
+    await numbers.raise_counters(connection, _counts(events))
+    ratings = [
+        CommandResult(e.feedback_id, e.case_id, FEEDBACK_KIND, None, e.seq, e.recorded_at)
+        for e in events
+        if isinstance(e, CaseRated)
+    ]
+    await insert_unknown_results(connection, ratings)
+    last = {event.case_id: event.TYPE for event in events}
+    await ledger.mark_finished(connection, list(last))
+    await ledger.mark_unfinished(connection, [c for c, kind in last.items() if kind in UNFINISHED])
+
+
+def _counts(events: Sequence[CaseEvent]) -> dict[date, int]:
+    """The highest count of each day among the cases that these events register."""
+    counts: dict[date, int] = {}
+    for event in events:
+        if isinstance(event, CaseRegistered) and (parsed := parse_number(event.number)):
+            day, count = parsed
+            counts[day] = max(count, counts.get(day, 0))
+    return counts
+
+
+async def adopt_outcomes(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
+    """Take in the results of actions; returns how many were new. Raises what `decode` raises."""
+    first: dict[UUID, CommandResult] = {}
+    for record in records:
+        answered = decode(record, OUTCOME_TYPES)
+        assert isinstance(answered, ActionAnswered)
+        if answered.refusal == "action_id_used":
+            continue  # said to somebody else, who used the id again: the id's result is another
+        result = CommandResult(
+            answered.action_id,
+            answered.case_id,
+            answered.action.value,
+            answered.refusal,
+            answered.seq,
+            answered.answered_at,
+        )
+        first.setdefault(answered.action_id, result)
+    return await insert_unknown_results(work.connection, list(first.values()))
+
+
+async def finish_decisions(work: UnitOfWork, network: Network, traceparent: str) -> None:
+    """Add what is missing of decisions whose first events alone had come to be in the log.
+
+    A decision is one transaction, but its events may lie in two packs of the outbox, and the
+    database that knew of the second is gone.
+    """
+    connection = work.connection
+    case_ids = await ledger.unfinished(connection, FINISH_BATCH)
+    if not case_ids:
+        return
+    cases = await store.lock_cases(connection, case_ids)
+    last = await ledger.last_lines(connection, case_ids)
+    changed: list[Case] = []
+    entries: list[LedgerEntry] = []
+    for case_id, case in cases.items():
+        line = last[case_id]
+        if line.type in UNFINISHED:
+            decision = finish(case, line.type, line.occurred_at, network=network, now=work.now)
+            changed.append(decision.case)
+            entries += append_events(work, decision.events, traceparent)
+            log.warning("a decision is finished", case_id=str(case_id), after=line.type)
+    await store.update_cases(connection, changed)
+    await ledger.append(connection, entries)
+    await ledger.mark_finished(connection, case_ids)

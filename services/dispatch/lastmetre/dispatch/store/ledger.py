@@ -1,0 +1,107 @@
+"""The ledger of cases: every event with the body that went onto `case.events`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from lastmetre.common.contracts.cases import CaseEvent
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+
+class LedgerEntry(NamedTuple):
+    """An event with all that its record on the topic is made of."""
+
+    event: CaseEvent
+    body: bytes
+    traceparent: str | None
+
+
+class LedgerLine(NamedTuple):
+    """One entry of a case's ledger, without its body."""
+
+    seq: int
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    actor_role: str
+    actor_id: str | None
+
+
+async def append(connection: "Connection", entries: Iterable[LedgerEntry]) -> None:
+    """Entries of the ledger, by COPY."""
+    await connection.copy_records_to_table(
+        "ledger",
+        records=[
+            (
+                event.case_id,
+                event.seq,
+                event.TYPE,
+                event.occurred_at,
+                event.recorded_at,
+                event.actor.role,
+                event.actor.id,
+                body,
+                traceparent,
+            )
+            for event, body, traceparent in entries
+        ],
+        columns=(
+            "case_id",
+            "seq",
+            "type",
+            "occurred_at",
+            "recorded_at",
+            "actor_role",
+            "actor_id",
+            "body",
+            "traceparent",
+        ),
+    )
+
+
+async def after(connection: "Connection", case_id: UUID, seq: int) -> list[LedgerLine]:
+    """What happened to a case after `seq`, in order."""
+    rows = await connection.fetch(
+        "SELECT seq, type, occurred_at, recorded_at, actor_role, actor_id FROM ledger"
+        " WHERE case_id = $1 AND seq > $2 ORDER BY seq",
+        case_id,
+        seq,
+    )
+    return [LedgerLine(*row) for row in rows]
+
+
+async def last_lines(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, LedgerLine]:
+    """The last entry of each of these cases."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (case_id) case_id, seq, type, occurred_at, recorded_at, actor_role,"
+        " actor_id FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY case_id, seq DESC",
+        case_ids,
+    )
+    return {row[0]: LedgerLine(*row[1:]) for row in rows}
+
+
+async def mark_unfinished(connection: "Connection", case_ids: Sequence[UUID]) -> None:
+    """The log of these cases ends in the middle of a decision."""
+    await connection.execute(
+        "INSERT INTO unfinished_decision SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
+        case_ids,
+    )
+
+
+async def unfinished(connection: "Connection", limit: int) -> list[UUID]:
+    """Cases marked so, theirs kept from other processes until the transaction ends."""
+    rows = await connection.fetch(
+        "SELECT case_id FROM unfinished_decision ORDER BY case_id LIMIT $1 FOR UPDATE SKIP LOCKED",
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def mark_finished(connection: "Connection", case_ids: Sequence[UUID]) -> None:
+    """The last decision about each of these cases is whole."""
+    await connection.execute(
+        "DELETE FROM unfinished_decision WHERE case_id = ANY($1::uuid[])", case_ids
+    )
