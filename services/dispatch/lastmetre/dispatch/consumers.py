@@ -1,7 +1,6 @@
 """What dispatch reads: accepted reports, actions from the field, and feedback."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final, cast
 
 import structlog
@@ -18,8 +17,9 @@ from lastmetre.common.contracts.topics import (
     NETWORK_AREAS,
     REPORTS,
 )
+from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
-from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.postgres import dead_letter_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
@@ -60,7 +60,7 @@ class Requests:
         host.publishes(NETWORK_AREAS, adopt_areas)
         host.background(self.look_after_what_waits)
 
-    async def handle(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def handle(self, work: Work, records: batches.Requests) -> None:
         """Register first, then answer, parked requests of new cases included."""
         accepted: list[Accepted] = []
         commands: list[Command] = []

@@ -1,16 +1,16 @@
 """Kafka in: the channels' reports, the ledger for progress pages, the network for the form."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import CaseRegistered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
+from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
-from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
 from lastmetre.intake.domain.case_view import entry
@@ -31,7 +31,7 @@ def join(runtime: ServiceHost, reader: Reader) -> None:
     runtime.consume("network", [NETWORK_AREAS], follow_network)
 
 
-async def follow_cases(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+async def follow_cases(work: Work, records: batches.CaseEvents) -> None:
     """Add what the ledger tells to the cases' timelines."""
     known: dict[UUID, int] = {}
 
@@ -61,7 +61,7 @@ async def follow_cases(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> N
     await cases.append_timelines(work.connection, told)
 
 
-async def follow_network(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+async def follow_network(work: Work, records: batches.Areas) -> None:
     """Keep the areas as they are published now; the last record of each area counts."""
     published: dict[str, AreaPublished | None] = {}
     for record in records:

@@ -1,6 +1,6 @@
 """Records of the channels in: normalised, sealed, stored and passed on, each identity once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from lastmetre.common.contracts.reports import (
     ReportSubmitted,
 )
 from lastmetre.common.contracts.topics import REPORTS, channel_topic
+from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.codec import (
     BadRecord,
     ConsumedRecord,
@@ -21,6 +22,7 @@ from lastmetre.common.kafka.codec import (
     describe,
     message_type,
 )
+from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
@@ -76,7 +78,7 @@ class Reader:
         self._check = check
         self._city_time = city_time
 
-    async def read(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def read(self, work: Work, records: batches.SubmittedReports) -> None:
         """Take in the reports among `records`; what is no report becomes a dead letter."""
         first: dict[bytes, Arrival] = {}
         later: list[Arrival] = []

@@ -13,9 +13,11 @@ from lastmetre.common.contracts.deliveries import MessageDelivered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
+from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.case_sequence import Event, in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
+from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
@@ -46,7 +48,7 @@ class Consumers:
         host.consume("deliveries", [NOTIFY_DELIVERIES], self.deliveries, LINGER_BACKGROUND)
         host.consume("network", [NETWORK_AREAS], self.network)
 
-    async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def cases(self, work: Work, records: batches.CaseEvents) -> None:
         """Fold the ledger into facts: one read a batch, and what differs is written."""
         known: dict[UUID, Fact] = {}
 
@@ -88,7 +90,7 @@ class Consumers:
         if self._noted % FORGET_EVERY == 0:
             await facts.forget_old_activity(work.connection)
 
-    async def reports(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def reports(self, work: Work, records: batches.Reports) -> None:
         """Count reports by what intake made of them, each once."""
         found: list[Report] = []
         for record in records:
@@ -112,7 +114,7 @@ class Consumers:
         if found:
             await report_and_message_counts.add_reports(work.connection, found)
 
-    async def deliveries(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def deliveries(self, work: Work, records: batches.Deliveries) -> None:
         """Count messages by what became of them, each once."""
         found: list[Message] = []
         for record in records:
@@ -134,7 +136,7 @@ class Consumers:
         if found:
             await report_and_message_counts.add_messages(work.connection, found)
 
-    async def network(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def network(self, work: Work, records: batches.Areas) -> None:
         """Keep the areas as they are published; the last record of an area counts."""
         present: dict[str, Area | None] = {}
         for record in records:

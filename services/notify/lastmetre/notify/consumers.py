@@ -8,8 +8,10 @@ from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
@@ -45,7 +47,7 @@ class Consumers:
         self._wake_sender = wake_sender
         host.consume(CASES_FLOW, [CASE_EVENTS], self.cases)
 
-    async def cases(self, work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+    async def cases(self, work: Work, records: batches.CaseEvents) -> None:
         """Apply events in their order; what they ask for waits to be sent, or is suppressed."""
         known: dict[UUID, CaseProjection] = {}
 
