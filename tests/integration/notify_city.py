@@ -331,6 +331,12 @@ class Running:
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
 
+    async def missing(self) -> list[str]:
+        """What the process itself says does not work; empty if all does."""
+        async with httpx.AsyncClient() as client:
+            found: list[str] = (await client.get(f"{self.url}/readyz?all")).json()["missing"]
+            return found
+
     async def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
         async with httpx.AsyncClient() as client:

@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from lastmetre.common.postgres.migrate import migrations_of
 from lastmetre.devstack import Stack
 from tests.integration.metrics_world import Metrics, World
-from tests.support.databases import fresh_database
+from tests.support.databases import fresh_database, migrate_in_part
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -89,6 +90,64 @@ async def test_a_reader_keeps_its_rights(metrics_city: Metrics) -> None:
     code, _ = await metrics_city.rebuild()
     assert code == 0
     assert await connection.fetchval("SELECT has_table_privilege('pg_monitor', 'fact', 'SELECT')")
+    await connection.close()
+
+
+SHAPE = """
+    SELECT 'table' AS kind, coalesce(array_to_string(reloptions, ','), '') AS name, '' AS definition
+    FROM pg_class WHERE oid = 'fact'::regclass
+    UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes WHERE tablename = 'fact'
+    UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = 'fact'::regclass
+    UNION ALL SELECT 'column', attname, format_type(atttypid, atttypmod) || attnotnull
+    FROM pg_attribute WHERE attrelid = 'fact'::regclass AND attnum > 0
+    ORDER BY 1, 2
+"""
+
+
+async def test_a_rebuilt_table_is_made_as_the_live_one(metrics_city: Metrics) -> None:
+    connection = await asyncpg.connect(metrics_city.database_url)
+    before = await connection.fetch(SHAPE)
+    assert {"fillfactor=60", "fact_pkey", "fact_reported_day_idx"} <= {row[1] for row in before}
+    for _ in range(2):
+        code, _ = await metrics_city.rebuild()
+        assert code == 0
+        assert await connection.fetch(SHAPE) == before
+    await connection.close()
+
+
+async def test_what_an_earlier_build_left_behind_is_put_right(stack: Stack) -> None:
+    connection = await asyncpg.connect(await asyncio.to_thread(fresh_database, stack, "metrics"))
+    await migrate_in_part(connection, "metrics", 1)
+    before = await connection.fetch(SHAPE)
+    await connection.execute(
+        "CREATE TABLE fact_shadow (LIKE fact INCLUDING ALL); DROP TABLE fact;"
+        "ALTER TABLE fact_shadow RENAME TO fact"
+    )
+    assert await connection.fetch(SHAPE) != before
+    for _ in range(2):
+        await connection.execute(migrations_of("metrics")[1].sql)
+        assert await connection.fetch(SHAPE) == before
+    await connection.close()
+
+
+async def test_readers_wait_for_the_exchange_alone(metrics_city: Metrics) -> None:
+    """Somebody reads the facts for long: the rebuild does not make others wait behind it."""
+    connection = await asyncpg.connect(metrics_city.database_url)
+    other = await asyncpg.connect(metrics_city.database_url)
+    async with connection.transaction():
+        await connection.fetch("SELECT count(*) FROM fact")
+        rebuilding = asyncio.create_task(metrics_city.rebuild())
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'metrics-rebuild'"
+            " AND wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await metrics_city.settled(waits, 1)
+        await other.execute("SET statement_timeout = '20s'")
+        assert await other.fetchval("SELECT count(*) >= 0 FROM fact")
+        assert not rebuilding.done()
+    assert (await rebuilding)[0] == 0
+    await other.close()
     await connection.close()
 
 

@@ -187,7 +187,7 @@ def test_what_is_waited_for_is_said() -> None:
             await asyncio.sleep(1)
             assert (sender.waiting_for, sender.health()) == ("vault: HTTP 503", [])
             await asyncio.sleep(SILENT_SECONDS)
-            assert sender.health() == ["messages wait for the vault: HTTP 503"]
+            assert sender.health() == ["sender: messages wait for the vault: HTTP 503"]
             assert world.queue.calls["claim"] == 0
             world.vault.away = False
             await world.done()

@@ -2,8 +2,9 @@
 
 Rebuilding only applies events: nothing is sent. The new facts grow in a table beside the live one,
 never further than that one's stored positions, and take its place in one transaction when both
-stand at the same ones. With `--verify` they are compared with the live facts instead. Of an event
-that was a dead letter and replayed with a corrected body, that body counts, not the topic's.
+stand at the same ones: for the last few events the live flow waits, for the exchange its readers.
+With `--verify` they are compared with the live facts instead. Of an event that was a dead letter
+and replayed with a corrected body, that body counts, not the topic's.
 """
 
 import argparse
@@ -35,9 +36,16 @@ if TYPE_CHECKING:
 
 BATCH_RECORDS: Final = 5000
 POLL_MILLISECONDS: Final = 500
-NEAR: Final = 2000
+NEAR: Final = 50
 """So many records behind, the rest can be read while the live flow is kept waiting."""
+NEAR_ENOUGH: Final = 2000
+"""The same, where the live flow is as quick as we are."""
+ROUNDS: Final = 20
 SILENCE_SECONDS: Final = 30.0
+LOCKED_SILENCE_SECONDS: Final = 5.0
+LOCK_TIMEOUT: Final = "5s"
+SWAP_ATTEMPTS: Final = 12
+SWAP_RETRY_SECONDS: Final = 1.0
 SHOWN: Final = 100
 PROGRESS_SECONDS: Final = 1.0
 
@@ -100,7 +108,9 @@ class Reader:
         self._topic = topic
         self._progress = progress
 
-    async def read(self, target: RebuildTarget, until: dict[int, int]) -> None:
+    async def read(
+        self, target: RebuildTarget, until: dict[int, int], silence: float = SILENCE_SECONDS
+    ) -> None:
         """Feed the target up to these positions, not a record further.
 
         Raises CannotRebuild if the broker stays silent or no longer has the records.
@@ -127,7 +137,7 @@ class Reader:
                     missing.pop(place.partition, None)
             if batch:
                 heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > SILENCE_SECONDS:
+            elif time.monotonic() - heard_at > silence:
                 raise CannotRebuild(f"{self._topic}: nothing to read up to {missing}")
             self._progress.say(target, until)
 
@@ -145,8 +155,12 @@ async def rebuild(
         await _correct(connection, target)
         reader = Reader(consumer, settings.topic_prefix + CASE_EVENTS, Progress(progress))
         await _catch_up(connection, target, reader)
-        finish = _compare if verify else _swap
-        differing, examples, cases = await finish(connection, target, reader)
+        if verify:
+            differing, examples, cases = await _compare(connection, target, reader)
+        else:
+            differing, examples = [], []
+            async with _connected(settings) as locks:
+                cases = await _exchange(connection, locks, target, reader)
     return Outcome(
         verified=verify,
         cases=cases,
@@ -160,24 +174,32 @@ async def rebuild(
 
 
 @asynccontextmanager
-async def _beside_live(
+async def _connected(
     settings: MetricsSettings,
 ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """A connection of its own, with an empty rebuild table: it holds the lock for as long."""
     connection = await asyncpg.connect(
         settings.database_url.get_secret_value(),
         timeout=30,
         server_settings={"application_name": "metrics-rebuild", "timezone": "UTC"},
     )
     try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def _beside_live(
+    settings: MetricsSettings,
+) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection of its own, with an empty rebuild table: it holds the lock for as long."""
+    async with _connected(settings) as connection:
         if not await rebuilding.begin(connection):
             raise CannotRebuild("another rebuild is at work")
         try:
             yield connection
         finally:
             await rebuilding.discard(connection)
-    finally:
-        await connection.close(timeout=5)
 
 
 @asynccontextmanager
@@ -206,12 +228,13 @@ async def _correct(connection: "Connection", target: RebuildTarget) -> None:
 
 async def _catch_up(connection: "Connection", target: RebuildTarget, reader: Reader) -> None:
     """Follow the live flow until only a little is left to read."""
+    rounds = 0
     while True:
         positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
-        behind = target.behind(positions)
-        if behind <= NEAR:
+        if target.behind(positions) <= (NEAR if rounds < ROUNDS else NEAR_ENOUGH):
             return
         await reader.read(target, positions)
+        rounds += 1
 
 
 async def _compare(connection: "Connection", target: RebuildTarget, reader: Reader) -> Finished:
@@ -235,17 +258,42 @@ async def _compare(connection: "Connection", target: RebuildTarget, reader: Read
     return differing, examples, cases
 
 
-async def _swap(connection: "Connection", target: RebuildTarget, reader: Reader) -> Finished:
-    """Hold the live flow still for the rest of the way, then take its table's place."""
-    async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = '30s'")
-        await rebuilding.lock_consumers(connection, CASES_FLOW, CASE_EVENTS)
-        positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
-        await _correct(connection, target)
-        await reader.read(target, positions)
-        cases = await rebuilding.size(connection)
-        await rebuilding.swap(connection, CASES_FLOW)
-    return [], [], cases
+async def _exchange(
+    connection: "Connection", locks: "Connection", target: RebuildTarget, reader: Reader
+) -> int:
+    """Put the rebuilt table in place of the live one; returns how many cases it has.
+
+    Whoever reads the live table for long is waited for only a moment at a time: others would wait
+    behind us. What is read meanwhile is written by a `connection` that holds no locks, and stays.
+    """
+    for _ in range(SWAP_ATTEMPTS):
+        try:
+            return await _swap(connection, locks, target, reader)
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(SWAP_RETRY_SECONDS)
+            await _catch_up(connection, target, reader)
+    raise CannotRebuild("the live table is in use all the time")
+
+
+async def _swap(
+    connection: "Connection", locks: "Connection", target: RebuildTarget, reader: Reader
+) -> int:
+    async with locks.transaction():
+        await locks.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        await rebuilding.lock_consumers(locks, CASES_FLOW, CASE_EVENTS)
+        await _read_rest(connection, target, reader)
+        await rebuilding.lock_facts(locks)
+        # Nothing, but for a batch that was the first of its partition.
+        await _read_rest(connection, target, reader)
+        cases = await rebuilding.size(locks)
+        await rebuilding.swap(locks, CASES_FLOW)
+    return cases
+
+
+async def _read_rest(connection: "Connection", target: RebuildTarget, reader: Reader) -> None:
+    positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
+    await _correct(connection, target)
+    await reader.read(target, positions, LOCKED_SILENCE_SECONDS)
 
 
 def main() -> int:

@@ -8,6 +8,8 @@ from lastmetre.metrics.domain.fact import Fact
 from lastmetre.metrics.store.facts import COLUMNS, TABLE
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from lastmetre.common.postgres.database import Connection
 
 REBUILD_TABLE: Final = "fact_shadow"
@@ -21,6 +23,13 @@ async def begin(connection: "Connection") -> bool:
         return False
     await discard(connection)
     await connection.execute(f"CREATE TABLE {REBUILD_TABLE} (LIKE {TABLE} INCLUDING ALL)")
+    # LIKE leaves out the storage parameters.
+    options = await connection.fetchval(
+        "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::text::regclass",
+        TABLE,
+    )
+    if options:
+        await connection.execute(f"ALTER TABLE {REBUILD_TABLE} SET ({options})")
     return True
 
 
@@ -38,10 +47,9 @@ async def positions(connection: "Connection", flow: str, topic: str) -> dict[int
 
 
 async def lock_consumers(connection: "Connection", flow: str, topic: str) -> None:
-    """Keep the flow's batches out until this transaction ends.
+    """Keep the flow's batches out until this transaction ends; reading the facts goes on.
 
-    The position rows first, as the batches do. A batch that is the first of its partition has no
-    row to wait for: it waits for the table, or has it already and we wait for the batch.
+    But for a batch that is the first of its partition: it has no row to wait for.
     """
     await connection.execute(
         "SELECT 1 FROM position WHERE flow = $1 AND topic = $2"
@@ -49,6 +57,11 @@ async def lock_consumers(connection: "Connection", flow: str, topic: str) -> Non
         flow,
         topic,
     )
+
+
+async def lock_facts(connection: "Connection") -> None:
+    """Keep everybody from the live table until this transaction ends, after `lock_consumers`: in
+    the order of the batches."""
     await connection.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
 
 
@@ -60,8 +73,14 @@ async def swap(connection: "Connection", flow: str) -> None:
         " WHERE c.oid = $1::text::regclass AND acl.grantee NOT IN (0, c.relowner)",
         TABLE,
     )
+    names = {row["definition"]: row["name"] for row in await _indexes(connection)}
     await connection.execute(f"DROP TABLE {TABLE}")
     await connection.execute(f"ALTER TABLE {REBUILD_TABLE} RENAME TO {TABLE}")
+    for row in await _indexes(connection):
+        # Migrations to come name them.
+        await connection.execute(
+            f'ALTER INDEX "{row["name"]}" RENAME TO "{names[row["definition"]]}"'
+        )
     for row in readers:
         await connection.execute(f"GRANT {row['privilege']} ON {TABLE} TO {row['role']}")
     # What waited for an event that the rebuild could read has had its turn.
@@ -69,6 +88,17 @@ async def swap(connection: "Connection", flow: str) -> None:
         f"DELETE FROM parked p USING {TABLE} f"  # noqa: S608
         " WHERE p.flow = $1 AND p.key = f.case_id AND p.seq <= f.seq",
         flow,
+    )
+
+
+async def _indexes(connection: "Connection") -> list["asyncpg.Record"]:
+    """The live table's indexes: each one's name, and its definition without names."""
+    return await connection.fetch(
+        "SELECT c.relname AS name, regexp_replace(pg_get_indexdef(i.indexrelid),"
+        " '^CREATE (UNIQUE )?INDEX .* ON \\S+ USING', '\\1') AS definition"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid = $1::text::regclass ORDER BY 1",
+        TABLE,
     )
 
 

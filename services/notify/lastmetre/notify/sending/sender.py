@@ -136,11 +136,12 @@ class Sender:
     def health(self) -> list[str]:
         """What has been waited for a while."""
         now = asyncio.get_running_loop().time()
-        return self._committer.health() + [
+        waits = [
             f"messages wait for the {what}: {why}"
             for what, (since, why) in self._waits.items()
             if now - since > SILENT_SECONDS
         ]
+        return [f"sender: {each}" for each in self._committer.health() + waits]
 
     async def run(self) -> None:
         """Send until cancelled, then let the calls under way come to their end, and be recorded.
