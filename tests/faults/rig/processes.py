@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-from lastmetre.devstack.tether import PARENT_VARIABLE
+from lastmetre.devstack.process_guard import PARENT_VARIABLE
 
 RESTART_SECONDS: Final = 1.0
 ENDS_WITHIN_SECONDS: Final = 30.0
@@ -32,7 +32,7 @@ class Process:
     """One program, by a thread that starts it, notes how it ends, and starts it again.
 
     With `stays` it is started again after every end, as a supervisor does, until `end`. The command
-    is to be tethered: it dies with the thread, and that with the tests.
+    is to be guarded: it dies with the thread, and that with the tests.
     """
 
     def __init__(

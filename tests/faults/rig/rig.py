@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.topics import apply_topics
-from lastmetre.devstack import Endpoints
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home, Ports, write_private
 from lastmetre.devstack.keys import AUDIT_ROLE, Keys
 from tests.faults.rig.brokers import HOST, Brokers
 from tests.faults.rig.mail import MailServer
@@ -109,7 +109,7 @@ class Rig:
         asyncio.run(apply_topics(self.brokers.bootstrap_servers, ""))
         if self.shape.before_services:
             self.shape.before_services(self)
-        self.endpoints.write(self.home)
+        write_private(self.home.endpoints, self.endpoints.model_dump_json(by_alias=True))
         self._resources.callback(self.services.stop)
         self.services.start()
 

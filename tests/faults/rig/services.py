@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.home import Home, Ports
 from lastmetre.devstack.keys import Keys
-from lastmetre.devstack.programs import tethered
+from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.services import Services as Environments
 from tests.faults.rig.processes import Exit, Process
 
@@ -86,7 +86,7 @@ class ServiceProcesses:
         )
         name = f"{service}-{process}"
         environment = self._home.run / "environment" / f"{name}.json"
-        command = tethered([sys.executable, "-m", f"lastmetre.{service}"], environment=environment)
+        command = guarded([sys.executable, "-m", f"lastmetre.{service}"], environment=environment)
         made = Process(name, command, self._home.logs / f"{name}.log", stays=True)
         self._processes[service, process] = made
         made.start()
