@@ -49,6 +49,7 @@ class Load:
         self.receipts: dict[str, str] = {}
         """Receipt of each report, by its source id."""
         self.taken_at: list[float] = []
+        self._waited: list[tuple[float, float]] = []
         self.statuses: Counter[int] = Counter()
         """Answers to POSTs; 0 for none."""
         self.steps = 0
@@ -67,6 +68,10 @@ class Load:
         """The longest time since then in which no report was taken."""
         times = [since, *(each for each in self.taken_at if each > since)]
         return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
+
+    def slowest(self, since: float) -> float:
+        """The longest time that a report which began since then had to wait for its receipt."""
+        return max((seconds for began, seconds in self._waited if began > since), default=0.0)
 
     def write(self, file: Path) -> None:
         """The receipts as `lastmetre audit --receipts` reads them."""
@@ -114,6 +119,7 @@ class Load:
         if number % WITH_MAIL == 0:
             body["contact"] = {"email": f"{source_id}@reporters.example"}
         headers = {"X-API-Key": self._city.endpoints["channel_keys"]["app"]}
+        began = time.monotonic()
         try:
             while source_id not in self.receipts:
                 url = f"{self._next('intake')}/channels/app/reports"
@@ -127,6 +133,7 @@ class Load:
                     if answer.status_code == 202:
                         self.receipts[source_id] = answer.json()["receipt"]
                         self.taken_at.append(time.monotonic())
+                        self._waited.append((began, time.monotonic() - began))
                         self._taken.set()
                         return
                 await asyncio.sleep(AGAIN_SECONDS)
