@@ -21,6 +21,7 @@ from tests.faults.rig.services import ServiceProcesses
 
 KAFKA: Final = "kafka"
 POSTGRES: Final = "postgres"
+INTAKE: Final = "intake"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Rig:
                 "NOTIFY_RETRY_LONGEST_SECONDS": "2",
                 **shape.extra,
             },
+            self._extra_of,
         )
         self._resources = contextlib.ExitStack()
 
@@ -117,6 +119,9 @@ class Rig:
         server = self.postgres[service].primary
         self._between[service, POSTGRES] = [self.proxies.open(server.port)]
         self._between[service, KAFKA] = []
+        if service == "notify":
+            port = int(self.services.url(INTAKE).rpartition(":")[2])
+            self._between[service, INTAKE] = [self.proxies.open(port)]
         for broker in self.brokers.nodes:
             proxy = self.proxies.open(broker.ports[service])
             broker.advertised[service] = proxy.port
@@ -143,6 +148,10 @@ class Rig:
         if not proxies:
             return self.brokers.bootstrap_servers
         return ",".join(f"{HOST}:{each.port}" for each in proxies)
+
+    def _extra_of(self, service: str) -> dict[str, str]:
+        proxies = self._between.get((service, INTAKE))
+        return {"INTAKE_INTERNAL_URL": f"http://{HOST}:{proxies[0].port}"} if proxies else {}
 
     def audit_database(self, service: str) -> str:
         """Where a service's database is read by one who may only read."""

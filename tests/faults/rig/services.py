@@ -47,12 +47,14 @@ class ServiceProcesses:
         database: Callable[[str], str],
         bootstrap: Callable[[str], str],
         extra: Mapping[str, str],
+        extra_of: Callable[[str], Mapping[str, str]],
     ) -> None:
         self._home = home
         self._environments = Environments(home, ports, keys)
         self._database = database
         self._bootstrap = bootstrap
         self._extra = extra
+        self._extra_of = extra_of
         self._processes: dict[tuple[str, int], Process] = {}
         self._ended: list[Process] = []
         self.samples: list[Sample] = []
@@ -82,7 +84,7 @@ class ServiceProcesses:
             self._bootstrap(service),
             self._database(service),
             {},
-            {**self._extra, **extra},
+            {**self._extra, **self._extra_of(service), **extra},
         )
         name = f"{service}-{process}"
         environment = self._home.run / "environment" / f"{name}.json"

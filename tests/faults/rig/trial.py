@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.faults.rig.load import POSTS_A_SECOND, Load
 from tests.faults.rig.processes import Exit
 from tests.faults.rig.rig import Rig
-from tests.faults.rig.verdict import Known, audit, count, known, parked_or_dead, works_again
+from tests.faults.rig.verdict import Count, Known, audit, count, known, parked_or_dead, works_again
 from tests.support.city import City
 
 WARM_REPORTS: Final = 250
@@ -119,11 +119,18 @@ class Trial:
         print(figures)
         _keep(figures)
         wrong = self._wrong(unwanted)
-        if not balanced:
+        if not balanced and not self.may_lose:
             wrong["audit"] = document
+        if unnamed := self._not_named(found, document):
+            wrong["lost, and not named by the audit"] = unnamed
         if wrong:
             wrong["found"] = {name: items[:5] for name, items in asdict(found).items() if items}
         assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False, default=str)
+
+    def _not_named(self, found: Count, document: dict[str, Any]) -> list[str]:
+        """What is lost and stands nowhere in the audit's document."""
+        said = json.dumps(document)
+        return [each for each in found.lost if each.rpartition(" ")[2] not in said]
 
     def _put_aside_unexpectedly(self) -> dict[str, int]:
         found = self.figures.parked_or_dead

@@ -173,16 +173,25 @@ async def _not_arrived(rig: Rig, source_id: str) -> str:
 
 async def audit(rig: Rig, receipts: Path) -> tuple[bool, dict[str, Any]]:
     """`lastmetre audit --receipts`, once nothing is in flight: balanced, and its document."""
+    code, document = await command(
+        rig, "audit", "--json", "--timeout", str(QUIET_SECONDS), "--receipts", str(receipts)
+    )
+    return code == 0, document
+
+
+async def command(rig: Rig, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of a `lastmetre` command; what it complained of if it has none."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("lastmetre")),
-        "audit", "--json", "--timeout", str(QUIET_SECONDS), "--receipts", str(receipts),
+        *words,
         env={**os.environ, "LASTMETRE_HOME": str(rig.home.root)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     said, complained = await process.communicate()
-    document = json.loads(said) if said else {"said": complained.decode()[-4000:]}
-    return process.returncode == 0, document
+    assert process.returncode is not None
+    document = json.loads(said) if said else {"complained": complained.decode()[-4000:]}
+    return process.returncode, document
 
 
 async def parked_or_dead(rig: Rig) -> dict[str, int]:
