@@ -1,4 +1,4 @@
-"""A newer build writes what this one does not know: the partition stops and says so, or passes."""
+"""A newer build writes what this one does not know: the partition stops, says so, or passes."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from lastmetre.audit.cut import READERS
 
+from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
     FEEDBACK,

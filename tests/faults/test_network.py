@@ -30,14 +30,8 @@ def shape() -> Shape:
     return Shape(proxied=SERVICES)
 
 
+@pytest.mark.parametrize(("service", "other"), PAIRS)
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(
-    ("service", "other"),
-    [
-        pytest.param(*pair, marks=pytest.mark.choice if pair == ("dispatch", POSTGRES) else [])
-        for pair in PAIRS
-    ],
-)
 async def test_way_is_bad(rig: Rig, begin: Begin, service: str, other: str, fault: str) -> None:
     async with begin(rig, f"{service} - {other}: {fault} {SECONDS:.0f} s") as trial, trial.fault():
         bad(rig.between(service, other), FAULTS[fault], cut=fault == "refused")
