@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test lint bench pictures clean lock
+.PHONY: help demo up test faults faults-choice lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,7 +21,7 @@ MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS
 IN_PARALLEL = --numprocesses=2 --dist=loadfile
 
 help: ## what there is to do here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
 demo: .venv/ready ## a sample city, yesterday in a minute, then yours (ONCE=1 stops there)
 	@.venv/bin/lastmetre demo $(if $(ONCE),--once)
@@ -32,7 +32,17 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 test: lint ## lint, then all tests, the quick ones first
 	.venv/bin/pytest -x tests/unit tests/contract
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
-	.venv/bin/pytest tests/e2e tests/faults
+	.venv/bin/pytest -m "not trial" tests/e2e tests/faults
+
+# Each trial has a mark of its kind: refuses, failover, restore, topics, contracts, brokers, pressure,
+# network, stop, kills, builds.
+TRIAL = trial$(if $(ONLY), and kind(name='$(ONLY)'))
+
+faults: .venv/ready ## trials of faults on real servers, about an hour (ONLY=restore: of one kind)
+	.venv/bin/pytest -s -m "$(TRIAL)" tests/faults
+
+faults-choice: .venv/ready ## the choice of them that continuous integration makes
+	LASTMETRE_FAULT_AGE_SECONDS=20 .venv/bin/pytest -s -m "trial and choice" tests/faults
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .

@@ -21,6 +21,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
+from lastmetre.devstack.programs import running_processes
 from tests.support.city import City, inside
 from tests.support.commands import lastmetre
 
@@ -69,12 +70,26 @@ class Traffic:
             try:
                 answer = await self._city.http.post(url, json=items, headers=headers)
             except httpx.TransportError:
+                if self.enough.is_set():
+                    await asyncio.to_thread(self._check_runs, "intake")
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             if answer.status_code == 202:
                 return [each["receipt"] for each in answer.json()["items"]]
             assert answer.status_code == 503, answer.text
             await asyncio.sleep(AGAIN_SECONDS)
+
+    def _check_runs(self, service: str) -> None:
+        """Nobody starts a stopped service any more once there has been enough: waiting is vain."""
+        processes = running_processes(self._stack.home.root)
+        states = {
+            name: f"{each['statename']} ({each['exitstatus']})"
+            for name, each in processes.items()
+            if each["name"].startswith(f"{service}-")
+        }
+        wanted = [f"{service}-{n}" for n in range(len(self._stack.endpoints.instances[service]))]
+        stopped = {name: states.get(name) for name in wanted if _is_at_rest(states.get(name))}
+        assert len(stopped) < len(wanted), f"reports are not taken: {stopped}"
 
     async def handle(self) -> None:
         """Leads accept and resolve, half of them by HTTP; residents rate what was closed."""
@@ -117,6 +132,10 @@ class Traffic:
         )
 
 
+def _is_at_rest(state: str | None) -> bool:
+    return state is None or state.startswith(("STOPPED", "EXITED", "FATAL", "UNKNOWN"))
+
+
 def _asked(case_id: UUID, action: Action, lead_id: str) -> ActionRequested:
     return ActionRequested(
         case_id=case_id,
@@ -135,9 +154,13 @@ async def steady_traffic(stack: Stack, city: City, receipts: Path) -> AsyncItera
     working = [asyncio.create_task(traffic.report()), asyncio.create_task(traffic.handle())]
     try:
         yield traffic
-    finally:
         traffic.enough.set()
         await asyncio.gather(*working)
+    finally:
+        # What failed in the block is the reason, and services may be stopped by now.
+        for each in working:
+            each.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
     print(f"{len(traffic.receipts)} reports, {traffic.asked} steps, {traffic.rated} ratings")
     assert len(set(traffic.receipts)) == len(traffic.receipts)
     receipts.write_text("\n".join(traffic.receipts))

@@ -499,7 +499,7 @@ class BatchConsumer:
         """For lag tools only, so a failure does not matter: the next one says it all again."""
         offsets = self._positions.committed()
         self._committed_at = self._now()
-        if self._client is None or offsets == self._committed:
+        if self._client is None or not offsets or offsets == self._committed:
             return
         with suppress(BrokerError):
             await self._client.commit(offsets)

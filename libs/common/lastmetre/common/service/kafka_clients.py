@@ -82,6 +82,8 @@ class KafkaClients:
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 metadata_max_age_ms=METADATA_MAX_AGE_MS,
+                # A fetch that waits at one partition's end would hold up the next partition's.
+                fetch_max_wait_ms=20,
             ),
             self._prefix,
         )

@@ -1,0 +1,1 @@
+"""Brokers, databases, services and load for the trials of faults: tests/faults/test_*.py."""

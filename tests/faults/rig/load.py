@@ -1,0 +1,198 @@
+"""Live load: reports until each has its receipt, steps of leads, ratings of residents."""
+
+import asyncio
+import itertools
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+from aiokafka.errors import KafkaError
+
+from lastmetre.cli.endpoints import SENDERS
+from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.security.callers import Role
+from tests.support.city import City, inside
+
+POSTS_A_SECOND: Final = 50
+STEPS_A_SECOND: Final = 10
+RATINGS_A_SECOND: Final = 2
+AGAIN_SECONDS: Final = 0.5
+IN_FLIGHT: Final = 400
+"""Reports waiting for their receipt; when so many do, no new ones come until some have it."""
+WITH_MAIL: Final = 5
+"""Every fifth reporter leaves an address, so that doubled messages can be seen."""
+AWAY: Final = (*DATABASE_ERRORS, KafkaError, httpx.TransportError, TimeoutError)
+
+
+class Load:
+    """Reports and steps until `stop`. `urls` names the processes of a service that may be asked;
+    `database` is dispatch's, for reading."""
+
+    def __init__(
+        self,
+        city: City,
+        urls: Callable[[str], list[str]],
+        database: Callable[[], str],
+        posts_a_second: int = POSTS_A_SECOND,
+    ) -> None:
+        self.receipts: dict[str, str] = {}
+        """Receipt of each report, by its source id."""
+        self.taken_at: list[float] = []
+        self._waited: list[tuple[float, float]] = []
+        self.statuses: Counter[int] = Counter()
+        """Answers to POSTs; 0 for none."""
+        self.steps = 0
+        self.ratings = 0
+        self._city = city
+        self._urls = urls
+        self._database = database
+        self._pause = 1 / posts_a_second
+        self._enough = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._turn = itertools.count()
+        self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._name = uuid.uuid4().hex[:12]
+
+    def longest_gap(self, since: float) -> float:
+        """The longest time since then in which no report was taken."""
+        times = [since, *(each for each in self.taken_at if each > since)]
+        return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
+
+    def slowest(self, since: float) -> float:
+        """The longest time that a report which began since then had to wait for its receipt."""
+        return max((seconds for began, seconds in self._waited if began > since), default=0.0)
+
+    def write(self, file: Path) -> None:
+        """The receipts as `lastmetre audit --receipts` reads them."""
+        sender = SENDERS["app"]  # type: ignore[index]
+        lines = (
+            {"receipt": receipt, "sender": sender, "channel": "app", "source_id": source_id}
+            for source_id, receipt in self.receipts.items()
+        )
+        file.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+
+    async def until(self, count: int, seconds: float = 120.0) -> None:
+        """Until so many reports have their receipts."""
+        async with asyncio.timeout(seconds):
+            while len(self.receipts) < count:
+                await self._taken.wait()
+                self._taken.clear()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Load"]:
+        """While in the block, and then until every report has its receipt."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reports(group))
+            group.create_task(self._each_second(self._lead_steps))
+            group.create_task(self._each_second(self._rate))
+            try:
+                yield self
+            finally:
+                self._enough.set()
+
+    async def _reports(self, group: asyncio.TaskGroup) -> None:
+        due = time.monotonic()
+        for number in itertools.count():
+            if self._enough.is_set():
+                return
+            await self._room.acquire()
+            group.create_task(self._report(number))
+            due = max(due + self._pause, time.monotonic() - 1)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def _report(self, number: int) -> None:
+        source_id = f"{self._name}-{number}"
+        body: dict[str, Any] = {
+            "source_id": source_id, "text": "井盖松动", "position": inside(number % 3),
+        }  # fmt: skip
+        if number % WITH_MAIL == 0:
+            body["contact"] = {"email": f"{source_id}@reporters.example"}
+        headers = {"X-API-Key": self._city.endpoints["channel_keys"]["app"]}
+        began = time.monotonic()
+        try:
+            while source_id not in self.receipts:
+                url = f"{self._next('intake')}/channels/app/reports"
+                try:
+                    answer = await self._city.http.post(url, json=body, headers=headers)
+                except httpx.TransportError:
+                    self.statuses[0] += 1
+                else:
+                    self.statuses[answer.status_code] += 1
+                    assert answer.status_code in (202, 503), answer.text
+                    if answer.status_code == 202:
+                        self.receipts[source_id] = answer.json()["receipt"]
+                        self.taken_at.append(time.monotonic())
+                        self._waited.append((began, time.monotonic() - began))
+                        self._taken.set()
+                        return
+                await asyncio.sleep(AGAIN_SECONDS)
+        finally:
+            self._room.release()
+
+    def _next(self, service: str) -> str:
+        urls = self._urls(service)
+        return urls[next(self._turn) % len(urls)]
+
+    async def _each_second(self, turn: Callable[[], Any]) -> None:
+        while not self._enough.is_set():
+            with suppress(*AWAY):
+                await turn()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), 1)
+
+    async def _cases(self, such: str, count: int) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self._database(), timeout=5)
+        try:
+            return await connection.fetch(
+                f'SELECT case_id, state, lead_id, closings FROM "case" WHERE {such}'
+                " AND lead_id IS NOT NULL ORDER BY case_id DESC LIMIT $1",
+                count,
+                timeout=5,
+            )
+        finally:
+            await connection.close(timeout=5)
+
+    async def _lead_steps(self) -> None:
+        rows = await self._cases("state IN ('dispatched', 'accepted') AND is_open", STEPS_A_SECOND)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(self._step(n, row) for n, row in enumerate(rows)))
+
+    async def _step(self, number: int, row: asyncpg.Record) -> None:
+        """By HTTP or by the topic. Answers are dispatch's affair: the books are looked at later."""
+        action = Action.ACCEPT if row["state"] == "dispatched" else Action.RESOLVE
+        self.steps += 1
+        with suppress(*AWAY):
+            if number % 2:
+                await self._city.http.post(
+                    f"{self._next('dispatch')}/work/cases/{row['case_id']}/actions",
+                    json={"action": action.value},
+                    headers=self._city.bearer(Role.LEAD, row["lead_id"]),
+                )
+            else:
+                await self._city.ask(_asked(row["case_id"], action, row["lead_id"]))
+
+    async def _rate(self) -> None:
+        for row in await self._cases("state = 'closed' AND rated = '{}'", RATINGS_A_SECOND):
+            answer = await self._city.rate(row["case_id"], row["closings"][-1], score=4)
+            self.ratings += answer.is_success
+
+
+def _asked(case_id: UUID, action: Action, lead_id: str) -> ActionRequested:
+    return ActionRequested(
+        case_id=case_id,
+        action_id=uuid.uuid4(),
+        action=action,
+        actor=Actor(role=ActorRole.LEAD, id=lead_id),
+        occurred_at=datetime.now(UTC),
+    )
