@@ -14,7 +14,7 @@ from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
 from lastmetre.intake.domain.case_view import entry
-from lastmetre.intake.reading import Reader
+from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.store import areas, cases
 from lastmetre.intake.store.cases import NewCase, Told
 
@@ -23,12 +23,12 @@ CHANNELS_FLOW = "channels"
 _AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
 
 
-def join(runtime: ServiceHost, reader: Reader) -> None:
+def join(host: ServiceHost, reader: ReportIngestor) -> None:
     """Declare the flows."""
     topics = [channel_topic(channel) for channel in Channel]
-    runtime.consume(CHANNELS_FLOW, topics, reader.read)
-    runtime.consume("cases", [CASE_EVENTS], follow_cases, LINGER_BACKGROUND)
-    runtime.consume("network", [NETWORK_AREAS], follow_network)
+    host.consume(CHANNELS_FLOW, topics, reader.read)
+    host.consume("cases", [CASE_EVENTS], follow_cases, LINGER_BACKGROUND)
+    host.consume("network", [NETWORK_AREAS], follow_network)
 
 
 async def follow_cases(work: Work, records: batches.CaseEvents) -> None:

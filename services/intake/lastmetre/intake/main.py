@@ -14,14 +14,14 @@ from lastmetre.common.web.problems import Problem, answer
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import cases_router
 from lastmetre.intake.api.lookup import lookup_router
-from lastmetre.intake.api.vault import VaultDoors, vault_router
+from lastmetre.intake.api.vault import VaultService, vault_router
 from lastmetre.intake.consumers import join
 from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
-from lastmetre.intake.edge.taking import Edge
+from lastmetre.intake.edge.taking import ReportPublisher
 from lastmetre.intake.files import channel_keys, read_categories
-from lastmetre.intake.reading import Reader
+from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.trimming import Trimmer
 from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters, Vault
@@ -33,48 +33,46 @@ from lastmetre.intake.web.report import ReportPages, report_router
 def build(settings: IntakeSettings) -> FastAPI:
     """The service; raises OSError or ValueError for files that cannot be read."""
     vault = Vault(settings.vault_key)
-    runtime = ServiceHost(
-        "intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault)
-    )
+    host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
     categories = read_categories(settings.categories_file, settings.category_map_file)
     check = ContactCheck(settings.phone_region)
-    reader = Reader(
-        links=runtime.links,
-        identities=runtime.identities,
+    reader = ReportIngestor(
+        links=host.links,
+        identities=host.identities,
         vault=vault,
         categories=categories,
         check=check,
-        city_time=partial(city_time, runtime.clock),
+        city_time=partial(city_time, host.clock),
     )
-    join(runtime, reader)
+    join(host, reader)
     producer = EdgeProducer(
         settings.kafka_bootstrap_servers,
         prefix=settings.topic_prefix,
         bytes_limit=settings.bytes_in_flight,
         within=settings.acknowledge_within,
     )
-    runtime.background(producer.run, needs_database=False)
-    runtime.background(Trimmer(runtime, settings).run)
-    edge = Edge(
+    host.background(producer.run, needs_database=False)
+    host.background(Trimmer(host, settings).run)
+    edge = ReportPublisher(
         producer,
-        links=runtime.links,
-        identities=runtime.identities,
-        clock=runtime.clock,
+        links=host.links,
+        identities=host.identities,
+        clock=host.clock,
         public_url=settings.intake_public_url,
     )
     endpoint = edge_endpoint(edge, settings)
-    doors = VaultDoors(runtime, vault)
+    doors = VaultService(host, vault)
     pages = pages_for(settings, "intake", static_path="/report/static")
-    network = Network(runtime)
+    network = Network(host)
     app = build_app(
-        runtime,
+        host,
         [
             edge_router(endpoint),
-            cases_router(runtime),
+            cases_router(host),
             vault_router(doors),
-            lookup_router(runtime),
-            report_router(ReportPages(runtime, pages, network, edge, categories, check)),
-            progress_router(ProgressPages(runtime, pages, network, doors, categories)),
+            lookup_router(host),
+            report_router(ReportPages(host, pages, network, edge, categories, check)),
+            progress_router(ProgressPages(host, pages, network, doors, categories)),
         ],
         pages,
         channel_keys=channel_keys(settings.channel_keys_file),

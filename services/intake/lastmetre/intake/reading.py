@@ -31,16 +31,15 @@ from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender
 from lastmetre.intake.store import reports as store
-from lastmetre.intake.store.reports import Kept as KeptReport
-from lastmetre.intake.store.reports import Later, NewReport, Place
-from lastmetre.intake.vault import Kept, Vault
+from lastmetre.intake.store.reports import DuplicateRecord, KnownReport, NewReport, RecordPosition
+from lastmetre.intake.vault import Vault, VaultEntry
 
 SOURCE: Final = "/intake"
 _NAMED_AT_MOST: Final = 80
 _CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
 
 
-class Arrival(NamedTuple):
+class IncomingReport(NamedTuple):
     """A report that a record holds, and whose it is."""
 
     record: ConsumedRecord
@@ -52,13 +51,13 @@ class Arrival(NamedTuple):
     received_at: datetime
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RecordPosition:
         """Where its record stands."""
         r = self.record
-        return Place(r.topic, r.partition, r.offset, r.timestamp)
+        return RecordPosition(r.topic, r.partition, r.offset, r.timestamp)
 
 
-class Reader:
+class ReportIngestor:
     """The flow `channels`. `city_time` turns a record's append time into the city's time."""
 
     def __init__(
@@ -80,8 +79,8 @@ class Reader:
 
     async def read(self, work: Work, records: batches.SubmittedReports) -> None:
         """Take in the reports among `records`; what is no report becomes a dead letter."""
-        first: dict[bytes, Arrival] = {}
-        later: list[Arrival] = []
+        first: dict[bytes, IncomingReport] = {}
+        later: list[IncomingReport] = []
         for record in records:
             try:
                 arrival = self._arrival(record)
@@ -99,7 +98,7 @@ class Reader:
         if later:
             await self._note_later(work, later)
 
-    def _arrival(self, record: ConsumedRecord) -> Arrival:
+    def _arrival(self, record: ConsumedRecord) -> IncomingReport:
         name = message_type(record)
         if name != ReportSubmitted.TYPE:
             raise BadRecord(f"ce_type is {name[:_NAMED_AT_MOST]!r}, not {ReportSubmitted.TYPE}")
@@ -111,7 +110,7 @@ class Reader:
             report = ReportSubmitted.from_json(record.value)
         except ValidationError as error:
             raise BadRecord(describe(error)) from error
-        return Arrival(
+        return IncomingReport(
             record,
             report,
             channel,
@@ -121,7 +120,7 @@ class Reader:
             self._city_time(record.appended_at),
         )
 
-    async def _take_in(self, work: UnitOfWork, arrivals: list[Arrival]) -> set[bytes]:
+    async def _take_in(self, work: UnitOfWork, arrivals: list[IncomingReport]) -> set[bytes]:
         """Store and pass on those whose identity is new; returns these identities."""
         sent = [Sent(a.channel.value, a.report, a.received_at) for a in arrivals]
         normalised = normalise(sent, self._categories, self._check)
@@ -133,7 +132,7 @@ class Reader:
         sealed = []
         for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
             if arrival.identity in new:
-                kept = Kept.of(arrival.report, made.reachable)
+                kept = VaultEntry.of(arrival.report, made.reachable)
                 body = self._vault.seal(kept.to_json(), row.report_id.bytes)
                 sealed.append((row.report_id, body))
                 self._tell(work, arrival, made, row)
@@ -141,7 +140,7 @@ class Reader:
             await store.insert_vault(work.connection, sealed)
         return new
 
-    def _row(self, work: UnitOfWork, arrival: Arrival, made: Normalised) -> NewReport:
+    def _row(self, work: UnitOfWork, arrival: IncomingReport, made: Normalised) -> NewReport:
         position = arrival.report.position
         shifted = position is not None and position.datum is not Datum.WGS84
         return NewReport(
@@ -162,7 +161,9 @@ class Reader:
             *arrival.place,
         )
 
-    def _tell(self, work: UnitOfWork, arrival: Arrival, made: Normalised, row: NewReport) -> None:
+    def _tell(
+        self, work: UnitOfWork, arrival: IncomingReport, made: Normalised, row: NewReport
+    ) -> None:
         report = arrival.report
         message: ReportAccepted | ReportRejected
         if made.reasons:
@@ -203,7 +204,7 @@ class Reader:
             )
         )
 
-    async def _note_later(self, work: UnitOfWork, later: list[Arrival]) -> None:
+    async def _note_later(self, work: UnitOfWork, later: list[IncomingReport]) -> None:
         """Note repetitions and conflicts; a record that is being read again is neither."""
         kept = await store.kept(work.connection, list({a.identity for a in later}))
         noted = [
@@ -214,11 +215,11 @@ class Reader:
         if noted:
             await store.insert_later(work.connection, noted)
 
-    def _later(self, arrival: Arrival, counts: KeptReport) -> Later:
+    def _later(self, arrival: IncomingReport, counts: KnownReport) -> DuplicateRecord:
         if arrival.fingerprint == counts.fingerprint:
-            return Later(arrival.place, counts.report_id, "repeated", None)
+            return DuplicateRecord(arrival.place, counts.report_id, "repeated", None)
         body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
-        return Later(arrival.place, counts.report_id, "conflict", body)
+        return DuplicateRecord(arrival.place, counts.report_id, "conflict", body)
 
 
 def _sender(record: ConsumedRecord, channel: Channel) -> str:

@@ -16,7 +16,7 @@ _DEAD_LETTER: Final = b"dead-letter"
 _FINGERPRINTS: Final = b"fingerprints"
 
 
-class Kept(Model):
+class VaultEntry(Model):
     """What the vault keeps of a report: as it was typed, and what of it can be used."""
 
     name: str | None = None

@@ -29,15 +29,15 @@ def identity_in(links: SignedLinks, purpose: LinkPurpose, secret: str) -> bytes:
     return identity
 
 
-def cases_router(runtime: ServiceHost) -> APIRouter:
+def cases_router(host: ServiceHost) -> APIRouter:
     """Open to whoever holds a receipt."""
     router = APIRouter(route_class=GuardedRoute)
 
     @router.get("/cases/{receipt}")
     @allow(SecretLink())
     async def case(receipt: str, request: Request) -> Response:
-        identity = identity_in(runtime.links, LinkPurpose.RECEIPT, receipt)
-        async with connected(runtime.pool) as connection:
+        identity = identity_in(host.links, LinkPurpose.RECEIPT, receipt)
+        async with connected(host.pool) as connection:
             followed = await cases.followed(connection, identity)
         return JSONResponse(
             {"receipt": receipt, **_document(followed)}, headers={"Cache-Control": "no-store"}

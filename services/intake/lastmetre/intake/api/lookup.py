@@ -30,7 +30,7 @@ class LookupAsked(BaseModel):
     source_ids: Annotated[list[Code], Field(max_length=ASKED_AT_MOST)]
 
 
-def lookup_router(runtime: ServiceHost) -> APIRouter:
+def lookup_router(host: ServiceHost) -> APIRouter:
     """`POST /api/intake/v1/lookup`."""
     router = APIRouter(prefix="/api/intake/v1", route_class=GuardedRoute)
 
@@ -38,19 +38,19 @@ def lookup_router(runtime: ServiceHost) -> APIRouter:
     @allow(Role.ADMINISTRATOR, ServiceKey(*SERVICES))
     async def lookup(request: Request) -> Response:
         asked = await read_model(request, LookupAsked)
-        return JSONResponse({"reports": await look_up(runtime, asked)})
+        return JSONResponse({"reports": await look_up(host, asked)})
 
     return router
 
 
-async def look_up(runtime: ServiceHost, asked: LookupAsked) -> list[dict[str, Any]]:
+async def look_up(host: ServiceHost, asked: LookupAsked) -> list[dict[str, Any]]:
     """An entry per source id, in order; `outcome` is `unseen` until its record was read."""
-    links = runtime.links
+    links = host.links
     identities = [
         links.receipt_identity(asked.sender, asked.channel.value, source_id)
         for source_id in asked.source_ids
     ]
-    async with connected(runtime.pool) as connection:
+    async with connected(host.pool) as connection:
         found = {each.identity: each for each in await reports.look_up(connection, identities)}
     answers: list[dict[str, Any]] = []
     for source_id, identity in zip(asked.source_ids, identities, strict=True):

@@ -19,7 +19,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.domain.contact import masked_phone
 from lastmetre.intake.store import leads, reports
 from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import Kept, LeadContact, Vault
+from lastmetre.intake.vault import LeadContact, Vault, VaultEntry
 
 log = structlog.get_logger()
 
@@ -73,27 +73,27 @@ def lead_binding(lead_id: str) -> bytes:
     return b"lead\0" + lead_id.encode()
 
 
-class VaultDoors:
+class VaultService:
     """Opens what the vault holds, for many at once."""
 
-    def __init__(self, runtime: ServiceHost, vault: Vault) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost, vault: Vault) -> None:
+        self._host = host
         self._vault = vault
 
-    async def kept(self, report_ids: list[UUID]) -> dict[UUID, Kept]:
+    async def kept(self, report_ids: list[UUID]) -> dict[UUID, VaultEntry]:
         """What was typed into these reports."""
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             return self._opened(await reports.sealed_of(connection, report_ids))
 
-    def _opened(self, sealed: dict[UUID, bytes]) -> dict[UUID, Kept]:
+    def _opened(self, sealed: dict[UUID, bytes]) -> dict[UUID, VaultEntry]:
         return {
-            report_id: Kept.model_validate_json(self._vault.open(each, report_id.bytes))
+            report_id: VaultEntry.model_validate_json(self._vault.open(each, report_id.bytes))
             for report_id, each in sealed.items()
         }
 
     async def contacts(self, asked: ContactsAsked) -> dict[str, Any]:
         """Usable ways to reach reporters and leads."""
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             kept = self._opened(await reports.sealed_of(connection, asked.report_ids))
             sealed = await leads.sealed_of(connection, asked.lead_ids)
         return {
@@ -130,16 +130,16 @@ class VaultDoors:
 
     async def look(self, asked: LookAsked, caller: str) -> dict[str, Any]:
         """A contact in full, once it is noted who looks. Raises Problem 404."""
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             sealed = await reports.sealed_of(connection, [asked.report_id])
             if not sealed:
                 raise Problem(404, "about:blank", N_("There is nothing here"))
             await reports.note_look(
-                connection, asked.report_id, asked.actor, caller, self._runtime.clock.now()
+                connection, asked.report_id, asked.actor, caller, self._host.clock.now()
             )
         log.info("contact looked at", report_id=str(asked.report_id), actor=asked.actor, by=caller)
         body = self._vault.open(sealed[asked.report_id], asked.report_id.bytes)
-        kept = Kept.model_validate_json(body)
+        kept = VaultEntry.model_validate_json(body)
         return {"name": kept.name, "phone": kept.phone, "email": kept.email}
 
     async def keep_leads(self, sent: LeadContactsSent) -> int:
@@ -151,12 +151,12 @@ class VaultDoors:
             )
             for each in sent.contacts
         }
-        async with connected(self._runtime.pool) as connection:
-            await leads.put(connection, list(rows.items()), self._runtime.clock.now())
+        async with connected(self._host.pool) as connection:
+            await leads.put(connection, list(rows.items()), self._host.clock.now())
         return len(rows)
 
 
-def vault_router(doors: VaultDoors) -> APIRouter:
+def vault_router(doors: VaultService) -> APIRouter:
     """The doors by HTTP."""
     router = APIRouter(prefix=PREFIX, route_class=GuardedRoute)
 

@@ -19,7 +19,7 @@ from lastmetre.common.web.hot import Endpoint
 from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.words import N_
 from lastmetre.intake.edge.producer import NotTaken
-from lastmetre.intake.edge.taking import Edge, Taken
+from lastmetre.intake.edge.taking import AcceptedReport, ReportPublisher
 from lastmetre.intake.settings import IntakeSettings
 
 RETRY_AFTER_SECONDS: Final = "2"
@@ -68,7 +68,7 @@ def _not_json() -> Problem:
 class _Bodies:
     """Reads bodies within their limits; what is being read counts as in flight."""
 
-    def __init__(self, edge: Edge, settings: IntakeSettings) -> None:
+    def __init__(self, edge: ReportPublisher, settings: IntakeSettings) -> None:
         self._producer = edge.producer
         self._single = settings.single_bytes
         self._array = settings.array_bytes
@@ -109,7 +109,7 @@ CHANNEL_PATHS: Final = {
 }
 
 
-def edge_endpoint(edge: Edge, settings: IntakeSettings) -> Endpoint:
+def edge_endpoint(edge: ReportPublisher, settings: IntakeSettings) -> Endpoint:
     """What answers a POST to a channel."""
     bodies = _Bodies(edge, settings)
 
@@ -149,8 +149,8 @@ def edge_router(endpoint: Endpoint) -> APIRouter:
 Give = Callable[[list[ReportSubmitted]], Any]
 
 
-def _giver(edge: Edge, channel: Channel, sender: str, trace: bytes | None) -> Give:
-    async def give(reports: list[ReportSubmitted]) -> list[Taken]:
+def _giver(edge: ReportPublisher, channel: Channel, sender: str, trace: bytes | None) -> Give:
+    async def give(reports: list[ReportSubmitted]) -> list[AcceptedReport]:
         try:
             return await edge.take(channel, sender, reports, trace)
         except NotTaken as error:

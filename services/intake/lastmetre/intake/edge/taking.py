@@ -17,14 +17,14 @@ from lastmetre.intake.edge.producer import EdgeProducer, Headers, Report
 _TYPE: Final = ReportSubmitted.TYPE.encode()
 
 
-class Taken(NamedTuple):
+class AcceptedReport(NamedTuple):
     """A report that Kafka has: its receipt, and the link to its progress page."""
 
     receipt: str
     progress_url: str
 
 
-class Edge:
+class ReportPublisher:
     """Makes records of reports, and receipts for them, without a database."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Edge:
         sender: str,
         reports: Sequence[ReportSubmitted],
         traceparent: bytes | None,
-    ) -> list[Taken]:
+    ) -> list[AcceptedReport]:
         """Each report's receipt, once Kafka has them all; raises NotTaken.
 
         `traceparent` is the caller's; where it is none, each report begins a trace.
@@ -57,7 +57,7 @@ class Edge:
         now = instant(self._clock.now())
         trace = traceparent if traceparent and TRACEPARENT.match(traceparent) else None
         fixed = self._headers(channel.value, sender)
-        taken: list[Taken] = []
+        taken: list[AcceptedReport] = []
         records: list[Report] = []
         for report in reports:
             each = self.receipt(sender, channel.value, report.source_id)
@@ -77,10 +77,10 @@ class Edge:
         metrics.REPORTS_TAKEN.labels(channel.value).inc(len(taken))
         return taken
 
-    def receipt(self, sender: str, channel: str, source_id: str) -> Taken:
+    def receipt(self, sender: str, channel: str, source_id: str) -> AcceptedReport:
         """What the sender of this report holds: the same for every repetition."""
         identity = self._links.receipt_identity(sender, channel, source_id)
-        return Taken(
+        return AcceptedReport(
             self._links.seal(LinkPurpose.RECEIPT, identity),
             self._progress + self._links.seal(LinkPurpose.PROGRESS, identity),
         )

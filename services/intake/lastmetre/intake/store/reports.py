@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record stands: its topic, partition, offset and append time (milliseconds)."""
 
     topic: str
@@ -41,18 +41,18 @@ class NewReport(NamedTuple):
     appended_at: int
 
 
-class Kept(NamedTuple):
+class KnownReport(NamedTuple):
     """The report that counts for an identity, and the record it came with."""
 
     report_id: UUID
     fingerprint: bytes
-    place: Place
+    place: RecordPosition
 
 
-class Later(NamedTuple):
+class DuplicateRecord(NamedTuple):
     """A record that came after the first of its identity; `sealed` holds a conflict's body."""
 
-    place: Place
+    place: RecordPosition
     report_id: UUID
     outcome: str
     sealed: bytes | None
@@ -84,7 +84,7 @@ async def insert(connection: "Connection", reports: Sequence[NewReport]) -> set[
     return {row[0] for row in rows}
 
 
-async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[bytes, Kept]:
+async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[bytes, KnownReport]:
     """The reports that these identities have already."""
     rows = await connection.fetch(
         """
@@ -93,10 +93,10 @@ async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[by
         """,
         identities,
     )
-    return {row[0]: Kept(row[1], row[2], Place(*row[3:7])) for row in rows}
+    return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
 
 
-async def insert_later(connection: "Connection", records: Sequence[Later]) -> None:
+async def insert_later(connection: "Connection", records: Sequence[DuplicateRecord]) -> None:
     """Note records that did not count; one that was noted before changes nothing."""
     await connection.execute(
         """

@@ -42,8 +42,8 @@ NOTHING_DRAWN: Final = Drawn({}, None, OrderedDict())
 class Network:
     """Draws the areas anew only when they have changed."""
 
-    def __init__(self, runtime: ServiceHost) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost) -> None:
+        self._host = host
         self._stamp: tuple[int, int] | None = None
         self._looked_at = 0.0
         self._drawn = NOTHING_DRAWN
@@ -52,7 +52,7 @@ class Network:
         """The network as it stood a few seconds ago at most."""
         if time.monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
             return self._drawn
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             stamp = await store.stamp(connection)
             if stamp != self._stamp:
                 areas = {area.area_id: area for area in await store.everything(connection)}

@@ -16,14 +16,14 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
-from lastmetre.intake.api.vault import VaultDoors
+from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.contact import ends_with
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.store import cases
 from lastmetre.intake.store.cases import Followed
 from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import Kept
+from lastmetre.intake.vault import VaultEntry
 from lastmetre.intake.web.network import Drawn, Network
 
 _TRIES: Final = 5
@@ -34,7 +34,7 @@ _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 60
 
 
-class Tries:
+class RateLimiter:
     """Counts wrong tails by case number: four digits are quickly tried through."""
 
     def __init__(self) -> None:
@@ -58,18 +58,18 @@ class ProgressPages:
 
     def __init__(
         self,
-        runtime: ServiceHost,
+        host: ServiceHost,
         pages: Pages,
         network: Network,
-        doors: VaultDoors,
+        doors: VaultService,
         categories: Categories,
     ) -> None:
-        self._runtime = runtime
+        self._host = host
         self._pages = pages
         self._network = network
         self._doors = doors
         self._categories = categories
-        self._tries = Tries()
+        self._tries = RateLimiter()
 
     def ask(self, request: Request, form: Form, status: int = 200) -> Response:
         """The page that asks for number and digits."""
@@ -96,21 +96,21 @@ class ProgressPages:
 
     async def lead_on(self, secret: str) -> Response:
         """From the link in a message, which knows the case only, to the report's own page."""
-        case_id = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
+        case_id = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
         if len(case_id) != _CASE_ID_BYTES:
             raise nothing_here()
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             identity = await cases.identity_of(connection, UUID(bytes=case_id))
         if identity is None:
             raise nothing_here()
         return self._to(identity)
 
     def _to(self, identity: bytes) -> Response:
-        secret = self._runtime.links.seal(LinkPurpose.PROGRESS, identity)
+        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/progress/{secret}", 303)
 
     async def _identity(self, number: str, tail: str) -> bytes | None:
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             found = await cases.by_number(connection, number)
         if found is None:
             return None
@@ -121,10 +121,10 @@ class ProgressPages:
 
     async def show(self, request: Request, secret: str) -> Response:
         """The progress page; it fetches itself again every few seconds."""
-        identity = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
-        async with connected(self._runtime.pool) as connection:
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        async with connected(self._host.pool) as connection:
             followed = await cases.followed(connection, identity)
-        now = self._runtime.clock.now()
+        now = self._host.clock.now()
         state = state_of(followed)
         context: dict[str, Any] = {
             "now": now,
@@ -133,14 +133,14 @@ class ProgressPages:
             "view": followed.view if followed else None,
             "ended": state in ENDED,
             "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
-            "receipt": self._runtime.links.seal(LinkPurpose.RECEIPT, identity),
+            "receipt": self._host.links.seal(LinkPurpose.RECEIPT, identity),
         }
         if followed is not None:
             context |= await self._told(request, followed, state)
         return self._pages.render(request, "progress.html", context)
 
     async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
-        kept = (await self._doors.kept([followed.report_id])).get(followed.report_id, Kept())
+        kept = (await self._doors.kept([followed.report_id])).get(followed.report_id, VaultEntry())
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         return {

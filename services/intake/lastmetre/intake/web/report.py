@@ -22,7 +22,7 @@ from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.edge.producer import NotTaken
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
-from lastmetre.intake.edge.taking import Edge
+from lastmetre.intake.edge.taking import ReportPublisher
 from lastmetre.intake.store import cases
 from lastmetre.intake.store.cases import Followed
 from lastmetre.intake.store.pool import connected
@@ -39,14 +39,14 @@ class ReportPages:
 
     def __init__(
         self,
-        runtime: ServiceHost,
+        host: ServiceHost,
         pages: Pages,
         network: Network,
-        edge: Edge,
+        edge: ReportPublisher,
         categories: Categories,
         check: ContactCheck,
     ) -> None:
-        self._runtime = runtime
+        self._host = host
         self._pages = pages
         self._network = network
         self._edge = edge
@@ -98,9 +98,9 @@ class ReportPages:
             response = await self.show(request, form, 503, not_taken=True)
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
-        identity = self._runtime.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
+        identity = self._host.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
-        secret = self._runtime.links.seal(LinkPurpose.PROGRESS, identity)
+        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/report/sent/{secret}", 303)
 
     def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
@@ -151,16 +151,16 @@ class ReportPages:
 
     async def sent(self, request: Request, secret: str) -> Response:
         """Thanks, and where to follow it; the number appears once the case has one."""
-        identity = identity_in(self._runtime.links, LinkPurpose.PROGRESS, secret)
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
         followed: Followed | None = None
         try:
-            async with connected(self._runtime.pool) as connection:
+            async with connected(self._host.pool) as connection:
                 followed = await cases.followed(connection, identity)
         except DATABASE_ERRORS:
             pass  # The page says as much without it.
         context: dict[str, Any] = {
             "progress_url": f"/progress/{secret}",
-            "receipt": self._runtime.links.seal(LinkPurpose.RECEIPT, identity),
+            "receipt": self._host.links.seal(LinkPurpose.RECEIPT, identity),
             "number": followed.view.number if followed and followed.view else None,
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",
