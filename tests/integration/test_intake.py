@@ -196,7 +196,11 @@ async def test_reading_again_changes_nothing(city: IntakeCity) -> None:
 
 
 async def test_what_was_read_is_trimmed_and_still_in_the_books(city: IntakeCity) -> None:
-    running = await city.start(INTAKE_TRIM_AFTER_SECONDS="1", INTAKE_TRIM_EVERY_SECONDS="0.5")
+    running = await city.start(
+        INTAKE_TRIM_AFTER_SECONDS="1",
+        INTAKE_BACKUP_INTERVAL_SECONDS="1",
+        INTAKE_TRIM_EVERY_SECONDS="0.5",
+    )
     async with city.client(running) as client:
         items = [report(str(number)) for number in range(50)]
         await client.post("/channels/app/reports", json=items, headers=city.key("app"))

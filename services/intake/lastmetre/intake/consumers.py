@@ -5,7 +5,7 @@ from uuid import UUID
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import CaseRegistered
 from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, channel_topic
+from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, REPORTS, channel_topic
 from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
@@ -13,6 +13,7 @@ from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
+from lastmetre.intake.adopting import adopt_reports
 from lastmetre.intake.domain.case_view import entry
 from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.store import areas, cases
@@ -26,6 +27,7 @@ _AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
 def join(host: ServiceHost, reader: ReportIngestor) -> None:
     """Declare the flows."""
     topics = [channel_topic(channel) for channel in Channel]
+    host.publishes(REPORTS, adopt_reports)
     host.consume(CHANNELS_FLOW, topics, reader.read)
     host.consume("cases", [CASE_EVENTS], follow_cases, LINGER_BACKGROUND)
     host.consume("network", [NETWORK_AREAS], follow_network)

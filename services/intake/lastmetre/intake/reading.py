@@ -1,8 +1,9 @@
 """Records of the channels in: normalised, sealed, stored and passed on, each identity once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -11,6 +12,7 @@ from lastmetre.common.contracts.reports import (
     Datum,
     ReportAccepted,
     ReportRejected,
+    ReportSource,
     ReportSubmitted,
 )
 from lastmetre.common.contracts.topics import REPORTS, channel_topic
@@ -25,7 +27,7 @@ from lastmetre.common.kafka.codec import (
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
-from lastmetre.common.service.ids import IdGenerator
+from lastmetre.common.service.ids import IdGenerator, derived_uuid7
 from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
@@ -125,26 +127,50 @@ class ReportIngestor:
         sent = [Sent(a.channel.value, a.report, a.received_at) for a in arrivals]
         normalised = normalise(sent, self._categories, self._check)
         rows = [
-            self._row(work, arrival, made)
-            for arrival, made in zip(arrivals, normalised, strict=True)
+            self._row(arrival, made) for arrival, made in zip(arrivals, normalised, strict=True)
         ]
         new = await store.insert(work.connection, rows)
         sealed = []
         for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
             if arrival.identity in new:
-                kept = VaultEntry.of(arrival.report, made.reachable)
-                body = self._vault.seal(kept.to_json(), row.report_id.bytes)
-                sealed.append((row.report_id, body))
+                entry = VaultEntry.of(arrival.report, made.reachable)
+                sealed.append((row.report_id, self._seal(entry, row.report_id)))
                 self._tell(work, arrival, made, row)
         if sealed:
             await store.insert_vault(work.connection, sealed)
+        if len(new) < len(rows):
+            await self._fill_in(work, arrivals, normalised, rows)
         return new
 
-    def _row(self, work: UnitOfWork, arrival: IncomingReport, made: Normalised) -> NewReport:
+    async def _fill_in(
+        self,
+        work: UnitOfWork,
+        arrivals: Sequence[IncomingReport],
+        normalised: Sequence[Normalised],
+        rows: Sequence[NewReport],
+    ) -> None:
+        """Contents of reports that the log alone knew of: the record that counted is here again."""
+        missing = await store.without_contents(work.connection, [a.identity for a in arrivals])
+        filled: list[NewReport] = []
+        sealed: list[tuple[UUID, bytes]] = []
+        for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
+            known = missing.get(arrival.identity)
+            if known is not None and known.place == arrival.place:
+                entry = VaultEntry.of(arrival.report, made.reachable)
+                sealed.append((known.report_id, self._seal(entry, known.report_id)))
+                filled.append(row._replace(report_id=known.report_id))
+        if filled:
+            await store.fill_in(work.connection, filled)
+            await store.insert_vault(work.connection, sealed)
+
+    def _seal(self, entry: VaultEntry, report_id: UUID) -> bytes:
+        return self._vault.seal(entry.to_json(), report_id.bytes)
+
+    def _row(self, arrival: IncomingReport, made: Normalised) -> NewReport:
         position = arrival.report.position
         shifted = position is not None and position.datum is not Datum.WGS84
         return NewReport(
-            self._identities.uuid7(work.now),
+            report_id_of(arrival.identity, arrival.record.timestamp),
             arrival.identity,
             arrival.sender,
             arrival.channel.value,
@@ -165,6 +191,7 @@ class ReportIngestor:
         self, work: UnitOfWork, arrival: IncomingReport, made: Normalised, row: NewReport
     ) -> None:
         report = arrival.report
+        came_from = ReportSource(identity=arrival.identity.hex(), **arrival.place._asdict())
         message: ReportAccepted | ReportRejected
         if made.reasons:
             message = ReportRejected(
@@ -175,6 +202,7 @@ class ReportIngestor:
                 reported_at=made.reported_at,
                 received_at=arrival.received_at,
                 reasons=made.reasons,
+                came_from=came_from,
             )
         else:
             message = ReportAccepted(
@@ -189,6 +217,7 @@ class ReportIngestor:
                 position=made.position,
                 reporter_reachable=bool(made.reachable),
                 language=made.language,
+                came_from=came_from,
             )
         key = str(row.report_id)
         work.send(
@@ -210,16 +239,24 @@ class ReportIngestor:
         noted = [
             self._later(arrival, counts)
             for arrival in later
-            if (counts := kept[arrival.identity]).place != arrival.place
+            if (counts := kept.get(arrival.identity)) and counts.place != arrival.place
         ]
         if noted:
             await store.insert_later(work.connection, noted)
 
     def _later(self, arrival: IncomingReport, counts: KnownReport) -> DuplicateRecord:
-        if arrival.fingerprint == counts.fingerprint:
+        if counts.fingerprint in (arrival.fingerprint, None):
             return DuplicateRecord(arrival.place, counts.report_id, "repeated", None)
         body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
         return DuplicateRecord(arrival.place, counts.report_id, "conflict", body)
+
+
+def report_id_of(identity: bytes, appended_at: int) -> UUID:
+    """A report's id, found again after the database went back in time.
+
+    From what its receipt is made of, and the append time (milliseconds) of the record that counts.
+    """
+    return derived_uuid7(appended_at, b"report", identity, appended_at.to_bytes(8))
 
 
 def _sender(record: ConsumedRecord, channel: Channel) -> str:

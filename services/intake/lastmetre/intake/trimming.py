@@ -1,6 +1,7 @@
 """Deletes what the channels' topics no longer need: they hold personal data.
 
-A record goes once the stored position is past it and it is older than a short time. What became
+A record goes once the stored position is past it, and it is older than a short time and than the
+last backup may be: a database that is restored reads it again. What became
 of it stays in our tables, record by record, so the books still balance.
 """
 
@@ -66,7 +67,9 @@ class Trimmer:
 
     async def _old(self, positions: Low) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
-        cutoff = datetime.now(UTC) - timedelta(seconds=self._settings.trim_after)
+        cutoff = datetime.now(UTC) - timedelta(
+            seconds=max(self._settings.trim_after, self._settings.backup_interval)
+        )
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
         )

@@ -68,6 +68,20 @@ class ReportSubmitted(Message):
     origin: Origin = Origin.LIVE
 
 
+class ReportSource(Model):
+    """The channel record that counted for a report, so that intake can come back from the log.
+
+    `identity` is what the receipt was made of: a keyed hash of sender, channel and source id, which
+    says nothing about a person and opens no page without the link key.
+    """
+
+    identity: str = Field(pattern="^[0-9a-f]+$", description="hexadecimal")
+    topic: ShortText
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    appended_at: int = Field(ge=0, description="milliseconds since 1970 UTC")
+
+
 class ReportAccepted(Message):
     """A normalised report. Key: report id."""
 
@@ -84,6 +98,7 @@ class ReportAccepted(Message):
     position: Position | None = None
     reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
     language: Language
+    came_from: ReportSource | None = None
 
 
 RejectionReason = Literal["says_nothing", "reported_in_the_future", "position_is_null_island"]
@@ -101,3 +116,4 @@ class ReportRejected(Message):
     reported_at: AwareDatetime
     received_at: AwareDatetime
     reasons: tuple[RejectionReason, ...] = Field(min_length=1)
+    came_from: ReportSource | None = None

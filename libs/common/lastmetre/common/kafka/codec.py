@@ -82,6 +82,10 @@ class OutboxMessage(NamedTuple):
         return len(self.key) + len(self.headers) + len(self.value or b"")
 
 
+_UNKNOWN_VALUE: Final = {"enum", "literal_error"}
+"""What pydantic calls a value that is none of those that the model knows."""
+
+
 class BadRecord(Exception):
     """The record's data is wrong and will stay wrong: it belongs to the dead letters."""
 
@@ -178,8 +182,8 @@ def message_type(record: ConsumedRecord) -> str:
 def decode(record: ConsumedRecord, types: Mapping[str, type[Message]]) -> Message:
     """The message in a record of our own topics.
 
-    Raises UnknownEventType for a type that is not in `types` and BadRecord for anything else
-    that is wrong.
+    Raises UnknownEventType for a type that is not in `types`, or where nothing is wrong but values
+    of enums that this build does not know; BadRecord for anything else.
     """
     name = message_type(record)
     model = types.get(name)
@@ -190,6 +194,9 @@ def decode(record: ConsumedRecord, types: Mapping[str, type[Message]]) -> Messag
     try:
         return model.from_json(record.value)
     except ValidationError as error:
+        kinds = {each["type"] for each in error.errors(include_url=False, include_input=False)}
+        if kinds <= _UNKNOWN_VALUE:
+            raise UnknownEventType(f"{record.topic}, {name}: {describe(error)}") from error
         raise BadRecord(describe(error)) from error
 
 

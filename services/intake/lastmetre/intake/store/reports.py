@@ -45,7 +45,8 @@ class KnownReport(NamedTuple):
     """The report that counts for an identity, and the record it came with."""
 
     report_id: UUID
-    fingerprint: bytes
+    fingerprint: bytes | None
+    """None where the contents are missing."""
     place: RecordPosition
 
 
@@ -94,6 +95,72 @@ async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[by
         identities,
     )
     return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
+
+
+async def without_contents(
+    connection: "Connection", identities: Sequence[bytes]
+) -> dict[bytes, KnownReport]:
+    """Those of these that are known from the log alone, whose contents are missing."""
+    rows = await connection.fetch(
+        """
+        SELECT identity, report_id, fingerprint, topic, partition, "offset", appended_at
+        FROM report WHERE identity = ANY($1::bytea[]) AND contents_missing
+        """,
+        identities,
+    )
+    return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
+
+
+async def fill_in(connection: "Connection", reports: Sequence[NewReport]) -> None:
+    """What the record says of reports that were known from the log alone."""
+    await connection.executemany(
+        """
+        UPDATE report SET contents_missing = false, sender = $2, source_id = $3, fingerprint = $4,
+            category = $5, latitude = $6, longitude = $7, sent_position = $8::jsonb
+        WHERE report_id = $1
+        """,
+        [
+            (r.report_id, r.sender, r.source_id, r.fingerprint, r.category, r.latitude, r.longitude,
+             r.sent_position)
+            for r in reports
+        ],
+    )  # fmt: skip
+
+
+class AdoptedReport(NamedTuple):
+    """A report that the log alone knows: a row of `report` without its contents."""
+
+    report_id: UUID
+    identity: bytes
+    channel: str
+    outcome: str
+    reasons: str
+    origin: str
+    category: str
+    reported_at: datetime
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+
+
+async def adopt(connection: "Connection", reports: Sequence[AdoptedReport]) -> int:
+    """Insert those that are not known; returns how many were not."""
+    rows = await connection.fetch(
+        """
+        INSERT INTO report (report_id, identity, channel, outcome, reasons, origin, category,
+            reported_at, topic, partition, "offset", appended_at, contents_missing)
+        SELECT report_id, identity, channel, outcome, string_to_array(reasons, ','), origin,
+            category, reported_at, topic, partition, "offset", appended_at, true
+        FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
+            $7::text[], $8::timestamptz[], $9::text[], $10::int[], $11::bigint[], $12::bigint[])
+            AS new (report_id, identity, channel, outcome, reasons, origin, category, reported_at,
+                topic, partition, "offset", appended_at)
+        ON CONFLICT DO NOTHING RETURNING 1
+        """,
+        *zip(*reports, strict=True),
+    )
+    return len(rows)
 
 
 async def insert_later(connection: "Connection", records: Sequence[DuplicateRecord]) -> None:
