@@ -34,9 +34,8 @@ async def test_outbox_is_over_its_limit(a_rig: MakeRig, begin: Begin) -> None:
             await empty(rig)
         over = sum("over its limit" in s.missing for s in said)
         trial.figures.notes["samples over the limit"] = f"{over} of {len(said)}"
-        assert over >= len(said) - 2
-        assert {s.live for s in said} == {200}
-    assert trial.figures.exits == {}
+    assert over >= len(said) - 2
+    assert {s.live for s in said} == {200}
 
 
 async def fill(rig: Rig) -> None:

@@ -67,6 +67,8 @@ async def tell(city: City, topic: str, what: str, case_id: str) -> tuple[int, in
     body: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text("utf-8"))
     fresh = {"case_id": case_id if topic == FEEDBACK else str(uuid4()), "report_id": str(uuid4())}
     body |= {field: value for field, value in fresh.items() if field in body}
+    if "seq" in body:
+        body["seq"] = 1
     if what == "field":
         body["from_a_newer_build"] = {"says": 1}
     if what == "value":

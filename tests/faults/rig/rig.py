@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.topics import SERVICES
@@ -22,6 +25,7 @@ from tests.faults.rig.services import ServiceProcesses
 KAFKA: Final = "kafka"
 POSTGRES: Final = "postgres"
 INTAKE: Final = "intake"
+APPLY_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,22 @@ class Rig:
             servers.start(self.shape.tablespace)
         if self.shape.standby:
             self.apart.start_standby()
-        asyncio.run(apply_topics(self.brokers.bootstrap_servers, ""))
+        asyncio.run(self._apply_topics())
         if self.shape.before_services:
             self.shape.before_services(self)
         write_private(self.home.endpoints, self.endpoints.model_dump_json(by_alias=True))
         self._resources.callback(self.services.stop)
         self.services.start()
+
+    async def _apply_topics(self) -> None:
+        """Again where a broker has not heard yet of a topic that was made on another."""
+        for attempt in itertools.count():
+            try:
+                await apply_topics(self.brokers.bootstrap_servers, "")
+                return
+            except UnknownTopicOrPartitionError:
+                if attempt == APPLY_ATTEMPTS:
+                    raise
 
     def _put_between(self, service: str) -> None:
         server = self.postgres[service].primary
