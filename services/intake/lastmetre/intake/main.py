@@ -52,6 +52,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         within=settings.acknowledge_within,
     )
     host.background(producer.run, needs_database=False)
+    host.serves_when(producer.missing)
     host.background(Trimmer(host, settings).run)
     edge = ReportPublisher(
         producer,

@@ -8,7 +8,7 @@ import typer
 
 from lastmetre.cli.console import Trouble, UsedWrongly, say
 from lastmetre.common.contracts.messages import MESSAGE_TYPES
-from lastmetre.devstack.contracts.compatibility import breaking_changes
+from lastmetre.devstack.contracts.compatibility import breaking_changes, consumers_first
 from lastmetre.devstack.contracts.samples import sample_of
 from lastmetre.devstack.contracts.schemas import documents, message_schema
 from lastmetre.devstack.home import CHECKOUT
@@ -47,7 +47,10 @@ def generate() -> None:
     for name, document in documents().items():
         path = SCHEMAS / name
         if name != "topics.json" and path.exists():
-            broken = breaking_changes(json.loads(path.read_text("utf-8")), document)
+            before = json.loads(path.read_text("utf-8"))
+            broken = breaking_changes(before, document)
+            for each in consumers_first(before, document):
+                say(f"consumers first: {path.stem}: {each} stops a reader that is older")
             refused.extend(f"{path.stem}: {each}" for each in broken)
             if broken:
                 continue

@@ -1,7 +1,8 @@
 """What has changed about a message of the same version that somebody could not read any more.
 
-Consumers are deployed before producers, so a new optional field or a new value of an enum is
-fine: whoever reads knows it already. Everything that was ever written must stay readable.
+A new optional field is harmless: who does not know it passes over it. A new value of an enum, or
+a new type, stops the partitions of a reader that is older (`consumers_first`): consumers are
+deployed before producers. Everything that was ever written must stay readable.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,11 @@ _UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Each change that breaks readers, as `path: what`; empty if the new schema may replace it."""
     return list(_Comparison(old, new).differences(old, new, ""))
+
+
+def consumers_first(old: Schema, new: Schema) -> list[str]:
+    """Each new value of an enum, as `path: value`: an older reader's partition waits at it."""
+    return list(_Comparison(old, new).new_values(old, new, ""))
 
 
 class _Comparison:
@@ -33,6 +39,19 @@ class _Comparison:
                 yield f"{path or 'body'}: may no longer be {kind}"
             else:
                 yield from self._same_kind(alternative, after[kind], path)
+
+    def new_values(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        before, after = _alternatives(old, self._old), _alternatives(new, self._new)
+        for kind in before.keys() & after.keys():
+            was, now = before[kind], after[kind]
+            added = (_values(now) or set()) - (_values(was) or _values(now) or set())
+            yield from (f"{path or 'body'}: {value}" for value in sorted(map(str, added)))
+            if "items" in was and "items" in now:
+                yield from self.new_values(was["items"], now["items"], f"{path}[]")
+            known: Schema = was.get("properties", {})
+            for name in known.keys() & now.get("properties", {}).keys():
+                inner = f"{path}.{name}" if path else name
+                yield from self.new_values(known[name], now["properties"][name], inner)
 
     def _same_kind(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
         where = path or "body"

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 Headers = list[tuple[str, bytes]]
 
 REBUILD_SECONDS: Final = 0.5
+SILENT_SECONDS: Final = 2.5
+"""After how long without an acknowledgement the edge is not given requests."""
 APART_SECONDS: Final = 0.02
 """Between two departures: a request to the broker costs both sides more than the report in it."""
 
@@ -87,6 +89,20 @@ class EdgeProducer:
         self._departure: asyncio.TimerHandle | None = None
         self._departed_at = 0.0
         self._broken = asyncio.Event()
+        self._sent_at: dict[tuple[str, int], float] = {}
+        self._acknowledged_at = 0.0
+
+    def missing(self) -> list[str]:
+        """What keeps reports from being taken; empty while Kafka acknowledges, or nothing waits."""
+        if self._producer is None:
+            return ["the edge: Kafka does not answer"]
+        if not self._sent_at:
+            return []
+        since = max(min(self._sent_at.values()), self._acknowledged_at)
+        silent = asyncio.get_running_loop().time() - since
+        if silent < SILENT_SECONDS:
+            return []
+        return [f"the edge: Kafka has acknowledged nothing for {silent:.0f} s"]
 
     def hold(self, size: int) -> None:
         """Count bytes in; raises NotTaken over the limit. Call `release` when they are gone."""
@@ -185,6 +201,7 @@ class EdgeProducer:
             size += len(report.value)
         try:
             if aboard:
+                self._sent_at[lane.topic, lane.partition] = asyncio.get_running_loop().time()
                 async with asyncio.timeout(ACKNOWLEDGED_WITHIN_SECONDS):
                     sent = await producer.send_batch(batch, lane.topic, partition=lane.partition)
                     await sent
@@ -193,7 +210,9 @@ class EdgeProducer:
                 ticket.fail(NotTaken("Kafka did not take it"))
             raise
         finally:
+            self._sent_at.pop((lane.topic, lane.partition), None)
             self.release(size)
+        self._acknowledged_at = asyncio.get_running_loop().time()
         for ticket in aboard:
             ticket.acknowledge()
 
