@@ -108,7 +108,7 @@ class Rig:
             servers.start(self.shape.tablespace)
         if self.shape.standby:
             self.apart.start_standby()
-        asyncio.run(apply_topics(self.brokers.bootstrap_servers, ""))
+        asyncio.run(apply_topics(self.brokers.bootstrap_servers, "", development=True))
         if self.shape.before_services:
             self.shape.before_services(self)
         write_private(self.home.endpoints, self.endpoints.model_dump_json(by_alias=True))

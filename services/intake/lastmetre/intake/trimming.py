@@ -11,10 +11,11 @@ from typing import Final
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
+from lastmetre.common.kafka import clients
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.consumers import CHANNELS_FLOW
@@ -67,9 +68,7 @@ class Trimmer:
     async def _old(self, positions: Low) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
         cutoff = datetime.now(UTC) - timedelta(seconds=self._settings.trim_after)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
-        )
+        consumer = clients.consumer(self._settings.kafka, client_id="intake-trimmer")
         try:
             await asyncio.wait_for(consumer.start(), _KAFKA_SECONDS)
             places = [TopicPartition(self._prefix + topic, p) for topic, p in positions]
@@ -90,9 +89,7 @@ class Trimmer:
         return low
 
     async def _delete(self, low: Low) -> None:
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
-        )
+        admin = clients.admin(self._settings.kafka, "intake-trimmer")
         try:
             await asyncio.wait_for(admin.start(), _KAFKA_SECONDS)
             await asyncio.wait_for(
