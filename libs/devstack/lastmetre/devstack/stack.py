@@ -126,7 +126,7 @@ class Stack:
         if self._with_services:
             from lastmetre.common.kafka.topics import apply_topics
 
-            asyncio.run(apply_topics(servers, self._topic_prefix))
+            asyncio.run(apply_topics(servers, self._topic_prefix, development=True))
         self._report(f"Broker ready after {time.monotonic() - began:.1f} s ({servers})")
 
     def _start_databases(self, own: list[str]) -> None:

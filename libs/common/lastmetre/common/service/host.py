@@ -12,6 +12,7 @@ import structlog
 
 from lastmetre.common.contracts.messages import TOPIC_MESSAGES
 from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
+from lastmetre.common.kafka.clients import faststream_security
 from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer
 from lastmetre.common.kafka.subscribers import Handler, Subscriber, Subscribers
 from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, LogBehind
@@ -69,11 +70,13 @@ class ServiceHost:
         self.tasks = OwnedTasks()
         self._dsn = settings.database_url.get_secret_value()
         self._check = IdentityCheck(_end_at_once)
-        self._kafka = KafkaClients(name, settings.kafka_bootstrap_servers, settings.topic_prefix)
+        self._kafka = KafkaClients(name, settings.kafka, settings.topic_prefix)
         self.relay = build_relay(
             name, (*sends_to, dead_letter_topic(name)), self._dsn, self._kafka, self._check
         )
-        self.subscribers = Subscribers(name, settings.kafka_bootstrap_servers.split(","), None)
+        self.subscribers = Subscribers(
+            name, settings.kafka.bootstrap_servers, faststream_security(settings.kafka)
+        )
         for topic in sends_to:
             self.subscribers.publisher(topic, TOPIC_MESSAGES[topic])
         self._pool: Pool | None = None
