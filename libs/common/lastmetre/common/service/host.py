@@ -89,6 +89,8 @@ class ServiceHost:
         self._relay_task: asyncio.Task[None] | None = None
         self._consumer_tasks: list[asyncio.Task[None]] = []
         self._measuring: Measuring | None = None
+        self._bringing_up_task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._up = False
         self._bringing_up: str | None = "not started"
 
@@ -167,7 +169,7 @@ class ServiceHost:
         )
         for work in self._early_work:
             self.tasks.spawn(_name_of(work), work)
-        self.tasks.spawn("bringing up", self._bring_up, may_end=True)
+        self._bringing_up_task = self.tasks.spawn("bringing up", self._bring_up, may_end=True)
 
     async def _bring_up(self) -> None:
         self._bringing_up = "waiting for the database"
@@ -243,7 +245,14 @@ class ServiceHost:
 
     async def stop(self) -> None:
         """Drain: no work comes in, what writes finishes, the relay ends last with nothing left."""
+        if self._stopped:
+            return
+        self._stopped = True
         self.tasks.stopping()
+        if self._bringing_up_task:
+            # First of all: it begins consumers and relay, which would miss that they must end.
+            self._bringing_up_task.cancel()
+            await asyncio.wait([self._bringing_up_task])
         for consumer in self.consumers:
             consumer.stop()
         try:
