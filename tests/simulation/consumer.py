@@ -75,6 +75,7 @@ class SimulatedConsumer:
                 with suppress(Exception):  # aiokafka logs what a listener raises, and goes on
                     await self._listener.on_revoked()
                 await self._machine.hop()
+            self.must_rejoin.clear()
             self._share = asyncio.get_running_loop().create_future()
             if self not in self._group.members:
                 self._group.enter(self)

@@ -161,7 +161,7 @@ async def strike(city: "City", faults: Sequence[Fault], seconds: float) -> None:
     """Let each begin at a drawn moment; returns when all have ended."""
 
     async def one(fault: Fault) -> None:
-        await asyncio.sleep(city.random.random() * seconds)
+        await asyncio.sleep(1.0 + city.random.random() * seconds)
         city.world.tell("fault", kind=getattr(fault, "__name__", "scripted"))
         await fault(city)
         city.world.tell("fault ends", kind=getattr(fault, "__name__", "scripted"))

@@ -60,6 +60,8 @@ class Group:
         """The member has given up what it had and waits for its part."""
         self._joined.add(id(member))
         self._changed.set()
+        if self._task is None:
+            self.trigger()
 
     async def _rebalance(self) -> None:
         while self._again:
