@@ -121,16 +121,20 @@ async def database_goes_back(city: "City") -> None:
 
 async def channel_is_made_anew(city: "City") -> None:
     """The partner's topic is deleted and created, with what nobody had read."""
-    reports = set(city.dispatch.table("report"))
-    known = {str(each) for each in reports}
-    for partition, log in city.broker.logs.items():
-        if partition.topic == CHANNEL:
-            for record in log.records:
-                identity = (record.value or b"").decode().split(" ")[0]
-                if identity not in known:
-                    city.accepted.may_be_lost.add(identity)
+    channel = [log for each, log in city.broker.logs.items() if each.topic == CHANNEL]
+    for log in channel:
+        log.has_leader = False
+    await _during(city, 3.0)
+    known = {str(each) for each in city.dispatch.table("report")}
+    for log in channel:
+        for record in log.records:
+            identity = (record.value or b"").decode().split(" ")[0]
+            if identity not in known:
+                city.accepted.may_be_lost.add(identity)
     city.world.tell("topic made anew")
     city.broker.recreate(CHANNEL, noticed=city.random.random() < 0.5)
+    for log in channel:
+        log.notify()
 
 
 async def a_sender_floods(city: "City") -> None:
