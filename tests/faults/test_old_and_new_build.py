@@ -19,7 +19,10 @@ from tests.support.own_city import own_environment
 from tests.support.previous_build import StackOfTwoBuilds, checked_out
 from tests.support.traffic import steady_traffic
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.choice,
+    pytest.mark.kind(name="builds"), pytest.mark.timeout(420),
+]  # fmt: skip
 
 OLD_BUILD: Final = "1a9898ef7395ef1d90b164a93a3821c69fc10cb6"
 CASES_MORE: Final = 100
