@@ -80,8 +80,10 @@ class StackOfTwoBuilds(Stack):
     def _begin(self, service: str) -> "subprocess.Popen[bytes]":
         folders = [self._older / "libs" / "common", self._older / "services" / service]
         path = ":".join(map(str, folders))
+        # Each build asks its own intake, as behind one address either would be found.
+        vault = f"INTAKE_INTERNAL_URL={self.old_url('intake')}"
         command = guarded(
-            ["env", f"PYTHONPATH={path}", sys.executable, "-m", service],
+            ["env", f"PYTHONPATH={path}", vault, sys.executable, "-m", service],
             environment=self.write_environment(service, PROCESS),
         )
         with self.old_log(service).open("ab") as log:
