@@ -145,6 +145,8 @@ async def _registered(
             line.actual["on their way"] += 1
         elif (flow, place, observed.offset) in cut.dispatch.dead:
             line.actual["dead"] += 1
+        elif (flow, place, observed.offset) in cut.dispatch.parked:
+            line.actual["held back"] += 1
         else:
             line.differ(identity, "was read by dispatch, but is no case")
     kept = cut.first[place] == 0
