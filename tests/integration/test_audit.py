@@ -80,6 +80,39 @@ TAMPERINGS = [
       " WHERE p.flow = 'channels' AND (p.topic, p.partition) = (r.topic, r.partition)"
       " AND r.report_id = $1",
       lambda s: s.report, lambda s: s.place),
+    T("channel_records", "what was held back is not what was read", "intake", "parked",
+      "INSERT INTO parked SELECT 'channels', report_id, 0, topic, partition, \"offset\","
+      " appended_at, '', NULL, now() FROM report WHERE report_id = $1",
+      lambda s: s.report, lambda s: s.place),
+    T("channel_gaps", "a record was passed over", "intake", "dead_letter",
+      "WITH lost AS (DELETE FROM dead_letter WHERE flow = $1 RETURNING *)"
+      " INSERT INTO passed_over SELECT 'channels', topic, partition, \"offset\", \"offset\" + 1"
+      " FROM lost ON CONFLICT DO NOTHING",
+      lambda s: "channels", lambda s: s.dead),
+    T("held_back", "its sender is not stopped", "intake", "parked",
+      "INSERT INTO parked SELECT 'channels', report_id, 0, topic, partition, \"offset\","
+      " appended_at, '', NULL, now() FROM report WHERE report_id = $1",
+      lambda s: s.report, lambda s: s.place),
+    T("contents", "its channel record is gone", "intake", "report",
+      "UPDATE report SET contents_missing = true WHERE report_id = $1",
+      lambda s: s.report, lambda s: str(s.report)),
+    T("decisions", "one is unfinished", "dispatch", "unfinished_decision",
+      "INSERT INTO unfinished_decision VALUES ($1)", lambda s: s.closed, _case),
+    T("acknowledged", "the log is behind the database", "dispatch", "outbox_acknowledged",
+      "UPDATE outbox_acknowledged SET next_offset = 1000000 WHERE topic = $1",
+      lambda s: CASE_EVENTS, lambda s: f"{CASE_EVENTS}/{s.partition}/999999"),
+    T("acknowledged", "another record stands there", "dispatch", "outbox_acknowledged",
+      "UPDATE outbox_acknowledged SET appended_at = 1, next_offset = 1 WHERE topic = $1",
+      lambda s: CASE_EVENTS, lambda s: f"{CASE_EVENTS}/{s.partition}/0"),
+    T("feedback_refused", "its giver was thanked", "dispatch", "answer",
+      "UPDATE answer SET refusal = 'action_id_used' WHERE kind = $1",
+      lambda s: "feedback", lambda s: str(s.feedback)),
+    T("feedback", "an action has its id", "dispatch", "answer",
+      "UPDATE answer SET kind = 'accept', refusal = 'not_allowed_in_state' WHERE kind = $1",
+      lambda s: "feedback", lambda s: str(s.feedback)),
+    T("feedback_refused", "answered on another case", "dispatch", "answer",
+      f"UPDATE answer SET case_id = '{STRANGER}' WHERE kind = $1",
+      lambda s: "feedback", lambda s: str(s.feedback)),
     T("accepted_told", "another place than was told", "intake", "report",
       "UPDATE report SET latitude = 1 WHERE report_id = $1",
       lambda s: s.report, lambda s: str(s.report)),
@@ -347,6 +380,12 @@ async def test_what_a_partner_took_back_is_no_record_even_once_it_is_trimmed(sto
         await intake.close()
     assert await found_in(story) == {}
     await trim(story, "channels.hotline", 5, position)
+    # Two transactions that were taken back, each of two records and a mark. The second is followed
+    # by the mark of the one before it, so that nobody who did not look can tell.
+    assert await found_in(story) == {
+        "channel_gaps": ["channels.hotline/5/0-2", "channels.hotline/5/5-8"]
+    }
+    await look_into_gaps(story)
     assert await found_in(story) == {}
     forgotten = Tampering("", "", "intake", "passed_over", "DELETE FROM passed_over WHERE $1",
                           lambda _: True, str)  # fmt: skip
@@ -354,6 +393,18 @@ async def test_what_a_partner_took_back_is_no_record_even_once_it_is_trimmed(sto
         found = await found_in(story)
     # Two transactions that were taken back and two that were kept, each of two records and a mark.
     assert found == {"channel_records": [f"channels.hotline/5/{n}" for n in (0, 1, 2, 5, 6, 7, 8)]}
+
+
+async def look_into_gaps(story: Story) -> None:
+    """Note what intake's trimmer would have seen, had it been the one that trimmed."""
+    intake = await asyncpg.connect(story.endpoints.databases["intake"])
+    try:
+        await intake.execute(
+            "INSERT INTO empty_stretch SELECT topic, partition, first_offset, next_offset, now()"
+            " FROM passed_over WHERE flow = 'channels'"
+        )
+    finally:
+        await intake.close()
 
 
 async def trim(story: Story, topic: str, partition: int, upto: int) -> None:
@@ -376,3 +427,35 @@ async def test_a_stray_record_is_named_and_all_else_balances_to_the_end(story: S
         "ledger_on_topic": [f"{story.closed}:9"],
         "ledger_told": [f"{story.closed}:10"],
     }
+
+
+async def test_fifty_lost_reports_that_were_booked_as_a_gap_are_named_once_trimmed(
+    story: Story,
+) -> None:
+    """As a consumer left it that let a batch go while the database refused."""
+    topic, partition, position = "channels.patrol", 7, 50
+    async with City(story.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        for offset in range(position):
+            assert await city.produce(topic, b"lost", b"{}", [], partition) == (partition, offset)
+    lost = Tampering("", "", "intake", "passed_over",
+                     "INSERT INTO passed_over VALUES ('channels', 'channels.patrol', $1, 0, 50)",
+                     lambda _: partition, str)  # fmt: skip
+    read = Tampering("", "", "intake", "position",
+                     "INSERT INTO position VALUES ('channels', 'channels.patrol', $1, 50, 0)"
+                     " ON CONFLICT (flow, topic, partition) DO UPDATE SET next_offset = 50",
+                     lambda _: partition, str)  # fmt: skip
+    async with tampered(story, lost), tampered(story, read):
+        kept = await found_in(story)
+        await trim(story, topic, partition, position)
+        code, document = await books.audit(story.outbox.parent, "--live")
+    assert len(kept["channel_gaps"]) == len(kept["channel_records"]) == position, kept
+    gaps = next(line for line in document["lines"] if line["name"] == "channel_gaps")
+    assert (code, gaps["differences"]) == (
+        1,
+        [
+            {
+                "id": f"{topic}/{partition}/0-49",
+                "what": "was passed over and is trimmed: 50 offsets cannot be proved empty",
+            }
+        ],
+    )

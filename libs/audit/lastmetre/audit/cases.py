@@ -35,7 +35,8 @@ class CaseLines:
         entries = by_key(
             await self._cut.dispatch.rows(
                 "SELECT case_id::text AS id, seq, type, occurred_at, recorded_at, actor_role,"
-                " actor_id, body IS NOT NULL AS has_body FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
+                " actor_id, body IS NOT NULL AS has_body"
+                " FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
                 partition_view.case_ids,
             ),
             "id",

@@ -1,4 +1,4 @@
-"""What databases that were set back, and senders that were stopped, leave to be done or to be known."""
+"""What databases that were set back, and senders that were stopped, leave to be done."""
 
 from collections import Counter
 from typing import Final
@@ -49,20 +49,17 @@ async def _held_back(cut: ConsistentCut, balance: Balance) -> None:
     """Records of stopped senders wait; of the channels nothing else does."""
     line = balance.line("held_back")
     for snapshot in cut.snapshots:
-        stopped = {
-            (consumer, str(sender.key)): sender
-            for consumer, *names in await snapshot.rows(
-                "SELECT consumer, topic, partition, source FROM stopped_sender"
-            )
-            if (sender := Sender(*names))
-        }
+        stopped: dict[tuple[str, str], Sender] = {}
+        for consumer, *names in await snapshot.rows(
+            "SELECT consumer, topic, partition, source FROM stopped_sender"
+        ):
+            stopped[consumer, str(Sender(*names).key)] = Sender(*names)
         waiting: Counter[Sender] = Counter()
         for flow, key, topic, partition, offset in await snapshot.rows(
             'SELECT flow, key::text, topic, partition, "offset" FROM parked'
         ):
-            sender = stopped.get((flow, key))
-            if sender is not None:
-                waiting[sender] += 1
+            if (flow, key) in stopped:
+                waiting[stopped[flow, key]] += 1
             elif topic in CHANNEL_TOPICS:
                 line.expected["records held back"] += 1
                 line.differ(f"{topic}/{partition}/{offset}", "waits, but its sender is not stopped")
@@ -76,17 +73,16 @@ async def _held_back(cut: ConsistentCut, balance: Balance) -> None:
 async def _acknowledged(cut: ConsistentCut, balance: Balance) -> None:
     """What the broker acknowledged still stands in the log: the log is not behind the database."""
     line = balance.line("acknowledged")
-    told: dict[Place, tuple[str, int, int]] = {}
-    for snapshot in cut.snapshots:
+    told: dict[Place, tuple[str, int, int]] = {
+        (topic, partition): (snapshot.service, after, at)
+        for snapshot in cut.snapshots
         for topic, partition, after, at in await snapshot.rows(
             "SELECT topic, partition, next_offset, appended_at FROM outbox_acknowledged"
-        ):
-            if (topic, partition) in cut.after:
-                told[topic, partition] = snapshot.service, after, at
-    start, until = {}, {}
-    for place, (_, after, _) in told.items():
-        if after <= cut.after[place]:
-            start[place], until[place] = max(after - 1, cut.first[place]), after
+        )
+        if (topic, partition) in cut.after
+    }
+    until = {place: after for place, (_, after, _) in told.items() if after <= cut.after[place]}
+    start = {place: max(after - 1, cut.first[place]) for place, after in until.items()}
     appended: dict[Place, int] = {}
     async for record in cut.topics.records(start, start, until):
         appended[record.topic, record.partition] = record.timestamp
@@ -94,7 +90,9 @@ async def _acknowledged(cut: ConsistentCut, balance: Balance) -> None:
         line.expected["partitions written"] += 1
         name = f"{place[0]}/{place[1]}/{after - 1}"
         if place not in until:
-            line.differ(name, f"was acknowledged to {service}; the topic ends at {cut.after[place]}")
+            line.differ(
+                name, f"was acknowledged to {service}; the topic ends at {cut.after[place]}"
+            )
         elif cut.first[place] >= after:
             line.actual["no longer kept"] += 1
         elif appended.get(place) != at:
