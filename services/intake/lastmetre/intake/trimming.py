@@ -105,9 +105,7 @@ class Trimmer:
         if not gaps:
             return low
         empty = []
-        async with open_topics(
-            self._settings.kafka, self._prefix, "intake-trimmer"
-        ) as topics:
+        async with open_topics(self._settings.kafka, self._prefix, "intake-trimmer") as topics:
             first = await topics.beginnings(low)
             for gap in gaps:
                 topic, partition, start, after = gap
