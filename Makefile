@@ -1,7 +1,11 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
+<<<<<<< HEAD
 .PHONY: help demo up test faults faults-choice lint bench pictures clean lock
+=======
+.PHONY: help demo up test lint bench simulate pictures clean lock
+>>>>>>> S
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,7 +34,7 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
 test: lint ## lint, then all tests, the quick ones first
-	.venv/bin/pytest -x tests/unit tests/contract
+	.venv/bin/pytest -x tests/unit tests/contract tests/simulation
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
 	.venv/bin/pytest -m "not trial" tests/e2e tests/faults
 
@@ -52,6 +56,9 @@ lint: .venv/ready ## ruff, mypy, import rule
 
 pictures: .venv/ready ## the pictures in docs/pictures, anew from a demo (needs Chromium)
 	@.venv/bin/python -m tests.pictures
+
+simulate: .venv/ready ## the core under drawn faults in virtual time (SEEDS=n, or SEED=x with its trace)
+	@.venv/bin/python -m tests.simulation.run $(if $(SEED),--seed=$(SEED),--seeds=$(or $(SEEDS),1000))
 
 bench: .venv/ready ## what a lifecycle costs, next to the floor
 	.venv/bin/python -m tests.bench

@@ -90,7 +90,7 @@ class Ground:
         for service in SERVICES:
             await connection.execute(f'CREATE DATABASE "{label}_{service}" OWNER {service}')
         await connection.close()
-        await apply_topics(self.bootstrap, f"{label}.")
+        await apply_topics(self.bootstrap, f"{label}.", development=True)
         return Plot(
             f"{label}.",
             {s: self._database(s, passwords[s], f"{label}_{s}") for s in SERVICES},

@@ -23,7 +23,7 @@ async def lose(rig: Rig, topic: str) -> None:
     """Delete a topic, and after seven seconds apply the declaration again."""
     await rig.brokers.delete_topic(topic)
     await asyncio.sleep(7)
-    await apply_topics(rig.brokers.bootstrap_servers, "")
+    await apply_topics(rig.brokers.bootstrap_servers, "", development=True)
 
 
 @pytest.mark.parametrize("topic", [REPORTS, "channels.app", "notify.deliveries", "feedback"])

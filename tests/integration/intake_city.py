@@ -139,7 +139,7 @@ class IntakeCity:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["IntakeCity"]:
         """Topics; at the end every process is stopped."""
-        await apply_topics(self.bootstrap, self.prefix)
+        await apply_topics(self.bootstrap, self.prefix, development=True)
         self._producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
         await self._producer.start()
         try:

@@ -293,7 +293,7 @@ class Metrics:
         if more:
             environment["METRICS_HTTP_PORT"] = str(_free_port())
         else:
-            await apply_topics(self.bootstrap, self.prefix)
+            await apply_topics(self.bootstrap, self.prefix, development=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "lastmetre.metrics", env=environment
         )

@@ -153,7 +153,7 @@ class City:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["City"]:
         """Topics and vault; at the end every process is stopped."""
-        await apply_topics(self.bootstrap, self.prefix)
+        await apply_topics(self.bootstrap, self.prefix, development=True)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True, linger_ms=5
         )

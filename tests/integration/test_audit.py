@@ -254,7 +254,7 @@ def _record(event: CaseEvent) -> OutboxMessage:
 async def first_event(story: Story) -> CaseRegistered:
     """How the story's case began, as the topic has it."""
     targets = books.targets(story.endpoints, None)
-    async with open_topics(targets.bootstrap, targets.prefix) as topics:
+    async with open_topics(targets.kafka, targets.prefix) as topics:
         places = await topics.places([CASE_EVENTS])
         first, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, first, ends):

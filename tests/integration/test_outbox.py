@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from lastmetre.common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, PARTITIONS, TOPICS
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import OutboxMessage, kafka_headers, packed
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.outbox.messages import batches_of, shard_of
@@ -32,7 +33,7 @@ def database(stack: Stack) -> str:
 @pytest.fixture
 async def prefix(stack: Stack) -> AsyncIterator[str]:
     prefix = f"t{secrets.token_hex(4)}."
-    await apply_topics(stack.endpoints.bootstrap_servers, prefix)
+    await apply_topics(stack.endpoints.bootstrap_servers, prefix, development=True)
     yield prefix
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.endpoints.bootstrap_servers)
     await admin.start()
@@ -47,7 +48,7 @@ def record(key: int, number: int, size: int = 300) -> OutboxMessage:
 
 
 async def relayed(database: str, bootstrap: str, prefix: str) -> None:
-    clients = KafkaClients("dispatch", bootstrap, prefix)
+    clients = KafkaClients("dispatch", KafkaAccess.plaintext(bootstrap), prefix)
     relay = build_relay("dispatch", [CASE_EVENTS], database, clients)
     running = asyncio.create_task(relay.run())
     await asyncio.sleep(0)  # now it has begun, and being stopped it empties what is there

@@ -86,7 +86,7 @@ class World:
 async def world(stack: Stack, database: str) -> AsyncIterator[World]:
     """With its topics made."""
     world = World(stack.endpoints.bootstrap_servers, database)
-    await apply_topics(world.bootstrap, world.prefix)
+    await apply_topics(world.bootstrap, world.prefix, development=True)
     yield world
     await delete_topics(world.bootstrap, world.prefix)
 

@@ -123,7 +123,7 @@ class Rig:
         """Again where a broker has not heard yet of a topic that was made on another."""
         for attempt in itertools.count():
             try:
-                await apply_topics(self.brokers.bootstrap_servers, "")
+                await apply_topics(self.brokers.bootstrap_servers, "", development=True)
                 return
             except UnknownTopicOrPartitionError:
                 if attempt == APPLY_ATTEMPTS:

@@ -6,6 +6,7 @@ import pytest
 
 from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.profile import Installation, Source, read_profile
+from lastmetre.common.kafka.access import KafkaAccess
 
 
 def source(folder: Path, **values: str) -> Source:
@@ -34,7 +35,7 @@ def test_the_topic_prefix_is_that_of_the_source_with_the_brokers(tmp_path: Path)
         tmp_path,
         with_home=True,
     )
-    assert found.broker() == ("a:9092", "")
+    assert found.broker() == (KafkaAccess.plaintext("a:9092"), "")
 
 
 def test_a_file_may_hold_a_value_and_is_named_if_it_is_not_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Departures of the edge: one for many reports, and none lost when a producer breaks."""
+"""Requests of the edge: one for many reports, and none lost when a producer breaks."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 
-from lastmetre.intake.edge.producer import APART_SECONDS, EdgeProducer, NotTaken, Report
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.intake.edge.producer import (
+    FLUSH_SECONDS,
+    SILENT_SECONDS,
+    EdgeProducer,
+    NotTaken,
+    Report,
+)
+
+KEYS = [b"key %d" % number for number in range(50)]
 
 
 class Batch(list[bytes]):
@@ -16,27 +27,35 @@ class Batch(list[bytes]):
 
 
 class Producer:
-    """Stands in for aiokafka's: notes what departs when, and acknowledges at once."""
+    """Stands in for aiokafka's: notes what is sent when, and acknowledges at once."""
 
     def __init__(self) -> None:
-        self.departed: list[tuple[float, list[bytes]]] = []
+        self.sent: list[tuple[float, list[bytes]]] = []
         self.broken = False
+        self.leaderless: set[int] = set()
+        self.asked = asyncio.Event()
 
     def create_batch(self) -> Batch:
         return Batch()
 
-    async def send_batch(self, batch: Batch, *_: Any, **__: Any) -> "asyncio.Future[None]":
+    async def send_batch(self, batch: Batch, _: str, *, partition: int) -> "asyncio.Future[None]":
         if self.broken:
             raise KafkaError("broken")
         loop = asyncio.get_running_loop()
-        self.departed.append((loop.time(), list(batch)))
+        self.asked.set()
+        if partition in self.leaderless:
+            return loop.create_future()
+        self.sent.append((loop.time(), list(batch)))
         done = loop.create_future()
         loop.call_soon(done.set_result, None)
         return done
 
 
 def edge(producer: Producer) -> EdgeProducer:
-    made = EdgeProducer("", prefix="", bytes_limit=1000, within=5)
+    made = EdgeProducer(
+        KafkaAccess.plaintext("nowhere:9092"), prefix="", bytes_limit=1000, within=5
+    )
+    made._connected = True
     made._producer = producer  # type: ignore[assignment]
     return made
 
@@ -45,17 +64,17 @@ def report(number: int) -> Report:
     return Report(b"one partition", b"%d" % number, [])
 
 
-async def test_reports_that_come_close_upon_each_other_depart_together() -> None:
+async def test_reports_that_come_close_upon_each_other_are_sent_together() -> None:
     producer = Producer()
     door = edge(producer)
     await door.send("channels.app", [report(0)])
     await asyncio.gather(*(door.send("channels.app", [report(n)]) for n in range(1, 30)))
-    (first, one), (second, rest) = producer.departed
+    (first, one), (second, rest) = producer.sent
     assert (len(one), len(rest)) == (1, 29)
-    assert second - first >= APART_SECONDS - 0.001, "the loop's clock has a grain"
+    assert second - first >= FLUSH_SECONDS - 0.001, "the loop's clock has a grain"
 
 
-async def test_a_broken_producer_fails_those_aboard_and_keeps_the_rest_for_the_next() -> None:
+async def test_a_broken_producer_fails_its_batch_and_keeps_the_rest_for_the_next() -> None:
     producer = Producer()
     door = edge(producer)
     producer.broken = True
@@ -67,5 +86,66 @@ async def test_a_broken_producer_fails_those_aboard_and_keeps_the_rest_for_the_n
     replacement = Producer()
     door._producer = replacement  # type: ignore[assignment]
     await waiting
-    assert [keys for _, keys in replacement.departed] == [[b"one partition"]]
+    assert [keys for _, keys in replacement.sent] == [[b"one partition"]]
     assert door._bytes == 0
+
+
+async def test_a_partition_without_a_leader_holds_up_itself_alone() -> None:
+    producer = Producer()
+    door = edge(producer)
+    (dead,) = partitions_of([b"one partition"], PARTITIONS)
+    other = next(key for key in KEYS if partitions_of([key], PARTITIONS) != [dead])
+    producer.leaderless.add(dead)
+    stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+    for _ in range(3):
+        await door.send("channels.app", [Report(other, b"", [])])
+    assert not stuck.done()
+    assert door.not_acknowledging is None
+    # Another producer takes its place while the batch of the first is still in flight.
+    replacement = Producer()
+    door._producer = replacement  # type: ignore[assignment]
+    await door.send("channels.app", [Report(other, b"", [])])
+    assert [keys for _, keys in replacement.sent] == [[other]]
+    stuck.cancel()
+
+
+async def test_a_partition_that_failed_waits_for_another_producer() -> None:
+    producer = Producer()
+    door = edge(producer)
+    producer.broken = True
+    with pytest.raises(NotTaken):
+        await door.send("channels.app", [report(0)])
+    assert door.not_acknowledging == "Kafka did not take the last reports: KafkaError"
+    producer.broken = False
+    (failed,) = partitions_of([b"one partition"], PARTITIONS)
+    other = next(key for key in KEYS if partitions_of([key], PARTITIONS) != [failed])
+    waiting = asyncio.create_task(door.send("channels.app", [report(1)]))
+    await door.send("channels.app", [Report(other, b"", [])])
+    assert door.not_acknowledging is None, "another partition was acknowledged since"
+    assert [keys for _, keys in producer.sent] == [[other]]
+    replacement = Producer()
+    door._producer = replacement
+    door._flush_soon()
+    await waiting
+    assert [keys for _, keys in replacement.sent] == [[b"one partition"]]
+
+
+async def test_silence_is_told_once_an_attempt_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = Producer()
+    door = edge(producer)
+    producer.leaderless.update(range(PARTITIONS))
+    loop = asyncio.get_running_loop()
+    stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+    await producer.asked.wait()
+    assert door.not_acknowledging is None
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + SILENT_SECONDS + 0.1)
+    assert door.not_acknowledging == "Kafka has acknowledged nothing for 3 s"
+    stuck.cancel()
+
+
+async def test_without_a_connection_no_report_should_come() -> None:
+    door = edge(Producer())
+    assert door.not_acknowledging is None
+    door._connected = False
+    assert door.not_acknowledging == "no connection to Kafka"

@@ -66,11 +66,11 @@ def audit(
 
 def read_targets(found: Installation) -> Targets:
     """What is audited; raises UsedWrongly that names what is missing."""
-    bootstrap, prefix = found.broker()
+    access, prefix = found.broker()
     databases = {each: found.database(each, read_only=True) for each in SERVICES}
     outbox = found.find("NOTIFY_OUTBOX_DIRECTORY")
     folder = Path(outbox) if outbox else found.stack_home and found.stack_home / "outbox"
-    return Targets(bootstrap, prefix, databases, folder)
+    return Targets(access, prefix, databases, folder)
 
 
 def _links() -> SignedLinks:

@@ -23,6 +23,7 @@ from lastmetre.common.contracts.topics import (
     PARTITIONS,
     REPORTS,
 )
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topic_reader import Place, Topics, open_topics
@@ -35,7 +36,7 @@ COUNTED_TOPICS: Final = (*CHANNEL_TOPICS, REPORTS, *BY_CASE, NETWORK_AREAS)
 class Targets:
     """What is audited. `outbox` is the folder of message files, if there is one here."""
 
-    bootstrap: str
+    kafka: KafkaAccess | str
     prefix: str
     databases: Mapping[str, str]
     outbox: Path | None
@@ -85,7 +86,7 @@ class ConsistentCut:
 @asynccontextmanager
 async def open_cut(targets: Targets) -> AsyncIterator[ConsistentCut]:
     """Take a cut; its transactions last until the end of the context."""
-    async with open_topics(targets.bootstrap, targets.prefix) as topics:
+    async with open_topics(targets.kafka, targets.prefix) as topics:
         places = await topics.places(COUNTED_TOPICS)
         files_before = message_files(targets.outbox)
         first = await topics.beginnings(places)

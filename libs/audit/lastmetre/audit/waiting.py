@@ -23,7 +23,7 @@ async def wait_until_quiet(targets: Targets, timeout: float, say: Say) -> Counte
     """Wait at most `timeout` seconds; returns what is still in flight, by who has it to do."""
     deadline = time.monotonic() + timeout
     async with AsyncExitStack() as stack:
-        topics = await stack.enter_async_context(open_topics(targets.bootstrap, targets.prefix))
+        topics = await stack.enter_async_context(open_topics(targets.kafka, targets.prefix))
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in READERS:
             connections[service] = await connect(service, targets.databases)

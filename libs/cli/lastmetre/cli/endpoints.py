@@ -58,6 +58,7 @@ class Endpoints(BaseModel):
         found = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "LASTMETRE_TOPIC_PREFIX": self.topic_prefix,
+            "LASTMETRE_DEVELOPMENT": "1",
             "LASTMETRE_TOKEN_KEY": self.token_key,
             "LASTMETRE_LINK_KEY": self.link_key,
         }

@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dead_letters:app",
     "metrics": "lastmetre.cli.metrics_command:app",
+    "migrate": "lastmetre.cli.migrate:migrate",
     "recover": "lastmetre.cli.recover:recover",
     "topics": "lastmetre.cli.topics:app",
     "token": "lastmetre.cli.credentials:token",

@@ -6,19 +6,21 @@ import http.client
 import socket
 from urllib.parse import urlsplit
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from lastmetre.common.kafka.access import KafkaAccess, access_of
+from lastmetre.common.kafka.clients import metadata_client
 
-def broker_answers(bootstrap_servers: str) -> bool:
+
+def broker_answers(access: KafkaAccess | str) -> bool:
     """Whether a broker gives its metadata there."""
-    return asyncio.run(_answers(bootstrap_servers))
+    return asyncio.run(_answers(access_of(access)))
 
 
-async def _answers(bootstrap_servers: str) -> bool:
-    if not _listens(bootstrap_servers):
+async def _answers(access: KafkaAccess) -> bool:
+    if not _listens(access):
         return False
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
+    client = metadata_client(access, "lastmetre-probe")
     try:
         await client.bootstrap()
         return bool(client.cluster.brokers())
@@ -28,9 +30,9 @@ async def _answers(bootstrap_servers: str) -> bool:
         await client.close()
 
 
-def _listens(bootstrap_servers: str) -> bool:
-    for address in bootstrap_servers.split(","):
-        host, _, port = address.strip().rpartition(":")
+def _listens(access: KafkaAccess) -> bool:
+    for address in access.bootstrap_servers:
+        host, _, port = address.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
             return True
     return False

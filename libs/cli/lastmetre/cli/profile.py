@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from pydantic import ValidationError
+
 from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.endpoints import FILE, Endpoints, default_home
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.service.kafka_settings import from_source
 
 PROFILE_VARIABLE: Final = "LASTMETRE_PROFILE"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -31,7 +35,7 @@ chosen_profile: ContextVar[str | None] = ContextVar("chosen_profile", default=No
 class Broker(NamedTuple):
     """Where the topics are."""
 
-    bootstrap_servers: str
+    access: KafkaAccess
     topic_prefix: str
 
 
@@ -64,6 +68,17 @@ class Source:
             raise UsedWrongly(
                 f"{name}_FILE ({self.place}) names {path}, which cannot be read: {error.strerror}."
             ) from None
+
+
+def _access(source: Source) -> KafkaAccess:
+    try:
+        return from_source(source.get)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc'])} {each['msg']}".strip()
+            for each in error.errors(include_input=False, include_url=False)
+        )
+        raise UsedWrongly(f"How Kafka is reached ({source.place}): {wrong}.") from None
 
 
 class Installation:
@@ -130,9 +145,16 @@ class Installation:
     def broker(self) -> Broker:
         """Where Kafka is. The prefix is that of the source which names the brokers."""
         for source in self._sources:
-            if servers := source.get("KAFKA_BOOTSTRAP_SERVERS"):
-                return Broker(servers, source.get("LASTMETRE_TOPIC_PREFIX") or "")
+            if source.get("KAFKA_BOOTSTRAP_SERVERS"):
+                return Broker(_access(source), source.get("LASTMETRE_TOPIC_PREFIX") or "")
         raise self.missing("Where Kafka is", "KAFKA_BOOTSTRAP_SERVERS")
+
+    def is_development(self) -> bool:
+        """Whether the source that names the brokers says that one broker is enough."""
+        for source in self._sources:
+            if source.get("KAFKA_BOOTSTRAP_SERVERS"):
+                return source.get("LASTMETRE_DEVELOPMENT") == "1"
+        return False
 
     def urls(self, service: str) -> list[str]:
         """The base URLs of the processes of a service, or the one that leads to all of them."""

@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from lastmetre.cli.probes import readiness
 from lastmetre.common.contracts.topics import SERVICES
@@ -75,8 +76,8 @@ class Services:
         database: str,
         wanted: Mapping[str, str],
         extra: Mapping[str, str],
-    ) -> None:
-        """Write what one process reads at its next start.
+    ) -> Path:
+        """Write what one process reads at its next start, and return the file.
 
         `wanted` is the environment of whoever starts the stack: what he says about links, the
         outbox folder and the categories holds; `extra` wins over everything.
@@ -108,7 +109,9 @@ class Services:
             **{name: wanted[name] for name in _FREELY_SET if name in wanted},
             **extra,
         }
-        write_private(folder / f"{service}-{process}.json", json.dumps(own, indent=1))
+        file = folder / f"{service}-{process}.json"
+        write_private(file, json.dumps(own, indent=1))
+        return file
 
     def _only_for(self, service: str) -> dict[str, str]:
         if service == "intake":

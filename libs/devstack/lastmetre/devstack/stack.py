@@ -126,7 +126,7 @@ class Stack:
         if self._with_services:
             from lastmetre.common.kafka.topics import apply_topics
 
-            asyncio.run(apply_topics(servers, self._topic_prefix))
+            asyncio.run(apply_topics(servers, self._topic_prefix, development=True))
         self._report(f"Broker ready after {time.monotonic() - began:.1f} s ({servers})")
 
     def _start_databases(self, own: list[str]) -> None:
@@ -149,18 +149,26 @@ class Stack:
     def _start_services(self, processes: list[tuple[str, int]]) -> None:
         began = time.monotonic()
         for service, process in processes:
-            self._services.write_environment(
-                service,
-                process,
-                self._bootstrap_servers,
-                self._database_url(service),
-                self._wanted,
-                self._extra,
-            )
+            self.write_environment(service, process)
         self._together(*(lambda s=s, n=n: self._wait_service(s, n) for s, n in processes))
         if processes:
             names = ", ".join(f"{s}-{n}" for s, n in processes)
             self._report(f"Services ready after {time.monotonic() - began:.1f} s ({names})")
+
+    def write_environment(self, service: str, process: int) -> Path:
+        """Write what a process of a service reads, and return the file: others may run one too."""
+        return self._services.write_environment(
+            service,
+            process,
+            self._bootstrap_servers,
+            self._database_url(service),
+            self._wanted,
+            self._extra,
+        )
+
+    def url(self, service: str, process: int) -> str:
+        """Where a process of a service answers when it runs."""
+        return self._services.url(service, process)
 
     def _wait_service(self, service: str, process: int) -> None:
         self._services.wait(service, process, self._supervisor, self._cancelled)

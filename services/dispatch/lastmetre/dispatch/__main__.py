@@ -1,5 +1,5 @@
 """`python -m lastmetre.dispatch`."""
 
-from lastmetre.dispatch.main import main
+from lastmetre.common.service.starting import start
 
-main()
+start("lastmetre.dispatch.main")

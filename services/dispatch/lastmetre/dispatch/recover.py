@@ -30,6 +30,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
+from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.codec import OutboxMessage, event_headers
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import batches_of
@@ -266,10 +267,10 @@ async def _session(settings: DispatchSettings) -> "AsyncIterator[Connection]":
 @asynccontextmanager
 async def _kafka(settings: DispatchSettings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that belongs to no group."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+    consumer = clients.consumer(
+        settings.kafka,
+        client_id="dispatch-recover",
         auto_offset_reset="none",
-        enable_auto_commit=False,
         fetch_max_bytes=16 * 1024 * 1024,
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )

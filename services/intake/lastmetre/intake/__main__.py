@@ -1,5 +1,5 @@
 """`python -m lastmetre.intake`."""
 
-from lastmetre.intake.main import main
+from lastmetre.common.service.starting import start
 
-main()
+start("lastmetre.intake.main")

@@ -46,13 +46,13 @@ def build(settings: IntakeSettings) -> FastAPI:
     )
     join(host, reader)
     producer = EdgeProducer(
-        settings.kafka_bootstrap_servers,
+        settings.kafka,
         prefix=settings.topic_prefix,
         bytes_limit=settings.bytes_in_flight,
         within=settings.acknowledge_within,
     )
     host.background(producer.run, needs_database=False)
-    host.serves_when(producer.missing)
+    host.serves_when(lambda: [reason] if (reason := producer.not_acknowledging) else [])
     host.background(Trimmer(host, settings).run)
     edge = ReportPublisher(
         producer,

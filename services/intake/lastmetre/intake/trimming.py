@@ -12,10 +12,11 @@ from typing import Final
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
+from lastmetre.common.kafka import clients
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.consumers import CHANNELS_FLOW
@@ -70,9 +71,7 @@ class Trimmer:
         cutoff = datetime.now(UTC) - timedelta(
             seconds=max(self._settings.trim_after, self._settings.backup_interval)
         )
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
-        )
+        consumer = clients.consumer(self._settings.kafka, client_id="intake-trimmer")
         try:
             await asyncio.wait_for(consumer.start(), _KAFKA_SECONDS)
             places = [TopicPartition(self._prefix + topic, p) for topic, p in positions]
@@ -93,9 +92,7 @@ class Trimmer:
         return low
 
     async def _delete(self, low: Low) -> None:
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id="intake-trimmer"
-        )
+        admin = clients.admin(self._settings.kafka, "intake-trimmer")
         try:
             await asyncio.wait_for(admin.start(), _KAFKA_SECONDS)
             await asyncio.wait_for(

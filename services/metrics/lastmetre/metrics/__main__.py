@@ -1,5 +1,5 @@
-"""Runs metrics."""
+"""`python -m lastmetre.metrics`."""
 
-from lastmetre.metrics.main import main
+from lastmetre.common.service.starting import start
 
-main()
+start("lastmetre.metrics.main")

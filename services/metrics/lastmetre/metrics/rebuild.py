@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.postgres.dead_letter_table import corrections
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
@@ -205,10 +206,10 @@ async def _beside_live(
 @asynccontextmanager
 async def _ledger(settings: MetricsSettings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that belongs to no group."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+    consumer = clients.consumer(
+        settings.kafka,
+        client_id="metrics-rebuild",
         auto_offset_reset="none",
-        enable_auto_commit=False,
         fetch_max_bytes=16 * 1024 * 1024,
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )

@@ -1,5 +1,5 @@
 """`python -m lastmetre.notify`."""
 
-from lastmetre.notify.main import main
+from lastmetre.common.service.starting import start
 
-main()
+start("lastmetre.notify.main")

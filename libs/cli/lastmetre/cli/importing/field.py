@@ -15,6 +15,8 @@ from aiokafka.errors import KafkaError
 from lastmetre.cli.console import Trouble
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested
 from lastmetre.common.contracts.topics import FIELD_ACTIONS, FIELD_OUTCOMES, PARTITIONS
+from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.service.ids import IdGenerator
@@ -38,8 +40,8 @@ class Answered(NamedTuple):
 class Field:
     """Asks for actions and waits for the answers. Its consumer belongs to no group."""
 
-    def __init__(self, bootstrap: str, prefix: str, consumer: AIOKafkaConsumer) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, access: KafkaAccess, prefix: str, consumer: AIOKafkaConsumer) -> None:
+        self._access = access
         self._prefix = prefix
         self._consumer = consumer
         self._producer: AIOKafkaProducer | None = None
@@ -68,11 +70,8 @@ class Field:
         """Once Kafka has them: None; what is wrong otherwise. The producer is then made anew."""
         try:
             if self._producer is None:
-                self._producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
-                    client_id="lastmetre-replay",
-                    enable_idempotence=True,
-                    max_batch_size=BATCH_BYTES,
+                self._producer = clients.producer(
+                    self._access, "lastmetre-replay", max_batch_size=BATCH_BYTES
                 )
                 await asyncio.wait_for(self._producer.start(), ANSWER_SECONDS)
             await asyncio.wait_for(self._produce(self._producer, requests), ANSWER_SECONDS)
@@ -144,15 +143,10 @@ def _before(headers: Sequence[tuple[str, bytes]]) -> bool:
 
 
 @asynccontextmanager
-async def open_field(bootstrap: str, prefix: str) -> AsyncIterator[Field]:
+async def open_field(access: KafkaAccess, prefix: str) -> AsyncIterator[Field]:
     """The city's topics, read from their present ends. Raises Trouble without a broker."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id="lastmetre-replay",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    field = Field(bootstrap, prefix, consumer)
+    consumer = clients.consumer(access, client_id="lastmetre-replay")
+    field = Field(access, prefix, consumer)
     try:
         try:
             await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
@@ -161,7 +155,7 @@ async def open_field(bootstrap: str, prefix: str) -> AsyncIterator[Field]:
             ends = await asyncio.wait_for(consumer.end_offsets(places), ANSWER_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             raise Trouble(
-                f"No broker answers at {bootstrap}.", "is the stack running? `lastmetre status`"
+                f"No broker answers at {access}.", "is the stack running? `lastmetre status`"
             ) from error
         for place, end in ends.items():
             consumer.seek(place, end)

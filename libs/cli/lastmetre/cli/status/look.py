@@ -114,10 +114,10 @@ def look(installation: Installation) -> Status:
     home = installation.stack_home
     running = _running(home) if home else {}
     targets = _targets(installation)
-    answers = targets.broker is not None and broker_answers(targets.broker.bootstrap_servers)
+    answers = targets.broker is not None and broker_answers(targets.broker.access)
     broker = Process(
         "kafka",
-        targets.broker.bootstrap_servers if targets.broker else "",
+        str(targets.broker.access) if targets.broker else "",
         answers,
         []
         if answers

@@ -6,6 +6,8 @@ from typing import Final
 from lastmetre.common.contracts.base import Channel
 
 PARTITIONS: Final = 12
+REPLICAS: Final = 3
+"""Copies of each partition. A development stack has as many as it has brokers, up to this."""
 DAY_MS: Final = 24 * 60 * 60 * 1000
 FOR_EVER: Final = -1
 MESSAGE_BYTES: Final = 1_048_576
@@ -35,7 +37,19 @@ class Topic:
             "retention.bytes": "-1",
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(self.message_bytes),
+            # Acknowledged is what two disks have; a copy that lags never becomes the leader.
+            "min.insync.replicas": str(minimum_in_sync(REPLICAS)),
+            "unclean.leader.election.enable": "false",
         }
+
+    def settings_for(self, replicas: int) -> dict[str, str]:
+        """The same where there are so many copies."""
+        return self.settings | {"min.insync.replicas": str(minimum_in_sync(replicas))}
+
+
+def minimum_in_sync(replicas: int) -> int:
+    """Copies that must have a record before it is acknowledged; one broker may be away."""
+    return 2 if replicas >= REPLICAS else 1
 
 
 def channel_topic(channel: Channel) -> str:

@@ -247,26 +247,6 @@ class PartitionReader:
 
 
 @asynccontextmanager
-async def idempotent_producer(bootstrap: str, client_id: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that is thrown away on any error: one that failed a send stays broken."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap.split(","),
-        client_id=client_id,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=512 * 1024,
-        max_request_size=3 * 1_048_576,
-        request_timeout_ms=4_000,
-    )
-    try:
-        await asyncio.wait_for(producer.start(), START_SECONDS)
-        yield producer
-    finally:
-        await _closed(producer.stop())
-        await _closed(producer.client.close())
-
-
-@asynccontextmanager
 async def log_reader(
     build: Callable[[], AIOKafkaConsumer], prefix: str
 ) -> AsyncIterator[PartitionReader]:

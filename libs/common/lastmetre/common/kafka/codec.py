@@ -19,11 +19,15 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 BY_CASE: Final = frozenset(topic.name for topic in TOPICS if topic.key == "case id")
 CONTENT_TYPE: Final = "application/json"
-EVENT_HEADERS: Final = (
+LINES_V1: Final = (
     "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_recordedtime",
     "traceparent", "content-type",
 )  # fmt: skip
-"""Of every message of ours, in this order."""
+"""What the lines are that the outbox keeps of an event. Rows wait in databases, and older builds
+read them: this list never changes."""
+EVENT_HEADERS: Final[tuple[str, ...]] = LINES_V1
+"""Of every message of ours, in this order. Others than version 1 are kept as a JSON object, with
+their names, which every build reads."""
 
 
 class ConsumedRecord(NamedTuple):
@@ -146,10 +150,16 @@ def event_headers(
         traceparent,
         CONTENT_TYPE,
     )
-    headers = "\n".join(values).encode()
-    if headers.count(b"\n") >= len(EVENT_HEADERS):  # a value has a line break of its own
-        headers = packed(dict(zip(EVENT_HEADERS, values, strict=True)))
-    return headers
+    return packed_event(dict(zip(EVENT_HEADERS, values, strict=True)))
+
+
+def packed_event(headers: Mapping[str, str]) -> bytes:
+    """The headers of an event: as lines if they are those of version 1, else as `packed`."""
+    if tuple(headers) == LINES_V1:
+        lines = "\n".join(headers.values()).encode()
+        if lines.count(b"\n") < len(LINES_V1):  # else a value has a line break of its own
+            return lines
+    return packed(headers)
 
 
 def packed(headers: Mapping[str, str]) -> bytes:
@@ -162,7 +172,7 @@ def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
     """The headers of an `OutboxMessage` as the producer wants them."""
     if packed.startswith(b"{"):
         return [(name, value.encode()) for name, value in from_json(packed).items()]
-    return list(zip(EVENT_HEADERS, packed.split(b"\n"), strict=True))
+    return list(zip(LINES_V1, packed.split(b"\n"), strict=True))
 
 
 def message_type(record: ConsumedRecord) -> str:

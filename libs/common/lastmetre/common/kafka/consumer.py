@@ -44,6 +44,9 @@ LINGER_INTERACTIVE: Final = 0.1
 LINGER_BACKGROUND: Final = 0.5
 """How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
+UNWATCHED_SECONDS: Final = 1.0
+"""After so long without a poll a topic may have been made anew, and have grown beyond where we read:
+the record before each position is compared again."""
 BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -142,6 +145,7 @@ class BatchConsumer:
         self._stopping = asyncio.Event()
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
+        self._polled_at = 0.0
 
     # --- what others ask ----------------------------------------------------------------
 
@@ -237,7 +241,10 @@ class BatchConsumer:
 
     async def _poll(self, client: ConsumerClient) -> None:
         """Take what there is; after less than a full batch, let more gather."""
-        epoch, began = self._positions.epoch, self._now()
+        began = self._now()
+        if began - self._polled_at > UNWATCHED_SECONDS:
+            self._positions.seek(client, self._positions.assigned)
+        epoch = self._positions.epoch
         try:
             fetched = await client.poll(self._batch_records, POLL_SECONDS)
         except BrokerError as error:
@@ -246,6 +253,8 @@ class BatchConsumer:
                 self._positions.seek(client, self._positions.assigned)
             await self._wait("a fetch that cannot be read", error, attempt=4)
             return
+        finally:
+            self._polled_at = self._now()
         if not fetched:
             return
         full = sum(map(len, fetched.values())) >= self._batch_records

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import PARTITIONS
-from lastmetre.common.kafka import lenient_headers
+from lastmetre.common.kafka import clients, lenient_headers
+from lastmetre.common.kafka.access import KafkaAccess, access_of
 from lastmetre.common.kafka.codec import ConsumedRecord
 
 Place = tuple[str, int]
@@ -119,25 +120,21 @@ class Topics:
 
 @asynccontextmanager
 async def open_topics(
-    bootstrap: str, prefix: str, client_id: str = "lastmetre-audit"
+    access: KafkaAccess | str, prefix: str, client_id: str = "lastmetre-audit"
 ) -> AsyncIterator[Topics]:
     """The topics of the city with that prefix; raises TopicsUnreadable without a broker."""
     lenient_headers.install()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        # As the services: what a transaction took back is no record, and has no part in the books.
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=4 * 1024 * 1024,
+    access = access_of(access)
+    # As the services it reads what is committed: what a transaction took back is no record.
+    consumer = clients.consumer(
+        access, client_id=client_id, max_partition_fetch_bytes=4 * 1024 * 1024
     )
     try:
         try:
             await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             raise TopicsUnreadable(
-                f"no broker answers at {bootstrap}", "is the stack running? `lastmetre status`"
+                f"no broker answers at {access}", "is the stack running? `lastmetre status`"
             ) from error
         yield Topics(consumer, prefix)
     finally:

@@ -153,9 +153,6 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     """Run the service until SIGTERM or SIGINT, then drain it."""
     configure_logs(name)
     runtime: ServiceHost = app.state.runtime
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises what it caught once more when all is drained; an end in order is 0.
-        signal.signal(number, lambda *_: sys.exit(runtime.tasks.failed))
     server = uvicorn.Server(
         uvicorn.Config(
             app.state.entrance,
@@ -172,6 +169,21 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
         )
     )
-    config = server.config
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(server.serve())
+
+    def end(*_: object) -> None:
+        # uvicorn minds signals from its own start to its end, then raises them once more.
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve_and_drain(server, runtime))
+    sys.exit(int(runtime.tasks.failed))
+
+
+async def _serve_and_drain(server: uvicorn.Server, runtime: ServiceHost) -> None:
+    try:
+        await server.serve()
+    finally:
+        # uvicorn leaves the application alone where it was told to stop before it listened.
+        await runtime.stop()

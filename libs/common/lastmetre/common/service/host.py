@@ -12,6 +12,7 @@ import structlog
 
 from lastmetre.common.contracts.messages import TOPIC_MESSAGES
 from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
+from lastmetre.common.kafka.clients import faststream_security
 from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer
 from lastmetre.common.kafka.subscribers import Handler, Subscriber, Subscribers
 from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, LogBehind
@@ -69,11 +70,13 @@ class ServiceHost:
         self.tasks = OwnedTasks()
         self._dsn = settings.database_url.get_secret_value()
         self._check = IdentityCheck(_end_at_once)
-        self._kafka = KafkaClients(name, settings.kafka_bootstrap_servers, settings.topic_prefix)
+        self._kafka = KafkaClients(name, settings.kafka, settings.topic_prefix)
         self.relay = build_relay(
             name, (*sends_to, dead_letter_topic(name)), self._dsn, self._kafka, self._check
         )
-        self.subscribers = Subscribers(name, settings.kafka_bootstrap_servers.split(","), None)
+        self.subscribers = Subscribers(
+            name, settings.kafka.bootstrap_servers, faststream_security(settings.kafka)
+        )
         for topic in sends_to:
             self.subscribers.publisher(topic, TOPIC_MESSAGES[topic])
         self._pool: Pool | None = None
@@ -86,6 +89,8 @@ class ServiceHost:
         self._relay_task: asyncio.Task[None] | None = None
         self._consumer_tasks: list[asyncio.Task[None]] = []
         self._measuring: Measuring | None = None
+        self._bringing_up_task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._up = False
         self._bringing_up: str | None = "not started"
 
@@ -164,7 +169,7 @@ class ServiceHost:
         )
         for work in self._early_work:
             self.tasks.spawn(_name_of(work), work)
-        self.tasks.spawn("bringing up", self._bring_up, may_end=True)
+        self._bringing_up_task = self.tasks.spawn("bringing up", self._bring_up, may_end=True)
 
     async def _bring_up(self) -> None:
         self._bringing_up = "waiting for the database"
@@ -240,7 +245,14 @@ class ServiceHost:
 
     async def stop(self) -> None:
         """Drain: no work comes in, what writes finishes, the relay ends last with nothing left."""
+        if self._stopped:
+            return
+        self._stopped = True
         self.tasks.stopping()
+        if self._bringing_up_task:
+            # First of all: it begins consumers and relay, which would miss that they must end.
+            self._bringing_up_task.cancel()
+            await asyncio.wait([self._bringing_up_task])
         for consumer in self.consumers:
             consumer.stop()
         try:

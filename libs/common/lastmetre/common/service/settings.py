@@ -1,17 +1,17 @@
 """Settings from the environment. `NAME_FILE` may name a file that holds NAME's value."""
 
 import base64
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.service.clock import Clock, RealClock, TimeLapseClock
+from lastmetre.common.service.file_source import FileSource
+from lastmetre.common.service.kafka_settings import KafkaSettings
 
 
 def _key_bytes(value: object) -> object:
@@ -24,28 +24,7 @@ def _key_bytes(value: object) -> object:
 KeyBytes = Annotated[bytes, BeforeValidator(_key_bytes), Field(min_length=32, repr=False)]
 
 
-class FileSource(PydanticBaseSettingsSource):
-    """Reads NAME from the file that NAME_FILE names, as container platforms hand out secrets."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The file's content without the newline at its end."""
-        alias = field.validation_alias if isinstance(field.validation_alias, str) else field_name
-        path = os.environ.get(f"{alias}_FILE")
-        value = Path(path).read_text("utf-8").rstrip("\n") if path else None
-        return value, alias, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Every field that has a file."""
-        found: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            value, key, _ = self.get_field_value(field, name)
-            # A path that is itself a setting (…_FILE) is not a secret's file.
-            if value is not None:
-                found[key] = self.prepare_field_value(name, field, value, False)
-        return found
-
-
-class Settings(BaseSettings):
+class Settings(KafkaSettings, BaseSettings):
     """What every service reads. Names and values: README, Configuration."""
 
     # An empty variable is one that is not set: the stack blanks what must not leak in from outside.
@@ -53,7 +32,6 @@ class Settings(BaseSettings):
         extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
-    kafka_bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     topic_prefix: str = Field(default="", validation_alias="LASTMETRE_TOPIC_PREFIX")
     token_key: KeyBytes = Field(validation_alias="LASTMETRE_TOKEN_KEY")
     link_key: KeyBytes = Field(validation_alias="LASTMETRE_LINK_KEY")

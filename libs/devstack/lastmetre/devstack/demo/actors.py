@@ -21,6 +21,8 @@ from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Message
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.contracts.topics import FIELD_ACTIONS, channel_topic
+from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import cloud_event, instant, kafka_headers
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
@@ -68,8 +70,8 @@ class Actors:
     @asynccontextmanager
     async def ready(cls, endpoints: Endpoints, clock: Clock) -> AsyncIterator[Self]:
         """With connections of their own."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=endpoints.bootstrap_servers, acks="all", enable_idempotence=True
+        producer = clients.producer(
+            KafkaAccess.plaintext(endpoints.bootstrap_servers), "lastmetre-demo"
         )
         await producer.start()
         actors = cls(endpoints, producer, clock)

@@ -13,6 +13,8 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
+from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.service.ids import trace_id
 from lastmetre.devstack.demo.scenario import PlannedReport, PlannedStep
@@ -87,10 +89,8 @@ class Ledger:
     @asynccontextmanager
     async def open(cls, bootstrap_servers: str, prefix: str) -> AsyncIterator[Self]:
         """At the topic's beginning."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
+        consumer = clients.consumer(
+            KafkaAccess.plaintext(bootstrap_servers), client_id="lastmetre-demo"
         )
         await consumer.start()
         try:

@@ -1,16 +1,17 @@
-"""Concurrent reports on their way into Kafka, gathered by partition: one departure for many."""
+"""Concurrent reports on their way into Kafka, gathered by partition: one request for many."""
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import PARTITIONS
-from lastmetre.common.kafka.aiokafka_clients import START_SECONDS as ACKNOWLEDGED_WITHIN_SECONDS
-from lastmetre.common.kafka.aiokafka_clients import idempotent_producer
+from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.kafka.clients import idempotent_producer
 from lastmetre.common.kafka.partitioner import partitions_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ log = structlog.get_logger()
 Headers = list[tuple[str, bytes]]
 
 REBUILD_SECONDS: Final = 0.5
-SILENT_SECONDS: Final = 2.5
-"""After how long without an acknowledgement the edge is not given requests."""
-APART_SECONDS: Final = 0.02
-"""Between two departures: a request to the broker costs both sides more than the report in it."""
+FLUSH_SECONDS: Final = 0.02
+"""Between two requests: one costs the broker and this side more than the report in it."""
+SILENT_SECONDS: Final = 3.0
+"""Without an acknowledgement for so long, others may be asked instead of this process."""
+RETRY_SECONDS: Final = 10.0
+"""After a failure, with a connection and nothing to send: requests may come again."""
+LOOK_SECONDS: Final = 1.0
 
 
 class NotTaken(Exception):
@@ -39,7 +43,7 @@ class Report(NamedTuple):
     headers: Headers
 
 
-class _Ticket:
+class _PendingAcknowledgement:
     """One caller's wait for all of its reports."""
 
     __slots__ = ("done", "missing")
@@ -58,51 +62,63 @@ class _Ticket:
             self.done.set_exception(error)
 
 
-class _Lane:
+class _PartitionQueue:
     """What waits for one partition. At most one batch of it is in flight."""
 
-    __slots__ = ("busy", "partition", "topic", "waiting")
+    __slots__ = ("broken", "partition", "sending", "topic", "waiting")
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
         self.partition = partition
-        self.waiting: deque[tuple[Report, _Ticket]] = deque()
-        self.busy = False
+        self.waiting: deque[tuple[Report, _PendingAcknowledgement]] = deque()
+        self.sending = False
+        self.broken: object | None = None
+        """The producer that failed here: it would refuse every later batch of this partition."""
 
 
 class EdgeProducer:
-    """Takes reports into Kafka with acks=all; a producer that failed once is thrown away.
+    """Takes reports into Kafka with acks=all.
 
     `bytes_limit` bounds what is held in memory: bodies being read and records not yet
-    acknowledged. `within` is how long a caller waits, seconds.
+    acknowledged. `within` is how long a caller waits, seconds. A partition that fails waits for
+    another producer; the others go on with the one that they have until that is there.
     """
 
-    def __init__(self, bootstrap: str, *, prefix: str, bytes_limit: int, within: float) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, access: KafkaAccess, *, prefix: str, bytes_limit: int, within: float
+    ) -> None:
+        self._access = access
         self._prefix = prefix
         self._bytes_limit = bytes_limit
         self._within = within
         self._bytes = 0
         self._producer: AIOKafkaProducer | None = None
-        self._lanes: dict[tuple[str, int], _Lane] = {}
-        self._flights: set[asyncio.Task[None]] = set()
-        self._departure: asyncio.TimerHandle | None = None
-        self._departed_at = 0.0
+        self._queues: dict[tuple[str, int], _PartitionQueue] = {}
+        self._in_flight: dict[asyncio.Task[None], tuple[AIOKafkaProducer, float]] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
         self._broken = asyncio.Event()
-        self._sent_at: dict[tuple[str, int], float] = {}
+        self._unforeseen: BaseException | None = None
+        self._connected = False
         self._acknowledged_at = 0.0
+        self._failure: tuple[float, str] | None = None
 
-    def missing(self) -> list[str]:
-        """What keeps reports from being taken; empty while Kafka acknowledges, or nothing waits."""
-        if self._producer is None:
-            return ["the edge: Kafka does not answer"]
-        if not self._sent_at:
-            return []
-        since = max(min(self._sent_at.values()), self._acknowledged_at)
-        silent = asyncio.get_running_loop().time() - since
-        if silent < SILENT_SECONDS:
-            return []
-        return [f"the edge: Kafka has acknowledged nothing for {silent:.0f} s"]
+    @property
+    def not_acknowledging(self) -> str | None:
+        """Why this process should not be given reports now; None when it may.
+
+        None, too, with a connection and nothing to send: that is how it is tried again.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._producer is None or not self._connected:
+            return "no connection to Kafka"
+        began = min((began for _, began in self._in_flight.values()), default=now)
+        if now - began > SILENT_SECONDS and self._acknowledged_at < began:
+            return f"Kafka has acknowledged nothing for {now - began:.0f} s"
+        if self._failure and now - self._failure[0] < RETRY_SECONDS:
+            return f"Kafka did not take the last reports: {self._failure[1]}"
+        return None
 
     def hold(self, size: int) -> None:
         """Count bytes in; raises NotTaken over the limit. Call `release` when they are gone."""
@@ -116,118 +132,174 @@ class EdgeProducer:
 
     async def run(self) -> None:
         """Keep a working producer until cancelled."""
-        while True:
-            self._broken.clear()
-            try:
-                async with idempotent_producer(self._bootstrap, "intake-edge") as producer:
-                    self._producer = producer
-                    self._depart_soon()
+        try:
+            while True:
+                self._broken.clear()
+                ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                task = asyncio.create_task(self._keep(ready))
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+                try:
+                    await ready
                     await self._broken.wait()
-                    self._producer = None
-                    await self._ground()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("the edge waits for Kafka", error=type(error).__name__)
-            finally:
-                self._producer = None
-            self._drop_given_up()
-            await asyncio.sleep(REBUILD_SECONDS)
+                    if self._unforeseen:
+                        raise self._unforeseen
+                except (KafkaError, OSError, TimeoutError) as error:
+                    log.warning("the edge waits for Kafka", error=type(error).__name__)
+                self._drop_given_up()
+                await asyncio.sleep(REBUILD_SECONDS)
+        finally:
+            self._producer = None
+            for task in self._retiring:
+                task.cancel()
+            await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    async def _keep(self, ready: "asyncio.Future[None]") -> None:
+        """Use a new producer until another one takes its place and its batches have ended."""
+        try:
+            async with idempotent_producer(self._access, "intake-edge") as producer:
+                self._producer = producer
+                self._connected = True
+                ready.set_result(None)
+                self._flush_soon()
+                try:
+                    while self._producer is producer:
+                        await asyncio.sleep(LOOK_SECONDS)
+                        await self._look(producer)
+                finally:
+                    await self._end_batches(producer)
+        except (KafkaError, OSError, TimeoutError) as error:
+            if ready.done():
+                log.warning("a producer ended badly", error=type(error).__name__)
+            else:
+                ready.set_exception(error)
+        except BaseException as error:
+            # Nobody foresaw it: `run` ends with it, and so does the process.
+            if ready.done():
+                self._unforeseen = error
+                self._broken.set()
+            else:
+                ready.set_exception(error)
+            raise
+
+    async def _look(self, producer: "AIOKafkaProducer") -> None:
+        """An edge that has nothing to send must notice by itself that no broker answers."""
+        answered = False
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(SILENT_SECONDS - LOOK_SECONDS):
+                answered = bool(await producer.client.force_metadata_update())
+        if self._producer is producer:
+            self._connected = answered
 
     async def send(self, topic: str, reports: Sequence[Report]) -> None:
         """Returns once Kafka has all of `reports`; raises NotTaken, and then it may have some."""
         if not reports:
             return
         self.hold(sum(len(report.value) for report in reports))
-        ticket = _Ticket(len(reports))
+        pending = _PendingAcknowledgement(len(reports))
         partitions = partitions_of([report.key for report in reports], PARTITIONS)
         for report, partition in zip(reports, partitions, strict=True):
-            self._lane(topic, partition).waiting.append((report, ticket))
-        self._depart_soon()
+            self._queue(topic, partition).waiting.append((report, pending))
+        self._flush_soon()
         try:
             async with asyncio.timeout(self._within):
-                await ticket.done
+                await pending.done
         except TimeoutError as error:
             raise NotTaken("no acknowledgement in time") from error
 
-    def _lane(self, topic: str, partition: int) -> _Lane:
-        lane = self._lanes.get((topic, partition))
-        if lane is None:
-            lane = self._lanes[topic, partition] = _Lane(self._prefix + topic, partition)
-        return lane
+    def _queue(self, topic: str, partition: int) -> _PartitionQueue:
+        queue = self._queues.get((topic, partition))
+        if queue is None:
+            queue = _PartitionQueue(self._prefix + topic, partition)
+            self._queues[topic, partition] = queue
+        return queue
 
-    def _depart_soon(self) -> None:
-        """At once, unless the last departure was just now."""
-        if self._departure is None:
-            at = self._departed_at + APART_SECONDS
-            self._departure = asyncio.get_running_loop().call_at(at, self._depart)
+    def _flush_soon(self) -> None:
+        """At once, unless the last request was just now."""
+        if self._flush_timer is None:
+            at = self._flushed_at + FLUSH_SECONDS
+            self._flush_timer = asyncio.get_running_loop().call_at(at, self._flush)
 
-    def _depart(self) -> None:
-        self._departure = None
-        if self._producer is None:
+    def _flush(self) -> None:
+        self._flush_timer = None
+        producer = self._producer
+        if producer is None:
             return
-        self._departed_at = asyncio.get_running_loop().time()
-        for lane in self._lanes.values():
-            if lane.waiting and not lane.busy:
-                lane.busy = True
-                flight = asyncio.create_task(self._fly(lane, self._producer))
-                self._flights.add(flight)
-                flight.add_done_callback(self._flights.discard)
+        now = self._flushed_at = asyncio.get_running_loop().time()
+        for queue in self._queues.values():
+            if queue.waiting and not queue.sending and queue.broken is not producer:
+                queue.sending = True
+                task = asyncio.create_task(self._send(queue, producer))
+                self._in_flight[task] = producer, now
+                task.add_done_callback(self._in_flight.pop)
 
-    async def _fly(self, lane: _Lane, producer: "AIOKafkaProducer") -> None:
-        """Send what waits in a lane, as much as fits a batch."""
+    async def _send(self, queue: _PartitionQueue, producer: "AIOKafkaProducer") -> None:
+        """Send what waits in a queue, as much as fits a batch."""
         try:
-            await self._send_batch(lane, producer)
+            await self._send_batch(queue, producer)
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("the edge builds a new producer", error=type(error).__name__)
-            self._broken.set()
+            kind = type(error).__name__
+            log.warning(
+                "the edge builds a new producer",
+                error=kind,
+                topic=queue.topic,
+                partition=queue.partition,
+            )
+            queue.broken = producer
+            self._failure = asyncio.get_running_loop().time(), kind
+            if producer is self._producer:
+                self._broken.set()
         finally:
-            lane.busy = False
-            if lane.waiting:
-                self._depart_soon()
+            queue.sending = False
+            if queue.waiting:
+                self._flush_soon()
 
-    async def _send_batch(self, lane: _Lane, producer: "AIOKafkaProducer") -> None:
+    async def _send_batch(self, queue: _PartitionQueue, producer: "AIOKafkaProducer") -> None:
         batch = producer.create_batch()
-        aboard: list[_Ticket] = []
+        added: list[_PendingAcknowledgement] = []
         size = 0
-        while lane.waiting:
-            report, ticket = lane.waiting[0]
-            if not ticket.done.done():
-                added = batch.append(
+        while queue.waiting:
+            report, pending = queue.waiting[0]
+            if not pending.done.done():
+                fits = batch.append(
                     key=report.key, value=report.value, timestamp=None, headers=report.headers
                 )
-                if added is None:
+                if fits is None:
                     break
-                aboard.append(ticket)
-            lane.waiting.popleft()
+                added.append(pending)
+            queue.waiting.popleft()
             size += len(report.value)
         try:
-            if aboard:
-                self._sent_at[lane.topic, lane.partition] = asyncio.get_running_loop().time()
-                async with asyncio.timeout(ACKNOWLEDGED_WITHIN_SECONDS):
-                    sent = await producer.send_batch(batch, lane.topic, partition=lane.partition)
+            if added:
+                async with asyncio.timeout(self._access.request_timeout):
+                    sent = await producer.send_batch(batch, queue.topic, partition=queue.partition)
                     await sent
+                self._acknowledged_at = asyncio.get_running_loop().time()
+                self._failure = None
         except BaseException:
-            for ticket in aboard:
-                ticket.fail(NotTaken("Kafka did not take it"))
+            for pending in added:
+                pending.fail(NotTaken("Kafka did not take it"))
             raise
         finally:
-            self._sent_at.pop((lane.topic, lane.partition), None)
             self.release(size)
-        self._acknowledged_at = asyncio.get_running_loop().time()
-        for ticket in aboard:
-            ticket.acknowledge()
+        for pending in added:
+            pending.acknowledge()
 
-    async def _ground(self) -> None:
-        """Give up what is in flight with a broken producer; what has not departed waits."""
-        flights = list(self._flights)
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+    async def _end_batches(self, producer: "AIOKafkaProducer") -> None:
+        """Wait for what is in flight with a producer; each batch ends in time by itself."""
+        batches = [task for task, (by, _) in self._in_flight.items() if by is producer]
+        try:
+            await asyncio.gather(*batches, return_exceptions=True)
+        except asyncio.CancelledError:
+            for task in batches:
+                task.cancel()
+            raise
 
     def _drop_given_up(self) -> None:
         """Forget what nobody waits for any more, so that an outage does not fill the memory."""
-        for lane in self._lanes.values():
-            kept = [each for each in lane.waiting if not each[1].done.done()]
+        for queue in self._queues.values():
+            kept = [each for each in queue.waiting if not each[1].done.done()]
             self.release(
-                sum(len(report.value) for report, ticket in lane.waiting if ticket.done.done())
+                sum(len(report.value) for report, pending in queue.waiting if pending.done.done())
             )
-            lane.waiting = deque(kept)
+            queue.waiting = deque(kept)
