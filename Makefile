@@ -1,11 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-<<<<<<< HEAD
-.PHONY: help demo up test faults faults-choice lint bench pictures clean lock
-=======
-.PHONY: help demo up test lint bench simulate pictures clean lock
->>>>>>> S
+.PHONY: help demo up test faults faults-choice simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 

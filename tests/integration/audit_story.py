@@ -12,6 +12,8 @@ from lastmetre.audit.receipts import Receipt
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.devstack import Endpoints, Stack
 from tests.support import books
 from tests.support.city import City
@@ -30,6 +32,8 @@ class Story:
     """Source ids of what a partner wrote in transactions that he did not take back."""
     closed: UUID
     """A case that went all the way and was rated."""
+    partition: int
+    """Where its events are."""
     report: UUID
     """The report that it came from."""
     place: str
@@ -82,6 +86,7 @@ async def live_through(stack: Stack) -> Story:
             receipts=receipts,
             committed=committed,
             closed=closed,
+            partition=partitions_of([str(closed).encode()], PARTITIONS)[0],
             report=await intake.fetchval("SELECT report_id FROM case_view WHERE seq = 8"),
             place=await intake.fetchval(
                 f"SELECT {place} FROM report WHERE report_id ="

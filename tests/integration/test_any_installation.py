@@ -48,7 +48,7 @@ async def test_by_the_environment_alone(
     assert status["ready"]
     assert {each["name"] for each in status["services"]} == set(SERVICES)
     await document(stack, told, "dlq", "list")
-    await document(stack, told, "topics", "describe")
+    await document(stack, told, "topics", "describe", "--development")
     shown = await document(stack, told, "case", "show", str(case_id))
     assert shown["case_id"] == str(case_id)
     outbox = str(stack.home.outbox)

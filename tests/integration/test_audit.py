@@ -2,12 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 import pytest
@@ -27,12 +25,12 @@ from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.integration.audit_story import Story, live_through
+from tests.integration.audit_tamperings import NOTHING, STRANGER, TAMPERINGS, Tampering
 from tests.support import books
 from tests.support.city import TRACE, City
 from tests.support.own_city import own_city
 
 BY_OTHER_MEANS = ("one_case", "ledger_on_topic", "message_files")
-STRANGER = UUID("0190a000-0000-7000-8000-000000000001")
 
 
 @pytest.fixture(scope="module")
@@ -40,152 +38,6 @@ def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """A city whose services have done their work and ended, so that nobody mends anything."""
     with own_city(stack, tmp_path_factory.mktemp("audited") / "home") as own:
         return asyncio.run(live_through(own))
-
-
-@dataclass(frozen=True)
-class Tampering:
-    """`sql` in `table` of `service`, with `given` as $1, makes `line` name `named`."""
-
-    line: str
-    what: str
-    service: str
-    table: str
-    sql: str
-    given: Callable[[Story], object]
-    named: Callable[[Story], str]
-
-
-def _case(story: Story, suffix: str = "") -> str:
-    return f"{story.closed}{suffix}"
-
-
-NOTHING = Tampering("", "", "dispatch", "outbox", "SELECT $1::int", lambda _: 1, str)
-T = Tampering
-TAMPERINGS = [
-    T("channel_records", "an accepted report is lost", "intake", "report",
-      "DELETE FROM report WHERE report_id = $1",
-      lambda s: s.report, lambda s: s.place),
-    T("channel_records", "a repetition is lost", "intake", "later_record",
-      "DELETE FROM later_record WHERE outcome = $1",
-      lambda s: "repeated", lambda s: s.repeated),
-    T("channel_records", "a dead letter is lost", "intake", "dead_letter",
-      "DELETE FROM dead_letter WHERE flow = $1",
-      lambda s: "channels", lambda s: s.dead),
-    T("channel_records", "a record counts twice", "intake", "later_record",
-      'INSERT INTO later_record SELECT topic, partition, "offset", appended_at, report_id,'
-      " 'repeated', NULL FROM report WHERE report_id = $1",
-      lambda s: s.report, lambda s: s.place),
-    T("channel_records", "the position is behind the effects", "intake", "position",
-      "UPDATE position p SET next_offset = r.offset, appended_at = r.appended_at - 1 FROM report r"
-      " WHERE p.flow = 'channels' AND (p.topic, p.partition) = (r.topic, r.partition)"
-      " AND r.report_id = $1",
-      lambda s: s.report, lambda s: s.place),
-    T("accepted_told", "another place than was told", "intake", "report",
-      "UPDATE report SET latitude = 1 WHERE report_id = $1",
-      lambda s: s.report, lambda s: str(s.report)),
-    T("accepted_told", "nobody was told", "intake", "report",
-      f"UPDATE report SET report_id = '{STRANGER}' WHERE report_id = $1",
-      lambda s: s.report, lambda s: str(STRANGER)),
-    T("rejected_told", "another reason than was told", "intake", "report",
-      "UPDATE report SET reasons = '{reported_in_the_future}' WHERE report_id = $1",
-      lambda s: s.rejected, lambda s: str(s.rejected)),
-    T("registered", "the case is gone", "dispatch", '"case"',
-      'DELETE FROM "case" WHERE report_id = $1',
-      lambda s: s.report, lambda s: str(s.report)),
-    T("registered", "a case that nobody reported", "dispatch", '"case"',
-      f'UPDATE "case" SET report_id = \'{STRANGER}\' WHERE case_id = $1',
-      lambda s: s.closed, _case),
-    T("ledger_in_dispatch", "a hole", "dispatch", "ledger",
-      "UPDATE ledger SET seq = 99 WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":3")),
-    T("ledger_in_dispatch", "the last one is gone", "dispatch", "ledger",
-      "DELETE FROM ledger WHERE case_id = $1 AND seq = 8",
-      lambda s: s.closed, lambda s: _case(s, ":8")),
-    T("ledger_told", "told otherwise", "dispatch", "ledger",
-      "UPDATE ledger SET occurred_at = occurred_at + interval '1 second'"
-      " WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":3")),
-    T("case_state", "another state", "dispatch", '"case"',
-      "UPDATE \"case\" SET state = 'accepted' WHERE case_id = $1", lambda s: s.closed, _case),
-    T("applied_intake", "one behind", "intake", "case_view",
-      "UPDATE case_view SET seq = seq - 1 WHERE case_id = $1",
-      lambda s: s.closed, lambda s: _case(s, ":8")),
-    T("applied_intake", "a step that residents do not see", "intake", "timeline",
-      "DELETE FROM timeline WHERE case_id = $1 AND seq = (SELECT min(seq) FROM timeline"
-      " WHERE case_id = $1)", lambda s: s.closed, _case),
-    T("applied_notify", "one behind", "notify", "subject",
-      "UPDATE subject SET seq = seq - 1 WHERE case_id = $1",
-      lambda s: s.closed, lambda s: _case(s, ":8")),
-    T("applied_notify", "ahead of its position", "notify", "position",
-      "UPDATE position SET next_offset = 0 WHERE flow = $1",
-      lambda s: "cases", lambda s: _case(s, ":8")),
-    T("applied_metrics", "one ahead", "metrics", "fact",
-      "UPDATE fact SET seq = seq + 1 WHERE case_id = $1",
-      lambda s: s.closed, lambda s: _case(s, ":9")),
-    T("applied_metrics", "the case is gone", "metrics", "fact",
-      "DELETE FROM fact WHERE case_id = $1", lambda s: s.closed, lambda s: _case(s, ":1")),
-    T("actions", "an answer is gone", "dispatch", "answer",
-      "DELETE FROM answer WHERE request_id = $1",
-      lambda s: s.resolved, lambda s: str(s.resolved)),
-    T("actions", "a parked one is gone", "dispatch", "parked",
-      "DELETE FROM parked WHERE flow = $1",
-      lambda s: "requests", lambda s: str(s.waiting)),
-    T("outcomes", "told otherwise", "dispatch", "answer",
-      "UPDATE answer SET refusal = 'unknown_case' WHERE request_id = $1",
-      lambda s: s.resolved, lambda s: str(s.resolved)),
-    T("outcomes", "nobody was told", "dispatch", "answer",
-      f"UPDATE answer SET request_id = '{STRANGER}' WHERE request_id = $1",
-      lambda s: s.resolved, lambda s: str(STRANGER)),
-    T("feedback_told", "told otherwise", "notify", "rating",
-      "UPDATE rating SET score = 1 WHERE case_id = $1", lambda s: s.closed,
-      lambda s: str(s.feedback)),
-    T("feedback_told", "given by nobody", "notify", "rating",
-      "DELETE FROM rating WHERE case_id = $1", lambda s: s.closed, lambda s: str(s.feedback)),
-    T("feedback", "an answer is gone", "dispatch", "answer",
-      "DELETE FROM answer WHERE kind = $1", lambda s: "feedback", lambda s: str(s.feedback)),
-    T("ratings", "recorded, but refused", "dispatch", "answer",
-      "UPDATE answer SET refusal = 'already_rated' WHERE kind = $1",
-      lambda s: "feedback", lambda s: str(s.feedback)),
-    T("messages", "one is gone", "notify", "message_done",
-      "DELETE FROM message_done WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":3:reporter")),
-    T("messages", "one that nothing asks for", "notify", "message_done",
-      "UPDATE message_done SET seq = 6 WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":6:reporter")),
-    T("messages", "one waits though it has ended", "notify", "message_waiting",
-      "INSERT INTO message_waiting (case_id, recipient, seq, shard, kind, asked_at, not_before,"
-      " occurred_at, traceparent) SELECT case_id, recipient, seq, 0, kind, occurred_at,"
-      " occurred_at, occurred_at, '' FROM message_done WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":3:reporter")),
-    T("deliveries", "told otherwise", "notify", "message_done",
-      "UPDATE message_done SET result = 'unknown' WHERE case_id = $1 AND seq = 3",
-      lambda s: s.closed, lambda s: _case(s, ":3:reporter")),
-    T("facts", "another score", "metrics", "fact",
-      "UPDATE fact SET score = 1 WHERE case_id = $1", lambda s: s.closed, _case),
-    T("facts", "resolved a second earlier", "metrics", "fact",
-      "UPDATE fact SET resolved_at = resolved_at - interval '1 second' WHERE case_id = $1",
-      lambda s: s.closed, _case),
-    T("counted_reports", "counted as accepted", "metrics", "report",
-      "UPDATE report SET accepted = true WHERE report_id = $1",
-      lambda s: s.rejected, lambda s: str(s.rejected)),
-    T("counted_reports", "not counted", "metrics", "report",
-      f"UPDATE report SET report_id = '{STRANGER}' WHERE report_id = $1",
-      lambda s: s.rejected, lambda s: str(s.rejected)),
-    T("counted_reports", "counted without being told", "metrics", "report",
-      f"UPDATE report SET report_id = '{STRANGER}' WHERE report_id = $1",
-      lambda s: s.rejected, lambda s: str(STRANGER)),
-    T("counted_messages", "counted otherwise", "metrics", "message",
-      "UPDATE message SET result = 'unknown' WHERE message_id = $1",
-      lambda s: s.message, lambda s: str(s.message)),
-    T("counted_messages", "not counted", "metrics", "message",
-      "DELETE FROM message WHERE message_id = $1", lambda s: s.message, lambda s: str(s.message)),
-    T("positions", "ahead of its topic", "metrics", "position",
-      "UPDATE position SET next_offset = 1000000 WHERE flow = $1",
-      lambda s: "network", lambda s: s.area),
-    T("receipts", "its report is gone", "intake", "report",
-      "DELETE FROM report WHERE report_id = $1", lambda s: s.report,
-      lambda s: s.receipts[0].receipt),
-]  # fmt: skip
 
 
 @asynccontextmanager
@@ -347,6 +199,12 @@ async def test_what_a_partner_took_back_is_no_record_even_once_it_is_trimmed(sto
         await intake.close()
     assert await found_in(story) == {}
     await trim(story, "channels.hotline", 5, position)
+    # Two transactions that were taken back, each of two records and a mark. The second is followed
+    # by the mark of the one before it, so that nobody who did not look can tell.
+    assert await found_in(story) == {
+        "channel_gaps": ["channels.hotline/5/0-2", "channels.hotline/5/5-8"]
+    }
+    await look_into_gaps(story)
     assert await found_in(story) == {}
     forgotten = Tampering("", "", "intake", "passed_over", "DELETE FROM passed_over WHERE $1",
                           lambda _: True, str)  # fmt: skip
@@ -354,6 +212,18 @@ async def test_what_a_partner_took_back_is_no_record_even_once_it_is_trimmed(sto
         found = await found_in(story)
     # Two transactions that were taken back and two that were kept, each of two records and a mark.
     assert found == {"channel_records": [f"channels.hotline/5/{n}" for n in (0, 1, 2, 5, 6, 7, 8)]}
+
+
+async def look_into_gaps(story: Story) -> None:
+    """Note what intake's trimmer would have seen, had it been the one that trimmed."""
+    intake = await asyncpg.connect(story.endpoints.databases["intake"])
+    try:
+        await intake.execute(
+            "INSERT INTO empty_stretch SELECT topic, partition, first_offset, next_offset, now()"
+            " FROM passed_over WHERE flow = 'channels'"
+        )
+    finally:
+        await intake.close()
 
 
 async def trim(story: Story, topic: str, partition: int, upto: int) -> None:
@@ -376,3 +246,35 @@ async def test_a_stray_record_is_named_and_all_else_balances_to_the_end(story: S
         "ledger_on_topic": [f"{story.closed}:9"],
         "ledger_told": [f"{story.closed}:10"],
     }
+
+
+async def test_fifty_lost_reports_that_were_booked_as_a_gap_are_named_once_trimmed(
+    story: Story,
+) -> None:
+    """As a consumer left it that let a batch go while the database refused."""
+    topic, partition, position = "channels.patrol", 7, 50
+    async with City(story.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        for offset in range(position):
+            assert await city.produce(topic, b"lost", b"{}", [], partition) == (partition, offset)
+    lost = Tampering("", "", "intake", "passed_over",
+                     "INSERT INTO passed_over VALUES ('channels', 'channels.patrol', $1, 0, 50)",
+                     lambda _: partition, str)  # fmt: skip
+    read = Tampering("", "", "intake", "position",
+                     "INSERT INTO position VALUES ('channels', 'channels.patrol', $1, 50, 0)"
+                     " ON CONFLICT (flow, topic, partition) DO UPDATE SET next_offset = 50",
+                     lambda _: partition, str)  # fmt: skip
+    async with tampered(story, lost), tampered(story, read):
+        kept = await found_in(story)
+        await trim(story, topic, partition, position)
+        code, document = await books.audit(story.outbox.parent, "--live")
+    assert len(kept["channel_gaps"]) == len(kept["channel_records"]) == position, kept
+    gaps = next(line for line in document["lines"] if line["name"] == "channel_gaps")
+    assert (code, gaps["differences"]) == (
+        1,
+        [
+            {
+                "id": f"{topic}/{partition}/0-49",
+                "what": "was passed over and is trimmed: 50 offsets cannot be proved empty",
+            }
+        ],
+    )

@@ -66,7 +66,15 @@ async def test_topics_are_made_as_declared_and_put_right(
         return {each["name"].removeprefix(prefix): each["state"] for each in document["topics"]}
 
     every = {topic.name for topic in TOPICS}
+    code, _, complained = await attempt(stack, "topics", "apply", LASTMETRE_HOME="/nowhere")
+    assert code == 1
+    assert "1 of at least 3 brokers answer" in complained
+    assert set((await states("describe", code=1)).values()) == {"missing"}
+    monkeypatch.setenv("LASTMETRE_DEVELOPMENT", "1")
     try:
+        planned = await states("apply", "--dry-run", code=0)
+        assert planned == dict.fromkeys(every, "would be created")
+        assert set((await states("describe", code=1)).values()) == {"missing"}
         assert await states("apply", code=0) == dict.fromkeys(every, "created")
         async with administrator(stack) as admin:
 
@@ -88,9 +96,14 @@ async def test_topics_are_made_as_declared_and_put_right(
                 has = await settings(admin, prefix + name)
                 assert (has["cleanup.policy"], has["retention.ms"]) == (cleanup, retention), name
                 assert has["message.timestamp.type"] == "LogAppendTime", name
+                assert has["min.insync.replicas"] == "1", name
+                assert has["unclean.leader.election.enable"] == "false", name
 
             ledger = ConfigResource(
-                ConfigResourceType.TOPIC, prefix + CASE_EVENTS, {"retention.ms": "3600000"}
+                ConfigResourceType.TOPIC,
+                prefix + CASE_EVENTS,
+                # The second is not declared: it is the operator's.
+                {"retention.ms": "3600000", "segment.bytes": "104857600"},
             )
             await admin.alter_configs([ledger])
             await is_kept("3600000", CASE_EVENTS)
@@ -102,9 +115,21 @@ async def test_topics_are_made_as_declared_and_put_right(
             odd = {CASE_EVENTS: "differs", FIELD_OUTCOMES: "wrong partitions"}
             whole = dict.fromkeys(every, "as declared")
             assert await states("describe", code=1) == {**whole, **odd}
+            odd[CASE_EVENTS] = "would be altered"
+            assert await states("apply", "--dry-run", code=1) == {**whole, **odd}
+            await is_kept("3600000", CASE_EVENTS)
             odd[CASE_EVENTS] = "altered"
             assert await states("apply", code=1) == {**whole, **odd}
             await is_kept("-1", CASE_EVENTS)
+            assert (await settings(admin, prefix + CASE_EVENTS))["segment.bytes"] == "104857600"
+
+            # For a cluster that is none of development, one copy is wrong, and nobody says it is
+            # as declared.
+            monkeypatch.delenv("LASTMETRE_DEVELOPMENT")
+            few = dict.fromkeys(every, "wrong replicas") | {FIELD_OUTCOMES: "wrong partitions"}
+            assert await states("describe", code=1) == few
+            _, _, complained = await attempt(stack, "topics", "describe", LASTMETRE_HOME="/nowhere")
+            assert "kafka-reassign-partitions" in complained
     finally:
         await delete_topics(stack.endpoints.bootstrap_servers, prefix)
 

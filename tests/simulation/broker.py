@@ -46,6 +46,7 @@ class Broker:
 
     def recreate(self, topic: str, *, noticed: bool) -> None:
         """Delete a topic and make it anew; readers may notice, or read on where they were."""
+        self.world.topic_made_anew = True
         self.create(topic)
         if noticed:
             for group in self.groups.values():

@@ -15,6 +15,7 @@ from lastmetre.common.kafka import dead_letter_limit
 from lastmetre.common.kafka.codec import packed
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.ports import TopicPartition
+from lastmetre.common.kafka.positions import PartitionPositions
 from lastmetre.common.outbox import catching_up, messages
 from lastmetre.common.service import tasks
 from tests.simulation.books import Accepted, IdsSeen, unfinished, wrong
@@ -28,6 +29,7 @@ from tests.simulation.world import CURRENT, World
 
 QUIET_WITHIN: Final = 150.0
 LOOK_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 15.0
 KINDS: Final = ("contract", "data", "mistake")
 
 
@@ -128,6 +130,15 @@ class City:
             still = unfinished(self.broker, self.dispatch, self.notify)
         return still
 
+    def idle_work(self) -> list[str]:
+        """Processes that live on though their background work has ended."""
+        now = asyncio.get_running_loop().time()
+        return [
+            f"{each.name} lives without its background work"
+            for each in self.processes
+            if each.worked_at is not None and now - each.worked_at > IDLE_SECONDS
+        ]
+
     def end(self) -> None:
         """Stop everything."""
         for supervisor in self._supervisors:
@@ -156,11 +167,13 @@ async def _run(world: World, core: Core, plan: Plan, records: int, processes: in
     faults = list(plan(city))
     world.ended_because = [getattr(each, "__name__", "scripted") for each in faults]
     await asyncio.gather(city.partner.run(), strike(city, faults, 14.0))
+    await asyncio.sleep(5.0)
     still = await city.quiet()
     found = list(world.complaints)
     if still:
         found.append(f"stuck: {still}")
     found += wrong(city.broker, city.dispatch, city.notify, city.accepted)
+    found += city.idle_work()
     loop: Any = asyncio.get_running_loop()
     found += [f"unhandled: {each.get('exception')!r}" for each in _unhandled(loop)]
     world.tell("end", still=still)
@@ -183,6 +196,13 @@ def _small_world(world: World) -> Iterator[None]:
             world.tell(f"  log: {event.pop('event')}", by=CURRENT.get(None), **event)
         raise structlog.DropEvent
 
+    really = PartitionPositions.begins_anew
+
+    def begins_anew(self: PartitionPositions, client: Any, partition: Any, found: int) -> None:
+        if not world.topic_made_anew:
+            world.complain(f"{partition} is taken for a topic that was made anew")
+        really(self, client, partition, found)
+
     structlog.configure(
         processors=[told],
         wrapper_class=structlog.make_filtering_bound_logger(0 if world.tracing else 50),
@@ -194,6 +214,7 @@ def _small_world(world: World) -> Iterator[None]:
         mock.patch.object(catching_up, "PARTITIONS", PARTITIONS),
         mock.patch.object(dead_letter_limit, "WINDOW_RECORDS", 20),
         mock.patch.object(tasks, "signal", signals),
+        mock.patch.object(PartitionPositions, "begins_anew", begins_anew),
     ):
         yield
     structlog.configure(**before)

@@ -3,17 +3,28 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
+
+import asyncpg
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.consumer import BatchConsumer
+from lastmetre.common.kafka.positions import _Partition
 from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
-from lastmetre.common.kafka.positions import PartitionPositions, StoredOffset
 from lastmetre.common.outbox.relay import Relay, RelaySession
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.tasks import OwnedTasks
 from tests.simulation.process import Core
 from tests.simulation.store import UnforeseenError
+
+UNLISTED: Final = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+    asyncpg.PostgresIOError,
+    UnforeseenError,
+)
+"""What C1 names, and one more."""
 
 
 class SwallowingConsumer(BatchConsumer):
@@ -24,10 +35,7 @@ class SwallowingConsumer(BatchConsumer):
     ) -> None:
         try:
             await self._transact(client, records, None)
-        except DATABASE_ERRORS + (UnforeseenError,) as error:
-            if isinstance(error, OSError | TimeoutError):
-                await super()._handle_until_done(client, records)
-                return
+        except UNLISTED:
             for partition in {TopicPartition(each.topic, each.partition) for each in records}:
                 state = self._positions._partitions[partition]
                 state.handled = state.handed_out
@@ -35,49 +43,38 @@ class SwallowingConsumer(BatchConsumer):
             await super()._handle_until_done(client, records)
 
 
-class _TrustingPositions(PartitionPositions):
-    """C2: what lies before the position means that the topic was made anew."""
-
-    def take(
-        self, partition: TopicPartition, records: Sequence[ConsumedRecord]
-    ) -> tuple[Sequence[ConsumedRecord], bool]:
-        state = self._partitions.get(partition)
-        if state is not None and records and state.stored is not None:
-            stored: StoredOffset = state.stored
-            if records[0].offset < stored.next_offset - 1:
-                raise AssertionError("taken for a topic made anew")
-        return super().take(partition, records)
-
-
 class OvertakenConsumer(BatchConsumer):
-    """C2: the assignment is neither paused nor are batches of an earlier one dropped."""
-
-    def __init__(self, *values: Any, **named: Any) -> None:
-        super().__init__(*values, **named)
-        self._positions = _TrustingPositions("dispatch", "consumer")
+    """C2: fetching begins where Kafka was told, and what lies before the position means "anew"."""
 
     async def on_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Reads the positions while fetching has begun."""
+        """Reads the positions while fetching goes on."""
         assert self._client is not None
         async with self._busy:
-            async with self._database.connection() as connection:
-                stored = await self._tables.positions(connection, self.name)
-            self._positions._partitions.clear()
-            self._positions.assign(self._client, assigned, stored)
-            self._positions.epoch = 0
+            self._positions.revoke()
             self._revoked, self._to_place = False, None
             self._giving_up = self._stopping.is_set()
+            async with self._database.connection() as connection:
+                stored = await self._tables.positions(connection, self.name)
+            for partition in assigned:
+                at = stored.get(partition)
+                self._positions._partitions[partition] = _Partition(at, 0, 0, unchecked=False)
+            epoch = self._positions.epoch
+            self._positions.seek(self._client, assigned)
+            self._positions.epoch = epoch
 
-    async def on_revoked(self) -> None:
-        """Fetching goes on."""
-        self._giving_up = True
-        async with self._busy:
-            await self._commit_offsets()
-            self._giving_up = False
+    async def _find_out(
+        self, client: ConsumerClient, partition: TopicPartition, first: ConsumedRecord
+    ) -> None:
+        self._positions.begins_anew(client, partition, first.offset)
 
 
 class GatheringRelay(Relay):
     """C3: what is acknowledged is deleted when all of it is."""
+
+    async def _wait_for_answers(self) -> None:
+        answers = [each.answer for each in self._in_flight.values()]
+        await asyncio.wait(answers or [asyncio.ensure_future(asyncio.sleep(0.1))], timeout=0.2)
+        await asyncio.sleep(0.01)
 
     async def _settle(self, session: RelaySession) -> bool:
         if not all(each.answer.done() for each in self._in_flight.values()):

@@ -80,6 +80,8 @@ class Process(Machine):
         self._consumer_task: asyncio.Task[None] | None = None
         self._relay_task: asyncio.Task[None] | None = None
         self._stopping = False
+        self.worked_at: float | None = None
+        """When the background work turned last."""
 
     # --- its parts -------------------------------------------------------------------------
 
@@ -175,6 +177,7 @@ class Process(Machine):
     async def _measure(self) -> None:
         """Back pressure, and the work that a service runs beside its consumers."""
         while True:
+            self.worked_at = asyncio.get_running_loop().time()
             try:
                 async with self._database.connection() as connection:
                     waiting = len(await TABLES.outbox_head(connection, self._shards, 1000))

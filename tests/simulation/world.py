@@ -17,6 +17,7 @@ class World:
         self.trace: list[str] = []
         self.complaints: list[str] = []
         self.ended_because: list[str] = []
+        self.topic_made_anew = False
 
     def tell(self, what: str, /, **details: Any) -> None:
         """Note an event for the trace."""

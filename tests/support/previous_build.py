@@ -1,10 +1,8 @@
 """A build of before, from the repository's own history, beside this one on the same stack."""
 
-import io
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 from pathlib import Path
 from typing import Final
@@ -24,8 +22,10 @@ READY_SECONDS: Final = 90.0
 
 def checked_out(commit: str, folder: Path) -> Path:
     """The tree of a commit. Fails where the history does not reach so far back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = folder.with_suffix(".tar")
     archive = subprocess.run(
-        ["git", "archive", commit, "libs", "services"],
+        ["git", "archive", "-o", str(packed), commit, "libs", "services"],
         cwd=REPOSITORY,
         capture_output=True,
         check=False,
@@ -35,8 +35,7 @@ def checked_out(commit: str, folder: Path) -> Path:
             f"commit {commit} is not in this clone's history (a shallow one? git fetch"
             f" --unshallow): {archive.stderr.decode()}"
         )
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tree:
-        tree.extractall(folder, filter="data")
+    subprocess.run(["tar", "-xf", str(packed), "-C", str(folder)], check=True)
     return folder
 
 
@@ -81,8 +80,10 @@ class StackOfTwoBuilds(Stack):
     def _begin(self, service: str) -> "subprocess.Popen[bytes]":
         folders = [self._older / "libs" / "common", self._older / "services" / service]
         path = ":".join(map(str, folders))
+        # Each build asks its own intake, as behind one address either would be found.
+        vault = f"INTAKE_INTERNAL_URL={self.old_url('intake')}"
         command = guarded(
-            ["env", f"PYTHONPATH={path}", sys.executable, "-m", service],
+            ["env", f"PYTHONPATH={path}", vault, sys.executable, "-m", service],
             environment=self.write_environment(service, PROCESS),
         )
         with self.old_log(service).open("ab") as log:

@@ -8,6 +8,9 @@ from typing import Any, Final
 # Every line of the books, in the order of a report's way.
 TITLES: Final = {
     "channel_records": "Records of the channels below intake's position",
+    "channel_gaps": "Offsets of the channels that intake passed over held no record",
+    "held_back": "Records of stopped senders wait",
+    "contents": "Reports in intake have their contents",
     "accepted_told": "Accepted reports in intake are on their topic",
     "rejected_told": "Rejected reports in intake are on their topic",
     "registered": "Accepted reports are cases",
@@ -15,6 +18,7 @@ TITLES: Final = {
     "ledger_in_dispatch": "Each case's entries are 1 to its last, in dispatch",
     "ledger_on_topic": "Each case's entries are 1 to its last, on the topic",
     "ledger_told": "Dispatch's entries are on the topic",
+    "decisions": "Decisions whose beginning is in the log are finished",
     "case_state": "Dispatch's cases stand as their ledger says",
     "applied_intake": "Events below the position of intake's view",
     "applied_notify": "Events below notify's position",
@@ -23,6 +27,7 @@ TITLES: Final = {
     "outcomes": "Actions answered in dispatch are told",
     "feedback_told": "Ratings given in notify are on their topic",
     "feedback": "Feedback below dispatch's position",
+    "feedback_refused": "Feedback that dispatch refused",
     "ratings": "Feedback that was granted is in the ledger",
     "messages": "Messages that the ledger asks for",
     "deliveries": "Ended messages in notify are on their topic",
@@ -30,6 +35,7 @@ TITLES: Final = {
     "facts": "Metrics' facts are what the ledger says",
     "counted_reports": "Reports below metrics' position",
     "counted_messages": "Deliveries below metrics' position",
+    "acknowledged": "What was acknowledged to the services stands in the log",
     "positions": "Stored positions lie within their topics",
     "receipts": "Receipts given are in the books",
 }

@@ -35,7 +35,8 @@ class CaseLines:
         entries = by_key(
             await self._cut.dispatch.rows(
                 "SELECT case_id::text AS id, seq, type, occurred_at, recorded_at, actor_role,"
-                " actor_id FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
+                " actor_id, body IS NOT NULL AS has_body"
+                " FROM ledger WHERE case_id = ANY($1::uuid[]) ORDER BY seq",
                 partition_view.case_ids,
             ),
             "id",
@@ -107,7 +108,8 @@ class CaseLines:
             observed = ledger.events.get(row["seq"])
             name = f"{case_id}:{row['seq']}"
             if observed is None:
-                line.differ(name, "is neither on the topic nor in the outbox")
+                no_body = "" if row["has_body"] else ", and the ledger has no body to tell it again"
+                line.differ(name, f"is neither on the topic nor in the outbox{no_body}")
                 continue
             line.actual["on the topic" if observed.offset >= 0 else "in dispatch's outbox"] += 1
             if wrong := different(row, _entry(observed.message)):

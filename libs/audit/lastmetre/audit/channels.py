@@ -1,7 +1,13 @@
-"""Records of the channels: each was accepted, rejected, repeated, a conflict, or given up."""
+"""Records of the channels: each was accepted, rejected, repeated, a conflict, or given up.
+
+An offset that intake has passed over is one where nothing stood, or one that was lost. While the
+topic holds that stretch, the topic tells. Of one that is trimmed only a short gap is believed, as a
+transaction's marks leave it, or one that intake's trimmer has looked at before it deleted.
+"""
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Final, NamedTuple
 
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
@@ -10,44 +16,63 @@ from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import Place
 
+WIDEST_UNPROVED: Final = 2
+"""Offsets without a record that are believed unseen: the mark of a transaction, or of two."""
+
 _OUTCOMES: Final = """
-    SELECT topic, partition, "offset", appended_at, outcome FROM report
+    SELECT topic, partition, "offset", appended_at, outcome, contents_missing FROM report
     UNION ALL
     SELECT topic, partition, "offset", appended_at,
-        CASE outcome WHEN 'conflict' THEN 'conflicts' ELSE outcome END FROM later_record
+        CASE outcome WHEN 'conflict' THEN 'conflicts' ELSE outcome END, false FROM later_record
     UNION ALL
-    SELECT topic, partition, "offset", appended_at, 'dead' FROM dead_letter
+    SELECT topic, partition, "offset", appended_at, 'dead', false FROM dead_letter
     WHERE flow = 'channels' AND replayed_at IS NULL
+    UNION ALL
+    SELECT topic, partition, "offset", appended_at, 'held back', false FROM parked
+    WHERE flow = 'channels'
 """
+_EMPTY: Final = "SELECT topic, partition, first_offset, next_offset FROM empty_stretch"
+
+
+class _Outcome(NamedTuple):
+    """What became of a record. `expected_again`: it is known from intake's own log alone."""
+
+    appended_at: int
+    name: str
+    expected_again: bool
 
 
 async def check_channels(cut: ConsistentCut, balance: Balance) -> None:
     """Account for every record by its topic, partition and offset."""
-    line = balance.line("channel_records")
-    outcomes: dict[Place, dict[int, list[tuple[int, str]]]] = {}
-    async for topic, partition, offset, appended_at, outcome in cut.intake.stream(_OUTCOMES):
+    outcomes: dict[Place, dict[int, list[_Outcome]]] = {}
+    async for topic, partition, offset, *outcome in cut.intake.stream(_OUTCOMES):
         found = outcomes.setdefault((topic, partition), defaultdict(list))
-        found[offset].append((appended_at, outcome))
+        found[offset].append(_Outcome(*outcome))
+    seen_empty: dict[Place, set[int]] = defaultdict(set)
+    for topic, partition, first, after in await cut.intake.rows(_EMPTY):
+        seen_empty[topic, partition].update(range(first, after))
     places = [(topic, partition) for topic in CHANNEL_TOPICS for partition in range(PARTITIONS)]
     kept: dict[Place, dict[int, int]] = {place: {} for place in places}
     async for record in cut.topics.records(places, cut.first, cut.after):
         kept[record.topic, record.partition][record.offset] = record.timestamp
     for place in places:
-        _check_partition(cut, line, place, kept[place], outcomes.get(place, {}))
+        known = outcomes.get(place, {})
+        _check_records(cut, balance.line("channel_records"), place, kept[place], known)
+        _check_gaps(cut, balance.line("channel_gaps"), place, kept[place], known, seen_empty[place])
 
 
-def _check_partition(
+def _check_records(
     cut: ConsistentCut,
     line: Line,
     place: Place,
-    appended: dict[int, int],
-    outcomes: dict[int, list[tuple[int, str]]],
+    appended: Mapping[int, int],
+    outcomes: Mapping[int, list[_Outcome]],
 ) -> None:
     position = cut.position(cut.intake, place)
     kept = {offset: at for offset, at in appended.items() if offset < position}
     # Below the first record that is kept, only intake's rows can tell what there was.
-    empty = cut.intake.passed_over[READERS["intake"][place[0]], place]
-    gone = [each for each in range(min(cut.first[place], position)) if each not in empty]
+    passed_over = _passed_over(cut, place)
+    gone = [each for each in range(min(cut.first[place], position)) if each not in passed_over]
     line.expected["records below the position"] += len(gone) + len(kept)
     for offset in (*gone, *kept):
         found = _current(outcomes.get(offset, []), kept.get(offset))
@@ -60,16 +85,76 @@ def _check_partition(
             line.actual[found[0]] += 1
     last_read = _last_read(cut.intake, place)
     for offset, found_there in outcomes.items():
-        # A topic that was made anew begins at 0 again: what was read before is older.
-        if offset >= position and max(at for at, _ in found_there) >= last_read:
+        # A topic that was made anew begins at 0 again: what was read before is older. A report that
+        # came back from intake's own log waits for its record to be read again.
+        effects = [each.appended_at for each in found_there if not each.expected_again]
+        if offset >= position and effects and max(effects) >= last_read:
             line.differ(f"{place[0]}/{place[1]}/{offset}", "is accounted for, but was not read yet")
 
 
-def _current(found: list[tuple[int, str]], appended_at: int | None) -> list[str]:
+def _check_gaps(
+    cut: ConsistentCut,
+    line: Line,
+    place: Place,
+    appended: Mapping[int, int],
+    outcomes: Mapping[int, list[_Outcome]],
+    seen_empty: Set[int],
+) -> None:
+    first, position = cut.first[place], cut.position(cut.intake, place)
+    passed_over = {each for each in _passed_over(cut, place) if each < position}
+    line.expected["offsets passed over"] += len(passed_over)
+    for offset in sorted(passed_over):
+        if offset >= first and offset not in appended:
+            line.actual["empty on the topic"] += 1
+        elif outcomes.get(offset):
+            # The gap is of a topic that was deleted since, or the record was read again.
+            line.actual["accounted for as records"] += 1
+        elif offset >= first:
+            line.differ(_stretch(place, offset, offset + 1), "was passed over, but holds a record")
+        elif offset in seen_empty:
+            line.actual["seen empty before they were trimmed"] += 1
+    unproved = (
+        each
+        for each in sorted(passed_over)
+        if each < first and each not in seen_empty and not outcomes.get(each)
+    )
+    for start, after in _stretches(unproved):
+        if after - start <= WIDEST_UNPROVED:
+            line.actual["trimmed, as narrow as a transaction's marks"] += after - start
+        else:
+            line.differ(
+                _stretch(place, start, after),
+                f"was passed over and is trimmed: {after - start} offsets cannot be proved empty",
+            )
+
+
+def _passed_over(cut: ConsistentCut, place: Place) -> set[int]:
+    return cut.intake.passed_over.get((READERS["intake"][place[0]], place), set())
+
+
+def _stretches(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Runs of offsets that follow each other, however many gaps they were booked as."""
+    start = after = -1
+    for offset in offsets:
+        if offset != after:
+            if after > start:
+                yield start, after
+            start = offset
+        after = offset + 1
+    if after > start:
+        yield start, after
+
+
+def _stretch(place: Place, start: int, after: int) -> str:
+    offsets = str(start) if after == start + 1 else f"{start}-{after - 1}"
+    return f"{place[0]}/{place[1]}/{offsets}"
+
+
+def _current(found: list[_Outcome], appended_at: int | None) -> list[str]:
     """Outcomes of the record that is there now, not of one in a topic that was deleted since."""
     if appended_at is None and found:
-        appended_at = max(at for at, _ in found)
-    return [outcome for at, outcome in found if at == appended_at]
+        appended_at = max(each.appended_at for each in found)
+    return [each.name for each in found if each.appended_at == appended_at]
 
 
 def _last_read(intake: Snapshot, place: Place) -> int:

@@ -39,7 +39,9 @@ def audit(
 ) -> None:
     """Do the books balance? Counted from the topics and the tables, not from the services.
 
-    Exits with 1 if a line does not balance, or if something is still in flight at the timeout.
+    Exits with 1 if a line does not balance, or if something is still in flight at the timeout;
+    with 2 if it was used wrongly, with 3 if a broker or a database is not there: nothing was
+    counted then.
 
     Examples:
 

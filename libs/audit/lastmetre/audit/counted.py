@@ -81,6 +81,8 @@ def count_read(
             seen.add(identity)
         elif key in cut.metrics.dead:
             line.actual["dead"] += 1
+        elif key in cut.metrics.parked:
+            line.actual["held back"] += 1
         elif not identity and key in cut.metrics.replayed:
             line.actual["replayed"] += 1
         else:

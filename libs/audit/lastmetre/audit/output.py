@@ -36,7 +36,7 @@ def print_balance(console: Console, balance: Balance) -> None:
     table.add_column("made up of", overflow="fold")
     for line in balance:
         mark = Text("✓", "green") if line.balanced else Text("✗", "bold red")
-        table.add_row(mark, line.title, f"{line.expected.total():,}", _terms(line.actual))
+        table.add_row(mark, line.title, f"{line.expected.total():,}", Text(_terms(line.actual)))
     console.print(table)
     wrong = [line for line in balance if not line.balanced]
     for line in wrong:
@@ -54,7 +54,7 @@ def _terms(side: Counter[str]) -> str:
 def _print_differences(console: Console, line: Line) -> None:
     console.print(f"\n{line.title}", style="bold red")
     if line.expected.total() != line.actual.total():
-        console.print(f"  {_terms(line.expected)} ≠ {_terms(line.actual)}")
+        console.print(f"  {_terms(line.expected)} ≠ {_terms(line.actual)}", markup=False)
     for difference in line.differences[:SHOWN_DIFFERENCES]:
         console.print(f"  {difference.id} {difference.what}", markup=False, soft_wrap=True)
     if len(line.differences) > SHOWN_DIFFERENCES:

@@ -14,6 +14,7 @@ from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
+from lastmetre.common.kafka.topic_reader import Place
 
 Report = ReportAccepted | ReportRejected
 TYPES: Final[dict[str, type[Message]]] = {
@@ -143,8 +144,8 @@ async def _registered(
             line.actual["registered"] += 1
         elif not 0 <= observed.offset < position:
             line.actual["on their way"] += 1
-        elif (flow, place, observed.offset) in cut.dispatch.dead:
-            line.actual["dead"] += 1
+        elif what := _set_aside(cut, (flow, place, observed.offset)):
+            line.actual[what] += 1
         else:
             line.differ(identity, "was read by dispatch, but is no case")
     kept = cut.first[place] == 0
@@ -183,6 +184,13 @@ async def _counted(cut: ConsistentCut, balance: Balance, reports: _ReportsOfPart
         ):
             line.differ(identity, "is counted as something else")
     return seen
+
+
+def _set_aside(cut: ConsistentCut, record: tuple[str, Place, int]) -> str | None:
+    """How dispatch has put a record by that it has read, if it has."""
+    if record in cut.dispatch.dead:
+        return "dead"
+    return "held back" if record in cut.dispatch.parked else None
 
 
 def _outcome(message: Report) -> str:

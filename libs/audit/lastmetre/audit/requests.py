@@ -4,9 +4,9 @@ from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
+from lastmetre.audit.feedback import check_refused, ratings
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row
-from lastmetre.common.contracts.cases import CaseRated
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, FIELD_ACTIONS, FIELD_OUTCOMES
@@ -28,7 +28,10 @@ class RequestLines:
         asked = {str(each.message.action_id) for each in partition_view.actions}
         asked |= {str(each.message.action_id) for each in partition_view.outcomes}
         asked |= {str(each.message.feedback_id) for each in partition_view.feedback}
-        rated = _rated(partition_view)
+        rated = {
+            identity: (str(event.case_id), event.seq)
+            for identity, event in ratings(partition_view).items()
+        }
         rows = await self._cut.dispatch.rows(
             "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at FROM answer"
             " WHERE request_id = ANY($1::uuid[])",
@@ -41,7 +44,8 @@ class RequestLines:
         self._read(partition_view, FEEDBACK, self._balance.line("feedback"), feedback)
         self._outcomes(partition_view, actions)
         self._granted(partition_view, rated, feedback)
-        await self._feedback_told(partition_view)
+        thanked = await self._feedback_told(partition_view)
+        check_refused(self._cut, self._balance, partition_view, feedback, thanked)
 
     def _read(
         self, partition_view: PartitionView, topic: str, line: Line, answers: dict[str, Row]
@@ -117,8 +121,11 @@ class RequestLines:
         events = partition_view.ledgers[case_id].events
         return max((seq for seq, observed in events.items() if observed.offset < before), default=0)
 
-    async def _feedback_told(self, partition_view: PartitionView) -> None:
-        """Each rating that notify took is on the topic as it was given, or on its way there."""
+    async def _feedback_told(self, partition_view: PartitionView) -> set[str]:
+        """Each rating that notify took is on the topic as it was given, or on its way there.
+
+        Returns the ids of those: their givers were thanked.
+        """
         line = self._balance.line("feedback_told")
         observed: dict[str, Observed[FeedbackGiven]] = {}
         for each in partition_view.feedback:
@@ -145,19 +152,20 @@ class RequestLines:
         for identity, each in observed.items():
             if each.offset < before:
                 line.differ(identity, "is told, but nobody gave it in notify")
+        return {row["id"] for row in rows}
 
     async def finish(self) -> None:
         """Answers that nobody was told, and ratings that were granted but not recorded."""
         line = self._balance.line("outcomes")
-        ratings = self._balance.line("ratings")
+        granted = self._balance.line("ratings")
         async for identity, case_id, kind, refusal in self._cut.dispatch.stream(
             "SELECT request_id::text, case_id::text, kind, refusal FROM answer"
         ):
             if kind == "feedback":
                 if refusal is None:
-                    ratings.expected["feedback granted"] += 1
+                    granted.expected["feedback granted"] += 1
                     if identity not in self._ratings:
-                        ratings.differ(identity, f"was granted, but {case_id} has no such rating")
+                        granted.differ(identity, f"was granted, but {case_id} has no such rating")
                 continue
             line.expected["actions answered"] += 1
             if identity not in self._observed_answers:
@@ -169,16 +177,6 @@ class RequestLines:
 
 def _request_id(message: ActionRequested | FeedbackGiven) -> str:
     return str(message.action_id if isinstance(message, ActionRequested) else message.feedback_id)
-
-
-def _rated(partition_view: PartitionView) -> dict[str, tuple[str, int]]:
-    """Ratings in the ledgers: (case, seq) by the feedback's id."""
-    return {
-        str(event.feedback_id): (case_id, event.seq)
-        for case_id, ledger in partition_view.ledgers.items()
-        for observed in ledger.events.values()
-        if isinstance(event := observed.message, CaseRated)
-    }
 
 
 def _says(row: Row) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from lastmetre.audit.readers import ReaderLines
 from lastmetre.audit.receipts import Receipt, check_receipts
 from lastmetre.audit.reports import check_reports
 from lastmetre.audit.requests import RequestLines
+from lastmetre.audit.restored import check_restored
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable
 from lastmetre.common.security.signed_links import SignedLinks
@@ -68,6 +69,7 @@ async def _count(
         on_progress("channels", 0.0)
         await check_channels(cut, balance)
         check_positions(cut, balance)
+        await check_restored(cut, balance)
         if receipts is not None and links is not None:
             await check_receipts(cut, balance, receipts, links)
         on_progress("reports", 0.1)

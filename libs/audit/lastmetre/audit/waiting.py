@@ -16,6 +16,15 @@ from lastmetre.common.kafka.topic_reader import Place, Topics, open_topics
 
 LOOK_EVERY_SECONDS: Final = 0.3
 
+# What a service that came back from the log still has to bring together.
+RECOVERING: Final = {
+    "dispatch": ("SELECT count(*) FROM unfinished_decision", "unfinished decisions"),
+    "notify": (
+        "SELECT count(*) FROM adopted_delivery",
+        "ends of messages that nothing has asked for yet",
+    ),
+}
+
 Say = Callable[[Counter[str]], None]
 
 
@@ -62,6 +71,9 @@ async def _pending(
                 pending[f"{service}: reads {topic}"] = behind
     if waiting := await connections["notify"].fetchval("SELECT count(*) FROM message_waiting"):
         pending["notify: messages to be sent"] = waiting
+    for service, (query, what) in RECOVERING.items():
+        if waiting := await connections[service].fetchval(query):
+            pending[f"{service}: {what}"] = waiting
     return pending
 
 

@@ -8,7 +8,7 @@ of it stays in our tables, record by record, so the books still balance.
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
@@ -17,12 +17,16 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.consumers import CHANNELS_FLOW
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.store import trimming as store
 from lastmetre.intake.store.pool import connected
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
 
 log = structlog.get_logger()
 
@@ -46,7 +50,7 @@ class Trimmer:
             await asyncio.sleep(self._settings.trim_every)
             try:
                 await self.trim()
-            except (*DATABASE_ERRORS, KafkaError) as error:
+            except (*DATABASE_ERRORS, KafkaError, TopicsUnreadable) as error:
                 log.warning("trimming waits", error=type(error).__name__)
 
     async def trim(self) -> Low:
@@ -57,6 +61,7 @@ class Trimmer:
             try:
                 positions = await store.untrimmed(connection, CHANNELS_FLOW)
                 low = await self._old(positions) if positions else {}
+                low = await self._look_into_gaps(connection, low)
                 if low:
                     await self._delete(low)
                     await store.note(connection, low, datetime.now(UTC))
@@ -90,6 +95,30 @@ class Trimmer:
             if upto > start[place]:
                 low[place.topic.removeprefix(self._prefix), place.partition] = upto
         return low
+
+    async def _look_into_gaps(self, connection: "Connection", low: Low) -> Low:
+        """Note which stretches that were passed over hold no record, and trim none that does.
+
+        What was missed is deleted by nobody then, and the audit can still name it.
+        """
+        gaps = await store.unseen_gaps(connection, CHANNELS_FLOW, low) if low else []
+        if not gaps:
+            return low
+        empty = []
+        async with open_topics(self._settings.kafka, self._prefix, "intake-trimmer") as topics:
+            first = await topics.beginnings(low)
+            for gap in gaps:
+                topic, partition, start, after = gap
+                place = topic, partition
+                if start < first[place]:
+                    continue  # Trimmed before anybody looked: nobody can tell any more.
+                if await topics.is_empty(place, start, after):
+                    empty.append(gap)
+                else:
+                    log.error("a record was passed over: not trimmed", gap=gap)
+                    low[place] = min(low[place], start)
+        await store.note_empty(connection, empty, datetime.now(UTC))
+        return {place: upto for place, upto in low.items() if upto > first[place]}
 
     async def _delete(self, low: Low) -> None:
         admin = clients.admin(self._settings.kafka, "intake-trimmer")

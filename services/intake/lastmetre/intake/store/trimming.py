@@ -1,6 +1,6 @@
 """How far the channels' topics may be, and have been, trimmed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,42 @@ async def note(connection: "Connection", low: Mapping[TopicPartition, int], now:
         [partition for _, partition in in_order],
         [low[each] for each in in_order],
         now,
+    )
+
+
+async def unseen_gaps(
+    connection: "Connection", flow: str, below: Mapping[TopicPartition, int]
+) -> list[tuple[str, int, int, int]]:
+    """(topic, partition, first, next offset) of passed-over stretches nobody has looked at."""
+    in_order = sorted(below)
+    rows = await connection.fetch(
+        """
+        SELECT p.topic, p.partition, p.first_offset, p.next_offset
+        FROM passed_over p
+        JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS low (topic, partition, low_offset)
+            USING (topic, partition)
+        LEFT JOIN empty_stretch e USING (topic, partition, first_offset)
+        WHERE p.flow = $1 AND p.first_offset < low.low_offset
+            AND (e.next_offset IS NULL OR e.next_offset <> p.next_offset)
+        ORDER BY p.topic, p.partition, p.first_offset
+        """,
+        flow,
+        [topic for topic, _ in in_order],
+        [partition for _, partition in in_order],
+        [below[each] for each in in_order],
+    )
+    return [tuple(row) for row in rows]
+
+
+async def note_empty(
+    connection: "Connection", gaps: Sequence[tuple[str, int, int, int]], now: datetime
+) -> None:
+    """Note that these stretches were seen to hold no record."""
+    await connection.executemany(
+        "INSERT INTO empty_stretch (topic, partition, first_offset, next_offset, seen_at)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (topic, partition, first_offset)"
+        " DO UPDATE SET next_offset = excluded.next_offset, seen_at = excluded.seen_at",
+        [(*gap, now) for gap in gaps],
     )
 
 

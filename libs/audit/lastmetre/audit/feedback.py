@@ -1,0 +1,66 @@
+"""Feedback: what a resident was thanked for has its effect in the ledger."""
+
+from lastmetre.audit.balance import Balance
+from lastmetre.audit.consistent_cut import ConsistentCut
+from lastmetre.audit.partition_view import PartitionView
+from lastmetre.audit.snapshot import Row
+from lastmetre.common.contracts.cases import CaseRated
+from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.contracts.requests import FeedbackGiven
+from lastmetre.common.contracts.topics import FEEDBACK
+
+
+def check_refused(
+    cut: ConsistentCut,
+    balance: Balance,
+    partition_view: PartitionView,
+    answers: dict[str, Row],
+    thanked: set[str],
+) -> None:
+    """Name feedback that dispatch refused, or that something else under its id has shadowed.
+
+    `answers` are dispatch's to feedback, never to an action of the same id. Who is in `thanked` was
+    told that his rating arrived: refusing it is an error, whatever the reason.
+    """
+    line = balance.line("feedback_refused")
+    place = FEEDBACK, partition_view.partition
+    flow, position = READERS["dispatch"][FEEDBACK], cut.position(cut.dispatch, place)
+    rated = ratings(partition_view)
+    first: dict[str, FeedbackGiven] = {}
+    for observed in partition_view.feedback:
+        given, identity = observed.message, str(observed.message.feedback_id)
+        if not 0 <= observed.offset < position or (flow, place, observed.offset) in (
+            cut.dispatch.dead | cut.dispatch.parked
+        ):
+            continue
+        if first.setdefault(identity, given) != given:
+            line.expected["refused"] += 1
+            line.differ(identity, "was given again with other contents: those had no effect")
+            continue
+        answer = answers.get(identity)
+        if answer is None:
+            continue  # The line of feedback below dispatch's position names it.
+        if answer["case_id"] != given.case_id:
+            line.differ(identity, f"was answered as feedback on {answer['case_id']}")
+        elif answer["refusal"] is not None:
+            line.expected["refused"] += 1
+            if identity in thanked:
+                line.differ(identity, f"was refused as {answer['refusal']}, its giver was thanked")
+            else:
+                line.actual[answer["refusal"]] += 1
+        elif (event := rated.get(identity)) and _says(event) != _says(given):
+            line.differ(identity, "is rated otherwise in the ledger than it was given")
+
+
+def ratings(partition_view: PartitionView) -> dict[str, CaseRated]:
+    """Ratings in the ledgers by the feedback's id."""
+    return {
+        str(event.feedback_id): event
+        for ledger in partition_view.ledgers.values()
+        for observed in ledger.events.values()
+        if isinstance(event := observed.message, CaseRated)
+    }
+
+
+def _says(message: FeedbackGiven | CaseRated) -> tuple[object, ...]:
+    return message.case_id, message.closing, message.solved, message.score

@@ -1,0 +1,140 @@
+"""Kafka as operators run it: TLS, SASL, several addresses, certificates that are renewed."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.access import KafkaAccess, Sasl, TlsFiles
+from lastmetre.common.kafka.topics import TopicState, apply_topics
+from tests.support.certificates import Authority
+from tests.support.secured_broker import PASSWORD, USER, SecuredBroker
+
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    with SecuredBroker(tmp_path_factory.mktemp("secured")) as running:
+        yield running
+
+
+def scram(broker: SecuredBroker, password: str = PASSWORD) -> KafkaAccess:
+    return KafkaAccess(
+        # One address is of a broker that is not there.
+        (NOBODY, broker.addresses["scram"]),
+        "SASL_SSL",
+        TlsFiles(broker.authority_file),
+        Sasl("SCRAM-SHA-512", USER, password),
+    )
+
+
+async def round_trip(access: KafkaAccess, prefix: str) -> None:
+    """Topics are made, a record is written, and read by a member of a group."""
+    made = await apply_topics(access, prefix, development=True)
+    assert {each.state for each in made} == {TopicState.CREATED}
+    async with clients.idempotent_producer(access, "test") as producer:
+        await producer.send_and_wait(prefix + REPORTS, b"body", key=b"key")
+    consumer = clients.consumer(access, client_id="test", group_id=f"{prefix}test")
+    consumer.subscribe([prefix + REPORTS])
+    await consumer.start()
+    try:
+        record = await consumer.getone()
+        assert (record.key, record.value) == (b"key", b"body")
+    finally:
+        await consumer.stop()
+
+
+async def test_scram_over_tls_and_an_address_that_does_not_answer(broker: SecuredBroker) -> None:
+    await round_trip(scram(broker), "scram.")
+
+
+async def test_a_wrong_password_and_an_unknown_authority_are_refused(
+    broker: SecuredBroker, tmp_path: Path
+) -> None:
+    stranger = Authority("a stranger's").write(tmp_path / "stranger.pem")
+    for access in (
+        scram(broker, "wrong"),
+        KafkaAccess((broker.addresses["mutual"],), "SSL", TlsFiles(stranger)),
+    ):
+        with pytest.raises(KafkaError):
+            await clients.metadata_client(access, "test").bootstrap()
+
+
+async def test_renewed_certificates_are_used_without_a_restart(
+    broker: SecuredBroker, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+
+    def renew(authority: Authority) -> None:
+        content, private = authority.issue("client")
+        certificate.write_bytes(content)
+        key.write_bytes(private)
+
+    async def connects() -> bool:
+        """Whether the client can make a new connection."""
+        for connection in list(client._conns.values()):
+            connection.close()
+        return bool(await client.force_metadata_update())
+
+    renew(broker.authority)
+    access = KafkaAccess(
+        (broker.addresses["mutual"],), "SSL", TlsFiles(broker.authority_file, certificate, key)
+    )
+    await round_trip(access, "mutual.")
+    client = clients.metadata_client(access, "test")
+    await client.bootstrap()
+    try:
+        assert await connects()
+        renew(Authority("a stranger's"))
+        assert not await connects(), "the new files are read, and the broker does not know them"
+        key.write_text("half of a pair", "ascii")
+        renew(broker.authority)
+        assert await connects()
+        key.write_text("half of a pair", "ascii")
+        assert await connects(), "until both are there the former pair is used"
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+def token_url() -> Iterator[str]:
+    """Gives unsigned tokens, which only a broker for development takes."""
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            now = int(time.time())
+            parts = ({"alg": "none"}, {"sub": "lastmetre", "iat": now, "exp": now + 300})
+            token = "".join(
+                base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") + "."
+                for part in parts
+            )
+            body = json.dumps({"access_token": token, "expires_in": 300}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/token"
+        server.shutdown()
+
+
+async def test_tokens_from_an_endpoint(broker: SecuredBroker, token_url: str) -> None:
+    sasl = Sasl(
+        "OAUTHBEARER", token_url=token_url, oauth_client_id="id", oauth_client_secret="secret"
+    )
+    access = KafkaAccess((broker.addresses["token"],), "SASL_PLAINTEXT", sasl=sasl)
+    await round_trip(access, "token.")

@@ -1,0 +1,27 @@
+"""Each mend taken out again is found within a thousand seeds; the seed is said."""
+
+import pytest
+
+from tests.simulation import scenarios
+from tests.simulation.city import Plan, drawn, simulate
+from tests.simulation.mutations import MUTATIONS
+
+FOUND_BY: dict[str, tuple[Plan, str]] = {
+    "C1": (drawn, "lost|without a dead letter|stuck"),
+    "C2": (scenarios.many_rebalances, "taken for a topic"),
+    "C3": (scenarios.one_partition_without_a_leader, "held up|repeated"),
+    "C5": (drawn, "without its background work"),
+    "C13 without catching up": (drawn, "two events|second life|another id|hole"),
+    "C13 with drawn ids": (drawn, "another id|two events|second life"),
+}
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_the_simulation_finds_it(name: str) -> None:
+    plan, signs = FOUND_BY[name]
+    for seed in range(1, 1001):
+        outcome = simulate(seed, MUTATIONS[name], plan)
+        if any(sign in wrong for wrong in outcome.wrong for sign in signs.split("|")):
+            print(f"{name}: seed {seed}: {outcome.wrong}")
+            return
+    pytest.fail(f"{name} was not found")
