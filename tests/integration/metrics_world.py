@@ -23,7 +23,7 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Message, Origin
 from lastmetre.common.contracts.cases import CaseEvent, LocalName, PublishedLead
 from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered, Recipient
-from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.network import REMOVED_IN_VERSION, AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
@@ -367,13 +367,14 @@ class Metrics:
             self.prefix + topic, body, key.encode(), partition, headers=[("ce_type", kind.encode())]
         )
 
-    async def remove_area(self, area_id: str) -> None:
+    async def remove_area(self, area_id: str, version: int) -> None:
         """What dispatch sends when an area is no longer published: a record without a body."""
         assert self._producer is not None
         [partition] = partitions_of([area_id.encode()], PARTITIONS)
         await self._producer.send_and_wait(
-            self.prefix + NETWORK_AREAS, None, area_id.encode(), partition
-        )
+            self.prefix + NETWORK_AREAS, None, area_id.encode(), partition,
+            headers=[(REMOVED_IN_VERSION, str(version).encode())],
+        )  # fmt: skip
 
     async def settled(self, statement: str, expected: Any) -> None:
         """Wait until a look at the database gives what is expected."""

@@ -269,7 +269,14 @@ async def test_areas_follow_the_network(city: tuple[Metrics, World]) -> None:
     await metrics.send(network(version=4)[:1])
     await metrics.send([*network(version=6)[1:]])
     await metrics.settled("SELECT min(network_version) FROM area WHERE area_id <> 'A01'", 6)
-    await metrics.remove_area("A04")
+    await metrics.remove_area("A04", 7)
     await metrics.settled("SELECT count(*) FROM area", 3)
+    # Late repetitions neither bring it back nor take away another.
+    await metrics.send(network(version=6)[3:])
+    await metrics.remove_area("A03", 6)
+    await metrics.settled("SELECT count(*) FROM area_removal", 2)
+    await metrics.settled("SELECT count(*) FROM area", 3)
+    await metrics.send([*network(version=8)[3:]])
+    await metrics.settled("SELECT count(*) FROM area", 4)
     assert await connection.fetchval("SELECT name_en FROM area WHERE area_id = 'A01'") == "Newer"
     await connection.close()

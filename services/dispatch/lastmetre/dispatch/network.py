@@ -1,14 +1,19 @@
 """The network as this process last loaded it, and its publication."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
-from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import NETWORK_AREAS
-from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, cloud_event, decode, packed
+from lastmetre.common.kafka.area_changes import (
+    AreaRemoved,
+    decode_area_change,
+    newest_of_each,
+    removal,
+)
+from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch.domain.network import Area, Network
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SOURCE = "/dispatch"
-AREA_TYPES: Final[dict[str, type[Message]]] = {AreaPublished.TYPE: AreaPublished}
 
 
 class NetworkCache:
@@ -67,19 +71,16 @@ async def adopt_areas(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> in
     version = await store.lock_network(work.connection)
     known = {area.area_id: area for area in await store.areas(work.connection)}
     areas, newest = dict(known), version
-    last = {record.key or b"": record for record in records}
-    for key, record in last.items():
-        if record.value is None:
-            areas.pop(key.decode(), None)
+    for change in newest_of_each(decode_area_change(record) for record in records):
+        area_id, announced_in = change.area_id, change.network_version
+        if announced_in is not None and announced_in <= version:
             continue
-        announced = decode(record, AREA_TYPES)
-        assert isinstance(announced, AreaPublished)
-        if announced.network_version > version:
-            area_id, newest = announced.area_id, max(newest, announced.network_version)
-            areas[area_id] = Area(
-                area_id, announced.name, announced.town, announced.outline, announced.lead
-            )
-    changed = [key for key in last if areas.get(key.decode()) != known.get(key.decode())]
+        newest = max(newest, announced_in or version)
+        if isinstance(change, AreaRemoved):
+            areas.pop(area_id, None)
+        else:
+            areas[area_id] = Area(area_id, change.name, change.town, change.outline, change.lead)
+    changed = [key for key in areas.keys() | known.keys() if areas.get(key) != known.get(key)]
     if changed or newest > version:
         await store.replace_network(work.connection, newest, list(areas.values()))
         log.error("the network is behind its topic: import it again", areas=len(changed))
@@ -109,4 +110,4 @@ def _announcements(
             traceparent=trace,
         )
     for area_id in removed:
-        yield OutboxMessage(NETWORK_AREAS, area_id.encode(), packed({}), None)
+        yield removal(area_id, version)

@@ -5,6 +5,7 @@ The contents come again with the channel's record, while that is there (`ReportI
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -27,24 +28,27 @@ _TYPES: Final[dict[str, type[Message]]] = {
 async def adopt_reports(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
     """Take in reports; returns how many were new. Raises what `decode` raises.
 
-    Those of an older build do not say which record they came from: they are counted in the log.
+    What an older build told does not say which record it came from, so it cannot be taken in.
     """
-    found: dict[str, AdoptedReport] = {}
-    nameless = 0
+    told: dict[UUID, ReportAccepted | ReportRejected] = {}
     for record in records:
         message = decode(record, _TYPES)
         assert isinstance(message, ReportAccepted | ReportRejected)
-        if message.came_from is None:
-            nameless += 1
-        else:
-            found.setdefault(message.came_from.identity, _row(message, message.came_from))
-    if nameless:
-        log.warning("reports of an older build name no record", records=nameless)
-    return await store.adopt(work.connection, list(found.values())) if found else 0
+        told[message.report_id] = message
+    for report_id in await store.known_ids(work.connection, list(told)):
+        del told[report_id]
+    rows = [_row(each, each.came_from) for each in told.values() if each.came_from]
+    if len(rows) < len(told):
+        log.error("reports of an older build are not known", reports=len(told) - len(rows))
+    new = await store.adopt(work.connection, rows) if rows else set()
+    if len(new) < len(rows):
+        log.error("reports are known under other ids", reports=len(rows) - len(new))
+    return len(new)
 
 
 def _row(message: ReportAccepted | ReportRejected, source: ReportSource) -> AdoptedReport:
     rejected = isinstance(message, ReportRejected)
+    position = None if isinstance(message, ReportRejected) else message.position
     return AdoptedReport(
         message.report_id,
         bytes.fromhex(source.identity),
@@ -54,6 +58,8 @@ def _row(message: ReportAccepted | ReportRejected, source: ReportSource) -> Adop
         message.origin.value,
         UNKNOWN if isinstance(message, ReportRejected) else message.category,
         message.reported_at,
+        position.latitude if position else None,
+        position.longitude if position else None,
         source.topic,
         source.partition,
         source.offset,

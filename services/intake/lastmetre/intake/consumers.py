@@ -7,8 +7,14 @@ from lastmetre.common.contracts.cases import CaseRegistered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, REPORTS, channel_topic
 from lastmetre.common.kafka import batches
+from lastmetre.common.kafka.area_changes import (
+    AreaChange,
+    AreaRemoved,
+    decode_area_change,
+    newest_of_each,
+)
 from lastmetre.common.kafka.case_sequence import in_case_order
-from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.service.host import ServiceHost
@@ -20,8 +26,6 @@ from lastmetre.intake.store import areas, cases
 from lastmetre.intake.store.cases import NewCase, Told
 
 CHANNELS_FLOW = "channels"
-
-_AREA_TYPES = {AreaPublished.TYPE: AreaPublished}
 
 
 def join(host: ServiceHost, reader: ReportIngestor) -> None:
@@ -64,32 +68,28 @@ async def follow_cases(work: Work, records: batches.CaseEvents) -> None:
 
 
 async def follow_network(work: Work, records: batches.Areas) -> None:
-    """Keep the areas as they are published now; the last record of each area counts."""
-    published: dict[str, AreaPublished | None] = {}
+    """Keep the areas as they are published now; the highest version of each counts."""
+    changes: list[AreaChange] = []
     for record in records:
         try:
-            area_id, area = _area(record)
+            changes.append(_area_change(record))
         except BadRecord as error:
             work.dead_letter(record, str(error))
-        else:
-            published[area_id] = area
-    if removed := [area_id for area_id, area in published.items() if area is None]:
+    newest = newest_of_each(changes)
+    if removed := [each for each in newest if isinstance(each, AreaRemoved)]:
         await areas.remove(work.connection, removed)
-    if changed := [area for area in published.values() if area is not None]:
-        await areas.put(work.connection, changed)
+    if published := [each for each in newest if isinstance(each, AreaPublished)]:
+        await areas.put(work.connection, published)
 
 
-def _area(record: ConsumedRecord) -> tuple[str, AreaPublished | None]:
-    if record.value is None:
-        if record.key is None:
-            raise BadRecord("a removal needs the area's id as its key")
-        return record.key.decode("utf-8", "replace"), None
-    area = decode(record, _AREA_TYPES)
-    assert isinstance(area, AreaPublished)
+def _area_change(record: ConsumedRecord) -> AreaChange:
+    change = decode_area_change(record)
+    if isinstance(change, AreaRemoved):
+        return change
     try:
-        rings = list(rings_of(area.outline))
+        rings = list(rings_of(change.outline))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise BadRecord("the outline is no GeoJSON polygon") from error
     if not all(len(ring) > 2 for ring in rings) or not rings:
         raise BadRecord("the outline is no GeoJSON polygon")
-    return area.area_id, area
+    return change

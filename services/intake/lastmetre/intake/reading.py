@@ -1,6 +1,6 @@
 """Records of the channels in: normalised, sealed, stored and passed on, each identity once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -96,9 +96,9 @@ class ReportIngestor:
         if not first:
             return
         new = await self._take_in(work, list(first.values()))
-        later.extend(a for identity, a in first.items() if identity not in new)
-        if later:
-            await self._note_later(work, later)
+        known = [*later, *(a for identity, a in first.items() if identity not in new)]
+        if known:
+            await self._seen_before(work, known)
 
     def _arrival(self, record: ConsumedRecord) -> IncomingReport:
         name = message_type(record)
@@ -138,30 +138,7 @@ class ReportIngestor:
                 self._tell(work, arrival, made, row)
         if sealed:
             await store.insert_vault(work.connection, sealed)
-        if len(new) < len(rows):
-            await self._fill_in(work, arrivals, normalised, rows)
         return new
-
-    async def _fill_in(
-        self,
-        work: UnitOfWork,
-        arrivals: Sequence[IncomingReport],
-        normalised: Sequence[Normalised],
-        rows: Sequence[NewReport],
-    ) -> None:
-        """Contents of reports that the log alone knew of: the record that counted is here again."""
-        missing = await store.without_contents(work.connection, [a.identity for a in arrivals])
-        filled: list[NewReport] = []
-        sealed: list[tuple[UUID, bytes]] = []
-        for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
-            known = missing.get(arrival.identity)
-            if known is not None and known.place == arrival.place:
-                entry = VaultEntry.of(arrival.report, made.reachable)
-                sealed.append((known.report_id, self._seal(entry, known.report_id)))
-                filled.append(row._replace(report_id=known.report_id))
-        if filled:
-            await store.fill_in(work.connection, filled)
-            await store.insert_vault(work.connection, sealed)
 
     def _seal(self, entry: VaultEntry, report_id: UUID) -> bytes:
         return self._vault.seal(entry.to_json(), report_id.bytes)
@@ -233,19 +210,65 @@ class ReportIngestor:
             )
         )
 
-    async def _note_later(self, work: UnitOfWork, later: list[IncomingReport]) -> None:
-        """Note repetitions and conflicts; a record that is being read again is neither."""
-        kept = await store.kept(work.connection, list({a.identity for a in later}))
-        noted = [
-            self._later(arrival, counts)
-            for arrival in later
-            if (counts := kept.get(arrival.identity)) and counts.place != arrival.place
-        ]
-        if noted:
-            await store.insert_later(work.connection, noted)
+    async def _seen_before(self, work: UnitOfWork, arrivals: list[IncomingReport]) -> None:
+        """Note repetitions and conflicts; a record that is being read again is neither.
 
-    def _later(self, arrival: IncomingReport, counts: KnownReport) -> DuplicateRecord:
-        if counts.fingerprint in (arrival.fingerprint, None):
+        It brings the contents of a report that the database knew from the log alone.
+        """
+        known = await store.known(work.connection, list({a.identity for a in arrivals}))
+        read_again: list[IncomingReport] = []
+        others: list[IncomingReport] = []
+        for arrival in arrivals:
+            counts = known.get(arrival.identity)
+            if counts is None:
+                continue  # erased since
+            if counts.place != arrival.place:
+                others.append(arrival)
+            elif counts.fingerprint is None:
+                read_again.append(arrival)
+                known[arrival.identity] = counts._replace(fingerprint=arrival.fingerprint)
+        if read_again:
+            await self._fill_in(work, known, read_again)
+        if others:
+            duplicates = [self._duplicate(each, known[each.identity]) for each in others]
+            await store.insert_later(work.connection, duplicates)
+
+    async def _fill_in(
+        self,
+        work: UnitOfWork,
+        known: Mapping[bytes, KnownReport],
+        arrivals: Sequence[IncomingReport],
+    ) -> None:
+        """Keep the contents that were missing; what was told of these reports stays as it is."""
+        sent = [Sent(a.channel.value, a.report, a.received_at) for a in arrivals]
+        rows: list[NewReport] = []
+        sealed: list[tuple[UUID, bytes]] = []
+        for arrival, made in zip(
+            arrivals, normalise(sent, self._categories, self._check), strict=True
+        ):
+            report_id = known[arrival.identity].report_id
+            entry = VaultEntry.of(arrival.report, made.reachable)
+            rows.append(self._row(arrival, made)._replace(report_id=report_id))
+            sealed.append((report_id, self._seal(entry, report_id)))
+        await store.fill_in(work.connection, rows)
+        await store.insert_vault(work.connection, sealed)
+        fingerprints = {row.report_id: row.fingerprint for row in rows}
+        repeated = [
+            each.place
+            for each in await store.conflicts(work.connection, list(fingerprints))
+            if each.sealed
+            and self._says(each.sealed, each.report_id) == fingerprints[each.report_id]
+        ]
+        if repeated:
+            await store.conflicts_were_repetitions(work.connection, repeated)
+
+    def _says(self, sealed: bytes, report_id: UUID) -> bytes:
+        """The fingerprint of a conflict's body."""
+        return self._vault.fingerprint(self._vault.open(sealed, report_id.bytes))
+
+    def _duplicate(self, arrival: IncomingReport, counts: KnownReport) -> DuplicateRecord:
+        """Where the contents that count are missing nobody can tell: for a person to look at."""
+        if arrival.fingerprint == counts.fingerprint:
             return DuplicateRecord(arrival.place, counts.report_id, "repeated", None)
         body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
         return DuplicateRecord(arrival.place, counts.report_id, "conflict", body)

@@ -14,8 +14,14 @@ from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
 from lastmetre.common.kafka import batches
+from lastmetre.common.kafka.area_changes import (
+    AreaChange,
+    AreaRemoved,
+    decode_area_change,
+    newest_of_each,
+)
 from lastmetre.common.kafka.case_sequence import Event, in_case_order
-from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
+from lastmetre.common.kafka.codec import BadRecord, decode
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -31,7 +37,6 @@ FORGET_EVERY: Final = 16
 
 _REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
 _DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
-_AREA_TYPES: Final = {AreaPublished.TYPE: AreaPublished}
 
 
 class Consumers:
@@ -137,19 +142,18 @@ class Consumers:
             await report_and_message_counts.add_messages(work.connection, found)
 
     async def network(self, work: Work, records: batches.Areas) -> None:
-        """Keep the areas as they are published; the last record of an area counts."""
-        present: dict[str, Area | None] = {}
+        """Keep the areas as they are published; the highest version of each counts."""
+        changes: list[AreaChange] = []
         for record in records:
             try:
-                key, area = _area(record)
+                changes.append(decode_area_change(record))
             except BadRecord as error:
                 work.dead_letter(record, str(error))
-            else:
-                present[key] = area
-        if gone := [area_id for area_id, area in present.items() if area is None]:
-            await report_and_message_counts.remove_areas(work.connection, gone)
-        if kept := [area for area in present.values() if area is not None]:
-            await report_and_message_counts.put_areas(work.connection, kept)
+        newest = newest_of_each(changes)
+        if removed := [each for each in newest if isinstance(each, AreaRemoved)]:
+            await report_and_message_counts.remove_areas(work.connection, removed)
+        if published := [_area(each) for each in newest if isinstance(each, AreaPublished)]:
+            await report_and_message_counts.put_areas(work.connection, published)
 
 
 def _recent_activity(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[RecentActivity]:
@@ -169,16 +173,9 @@ def _recent_activity(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[RecentActi
     ]
 
 
-def _area(record: ConsumedRecord) -> tuple[str, Area | None]:
-    """The area in a record and its id; None in place of an area that was taken back."""
-    if record.key is None:
-        raise BadRecord("the record has no key")
-    if record.value is None:
-        return record.key.decode("utf-8", "replace"), None
-    area = decode(record, _AREA_TYPES)
-    assert isinstance(area, AreaPublished)
+def _area(area: AreaPublished) -> Area:
     lead = area.lead
-    return area.area_id, Area(
+    return Area(
         area.area_id,
         area.name.zh,
         area.name.en,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from pydantic_core import from_json, to_json
 
 from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.kafka.area_changes import AreaRemoved
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 
 async def put(connection: "Connection", areas: Sequence[AreaPublished]) -> None:
-    """Keep areas as they stand now; an older version than the one kept changes nothing."""
+    """Keep areas as they stand now; an older version than is known changes nothing."""
     in_order = sorted(areas, key=lambda area: area.area_id)
     await connection.execute(
         """
@@ -20,6 +21,8 @@ async def put(connection: "Connection", areas: Sequence[AreaPublished]) -> None:
         SELECT area_id, name::jsonb, town::jsonb, outline::jsonb, lead::jsonb, network_version
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[])
             AS new (area_id, name, town, outline, lead, network_version)
+        WHERE NOT EXISTS (SELECT FROM area_removal r WHERE r.area_id = new.area_id
+            AND r.network_version >= new.network_version)
         ON CONFLICT (area_id) DO UPDATE SET name = excluded.name, town = excluded.town,
             outline = excluded.outline, lead = excluded.lead,
             network_version = excluded.network_version
@@ -34,9 +37,29 @@ async def put(connection: "Connection", areas: Sequence[AreaPublished]) -> None:
     )
 
 
-async def remove(connection: "Connection", area_ids: Sequence[str]) -> None:
-    """Forget areas that are no longer published."""
-    await connection.execute("DELETE FROM area WHERE area_id = ANY($1::text[])", area_ids)
+async def remove(connection: "Connection", removed: Sequence[AreaRemoved]) -> None:
+    """These are no longer published; what is published in a later version stays.
+
+    A removal without a version is of an older build, and takes the area as it stands.
+    """
+    await connection.execute(
+        """
+        WITH removed AS (
+            SELECT * FROM unnest($1::text[], $2::int[]) AS r (area_id, network_version)
+        ), noted AS (
+            INSERT INTO area_removal AS known
+            SELECT area_id, network_version FROM removed WHERE network_version IS NOT NULL
+            ORDER BY area_id
+            ON CONFLICT (area_id) DO UPDATE
+                SET network_version = greatest(known.network_version, excluded.network_version)
+        )
+        DELETE FROM area USING removed
+        WHERE area.area_id = removed.area_id
+            AND (removed.network_version IS NULL OR area.network_version < removed.network_version)
+        """,
+        [each.area_id for each in removed],
+        [each.network_version for each in removed],
+    )
 
 
 async def stamp(connection: "Connection") -> tuple[int, int]:

@@ -85,7 +85,7 @@ async def insert(connection: "Connection", reports: Sequence[NewReport]) -> set[
     return {row[0] for row in rows}
 
 
-async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[bytes, KnownReport]:
+async def known(connection: "Connection", identities: Sequence[bytes]) -> dict[bytes, KnownReport]:
     """The reports that these identities have already."""
     rows = await connection.fetch(
         """
@@ -97,34 +97,60 @@ async def kept(connection: "Connection", identities: Sequence[bytes]) -> dict[by
     return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
 
 
-async def without_contents(
-    connection: "Connection", identities: Sequence[bytes]
-) -> dict[bytes, KnownReport]:
-    """Those of these that are known from the log alone, whose contents are missing."""
+async def fill_in(connection: "Connection", reports: Sequence[NewReport]) -> None:
+    """What the record says of reports that were known from the log alone.
+
+    Of a rejected report the log tells neither category nor position.
+    """
+    await connection.execute(
+        """
+        UPDATE report r SET contents_missing = false, sender = f.sender, source_id = f.source_id,
+            fingerprint = f.fingerprint, sent_position = f.sent_position::jsonb,
+            category = CASE r.outcome WHEN 'rejected' THEN f.category ELSE r.category END,
+            latitude = CASE r.outcome WHEN 'rejected' THEN f.latitude ELSE r.latitude END,
+            longitude = CASE r.outcome WHEN 'rejected' THEN f.longitude ELSE r.longitude END
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[],
+            $7::float8[], $8::float8[]) AS f (report_id, sender, source_id, fingerprint,
+            sent_position, category, latitude, longitude)
+        WHERE r.report_id = f.report_id
+        """,
+        [each.report_id for each in reports],
+        [each.sender for each in reports],
+        [each.source_id for each in reports],
+        [each.fingerprint for each in reports],
+        [each.sent_position for each in reports],
+        [each.category for each in reports],
+        [each.latitude for each in reports],
+        [each.longitude for each in reports],
+    )
+
+
+async def conflicts(connection: "Connection", report_ids: Sequence[UUID]) -> list[DuplicateRecord]:
+    """Records that are noted as conflicts with these reports."""
     rows = await connection.fetch(
         """
-        SELECT identity, report_id, fingerprint, topic, partition, "offset", appended_at
-        FROM report WHERE identity = ANY($1::bytea[]) AND contents_missing
+        SELECT topic, partition, "offset", appended_at, report_id, outcome, sealed
+        FROM later_record WHERE report_id = ANY($1::uuid[]) AND outcome = 'conflict'
         """,
-        identities,
+        report_ids,
     )
-    return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
+    return [DuplicateRecord(RecordPosition(*row[:4]), row[4], row[5], row[6]) for row in rows]
 
 
-async def fill_in(connection: "Connection", reports: Sequence[NewReport]) -> None:
-    """What the record says of reports that were known from the log alone."""
-    await connection.executemany(
+async def conflicts_were_repetitions(
+    connection: "Connection", places: Sequence[RecordPosition]
+) -> None:
+    """The contents that count are back: these records say the same."""
+    await connection.execute(
         """
-        UPDATE report SET contents_missing = false, sender = $2, source_id = $3, fingerprint = $4,
-            category = $5, latitude = $6, longitude = $7, sent_position = $8::jsonb
-        WHERE report_id = $1
+        UPDATE later_record l SET outcome = 'repeated', sealed = NULL
+        FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+            AS p (topic, partition, "offset", appended_at)
+        WHERE (l.topic, l.partition, l."offset", l.appended_at)
+            = (p.topic, p.partition, p."offset", p.appended_at)
         """,
-        [
-            (r.report_id, r.sender, r.source_id, r.fingerprint, r.category, r.latitude, r.longitude,
-             r.sent_position)
-            for r in reports
-        ],
-    )  # fmt: skip
+        *zip(*places, strict=True),
+    )
 
 
 class AdoptedReport(NamedTuple):
@@ -138,29 +164,42 @@ class AdoptedReport(NamedTuple):
     origin: str
     category: str
     reported_at: datetime
+    latitude: float | None
+    longitude: float | None
     topic: str
     partition: int
     offset: int
     appended_at: int
 
 
-async def adopt(connection: "Connection", reports: Sequence[AdoptedReport]) -> int:
-    """Insert those that are not known; returns how many were not."""
+async def known_ids(connection: "Connection", report_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these reports that are here."""
+    rows = await connection.fetch(
+        "SELECT report_id FROM report WHERE report_id = ANY($1::uuid[])", report_ids
+    )
+    return {row[0] for row in rows}
+
+
+async def adopt(connection: "Connection", reports: Sequence[AdoptedReport]) -> set[UUID]:
+    """Insert reports that are not here; returns those whose identity was not here either."""
     rows = await connection.fetch(
         """
         INSERT INTO report (report_id, identity, channel, outcome, reasons, origin, category,
-            reported_at, topic, partition, "offset", appended_at, contents_missing)
+            reported_at, latitude, longitude, topic, partition, "offset", appended_at,
+            contents_missing)
         SELECT report_id, identity, channel, outcome, string_to_array(reasons, ','), origin,
-            category, reported_at, topic, partition, "offset", appended_at, true
+            category, reported_at, latitude, longitude, topic, partition, "offset", appended_at,
+            true
         FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
-            $7::text[], $8::timestamptz[], $9::text[], $10::int[], $11::bigint[], $12::bigint[])
+            $7::text[], $8::timestamptz[], $9::float8[], $10::float8[], $11::text[], $12::int[],
+            $13::bigint[], $14::bigint[])
             AS new (report_id, identity, channel, outcome, reasons, origin, category, reported_at,
-                topic, partition, "offset", appended_at)
-        ON CONFLICT DO NOTHING RETURNING 1
+                latitude, longitude, topic, partition, "offset", appended_at)
+        ON CONFLICT (identity) DO NOTHING RETURNING report_id
         """,
         *zip(*reports, strict=True),
     )
-    return len(rows)
+    return {row[0] for row in rows}
 
 
 async def insert_later(connection: "Connection", records: Sequence[DuplicateRecord]) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
+from lastmetre.common.kafka.area_changes import AreaRemoved
+
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
@@ -81,6 +83,8 @@ async def put_areas(connection: "Connection", areas: Sequence[Area]) -> None:
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
                     $7::text[], $8::int[])
             AS a(id, zh, en, lead, lead_zh, lead_en, outline, version)
+        WHERE NOT EXISTS (SELECT FROM area_removal r WHERE r.area_id = a.id
+            AND r.network_version >= version)
         ORDER BY a.id
         ON CONFLICT (area_id) DO UPDATE SET
             (name_zh, name_en, lead_id, lead_name_zh, lead_name_en, outline, network_version)
@@ -92,9 +96,29 @@ async def put_areas(connection: "Connection", areas: Sequence[Area]) -> None:
     )
 
 
-async def remove_areas(connection: "Connection", area_ids: Sequence[str]) -> None:
-    """These are no longer published."""
-    await connection.execute("DELETE FROM area WHERE area_id = ANY($1::text[])", area_ids)
+async def remove_areas(connection: "Connection", removed: Sequence[AreaRemoved]) -> None:
+    """These are no longer published; what is published in a later version stays.
+
+    A removal without a version is of an older build, and takes the area as it stands.
+    """
+    await connection.execute(
+        """
+        WITH removed AS (
+            SELECT * FROM unnest($1::text[], $2::int[]) AS r (area_id, network_version)
+        ), noted AS (
+            INSERT INTO area_removal AS known
+            SELECT area_id, network_version FROM removed WHERE network_version IS NOT NULL
+            ORDER BY area_id
+            ON CONFLICT (area_id) DO UPDATE
+                SET network_version = greatest(known.network_version, excluded.network_version)
+        )
+        DELETE FROM area USING removed
+        WHERE area.area_id = removed.area_id
+            AND (removed.network_version IS NULL OR area.network_version < removed.network_version)
+        """,
+        [each.area_id for each in removed],
+        [each.network_version for each in removed],
+    )
 
 
 async def areas(connection: "Connection") -> list[asyncpg.Record]:

@@ -1,0 +1,8 @@
+-- The version in which an area was removed: an older record that comes late does not bring it back.
+CREATE TABLE area_removal (
+    area_id         text PRIMARY KEY,
+    network_version int  NOT NULL -- the highest that was seen
+);
+
+-- Conflicts of a report are looked at again when contents that were missing come.
+CREATE INDEX later_record_conflict ON later_record (report_id) WHERE outcome = 'conflict';
