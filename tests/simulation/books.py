@@ -84,6 +84,7 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
     """Each case's events in the topic, repetitions dropped; each report once."""
     stories: dict[UUID, list[str]] = {}
     told: set[str] = set()
+    bodies: dict[tuple[UUID, int], bytes | None] = {}
     for partition, log in sorted(broker.logs.items()):
         if partition.topic != CASE_EVENTS:
             continue
@@ -91,7 +92,7 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
             case, seq, report_id = _event(record)
             story = stories.setdefault(case, [])
             if seq <= len(story):
-                if story[seq - 1] != report_id:
+                if story[seq - 1] != report_id or bodies[case, seq] != record.value:
                     found.append(f"{partition}-{record.offset}: {case} has two events {seq}")
             elif seq > len(story) + 1:
                 found.append(f"{partition}-{record.offset}: {case} has a hole before {seq}")
@@ -99,6 +100,7 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
                 if report_id in told:
                     found.append(f"{partition}-{record.offset}: {report_id} has a second life")
                 story.append(report_id)
+                bodies[case, seq] = record.value
                 told.add(report_id)
     return stories, told
 

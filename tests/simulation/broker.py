@@ -85,9 +85,7 @@ class SimulatedProducer:
         self._closed = False
         self._random = broker.world.random
 
-    async def send(
-        self, partition: TopicPartition, records: Sequence[Outgoing]
-    ) -> Acknowledgement:
+    async def send(self, partition: TopicPartition, records: Sequence[Outgoing]) -> Acknowledgement:
         """Append as one batch."""
         await self._machine.hop()
         if partition in self._broken:

@@ -17,9 +17,7 @@ WATCH_SECONDS: Final = 1.0
 class SimulatedConsumer:
     """A `ConsumerClient`."""
 
-    def __init__(
-        self, broker: Broker, machine: Machine, group: str, topics: Sequence[str]
-    ) -> None:
+    def __init__(self, broker: Broker, machine: Machine, group: str, topics: Sequence[str]) -> None:
         self._broker = broker
         self._machine = machine
         self._group = broker.group(group, topics)
@@ -82,9 +80,7 @@ class SimulatedConsumer:
             self._group.join(self)
             while not self._share.done() and not self.must_rejoin.is_set():
                 waiting = asyncio.create_task(self.must_rejoin.wait())
-                await asyncio.wait(
-                    [self._share, waiting], return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait([self._share, waiting], return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 if self.must_rejoin.is_set() and not self._share.done():
                     self.must_rejoin.clear()

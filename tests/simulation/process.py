@@ -240,9 +240,7 @@ class Process(Machine):
     async def _drain(self) -> None:
         spared = {self._relay_task, self._consumer_task}
         consumers = [self._consumer_task] if self._consumer_task else []
-        await asyncio.gather(
-            *consumers, self.tasks.cancel(spare=spared), return_exceptions=True
-        )
+        await asyncio.gather(*consumers, self.tasks.cancel(spare=spared), return_exceptions=True)
         self.relay.stop()
         if self._relay_task:
             await asyncio.wait([self._relay_task])
