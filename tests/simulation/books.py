@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from lastmetre.common.contracts.cases import CaseAccepted
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import ConsumedRecord
 from tests.simulation.broker import Broker
@@ -89,6 +90,8 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
         if partition.topic != CASE_EVENTS:
             continue
         for record in log.records:
+            if record.header("ce_type") != CaseAccepted.TYPE.encode():
+                continue  # put there by a scenario
             case, seq, report_id = _event(record)
             story = stories.setdefault(case, [])
             if seq <= len(story):

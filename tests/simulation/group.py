@@ -1,7 +1,6 @@
 """A consumer group: eager rebalances, session timeouts, members that do not know they are out."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from lastmetre.common.kafka.ports import TopicPartition

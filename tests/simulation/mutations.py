@@ -9,8 +9,8 @@ import asyncpg
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.consumer import BatchConsumer
-from lastmetre.common.kafka.positions import _Partition
 from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
+from lastmetre.common.kafka.positions import _Partition
 from lastmetre.common.outbox.relay import Relay, RelaySession
 from lastmetre.common.service.tasks import OwnedTasks
 from tests.simulation.process import Core
