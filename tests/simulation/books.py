@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from lastmetre.common.contracts.cases import CaseAccepted
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import ConsumedRecord
 from tests.simulation.broker import Broker
@@ -84,14 +85,17 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
     """Each case's events in the topic, repetitions dropped; each report once."""
     stories: dict[UUID, list[str]] = {}
     told: set[str] = set()
+    bodies: dict[tuple[UUID, int], bytes | None] = {}
     for partition, log in sorted(broker.logs.items()):
         if partition.topic != CASE_EVENTS:
             continue
         for record in log.records:
+            if record.header("ce_type") != CaseAccepted.TYPE.encode():
+                continue  # put there by a scenario
             case, seq, report_id = _event(record)
             story = stories.setdefault(case, [])
             if seq <= len(story):
-                if story[seq - 1] != report_id:
+                if story[seq - 1] != report_id or bodies[case, seq] != record.value:
                     found.append(f"{partition}-{record.offset}: {case} has two events {seq}")
             elif seq > len(story) + 1:
                 found.append(f"{partition}-{record.offset}: {case} has a hole before {seq}")
@@ -99,6 +103,7 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
                 if report_id in told:
                     found.append(f"{partition}-{record.offset}: {report_id} has a second life")
                 story.append(report_id)
+                bodies[case, seq] = record.value
                 told.add(report_id)
     return stories, told
 

@@ -27,6 +27,12 @@ def test_it_balances(name: str) -> None:
         assert outcome.wrong == [], f"seed {seed}"
 
 
+def test_c3_one_topic_without_a_leader_and_one_relay() -> None:
+    for seed in range(1, 5):
+        plan = scenarios.one_partition_without_a_leader
+        assert simulate(seed, plan=plan, processes=1).wrong == []
+
+
 def test_c6_an_unknown_event_type_stops_its_partition_alone() -> None:
     outcome = simulate(3, plan=scenarios.an_unknown_event_type)
     stuck = [each for each in outcome.wrong if each.startswith("stuck")]
