@@ -49,18 +49,22 @@ async def city_of(both: StackOfTwoBuilds) -> City:
 
 
 async def goes_on(city: City) -> None:
-    """Wait until so many more cases have been registered, and some more closed."""
+    """Wait until so many more cases have been registered, and some more acted on."""
     before = await cases(city)
     wanted = before["all"] + CASES_MORE
 
     async def more() -> bool:
         now = await cases(city)
-        return now["all"] >= wanted and now["closed"] > before["closed"]
+        return now["all"] >= wanted and acted_on(now) > acted_on(before)
 
     try:
         await city.until(more, f"{CASES_MORE} cases more", WITHIN_SECONDS)
     except TimeoutError as error:
         raise AssertionError(f"{error}: {before} then, {await cases(city)} now") from error
+
+
+def acted_on(counted: Counter[str]) -> int:
+    return counted["all"] - counted["dispatched"] - counted["registered"] - counted["unplaced"]
 
 
 async def cases(city: City) -> Counter[str]:

@@ -1,7 +1,12 @@
 """Migrations on a real database: expand at start, contract when told, refusals, locks."""
 
 import asyncio
+import json
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from random import Random
 
@@ -20,6 +25,7 @@ from lastmetre.common.postgres.migrate import (
     pending,
 )
 from lastmetre.devstack import Stack
+from tests.support.commands import attempt, lastmetre
 from tests.support.databases import fresh_database, migrate_in_part
 
 CORE = "common.runtime"
@@ -161,3 +167,44 @@ async def test_whoever_holds_up_the_migration_is_named(database: str) -> None:
         await migrate(database, ("example",), known=(MADE,), random=Random(1), sleep=sleep)
     told = [each for each in logs if each["event"].startswith("another process migrates")]
     assert [(each["pid"], each["application"]) for each in told] == [(pid, "hung migrator")]
+
+
+async def test_the_command_shows_what_is_pending_and_applies_it(
+    stack: Stack, database: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    own = {"METRICS_DATABASE_URL": database}
+    names = [
+        f"{each.package}/{each.file}" for each in (*migrations_of(CORE), *migrations_of("metrics"))
+    ]
+    words = ("migrate", "--service", "metrics")
+    shown = await lastmetre(stack, *words, "--dry-run", code=1, **own)
+    assert [each["to_apply"] for each in shown["services"]] == [names]
+    done = await lastmetre(stack, *words, **own)
+    assert [(each["applied"], each["to_apply"]) for each in done["services"]] == [(len(names), [])]
+    assert (await lastmetre(stack, *words, "--dry-run", **own))["services"][0]["applied"] == 0
+    await connection.execute("UPDATE migration SET oldest_build = 99 WHERE package = 'metrics'")
+    code, _, said = await attempt(stack, *words, **own)
+    assert code == 1
+    assert "newer than this build" in said
+    code, _, said = await attempt(stack, "migrate", "--service", "nobody")
+    assert code == 2, said
+
+
+async def test_a_service_does_not_start_on_a_database_that_is_too_new(
+    stack: Stack, database: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await migrate(database, (CORE, "metrics"))
+    await connection.execute("UPDATE migration SET oldest_build = 99 WHERE package = 'metrics'")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = str(listener.getsockname()[1])
+    told = json.loads((stack.home.run / "environment" / "metrics-0.json").read_text("utf-8"))
+    told |= {"METRICS_DATABASE_URL": database, "METRICS_HTTP_PORT": port}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "lastmetre.metrics",
+        env={**os.environ, **{name: value for name, value in told.items() if value is not None}},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    assert process.returncode == 1, said.decode()
+    assert "this database is newer than this build" in said.decode()
