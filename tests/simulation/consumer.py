@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import AssignmentListener, BrokerError, TopicPartition
