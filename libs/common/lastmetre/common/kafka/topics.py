@@ -1,5 +1,6 @@
 """Makes the broker's topics agree with their declaration in lastmetre.common.contracts.topics."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -8,13 +9,20 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from lastmetre.common.contracts.topics import PARTITIONS, REPLICAS, TOPICS, Topic
 from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.access import KafkaAccess, access_of
 from lastmetre.common.kafka.alter_configs import IncrementalAlterConfigs
 
+HEARD_WITHIN_SECONDS: Final = 15.0
+LOOK_AGAIN_SECONDS: Final = 0.1
 _MINIMUM: Final = "min.insync.replicas"
 
 
@@ -111,7 +119,7 @@ async def apply_topics(
         if altered:
             await _alter(admin, altered)
         changed = [each.name for each in (*missing, *altered)]
-        found = await _find(admin, changed) if changed else {}
+        found = await _find_changed(admin, changed) if changed else {}
     return [_after(each, found, replicas) if each.name in changed else each for each in before]
 
 
@@ -169,6 +177,19 @@ async def _admin(access: KafkaAccess | str) -> AsyncIterator[AIOKafkaAdminClient
         yield admin
     finally:
         await admin.close()
+
+
+async def _find_changed(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, _Found]:
+    """The same of topics made just now, of which another broker may not have heard yet."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + HEARD_WITHIN_SECONDS
+    while True:
+        try:
+            return await _find(admin, names)
+        except UnknownTopicOrPartitionError:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 async def _find(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, _Found]:
