@@ -172,18 +172,19 @@ async def test_whoever_holds_up_the_migration_is_named(database: str) -> None:
 async def test_the_command_shows_what_is_pending_and_applies_it(
     stack: Stack, database: str, connection: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    own = {"METRICS_DATABASE_URL": database}
     names = [
         f"{each.package}/{each.file}" for each in (*migrations_of(CORE), *migrations_of("metrics"))
     ]
     words = ("migrate", "--service", "metrics")
-    shown = await lastmetre(stack, *words, "--dry-run", code=1, **own)
+    shown = await lastmetre(stack, *words, "--dry-run", code=1, METRICS_DATABASE_URL=database)
     assert [each["to_apply"] for each in shown["services"]] == [names]
-    done = await lastmetre(stack, *words, **own)
+    done = await lastmetre(stack, *words, METRICS_DATABASE_URL=database)
     assert [(each["applied"], each["to_apply"]) for each in done["services"]] == [(len(names), [])]
-    assert (await lastmetre(stack, *words, "--dry-run", **own))["services"][0]["applied"] == 0
+    assert (await lastmetre(stack, *words, "--dry-run", METRICS_DATABASE_URL=database))["services"][
+        0
+    ]["applied"] == 0
     await connection.execute("UPDATE migration SET oldest_build = 99 WHERE package = 'metrics'")
-    code, _, said = await attempt(stack, *words, **own)
+    code, _, said = await attempt(stack, *words, METRICS_DATABASE_URL=database)
     assert code == 1
     assert "newer than this build" in said
     code, _, said = await attempt(stack, "migrate", "--service", "nobody")

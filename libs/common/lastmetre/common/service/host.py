@@ -24,9 +24,11 @@ from lastmetre.common.postgres.database import (
     queue_settings,
     server_settings,
 )
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.postgres.identity import IdentityCheck
 from lastmetre.common.postgres.locks import service_lock
 from lastmetre.common.postgres.migrate import migrate_when_up
+from lastmetre.common.postgres.outbox_table import outbox_waiting
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
@@ -44,6 +46,7 @@ LIVE_WITHIN_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 9.0
 """For consumers, other work, relay and pools together: less than whoever stops us waits."""
 CLOSE_SECONDS: Final = 1.0
+COUNTED_ROWS: Final = 100_000
 RETRY_SECONDS: Final = 0.5
 GONE_BACK_EXIT: Final = 75
 """EX_TEMPFAIL: start me again."""
@@ -261,10 +264,25 @@ class ServiceHost:
         except TimeoutError:
             self.tasks.failed = True
             log.error("the drain took too long", still=self.tasks.running)
+            await self._say_what_is_left()
         await self.tasks.cancel()
         closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECONDS)
+
+    async def _say_what_is_left(self) -> None:
+        """How many messages stay in the outbox, for the next process to send."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS), self.pool.acquire() as connection:
+                waiting = await outbox_waiting(connection, COUNTED_ROWS)
+        except DATABASE_ERRORS as error:
+            log.error("nobody knows what is left in the outbox", error=type(error).__name__)
+        else:
+            log.error(
+                "messages are left in the outbox",
+                messages=waiting.messages,
+                why=list(self.relay.missing()),
+            )
 
     async def _drain(self) -> None:
         lasting = {self._relay_task, *self._consumer_tasks}
