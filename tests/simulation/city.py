@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,7 +63,7 @@ class Partner:
     async def _send(self, identity: str, case: str, kind: str, source: bytes) -> None:
         partition = TopicPartition(CHANNEL, partitions_of([case.encode()], PARTITIONS)[0])
         while not self._city.broker.logs[partition].has_leader:
-            await asyncio.sleep(0.2)
+            await self._city.broker.logs[partition].changed.wait()
         body = f"{identity} {case} {kind}".encode()
         headers = packed({"ce_source": source.decode()})
         self._city.broker.logs[partition].append([(case.encode(), headers, body)])
@@ -191,7 +191,7 @@ def _small_world(world: World) -> Iterator[None]:
     """Fewer partitions and a shorter window; SIGTERM goes to the process whose code raises it."""
     before = structlog.get_config()
 
-    def told(_: Any, __: str, event: dict[str, Any]) -> Any:
+    def told(_: Any, __: str, event: MutableMapping[str, Any]) -> Any:
         if world.tracing:
             world.tell(f"  log: {event.pop('event')}", by=CURRENT.get(None), **event)
         raise structlog.DropEvent

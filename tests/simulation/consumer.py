@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import AssignmentListener, BrokerError, TopicPartition
@@ -80,7 +80,8 @@ class SimulatedConsumer:
             self._group.join(self)
             while not self._share.done() and not self.must_rejoin.is_set():
                 waiting = asyncio.create_task(self.must_rejoin.wait())
-                await asyncio.wait([self._share, waiting], return_when=asyncio.FIRST_COMPLETED)
+                either: list[asyncio.Future[Any]] = [self._share, waiting]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 if self.must_rejoin.is_set() and not self._share.done():
                     self.must_rejoin.clear()

@@ -23,7 +23,7 @@ class SimulatedTables:
         """Every stored position of the consumer."""
         await connection.statement()
         found = connection.rows("position")
-        return {key[1]: row for key, row in found.items() if key[0] == consumer}  # type: ignore[index, misc]
+        return {key[1]: row for key, row in found.items() if key[0] == consumer}  # type: ignore[index]
 
     async def advance_positions(
         self,
@@ -142,7 +142,7 @@ class SimulatedTables:
         """Each key's in order."""
         await connection.statement()
         found: dict[UUID, list[ConsumedRecord]] = {}
-        parked: list[Any] = sorted(connection.rows("parked").items(), key=lambda each: each[0])  # type: ignore[arg-type, return-value]
+        parked: list[Any] = sorted(connection.rows("parked").items(), key=lambda each: each[0])
         for (who, key, _, _), record in parked:
             if who == consumer and key in keys:
                 found.setdefault(key, []).append(record)

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.simulation import faults, scenarios
-from tests.simulation.city import Plan, drawn, simulate
+from tests.simulation.city import Plan, simulate
+from tests.simulation.faults import drawn
 from tests.simulation.mutations import MUTATIONS
 
 FOUND_BY: dict[str, tuple[Plan, str]] = {

@@ -45,8 +45,8 @@ LINGER_BACKGROUND: Final = 0.5
 """How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
 UNWATCHED_SECONDS: Final = 1.0
-"""After so long without a poll a topic may have been made anew, and have grown beyond where we read:
-the record before each position is compared again."""
+"""After so long without a poll a topic may have been made anew, and have grown beyond where we
+read: the record before each position is compared again."""
 BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 
