@@ -62,8 +62,8 @@ class Partner:
 
     async def _send(self, identity: str, case: str, kind: str, source: bytes) -> None:
         partition = TopicPartition(CHANNEL, partitions_of([case.encode()], PARTITIONS)[0])
-        while not self._city.broker.logs[partition].has_leader:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+        while not self._city.broker.logs[partition].has_leader:
+            await self._city.broker.logs[partition].changed.wait()
         body = f"{identity} {case} {kind}".encode()
         headers = packed({"ce_source": source.decode()})
         self._city.broker.logs[partition].append([(case.encode(), headers, body)])

@@ -80,8 +80,8 @@ class SimulatedConsumer:
             self._group.join(self)
             while not self._share.done() and not self.must_rejoin.is_set():
                 waiting = asyncio.create_task(self.must_rejoin.wait())
-                pending: list[asyncio.Future[Any]] = [self._share, waiting]
-                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                either: list[asyncio.Future[Any]] = [self._share, waiting]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 if self.must_rejoin.is_set() and not self._share.done():
                     self.must_rejoin.clear()

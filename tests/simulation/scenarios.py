@@ -57,6 +57,7 @@ def one_partition_without_a_leader(city: City) -> Sequence[Fault]:
             city.world.complain(f"{len(city.accepted.good) - len(told)} events are held up")
         for each in dead:
             city.broker.logs[each].has_leader = True
+            city.broker.logs[each].notify()
 
     return [fault]
 

@@ -11,6 +11,7 @@ SEEDS = 1000
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_books_balance_whatever_strikes() -> None:
     found = subprocess.run(
         [sys.executable, "-m", "tests.simulation.run", "--quiet", f"--seeds={SEEDS}"],

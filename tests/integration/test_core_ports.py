@@ -1,0 +1,302 @@
+"""What the core relies on: the same of PostgreSQL and Kafka, and of the simulation's fakes."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from lastmetre.common.contracts.topics import CASE_EVENTS, TOPICS
+from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, packed
+from lastmetre.common.kafka.dead_letter_limit import Sender
+from lastmetre.common.kafka.ports import ConsumerClient, Database, LogReader, TopicPartition
+from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
+from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.outbox.messages import batches_of, shard_of
+from lastmetre.common.postgres.core_tables import TABLES as POSTGRES_TABLES
+from lastmetre.common.postgres.database import PostgresDatabase, create_pool, server_settings
+from lastmetre.common.postgres.migrate import migrate
+from lastmetre.common.service.kafka_clients import KafkaClients
+from tests.simulation.broker import Broker, SimulatedLogReader, SimulatedProducer
+from tests.simulation.consumer import SimulatedConsumer
+from tests.simulation.store import SimulatedDatabase, Store
+from tests.simulation.tables import TABLES as SIMULATED_TABLES
+from tests.simulation.world import Machine, World
+from tests.support.databases import fresh_database
+
+HERE = TopicPartition(CASE_EVENTS, 1)
+THERE = TopicPartition(CASE_EVENTS, 2)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = UUID(int=7)
+
+
+@dataclass
+class Memory:
+    """A database with the core's tables."""
+
+    database: Database
+    tables: Any
+
+    async def advance(
+        self,
+        before: Mapping[TopicPartition, StoredOffset | None],
+        after: Mapping[TopicPartition, StoredOffset],
+    ) -> bool:
+        async with self.database.transaction() as connection:
+            moved: bool = await self.tables.advance_positions(connection, "c", before, after)
+            return moved
+
+    async def positions(self) -> Mapping[TopicPartition, StoredOffset]:
+        async with self.database.connection() as connection:
+            return dict(await self.tables.positions(connection, "c"))
+
+
+@pytest.fixture(params=["simulation", "PostgreSQL"])
+def dsn(request: pytest.FixtureRequest) -> str | None:
+    """None for the simulation's. Not asynchronous, for making a database runs a loop of its own."""
+    if request.param == "simulation":
+        return None
+    return fresh_database(request.getfixturevalue("stack"), "dispatch")
+
+
+@pytest.fixture
+async def memory(dsn: str | None) -> AsyncIterator[Memory]:
+    if dsn is None:
+        world = World(1)
+        yield Memory(
+            SimulatedDatabase(Store(world, "s"), Machine(world, "process")), SIMULATED_TABLES
+        )
+        return
+    await migrate(dsn, ("common.runtime",))
+    pool = await create_pool(dsn, size=4, settings=server_settings("test"))
+    yield Memory(PostgresDatabase(pool), POSTGRES_TABLES)
+    await pool.close()
+
+
+def record(offset: int, partition: TopicPartition = HERE) -> ConsumedRecord:
+    return ConsumedRecord(*partition, offset, 1000 + offset, b"key", b"body", [("ce_id", b"1")])
+
+
+# --- the tables ---------------------------------------------------------------------------
+
+
+async def test_a_position_moves_only_from_where_it_was_left(memory: Memory) -> None:
+    first, second = StoredOffset(5, 100), StoredOffset(9, 200)
+    assert await memory.advance({HERE: None}, {HERE: first})
+    assert not await memory.advance({HERE: None}, {HERE: second})
+    assert not await memory.advance({HERE: second}, {HERE: StoredOffset(12, 300)})
+    assert await memory.positions() == {HERE: first}
+    assert await memory.advance({HERE: first}, {HERE: second})
+    assert await memory.positions() == {HERE: second}
+
+
+async def test_of_several_positions_one_that_was_moved_tells_false(memory: Memory) -> None:
+    assert await memory.advance({HERE: None}, {HERE: StoredOffset(5, 100)})
+    after = {HERE: StoredOffset(6, 101), THERE: StoredOffset(1, 101)}
+    assert not await memory.advance({HERE: None, THERE: None}, after)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_compare_and_set_waits_for_an_open_transaction(memory: Memory, commits: bool) -> None:
+    was, theirs, ours = StoredOffset(5, 100), StoredOffset(6, 200), StoredOffset(7, 300)
+    assert await memory.advance({HERE: None}, {HERE: was})
+    locked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def other() -> None:
+        async with memory.database.transaction() as connection:
+            await memory.tables.advance_positions(connection, "c", {HERE: was}, {HERE: theirs})
+            locked.set()
+            await may_end.wait()
+            if not commits:
+                raise ZeroDivisionError
+
+    holding = asyncio.create_task(other())
+    await locked.wait()
+    waiting = asyncio.create_task(memory.advance({HERE: was}, {HERE: ours}))
+    done, _ = await asyncio.wait([waiting], timeout=0.3)
+    assert not done
+    may_end.set()
+    await asyncio.gather(holding, return_exceptions=True)
+    assert await waiting is not commits
+    assert await memory.positions() == {HERE: theirs if commits else ours}
+
+
+async def test_the_head_is_the_lowest_of_each_shard_and_acknowledging_is_exact(
+    memory: Memory,
+) -> None:
+    message = [OutboxMessage(CASE_EVENTS, b"k%d" % n, packed({"a": "b"}), b"x") for n in range(40)]
+    shards = [shard_of(CASE_EVENTS, p) for p in range(12)]
+    for first in (0, 20):
+        async with memory.database.transaction() as connection:
+            await memory.tables.append_outbox(connection, batches_of(message[first : first + 20]))
+    async with memory.database.connection() as connection:
+        everything = await memory.tables.outbox_head(connection, shards, 100)
+        heads = await memory.tables.outbox_head(connection, shards, 1)
+    by_shard: dict[int, list[int]] = {}
+    for row in everything:
+        by_shard.setdefault(row.shard, []).append(row.id)
+    assert all(ids == sorted(ids) for ids in by_shard.values())
+    assert {row.shard: row.id for row in heads} == {s: ids[0] for s, ids in by_shard.items()}
+    gone = everything[0]
+    async with memory.database.transaction() as connection:
+        await memory.tables.acknowledge(connection, [gone], {HERE: StoredOffset(7, 500)})
+    async with memory.database.connection() as connection:
+        left = await memory.tables.outbox_head(connection, shards, 100)
+    assert [row.id for row in left] == [row.id for row in everything if row.id != gone.id]
+
+
+async def test_an_older_acknowledgement_changes_nothing(memory: Memory) -> None:
+    for stored in (StoredOffset(7, 500), StoredOffset(4, 400), StoredOffset(6, 500)):
+        async with memory.database.transaction() as connection:
+            await memory.tables.acknowledge(connection, [], {HERE: stored})
+    async with memory.database.connection() as connection:
+        assert await memory.tables.acknowledged(connection) == {HERE: StoredOffset(7, 500)}
+
+
+async def test_parked_records_come_in_order_and_go_one_by_one(memory: Memory) -> None:
+    parked = [(KEY, 3, record(13)), (KEY, 2, record(12)), (KEY, 2, record(12))]
+    async with memory.database.transaction() as connection:
+        await memory.tables.insert_parked(connection, "c", parked, NOW)
+    async with memory.database.transaction() as connection:
+        found = await memory.tables.parked_of(connection, "c", [KEY])
+        assert [each.offset for each in found[KEY]] == [12, 13]
+        await memory.tables.delete_parked(connection, "c", [record(12)])
+        assert [e.offset for e in (await memory.tables.parked_of(connection, "c", [KEY]))[KEY]] == [
+            13
+        ]
+
+
+async def test_senders_gaps_and_dead_letters_are_kept_once(memory: Memory) -> None:
+    sender = Sender(CASE_EVENTS, 1, "partner")
+    for _ in range(2):
+        async with memory.database.transaction() as connection:
+            await memory.tables.stop_senders(connection, "c", [sender], NOW)
+            await memory.tables.insert_offset_gaps(connection, "c", [OffsetGap(*HERE, 3, 5)])
+            await memory.tables.insert_dead_letters(connection, "c", [(record(1), "bad")], NOW)
+    async with memory.database.connection() as connection:
+        assert await memory.tables.stopped_senders(connection, "c") == {sender}
+
+
+# --- Kafka's ports ------------------------------------------------------------------------
+
+
+@dataclass
+class Log:
+    """Something to write to and to read from."""
+
+    producer: Any
+    reader: LogReader
+    consumer: Callable[[], ConsumerClient]
+
+
+@pytest.fixture(params=["simulation", "Kafka"])
+async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    if request.param == "simulation":
+        world = World(1)
+        broker, machine = Broker(world, [CASE_EVENTS]), Machine(world, "process")
+        yield Log(
+            SimulatedProducer(broker, machine),
+            SimulatedLogReader(broker, machine),
+            lambda: SimulatedConsumer(broker, machine, "group", [CASE_EVENTS]),
+        )
+        return
+    bootstrap = request.getfixturevalue("stack").endpoints.bootstrap_servers
+    prefix = f"t{secrets.token_hex(4)}."
+    await apply_topics(bootstrap, prefix)
+    clients = KafkaClients("dispatch", bootstrap, prefix)
+    producer = await clients.producer()
+    async with clients.open_log() as reader:
+        yield Log(producer, reader, lambda: clients.consumer("c", [CASE_EVENTS]))
+    await producer.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_topics([prefix + topic.name for topic in TOPICS])
+    await admin.close()
+
+
+def outgoing(*bodies: bytes) -> list[tuple[bytes, bytes, bytes | None]]:
+    return [(b"key", packed({"name": "value"}), body) for body in bodies]
+
+
+async def test_an_acknowledgement_tells_offset_and_append_time(kafka: Log) -> None:
+    first = await kafka.producer.send(HERE, outgoing(b"0", b"1"))
+    second = await kafka.producer.send(HERE, outgoing(b"2"))
+    assert (first.offset, second.offset) == (0, 2)
+    assert first.appended_at <= second.appended_at
+    records = await kafka.reader.read(HERE, 0, 3, 10)
+    assert [(each.offset, each.value) for each in records] == [(0, b"0"), (1, b"1"), (2, b"2")]
+    assert [each.timestamp for each in records] == [
+        first.appended_at,
+        first.appended_at,
+        second.appended_at,
+    ]
+    assert records[0].headers[0] == ("name", b"value")
+
+
+async def test_a_reader_stays_within_its_bounds(kafka: Log) -> None:
+    await kafka.producer.send(HERE, outgoing(*(b"%d" % number for number in range(10))))
+    assert await kafka.reader.end_offsets([HERE, THERE]) == {HERE: 10, THERE: 0}
+    assert await kafka.reader.beginning_offsets([HERE]) == {HERE: 0}
+    assert [each.offset for each in await kafka.reader.read(HERE, 3, 6, 100)] == [3, 4, 5]
+    assert [each.offset for each in await kafka.reader.read(HERE, 8, 10, 1)] == [8]
+    assert [each.offset for each in await kafka.reader.read(HERE, 9, 10, 1)] == [9]
+
+
+class Listener:
+    """Pauses what it is given, as the core does."""
+
+    def __init__(self, client: ConsumerClient) -> None:
+        self._client = client
+        self.assigned: asyncio.Future[set[TopicPartition]] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    async def on_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._client.pause(assigned)
+        if not self.assigned.done():
+            self.assigned.set_result(assigned)
+
+    async def on_revoked(self) -> None:
+        pass
+
+
+async def offsets(client: ConsumerClient, wanted: int) -> list[int]:
+    """Of the records handed out until there are so many."""
+    found: list[int] = []
+    async with asyncio.timeout(20):
+        while len(found) < wanted:
+            for records in (await client.poll(100, 0.5)).values():
+                found += [each.offset for each in records]
+    return found
+
+
+async def test_a_member_hands_out_nothing_while_paused_and_reads_where_it_sought(
+    kafka: Log,
+) -> None:
+    await kafka.producer.send(HERE, outgoing(*(b"%d" % number for number in range(6))))
+    client = kafka.consumer()
+    listener = Listener(client)
+    await client.start(listener)
+    try:
+        assigned = await asyncio.wait_for(listener.assigned, 30)
+        assert HERE in assigned
+        assert await client.poll(100, 0.5) == {}
+        client.seek(HERE, 4)
+        client.resume(assigned)
+        assert await offsets(client, 2) == [4, 5]
+        client.seek(HERE, 1)
+        assert (await offsets(client, 5))[:5] == [1, 2, 3, 4, 5]
+        client.seek(HERE, 0)
+        client.pause([HERE])
+        assert await client.poll(100, 0.5) == {}
+        client.resume([HERE])
+        assert await offsets(client, 6) == [0, 1, 2, 3, 4, 5]
+        assert (await client.end_offsets([HERE]))[HERE] == 6
+        await client.commit({HERE: 6})
+    finally:
+        await client.close()

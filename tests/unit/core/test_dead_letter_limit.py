@@ -1,0 +1,63 @@
+"""A sender most of whose records are dead letters is found, and nobody else."""
+
+import pytest
+
+from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender, sender_of
+from lastmetre.common.kafka.ports import TopicPartition
+
+
+def records(source: str | None, count: int, partition: int = 0) -> list[ConsumedRecord]:
+    headers = [] if source is None else [("ce_source", source.encode())]
+    return [ConsumedRecord("t", partition, n, 1, None, b"", headers) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("handled", "dead", "stopped"),
+    [
+        (199, 199, False),
+        (200, 100, False),
+        (200, 101, True),
+        (200, 200, True),
+        (1000, 500, False),
+        (1000, 501, True),
+        (5000, 0, False),
+    ],
+)
+def test_more_than_half_of_a_window_stops_a_sender(handled: int, dead: int, stopped: bool) -> None:
+    seen = records("a", handled)
+    found = DeadLetterLimit().over(seen, seen[:dead])
+    assert found == ([Sender("t", 0, "a")] if stopped else [])
+
+
+def test_senders_and_partitions_are_counted_apart() -> None:
+    limit = DeadLetterLimit()
+    bad, good, elsewhere = records("a", 200), records("b", 200), records("a", 199, 1)
+    assert limit.over(bad + good + elsewhere, bad + elsewhere) == [Sender("t", 0, "a")]
+
+
+def test_a_window_goes_over_batches_and_begins_anew_behind_its_end() -> None:
+    limit = DeadLetterLimit()
+    tenth = records("a", 20)
+    found = [limit.over(tenth, tenth[:10]) for _ in range(10)]
+    assert found == [[]] * 10
+    found = [limit.over(tenth, tenth[:11]) for _ in range(10)]
+    assert found == [[]] * 9 + [[Sender("t", 0, "a")]]
+
+
+def test_what_is_not_ours_any_more_is_forgotten() -> None:
+    limit = DeadLetterLimit()
+    bad = records("a", 199)
+    limit.over(bad, bad)
+    limit.forget([TopicPartition("t", 0)])
+    assert limit.over(bad[:1], bad[:1]) == []
+
+
+def test_a_record_without_a_source_has_the_empty_sender() -> None:
+    assert sender_of(records(None, 1)[0]) == Sender("t", 0, "")
+
+
+def test_the_key_of_a_sender_is_always_the_same_and_nobody_elses() -> None:
+    senders = [Sender("t", 0, "a"), Sender("t", 1, "a"), Sender("u", 0, "a"), Sender("t", 0, "b")]
+    assert len({each.key for each in senders}) == len(senders)
+    assert Sender("t", 0, "a").key == senders[0].key
