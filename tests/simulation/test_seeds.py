@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.city import simulate
 
-SEEDS = 1000
+SEEDS = 500
 
 
 @pytest.mark.slow
