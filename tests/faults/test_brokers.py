@@ -50,7 +50,6 @@ async def away(rig: Rig, brokers: Sequence[Broker]) -> "AsyncIterator[None]":
         await asyncio.to_thread(rig.brokers.wait)
 
 
-@pytest.mark.choice
 async def test_leader_is_killed(rig: Rig, begin: Begin) -> None:
     async with begin(rig, "leader of channels.app-0 killed, 20 s") as trial, trial.fault():
         leader = await rig.brokers.leader(CHANNEL)

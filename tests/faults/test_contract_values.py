@@ -41,7 +41,6 @@ ENUM: Final = {REPORTS: "channel", CASE_EVENTS: "channel", NOTIFY_DELIVERIES: "r
 STANDS_STILL_SECONDS: Final = 8.0
 
 
-@pytest.mark.choice
 @pytest.mark.parametrize("what", ["field", "type", "value"])
 async def test_what_a_newer_build_writes(a_rig: MakeRig, what: str) -> None:
     rig = await a_rig(Shape())

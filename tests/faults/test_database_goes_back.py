@@ -32,9 +32,7 @@ async def meanwhile(trial: Trial, seconds: float) -> None:
 
 
 @pytest.mark.kind(name="failover")
-@pytest.mark.parametrize(
-    "service", [pytest.param("dispatch", marks=pytest.mark.choice), "intake", "notify", "metrics"]
-)
+@pytest.mark.parametrize("service", ["dispatch", "intake", "notify", "metrics"])
 async def test_standby_that_is_behind_is_promoted(
     a_rig: MakeRig, begin: Begin, service: str
 ) -> None:
@@ -70,7 +68,6 @@ async def test_dump_is_restored(a_rig: MakeRig, begin: Begin, service: str) -> N
             await asyncio.to_thread(server.restore_dump, service, file)
 
 
-@pytest.mark.choice
 @pytest.mark.kind(name="restore")
 async def test_base_backup_is_restored(a_rig: MakeRig, begin: Begin) -> None:
     rig = await a_rig(Shape())

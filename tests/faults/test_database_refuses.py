@@ -83,7 +83,7 @@ async def test_table_is_locked(rig: Rig, begin: Begin, service: str) -> None:
 @pytest.mark.parametrize(
     ("service", "table"),
     [
-        pytest.param("notify", "message_done", marks=pytest.mark.choice),
+        ("notify", "message_done"),
         ("dispatch", "position"),
         ("dispatch", "outbox"),
         ("intake", "report"),
@@ -95,7 +95,6 @@ async def test_trigger_raises(rig: Rig, begin: Begin, service: str, table: str) 
     await lasting(rig, begin, fault, [refusals.raising(rig, service, table)])
 
 
-@pytest.mark.choice
 async def test_postgresql_stops_immediately_five_times(rig: Rig, begin: Begin) -> None:
     server = rig.postgres["intake"].primary
     async with begin(rig, "PostgreSQL stop -m immediate, five times") as trial, trial.fault():

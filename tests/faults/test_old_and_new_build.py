@@ -22,7 +22,7 @@ from tests.support.previous_build import StackOfTwoBuilds, checked_out
 from tests.support.traffic import steady_traffic
 
 pytestmark = [
-    pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.choice,
+    pytest.mark.fault, pytest.mark.slow, pytest.mark.trial,
     pytest.mark.kind(name="builds"), pytest.mark.timeout(420),
 ]  # fmt: skip
 
