@@ -1,8 +1,8 @@
 """Deletes what the channels' topics no longer need: they hold personal data.
 
-A record goes once the stored position is past it, and it is older than a short time and than the
-last backup may be: a database that is restored reads it again. What became
-of it stays in our tables, record by record, so the books still balance.
+A record goes once the stored position is past it, and it is older than the last backup may be, and
+a short time beyond: a database that is restored reads it again, and may have been behind when the
+backup was made. What became of it stays in our tables, record by record: the books still balance.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ Low = dict[tuple[str, int], int]
 class Trimmer:
     """Trims every now and then, one process of the service at a time."""
 
-    def __init__(self, runtime: ServiceHost, settings: IntakeSettings) -> None:
-        self._runtime = runtime
+    def __init__(self, host: ServiceHost, settings: IntakeSettings) -> None:
+        self._host = host
         self._settings = settings
         self._prefix = settings.topic_prefix
 
@@ -55,7 +55,7 @@ class Trimmer:
 
     async def trim(self) -> Low:
         """Trim what may go now; returns how far each partition was trimmed."""
-        async with connected(self._runtime.pool) as connection:
+        async with connected(self._host.pool) as connection:
             if not await store.lock(connection, _LOCK):
                 return {}
             try:
@@ -74,7 +74,7 @@ class Trimmer:
     async def _old(self, positions: Low) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
         cutoff = datetime.now(UTC) - timedelta(
-            seconds=max(self._settings.trim_after, self._settings.backup_interval)
+            seconds=self._settings.backup_interval + self._settings.trim_after
         )
         consumer = clients.consumer(self._settings.kafka, client_id="intake-trimmer")
         try:
