@@ -12,6 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from lastmetre.common.contracts.topics import CASE_EVENTS, TOPICS
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, packed
 from lastmetre.common.kafka.dead_letter_limit import Sender
 from lastmetre.common.kafka.ports import ConsumerClient, Database, LogReader, TopicPartition
@@ -207,8 +208,8 @@ async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
         return
     bootstrap = request.getfixturevalue("stack").endpoints.bootstrap_servers
     prefix = f"t{secrets.token_hex(4)}."
-    await apply_topics(bootstrap, prefix)
-    clients = KafkaClients("dispatch", bootstrap, prefix)
+    await apply_topics(bootstrap, prefix, development=True)
+    clients = KafkaClients("dispatch", KafkaAccess.plaintext(bootstrap), prefix)
     producer = await clients.producer()
     async with clients.open_log() as reader:
         yield Log(producer, reader, lambda: clients.consumer("c", [CASE_EVENTS]))
