@@ -1,11 +1,13 @@
 """`lastmetre migrate`: the databases' tables as this build needs them."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Annotated, Any, Final
 
 import asyncpg
+import structlog
 import typer
 
 from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, working
@@ -51,6 +53,8 @@ def migrate(
         lastmetre migrate --service intake
         lastmetre migrate --contract
     """
+    # What is applied is logged, and a document may stand alone on stdout.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     chosen = _checked(service or list(SERVICES))
     databases = {each: installation().database(each) for each in chosen}
     found: list[dict[str, Any]] = []
