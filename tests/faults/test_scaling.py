@@ -44,7 +44,7 @@ async def figures(city: City, stack: Stack, service: str, process: int, name: st
         return Counter()
     return Counter(
         {
-            sample.labels["flow"]: int(sample.value)
+            sample.labels["consumer"]: int(sample.value)
             for family in text_string_to_metric_families(answer.text)
             for sample in family.samples
             if sample.name == name
