@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 from playwright.async_api import Page, expect
 
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
@@ -99,8 +100,13 @@ async def number_on(page: Page) -> str:
 
 async def case_numbered(city: City, number: str) -> tuple[UUID, str | None]:
     """A case's id and its lead."""
-    dispatch = await city.database("dispatch")
-    row = await dispatch.fetchrow('SELECT case_id, lead_id FROM "case" WHERE number = $1', number)
+    # A connection of its own: two people look at once.
+    dispatch = await asyncpg.connect(city.endpoints["databases"]["dispatch"])
+    try:
+        query = 'SELECT case_id, lead_id FROM "case" WHERE number = $1'
+        row = await dispatch.fetchrow(query, number)
+    finally:
+        await dispatch.close()
     assert row is not None
     return row["case_id"], row["lead_id"]
 
