@@ -103,13 +103,3 @@ async def stop_senders(
         " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         [(consumer, *sender, now) for sender in senders],
     )
-
-
-async def release_sender(connection: "Connection", consumer: str, sender: Sender) -> None:
-    """Its records are handled again."""
-    await connection.execute(
-        "DELETE FROM stopped_sender"
-        " WHERE consumer = $1 AND topic = $2 AND partition = $3 AND source = $4",
-        consumer,
-        *sender,
-    )
