@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -87,7 +87,7 @@ def record(offset: int, partition: TopicPartition = HERE) -> ConsumedRecord:
 
 
 async def test_a_position_moves_only_from_where_it_was_left(memory: Memory) -> None:
-    first, second = StoredOffset(5, 100), StoredOffset(9, 200)
+    first, second = StoredOffset(5, 100, KEY), StoredOffset(9, 200, UUID(int=8))
     assert await memory.advance({HERE: None}, {HERE: first})
     assert not await memory.advance({HERE: None}, {HERE: second})
     assert not await memory.advance({HERE: second}, {HERE: StoredOffset(12, 300)})
@@ -193,6 +193,8 @@ class Log:
     producer: Any
     reader: LogReader
     consumer: Callable[[], ConsumerClient]
+    make_anew: Callable[[], Awaitable[None]]
+    """Deletes the topic, and creates it again."""
 
 
 @pytest.fixture(params=["simulation", "Kafka"])
@@ -200,10 +202,15 @@ async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     if request.param == "simulation":
         world = World(1)
         broker, machine = Broker(world, [CASE_EVENTS]), Machine(world, "process")
+
+        async def recreate() -> None:
+            broker.recreate(CASE_EVENTS, noticed=False)
+
         yield Log(
             SimulatedProducer(broker, machine),
             SimulatedLogReader(broker, machine),
             lambda: SimulatedConsumer(broker, machine, "group", [CASE_EVENTS]),
+            recreate,
         )
         return
     bootstrap = request.getfixturevalue("stack").endpoints.bootstrap_servers
@@ -211,11 +218,19 @@ async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     await apply_topics(bootstrap, prefix, development=True)
     clients = KafkaClients("dispatch", KafkaAccess.plaintext(bootstrap), prefix)
     producer = await clients.producer()
-    async with clients.open_log() as reader:
-        yield Log(producer, reader, lambda: clients.consumer("c", [CASE_EVENTS]))
-    await producer.close()
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
+
+    async def delete_and_apply() -> None:
+        await admin.delete_topics([prefix + CASE_EVENTS])
+        while prefix + CASE_EVENTS in await admin.list_topics():
+            pass  # deleted, but not everywhere yet
+        await apply_topics(bootstrap, prefix, development=True)
+
+    async with clients.open_log() as reader:
+        yield Log(producer, reader, lambda: clients.consumer("c", [CASE_EVENTS]), delete_and_apply)
+    await producer.close()
+    await clients.close()
     await admin.delete_topics([prefix + topic.name for topic in TOPICS])
     await admin.close()
 
@@ -299,5 +314,20 @@ async def test_a_member_hands_out_nothing_while_paused_and_reads_where_it_sought
         assert await offsets(client, 6) == [0, 1, 2, 3, 4, 5]
         assert (await client.end_offsets([HERE]))[HERE] == 6
         await client.commit({HERE: 6})
+    finally:
+        await client.close()
+
+
+async def test_a_topic_made_anew_has_another_id(kafka: Log) -> None:
+    client = kafka.consumer()
+    try:
+        first = await client.topic_ids()
+        assert set(first) == {CASE_EVENTS}
+        assert await client.topic_ids() == first
+        await kafka.make_anew()
+        async with asyncio.timeout(30):
+            while not (now := await client.topic_ids()) or now == first:
+                pass  # the broker that is asked hears of it a little later
+        assert set(now) == {CASE_EVENTS}
     finally:
         await client.close()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import Acknowledgement, BrokerError, TopicPartition
@@ -33,6 +34,7 @@ class Broker:
     def __init__(self, world: World, topics: Sequence[str]) -> None:
         self.world = world
         self.logs: dict[TopicPartition, PartitionLog] = {}
+        self.topic_ids: dict[str, UUID] = {}
         self.groups: dict[str, Group] = {}
         self.trouble = Trouble()
         self._background: set[asyncio.Task[None]] = set()
@@ -41,6 +43,7 @@ class Broker:
 
     def create(self, topic: str) -> None:
         """A topic, empty; whoever subscribes to it hears of it."""
+        self.topic_ids[topic] = UUID(int=self.world.random.getrandbits(128))
         for number in range(PARTITIONS):
             self.logs[TopicPartition(topic, number)] = PartitionLog(TopicPartition(topic, number))
 

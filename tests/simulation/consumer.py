@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
+from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import AssignmentListener, BrokerError, TopicPartition
@@ -203,6 +204,12 @@ class SimulatedConsumer:
         await self._machine.hop()
         self._broker.check(partitions)
         return {each: self._broker.logs[each].end for each in partitions}
+
+    async def topic_ids(self) -> Mapping[str, UUID]:
+        """A topic that was made anew has another one."""
+        await self._machine.hop()
+        self._broker.check([])
+        return {topic: self._broker.topic_ids[topic] for topic in self._group.topics}
 
     async def close(self) -> None:
         """Leave the group."""

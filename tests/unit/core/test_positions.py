@@ -1,5 +1,7 @@
 """Which of the records that were handed out are taken, and what a gap between them means."""
 
+from uuid import UUID
+
 import pytest
 
 from lastmetre.common.kafka.codec import ConsumedRecord
@@ -7,6 +9,7 @@ from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OWN_GAP, OffsetGap, PartitionPositions, StoredOffset
 
 HERE = TopicPartition("t", 0)
+ID, OTHER_ID = UUID(int=1), UUID(int=2)
 
 
 class Client:
@@ -26,7 +29,7 @@ def record(offset: int, appended_at: int | None = None) -> ConsumedRecord:
 
 def assigned(stored: StoredOffset | None) -> tuple[PartitionPositions, Client]:
     positions, client = PartitionPositions("service", "consumer"), Client()
-    positions.assign(client, [HERE], {HERE: stored} if stored else {})  # type: ignore[arg-type]
+    positions.assign(client, [HERE], {HERE: stored} if stored else {}, {})  # type: ignore[arg-type]
     return positions, client
 
 
@@ -97,6 +100,38 @@ def test_a_topic_made_anew_is_read_from_its_beginning() -> None:
     assert positions.stored(HERE) == STORED  # until the new one's first batch is committed
     positions.advance(positions.advanced(taken)[0])
     assert positions.committed() == {HERE: StoredOffset(2, 5001).next_offset}
+
+
+@pytest.mark.parametrize(
+    ("read", "found", "sought"),
+    [
+        (OTHER_ID, {"t": ID}, 0),  # deleted and made anew, and longer than where we stood
+        (ID, {"t": ID}, 4),
+        (ID, {}, 4),  # it does not exist at present, or the broker has no ids
+        (None, {"t": ID}, 4),  # stored before there were ids
+    ],
+)
+def test_a_topic_is_known_by_its_id(read: UUID | None, found: dict[str, UUID], sought: int) -> None:
+    stored = STORED._replace(topic_id=read)
+    positions, client = PartitionPositions("service", "consumer"), Client()
+    positions.assign(client, [HERE], {HERE: stored}, found)  # type: ignore[arg-type]
+    assert client.sought[-1] == (HERE, sought)
+    positions.seek(client, [HERE])  # type: ignore[arg-type]
+    assert client.sought[-1] == (HERE, sought)
+    taken, _ = positions.take(HERE, [record(each) for each in range(sought, 8)])
+    after, _ = positions.advanced(taken)
+    assert after[HERE] == StoredOffset(8, 1007, found.get("t", read))
+
+
+def test_a_topic_made_anew_while_it_is_read_begins_anew() -> None:
+    positions, client = assigned(STORED._replace(topic_id=ID))
+    positions.take(HERE, [record(4), record(5)])
+    positions.compare_topics(client, {"t": ID})  # type: ignore[arg-type]
+    assert client.sought == [(HERE, 4)]
+    epoch = positions.epoch
+    positions.compare_topics(client, {"t": OTHER_ID})  # type: ignore[arg-type]
+    assert client.sought == [(HERE, 4), (HERE, 0)]
+    assert positions.epoch > epoch
 
 
 def test_what_is_revoked_is_not_taken() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
@@ -17,6 +18,7 @@ from lastmetre.common.kafka.ports import (
     BrokerError,
     TopicPartition,
 )
+from lastmetre.common.kafka.topic_ids import TopicIds
 
 ANSWER_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
@@ -83,11 +85,16 @@ class GroupConsumer:
     """A `ConsumerClient`. `build` makes the aiokafka consumer, with its group."""
 
     def __init__(
-        self, build: Callable[[], AIOKafkaConsumer], topics: Collection[str], prefix: str
+        self,
+        build: Callable[[], AIOKafkaConsumer],
+        topics: Collection[str],
+        prefix: str,
+        topic_ids: TopicIds,
     ) -> None:
         lenient_headers.install()
         self._names = _Prefixed(prefix)
         self._prefix = prefix
+        self._topic_ids = topic_ids
         self._topics = [prefix + topic for topic in topics]
         self._consumer = build()
 
@@ -144,6 +151,11 @@ class GroupConsumer:
     ) -> dict[TopicPartition, int]:
         """The offset after each partition's last record."""
         return await _offsets(self._names, self._consumer.end_offsets, partitions)
+
+    async def topic_ids(self) -> Mapping[str, UUID]:
+        """The id of each topic that is read and exists."""
+        found = await self._topic_ids.of(self._topics)
+        return {name.removeprefix(self._prefix): topic_id for name, topic_id in found.items()}
 
     async def close(self) -> None:
         """Leave the group."""

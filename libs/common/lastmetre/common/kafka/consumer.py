@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from random import Random
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import structlog
 
@@ -44,9 +45,8 @@ LINGER_INTERACTIVE: Final = 0.1
 LINGER_BACKGROUND: Final = 0.5
 """How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
-UNWATCHED_SECONDS: Final = 1.0
-"""After so long without a poll a topic may have been made anew, and have grown beyond where we
-read: the record before each position is compared again."""
+COMPARE_TOPICS_SECONDS: Final = 1.0
+"""How often is asked whether a topic was made anew: it may have grown beyond where we read."""
 BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -145,7 +145,8 @@ class BatchConsumer:
         self._stopping = asyncio.Event()
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
-        self._polled_at = 0.0
+        self._asked: asyncio.Task[Mapping[str, UUID]] | None = None
+        self._compared_at = 0.0
 
     # --- what others ask ----------------------------------------------------------------
 
@@ -221,6 +222,7 @@ class BatchConsumer:
                     await self._commit_offsets()
                     self._positions.revoke()
                     self._to_place, self._client = None, None
+                await self._ask_no_more()
                 await client.close()
         self.state.ended()
 
@@ -235,6 +237,7 @@ class BatchConsumer:
         if self._to_place is not None:
             await self._place(client, self._to_place)
             return
+        await self._compare_topics(client)
         await self._poll(client)
         if self._now() - self._committed_at >= OFFSET_COMMIT_SECONDS:
             await self._commit_offsets()
@@ -242,8 +245,6 @@ class BatchConsumer:
     async def _poll(self, client: ConsumerClient) -> None:
         """Take what there is; after less than a full batch, let more gather."""
         began = self._now()
-        if began - self._polled_at > UNWATCHED_SECONDS:
-            self._positions.seek(client, self._positions.assigned)
         epoch = self._positions.epoch
         try:
             fetched = await client.poll(self._batch_records, POLL_SECONDS)
@@ -253,8 +254,6 @@ class BatchConsumer:
                 self._positions.seek(client, self._positions.assigned)
             await self._wait("a fetch that cannot be read", error, attempt=4)
             return
-        finally:
-            self._polled_at = self._now()
         if not fetched:
             return
         full = sum(map(len, fetched.values())) >= self._batch_records
@@ -276,19 +275,44 @@ class BatchConsumer:
             async with self._database.connection() as connection:
                 stored = await self._tables.positions(connection, self.name)
                 held = await self._tables.stopped_senders(connection, self.name)
+            known = all(each in stored and stored[each].topic_id for each in wanted)
+            topic_ids = {} if known else await client.topic_ids()
         except Exception as error:
             await self._wait("where it stands", error, attempt=3)
             return
         async with self._busy:
             if self._to_place is not wanted:
                 return
-            self._positions.assign(client, wanted, stored)
+            self._positions.assign(client, wanted, stored, topic_ids)
             self._stopped_senders = {each for each in held if each[:2] in wanted}
             self._to_place = None
             client.resume(wanted)
             self.state.works()
             self._tell_stopped()
             metrics.ASSIGNED.labels(self._service, self.name).set(len(wanted))
+
+    async def _compare_topics(self, client: ConsumerClient) -> None:
+        """Begin a topic that was made anew at its beginning, even if it has grown beyond us.
+
+        The question is asked beside the polls: a broker that stands still holds up its own only.
+        """
+        if self._asked is None:
+            if self._now() - self._compared_at >= COMPARE_TOPICS_SECONDS:
+                self._asked = asyncio.create_task(client.topic_ids())
+            return
+        if not self._asked.done():
+            return
+        asked, self._asked, self._compared_at = self._asked, None, self._now()
+        with suppress(BrokerError):
+            topic_ids = await asked
+            async with self._busy:
+                self._positions.compare_topics(client, topic_ids)
+
+    async def _ask_no_more(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _handle_fetched(
         self, client: ConsumerClient, fetched: Mapping[TopicPartition, Sequence[ConsumedRecord]]
@@ -472,7 +496,7 @@ class BatchConsumer:
                 if ours and (theirs is None or theirs.next_offset < ours.next_offset):
                     raise DatabaseWentBack(f"{partition} stands before {ours.next_offset}")
             log.warning("another process took over", consumer=self.name)
-            self._positions.assign(client, list(self._positions.assigned), stored)
+            self._positions.assign(client, list(self._positions.assigned), stored, {})
             return
 
     # --- waiting, telling ------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 
@@ -68,6 +69,12 @@ class ConsumerClient(Protocol):
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int]:
         """The offset after each partition's last record."""
+
+    async def topic_ids(self) -> Mapping[str, UUID]:
+        """The id of each topic that is read, as far as it exists and the broker has ids.
+
+        A topic that is deleted and made anew has another one.
+        """
 
     async def close(self) -> None:
         """Leave the group. Never raises, and never waits without an end."""

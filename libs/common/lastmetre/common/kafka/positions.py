@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
 
@@ -20,6 +21,8 @@ class StoredOffset(NamedTuple):
 
     next_offset: int
     appended_at: int
+    topic_id: UUID | None = None
+    """Of the topic that record was in; None where that is not known."""
 
 
 class OffsetGap(NamedTuple):
@@ -41,6 +44,10 @@ class _Partition:
     """The offset after the last record handled since then; the same, unless records were lost."""
     unchecked: bool
     """The record before the stored position has not been compared yet."""
+    topic_id: UUID | None = None
+    """Of the topic that is read; None until it is known."""
+    begins_anew: bool = False
+    """The stored position is of another topic: reading begins with the earliest record."""
     halted: str | None = None
 
 
@@ -86,12 +93,29 @@ class PartitionPositions:
         client: ConsumerClient,
         partitions: Iterable[TopicPartition],
         stored: Mapping[TopicPartition, StoredOffset],
+        topic_ids: Mapping[str, UUID],
     ) -> None:
         """Seek to the record before each position, to see whether it is still the same one."""
         self._partitions.clear()
         for partition in partitions:
-            self._partitions[partition] = _Partition(stored.get(partition), 0, 0, unchecked=False)
+            at = stored.get(partition)
+            topic_id = at.topic_id if at else None
+            self._partitions[partition] = _Partition(at, 0, 0, unchecked=False, topic_id=topic_id)
+        self.compare_topics(client, topic_ids)
         self.seek(client, self._partitions)
+
+    def compare_topics(self, client: ConsumerClient, topic_ids: Mapping[str, UUID]) -> None:
+        """Begin anew wherever the topic is not the one that was read, whatever its offsets are.
+
+        A topic without an id in `topic_ids` does not exist at present, or the broker has no ids.
+        """
+        for partition, state in self._partitions.items():
+            found = topic_ids.get(partition.topic)
+            if found is None or found == state.topic_id:
+                continue
+            known, state.topic_id = state.topic_id, found
+            if known is not None:
+                self.begins_anew(client, partition, 0)
 
     def seek(self, client: ConsumerClient, partitions: Iterable[TopicPartition]) -> None:
         """Read these again from their stored positions; those that are not ours are passed over."""
@@ -100,7 +124,7 @@ class PartitionPositions:
             state = self._partitions.get(partition)
             if state is None:
                 continue
-            stored = state.stored
+            stored = None if state.begins_anew else state.stored
             state.unchecked = stored is not None
             state.handed_out = state.handled = max(stored.next_offset - 1, 0) if stored else 0
             client.seek(partition, state.handed_out)
@@ -154,9 +178,8 @@ class PartitionPositions:
             stored=state.stored and state.stored.next_offset,
             found=found,
         )
-        self.epoch += 1
-        state.unchecked, state.handed_out, state.handled = False, 0, 0
-        client.seek(partition, 0)
+        state.begins_anew = True
+        self.seek(client, [partition])
 
     def advanced(
         self, records: Iterable[ConsumedRecord]
@@ -170,7 +193,8 @@ class PartitionPositions:
             expected = before.next_offset if before else self._partitions[partition].handled
             if record.offset > expected:
                 gaps.append(OffsetGap(*partition, expected, record.offset))
-            after[partition] = StoredOffset(record.offset + 1, record.timestamp)
+            topic_id = self._partitions[partition].topic_id
+            after[partition] = StoredOffset(record.offset + 1, record.timestamp, topic_id)
         return after, gaps
 
     def advance(self, after: Mapping[TopicPartition, StoredOffset]) -> None:
@@ -178,6 +202,7 @@ class PartitionPositions:
         for partition, stored in after.items():
             state = self._partitions[partition]
             state.stored, state.handled = stored, stored.next_offset
+            state.begins_anew = False
 
     def committed(self) -> dict[TopicPartition, int]:
         """What Kafka itself may know of the positions."""

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 async def positions(connection: "Connection", consumer: str) -> dict[TopicPartition, StoredOffset]:
     """Every stored position of `consumer`."""
     rows = await connection.fetch(
-        "SELECT topic, partition, next_offset, appended_at FROM position WHERE flow = $1", consumer
+        "SELECT topic, partition, next_offset, appended_at, topic_id FROM position WHERE flow = $1",
+        consumer,
     )
-    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3]) for row in rows}
+    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3], row[4]) for row in rows}
 
 
 async def lock_position(
@@ -46,20 +47,23 @@ async def advance_positions(
     moved = await connection.fetch(
         """
         WITH wanted AS (
-            SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
-                AS w(topic, partition, was, next_offset, appended_at)
+            SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[],
+                                 $7::uuid[])
+                AS w(topic, partition, was, next_offset, appended_at, topic_id)
         ), held AS (
             SELECT p.topic, p.partition FROM position p JOIN wanted w USING (topic, partition)
             WHERE p.flow = $1 AND p.next_offset = w.was
             ORDER BY p.topic, p.partition FOR UPDATE OF p
         ), updated AS (
-            UPDATE position p SET next_offset = w.next_offset, appended_at = w.appended_at
+            UPDATE position p SET next_offset = w.next_offset, appended_at = w.appended_at,
+                topic_id = w.topic_id
             FROM wanted w JOIN held USING (topic, partition)
             WHERE p.flow = $1 AND p.topic = w.topic AND p.partition = w.partition
             RETURNING 1
         ), inserted AS (
-            INSERT INTO position (flow, topic, partition, next_offset, appended_at)
-            SELECT $1, topic, partition, next_offset, appended_at FROM wanted WHERE was IS NULL
+            INSERT INTO position (flow, topic, partition, next_offset, appended_at, topic_id)
+            SELECT $1, topic, partition, next_offset, appended_at, topic_id
+            FROM wanted WHERE was IS NULL
             ORDER BY topic, partition
             ON CONFLICT DO NOTHING RETURNING 1
         )
@@ -71,6 +75,7 @@ async def advance_positions(
         [was.next_offset if (was := before[each]) else None for each in order],
         [after[each].next_offset for each in order],
         [after[each].appended_at for each in order],
+        [after[each].topic_id for each in order],
     )
     return len(moved) == len(order)
 

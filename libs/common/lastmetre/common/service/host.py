@@ -266,6 +266,7 @@ class ServiceHost:
             log.error("the drain took too long", still=self.tasks.running)
             await self._say_what_is_left()
         await self.tasks.cancel()
+        await self._kafka.close()
         closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECONDS)

@@ -15,6 +15,7 @@ from lastmetre.common.kafka.aiokafka_clients import (
     log_reader,
     started,
 )
+from lastmetre.common.kafka.topic_ids import TopicIds
 from lastmetre.common.outbox.messages import shard_of
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.postgres.relay_session import relay_session
@@ -30,6 +31,7 @@ class KafkaClients:
         self._service = service
         self._access = access
         self._prefix = prefix
+        self._topic_ids = TopicIds(access, f"{service}-topic-ids")
 
     def consumer(self, name: str, topics: Sequence[str]) -> GroupConsumer:
         """A member of the group `<prefix><service>.<name>`, not started."""
@@ -38,12 +40,17 @@ class KafkaClients:
             lambda: clients.consumer(self._access, client_id=self._service, group_id=group),
             topics,
             self._prefix,
+            self._topic_ids,
         )
 
     async def producer(self) -> OutboxProducer:
         """The relay's producer, connected; raises BrokerError."""
         made = clients.producer(self._access, f"{self._service}-relay")
         return await started(made, self._prefix)
+
+    async def close(self) -> None:
+        """Let go of what the clients share; they are closed by who uses them."""
+        await self._topic_ids.close()
 
     def open_log(self) -> AbstractAsyncContextManager[PartitionReader]:
         """A reader outside any group, connected; raises BrokerError."""
