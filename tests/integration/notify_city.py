@@ -170,6 +170,12 @@ class City:
 
     async def start(self, **environment: str) -> "Running":
         """A notify process, ready."""
+        running = await self.launch(**environment)
+        await running.until_ready()
+        return running
+
+    async def launch(self, **environment: str) -> "Running":
+        """A notify process, without waiting for it."""
         port = free_port()
         log = self._folder / f"notify-{port}.log"
         with log.open("wb") as output:
@@ -179,9 +185,7 @@ class City:
                 stderr=output,
             )  # fmt: skip
         self._processes.append(process)
-        running = Running(process, f"http://127.0.0.1:{port}", log)
-        await running.until_ready()
-        return running
+        return Running(process, f"http://127.0.0.1:{port}", log)
 
     async def stop(self) -> None:
         """End every process, politely."""
@@ -314,17 +318,27 @@ class Running:
     log: Path
 
     async def until_ready(self) -> None:
+        """Wait until all in it works."""
+        await self._until_200("/readyz?all")
+
+    async def until_it_answers(self) -> None:
+        """Wait until it takes requests, whatever it says to them."""
+        await self._until_200("/livez")
+
+    async def _until_200(self, path: str) -> None:
         async with httpx.AsyncClient() as client:
             for _ in range(int(WAIT_SECONDS / 0.1)):
                 if self.process.returncode is not None:
                     raise RuntimeError(f"notify ended:\n{self.log.read_text()[-3000:]}")
                 try:
-                    if (await client.get(f"{self.url}/readyz?all")).status_code == 200:
+                    if (await client.get(f"{self.url}{path}")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass
                 await asyncio.sleep(0.1)
-        raise TimeoutError(f"notify does not become ready:\n{self.log.read_text()[-3000:]}")
+        raise TimeoutError(
+            f"notify does not answer {path} with 200:\n{self.log.read_text()[-3000:]}"
+        )
 
     async def kill(self) -> None:
         """`kill -9`."""

@@ -10,6 +10,7 @@ import pytest
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
+from lastmetre.common.postgres.locks import CATCH_UP_LOCK
 from lastmetre.devstack import Stack
 from tests.integration.notify_city import City
 from tests.integration.test_notify import (
@@ -114,6 +115,20 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, cit
     assert len(mailbox.taken) == 5 * (MESSAGES_A_CASE - 1)
     assert sent_twice(mailbox) == []
     assert len(await city.feedback()) == 2
+
+
+async def test_nothing_is_decided_before_it_has_caught_up(city: City) -> None:
+    case_id, _ = new_ids()
+    await city.start()
+    await city.stop()
+    async with city.connection() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", CATCH_UP_LOCK)
+        running = await city.launch()
+        await running.until_it_answers()
+        assert await rate(running.url, city, case_id) == 503
+        assert await connection.fetchval("SELECT count(*) FROM rating") == 0
+    await running.until_ready()
+    assert await rate(running.url, city, case_id) == 202
 
 
 async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, city: City) -> None:

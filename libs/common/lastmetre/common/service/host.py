@@ -52,6 +52,10 @@ GONE_BACK_EXIT: Final = 75
 """EX_TEMPFAIL: start me again."""
 
 
+class StillStarting(ConnectionError):
+    """The log may hold what this database does not know yet: nothing is decided by it."""
+
+
 class ServiceHost:
     """A service's pools, relay, consumers and background work, and whether they are well."""
 
@@ -146,7 +150,16 @@ class ServiceHost:
 
     def unit_of_work(self, connection: "Connection", consumer: str) -> UnitOfWork:
         """For effects outside a batch (an HTTP request, a replay); the caller has begun a
-        transaction, calls `flush` in it, and wakes the relay after committing."""
+        transaction, calls `flush` in it, and wakes the relay after committing.
+
+        Raises StillStarting, which is answered as a database that is away, until the service has
+        caught up with its own topics: else two pasts would be told of one case.
+        """
+        if not self._up:
+            raise StillStarting(self._bringing_up)
+        return self._unit_of_work(connection, consumer)
+
+    def _unit_of_work(self, connection: "Connection", consumer: str) -> UnitOfWork:
         return UnitOfWork(
             connection,
             TABLES,
@@ -215,7 +228,7 @@ class ServiceHost:
                         reader=reader,
                         adopt=self._adopt,
                         lasting=LASTING,
-                        unit_of_work=lambda connection: self.unit_of_work(connection, "log"),
+                        unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
                     ).run()
                 return
             except Exception as error:
