@@ -41,12 +41,13 @@ async def test_outbox_is_over_its_limit(a_rig: MakeRig, begin: Begin) -> None:
 async def fill(rig: Rig) -> None:
     """More messages than an outbox may hold, in rows of a thousand."""
     server = rig.postgres["dispatch"].primary
-    array = f"array_fill('x'::bytea, ARRAY[{AT_ONCE}])"
+    bodies = f"array_fill('x'::bytea, ARRAY[{AT_ONCE}])"
+    headers = f"array_fill('{{}}'::bytea, ARRAY[{AT_ONCE}])"
     keys = f"array_fill('{SURPLUS.decode()}'::bytea, ARRAY[{AT_ONCE}])"
     topic = dead_letter_topic("dispatch")
     await server.run(
         "INSERT INTO outbox (topic, partition, shard, records, keys, headers, bodies)"
-        f" SELECT '{topic}', 0, {shard_of(DEAD_LETTERS, 0)}, {AT_ONCE}, {keys}, {array}, {array}"
+        f" SELECT '{topic}', 0, {shard_of(DEAD_LETTERS, 0)}, {AT_ONCE}, {keys}, {headers}, {bodies}"
         f" FROM generate_series(0, {OUTBOX_LIMIT // AT_ONCE})",
         database="dispatch",
     )

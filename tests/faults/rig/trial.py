@@ -35,8 +35,8 @@ class Figures:
     """From the fault's end until all worked again."""
     gap: float = 0.0
     """Longest time without an accepted report."""
-    refused: int = 0
-    """POSTs that were not answered by 202."""
+    refused: dict[int, int] = field(default_factory=dict)
+    """POSTs that were not answered by 202, by status; 0: no answer."""
     exits: dict[str, int] = field(default_factory=dict)
     resets: int = 0
     live_red: dict[str, int] = field(default_factory=dict)
@@ -51,7 +51,8 @@ class Figures:
         return (
             f"{self.fault}: {self.reports} reports, {self.lost} lost, {self.doubled} doubled, "
             f"{self.changed} changed, {self.sent_twice} sent twice, {self.seconds:.1f} s until all "
-            f"worked again, gap {self.gap:.1f} s, {self.refused} not taken at once, exits {exits}, "
+            f"worked again, gap {self.gap:.1f} s, not taken at once {self.refused or 'none'}, "
+            f"exits {exits}, "
             f"resets {self.resets}, red: livez {sum(self.live_red.values())}, "
             f"readyz {sum(self.ready_red.values())}, readyz?all {sum(self.well_red.values())}, "
             f"{'balanced' if self.balanced else 'NOT BALANCED'}"
@@ -108,7 +109,7 @@ class Trial:
         figures.lost, figures.doubled = len(found.lost), len(found.doubled)
         figures.changed, figures.sent_twice = len(found.changed), len(found.sent_twice)
         figures.gap = self.load.longest_gap(self._began)
-        figures.refused = self.load.statuses.total() - self.load.statuses[202]
+        figures.refused = {s: times for s, times in self.load.statuses.items() if s != 202}
         figures.exits = dict(Counter(f"{e.name} ({e.code})" for e in unwanted))
         figures.resets = services.counter(RESETS) - self._resets
         figures.live_red = dict(services.red(self._began, lambda sample: sample.live))
