@@ -1,30 +1,26 @@
-"""What the core relies on: the same of PostgreSQL and Kafka, and of the simulation's fakes."""
+"""What the core relies on in its tables: the same of PostgreSQL, and of the simulation's fake."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
-from lastmetre.common.contracts.topics import CASE_EVENTS, TOPICS
-from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, packed
 from lastmetre.common.kafka.dead_letter_limit import Sender
-from lastmetre.common.kafka.ports import ConsumerClient, Database, LogReader, TopicPartition
+from lastmetre.common.kafka.ports import (
+    Database,
+    TopicPartition,
+)
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
-from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.outbox.messages import batches_of, shard_of
 from lastmetre.common.postgres.core_tables import TABLES as POSTGRES_TABLES
 from lastmetre.common.postgres.database import PostgresDatabase, create_pool, server_settings
 from lastmetre.common.postgres.migrate import migrate
-from lastmetre.common.service.kafka_clients import KafkaClients
-from tests.simulation.broker import Broker, SimulatedLogReader, SimulatedProducer
-from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.store import SimulatedDatabase, Store
 from tests.simulation.tables import TABLES as SIMULATED_TABLES
 from tests.simulation.world import Machine, World
@@ -81,9 +77,6 @@ async def memory(dsn: str | None) -> AsyncIterator[Memory]:
 
 def record(offset: int, partition: TopicPartition = HERE) -> ConsumedRecord:
     return ConsumedRecord(*partition, offset, 1000 + offset, b"key", b"body", [("ce_id", b"1")])
-
-
-# --- the tables ---------------------------------------------------------------------------
 
 
 async def test_a_position_moves_only_from_where_it_was_left(memory: Memory) -> None:
@@ -181,153 +174,3 @@ async def test_senders_gaps_and_dead_letters_are_kept_once(memory: Memory) -> No
             await memory.tables.insert_dead_letters(connection, "c", [(record(1), "bad")], NOW)
     async with memory.database.connection() as connection:
         assert await memory.tables.stopped_senders(connection, "c") == {sender}
-
-
-# --- Kafka's ports ------------------------------------------------------------------------
-
-
-@dataclass
-class Log:
-    """Something to write to and to read from."""
-
-    producer: Any
-    reader: LogReader
-    consumer: Callable[[], ConsumerClient]
-    make_anew: Callable[[], Awaitable[None]]
-    """Deletes the topic, and creates it again."""
-
-
-@pytest.fixture(params=["simulation", "Kafka"])
-async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
-    if request.param == "simulation":
-        world = World(1)
-        broker, machine = Broker(world, [CASE_EVENTS]), Machine(world, "process")
-
-        async def recreate() -> None:
-            broker.recreate(CASE_EVENTS, noticed=False)
-
-        yield Log(
-            SimulatedProducer(broker, machine),
-            SimulatedLogReader(broker, machine),
-            lambda: SimulatedConsumer(broker, machine, "group", [CASE_EVENTS]),
-            recreate,
-        )
-        return
-    bootstrap = request.getfixturevalue("stack").endpoints.bootstrap_servers
-    prefix = f"t{secrets.token_hex(4)}."
-    await apply_topics(bootstrap, prefix, development=True)
-    clients = KafkaClients("dispatch", KafkaAccess.plaintext(bootstrap), prefix)
-    producer = await clients.producer()
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-
-    async def delete_and_apply() -> None:
-        await admin.delete_topics([prefix + CASE_EVENTS])
-        while prefix + CASE_EVENTS in await admin.list_topics():
-            pass  # deleted, but not everywhere yet
-        await apply_topics(bootstrap, prefix, development=True)
-
-    async with clients.open_log() as reader:
-        yield Log(producer, reader, lambda: clients.consumer("c", [CASE_EVENTS]), delete_and_apply)
-    await producer.close()
-    await clients.close()
-    await admin.delete_topics([prefix + topic.name for topic in TOPICS])
-    await admin.close()
-
-
-def outgoing(*bodies: bytes) -> list[tuple[bytes, bytes, bytes | None]]:
-    return [(b"key", packed({"name": "value"}), body) for body in bodies]
-
-
-async def test_an_acknowledgement_tells_offset_and_append_time(kafka: Log) -> None:
-    first = await kafka.producer.send(HERE, outgoing(b"0", b"1"))
-    second = await kafka.producer.send(HERE, outgoing(b"2"))
-    assert (first.offset, second.offset) == (0, 2)
-    assert first.appended_at <= second.appended_at
-    records = await kafka.reader.read(HERE, 0, 3, 10)
-    assert [(each.offset, each.value) for each in records] == [(0, b"0"), (1, b"1"), (2, b"2")]
-    assert [each.timestamp for each in records] == [
-        first.appended_at,
-        first.appended_at,
-        second.appended_at,
-    ]
-    assert records[0].headers[0] == ("name", b"value")
-
-
-async def test_a_reader_stays_within_its_bounds(kafka: Log) -> None:
-    await kafka.producer.send(HERE, outgoing(*(b"%d" % number for number in range(10))))
-    assert await kafka.reader.end_offsets([HERE, THERE]) == {HERE: 10, THERE: 0}
-    assert await kafka.reader.beginning_offsets([HERE]) == {HERE: 0}
-    assert [each.offset for each in await kafka.reader.read(HERE, 3, 6, 100)] == [3, 4, 5]
-    assert [each.offset for each in await kafka.reader.read(HERE, 8, 10, 1)] == [8]
-    assert [each.offset for each in await kafka.reader.read(HERE, 9, 10, 1)] == [9]
-
-
-class Listener:
-    """Pauses what it is given, as the core does."""
-
-    def __init__(self, client: ConsumerClient) -> None:
-        self._client = client
-        self.assigned: asyncio.Future[set[TopicPartition]] = (
-            asyncio.get_running_loop().create_future()
-        )
-
-    async def on_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._client.pause(assigned)
-        if not self.assigned.done():
-            self.assigned.set_result(assigned)
-
-    async def on_revoked(self) -> None:
-        pass
-
-
-async def offsets(client: ConsumerClient, wanted: int) -> list[int]:
-    """Of the records handed out until there are so many."""
-    found: list[int] = []
-    async with asyncio.timeout(20):
-        while len(found) < wanted:
-            for records in (await client.poll(100, 0.5)).values():
-                found += [each.offset for each in records]
-    return found
-
-
-async def test_a_member_hands_out_nothing_while_paused_and_reads_where_it_sought(
-    kafka: Log,
-) -> None:
-    await kafka.producer.send(HERE, outgoing(*(b"%d" % number for number in range(6))))
-    client = kafka.consumer()
-    listener = Listener(client)
-    await client.start(listener)
-    try:
-        assigned = await asyncio.wait_for(listener.assigned, 30)
-        assert HERE in assigned
-        assert await client.poll(100, 0.5) == {}
-        client.seek(HERE, 4)
-        client.resume(assigned)
-        assert await offsets(client, 2) == [4, 5]
-        client.seek(HERE, 1)
-        assert (await offsets(client, 5))[:5] == [1, 2, 3, 4, 5]
-        client.seek(HERE, 0)
-        client.pause([HERE])
-        assert await client.poll(100, 0.5) == {}
-        client.resume([HERE])
-        assert await offsets(client, 6) == [0, 1, 2, 3, 4, 5]
-        assert (await client.end_offsets([HERE]))[HERE] == 6
-        await client.commit({HERE: 6})
-    finally:
-        await client.close()
-
-
-async def test_a_topic_made_anew_has_another_id(kafka: Log) -> None:
-    client = kafka.consumer()
-    try:
-        first = await client.topic_ids()
-        assert set(first) == {CASE_EVENTS}
-        assert await client.topic_ids() == first
-        await kafka.make_anew()
-        async with asyncio.timeout(30):
-            while not (now := await client.topic_ids()) or now == first:
-                pass  # the broker that is asked hears of it a little later
-        assert set(now) == {CASE_EVENTS}
-    finally:
-        await client.close()

@@ -1,13 +1,18 @@
 """An in-memory broker: topics, consumer groups with eager rebalances, and what goes wrong."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.kafka.ports import Acknowledgement, BrokerError, TopicPartition
+from lastmetre.common.kafka.ports import (
+    Acknowledgement,
+    BrokerError,
+    OffsetRange,
+    TopicPartition,
+)
 from tests.simulation.group import Group
 from tests.simulation.log import Outgoing, PartitionLog
 from tests.simulation.world import Machine, World
@@ -167,12 +172,20 @@ class SimulatedLogReader:
         return {each: self._broker.logs[each].beginning for each in partitions}
 
     async def read(
-        self, partition: TopicPartition, offset: int, end: int, max_records: int
-    ) -> Sequence[ConsumedRecord]:
-        """Records from `offset` on and below `end`."""
-        await self._ask([partition])
-        found = self._broker.logs[partition].fetch(offset, max_records)
-        return [each for each in found.records if each.offset < end]
+        self, wanted: Mapping[TopicPartition, OffsetRange], max_records: int
+    ) -> Mapping[TopicPartition, Sequence[ConsumedRecord]]:
+        """Records of some of these partitions, as a fetch may bring them."""
+        random = self._broker.world.random
+        some = random.sample(list(wanted), random.randint(1, len(wanted)))
+        await self._ask(some)
+        return {
+            each: [
+                record
+                for record in self._broker.logs[each].fetch(wanted[each].first, max_records).records
+                if record.offset < wanted[each].end
+            ]
+            for each in some
+        }
 
     async def close(self) -> None:
         """Nothing to let go of."""

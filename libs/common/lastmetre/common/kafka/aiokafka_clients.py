@@ -16,6 +16,7 @@ from lastmetre.common.kafka.ports import (
     Acknowledgement,
     AssignmentListener,
     BrokerError,
+    OffsetRange,
     TopicPartition,
 )
 from lastmetre.common.kafka.topic_ids import TopicIds
@@ -23,6 +24,8 @@ from lastmetre.common.kafka.topic_ids import TopicIds
 ANSWER_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 3.0
+POLL_MILLISECONDS: Final = 500
+POLLS: Final = 20
 
 _BROKER_ERRORS: Final = (KafkaError, OSError, TimeoutError, IllegalStateError)
 _UNREADABLE: Final = (UnicodeDecodeError, CorruptRecordException)
@@ -214,12 +217,29 @@ async def started(producer: AIOKafkaProducer, prefix: str) -> OutboxProducer:
 class PartitionReader:
     """A `LogReader`. Its consumer has no group, and reads what is committed only."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, prefix: str) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition], prefix: str
+    ) -> None:
         lenient_headers.install()
         self._consumer = consumer
         self._prefix = prefix
         self._names = _Prefixed(prefix)
-        self._at: tuple[TopicPartition, int] | None = None
+        self._at: dict[TopicPartition, int] = {}
+        if partitions:
+            # Assigned once and for all: another assignment would wait for the long poll of the one
+            # before it, and each topic that is not known from the start asks for metadata alone.
+            consumer.assign(self._names.there(partitions))
+            consumer.pause(*consumer.assignment())
+
+    async def start(self) -> None:
+        """Connect."""
+        await _answer(self._start(), START_SECONDS)
+
+    async def _start(self) -> None:
+        await self._consumer.start()
+        for each in self._consumer.assignment():
+            # Paused, it reads nothing there; without a position it would go on asking for one.
+            self._consumer.seek(each, 0)
 
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
@@ -234,24 +254,40 @@ class PartitionReader:
         return await _offsets(self._names, self._consumer.beginning_offsets, partitions)
 
     async def read(
-        self, partition: TopicPartition, offset: int, end: int, max_records: int
-    ) -> Sequence[ConsumedRecord]:
-        """Records from `offset` on and below `end`."""
-        (there,) = self._names.there([partition])
-        if self._at != (partition, offset):
-            self._consumer.assign([there])
-            self._consumer.seek(there, offset)
-        while True:
-            found = await _answer(
-                self._consumer.getmany(there, timeout_ms=500, max_records=max_records)
+        self, wanted: Mapping[TopicPartition, OffsetRange], max_records: int
+    ) -> Mapping[TopicPartition, Sequence[ConsumedRecord]]:
+        """Records of some of these partitions."""
+        ends = self._turn_to(wanted)
+        for _ in range(POLLS):
+            fetched = await _answer(
+                self._consumer.getmany(*ends, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
             )
-            records = [consumed(self._prefix, raw) for raw in found.get(there, ())]
-            if records:
-                self._at = partition, records[-1].offset + 1
-                return [each for each in records if each.offset < end]
+            found: dict[TopicPartition, Sequence[ConsumedRecord]] = {}
+            for there, raws in fetched.items():
+                here = self._names.here(there)
+                self._at[here] = raws[-1].offset + 1
+                found[here] = [
+                    consumed(self._prefix, raw) for raw in raws if raw.offset < ends[there]
+                ]
             # Nothing but marks of transactions may stand before the end.
-            if await _answer(self._consumer.position(there)) >= end:
-                return ()
+            for there, end in ends.items() if not found else ():
+                if await _answer(self._consumer.position(there)) >= end:
+                    found[self._names.here(there)] = ()
+            if found:
+                return found
+        raise BrokerError(f"nothing to read in {', '.join(sorted(map(str, wanted)))}")
+
+    def _turn_to(self, wanted: Mapping[TopicPartition, OffsetRange]) -> dict[KafkaPartition, int]:
+        """Fetch these partitions only, from where it is wanted; returns the end of each."""
+        ends: dict[KafkaPartition, int] = {}
+        for here, there in zip(wanted, self._names.there(wanted), strict=True):
+            if self._at.get(here) != wanted[here].first:
+                self._consumer.seek(there, wanted[here].first)
+                self._at[here] = wanted[here].first
+            ends[there] = wanted[here].end
+        self._consumer.resume(*ends)
+        self._consumer.pause(*(self._consumer.assignment() - ends.keys()))
+        return ends
 
     async def close(self) -> None:
         """Let go of the broker."""
@@ -260,13 +296,12 @@ class PartitionReader:
 
 @asynccontextmanager
 async def log_reader(
-    build: Callable[[], AIOKafkaConsumer], prefix: str
+    build: Callable[[], AIOKafkaConsumer], partitions: Collection[TopicPartition], prefix: str
 ) -> AsyncIterator[PartitionReader]:
-    """A reader that is connected; raises BrokerError."""
-    consumer = build()
-    reader = PartitionReader(consumer, prefix)
+    """A reader of these partitions that is connected; raises BrokerError."""
+    reader = PartitionReader(build(), partitions, prefix)
     try:
-        await _answer(consumer.start(), START_SECONDS)
+        await reader.start()
         yield reader
     finally:
         await reader.close()

@@ -19,6 +19,13 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}-{self.partition}"
 
 
+class OffsetRange(NamedTuple):
+    """Offsets from `first` to below `end`."""
+
+    first: int
+    end: int
+
+
 class BrokerError(Exception):
     """The broker did not do what it was asked, or did not answer: wait, and ask again."""
 
@@ -104,7 +111,7 @@ class ProducerClient(Protocol):
 
 
 class LogReader(Protocol):
-    """Reads partitions from an offset to their end, outside any group."""
+    """Reads partitions together, each from an offset to its end, outside any group."""
 
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
@@ -117,11 +124,12 @@ class LogReader(Protocol):
         """The first offset that each partition still holds; raises BrokerError."""
 
     async def read(
-        self, partition: TopicPartition, offset: int, end: int, max_records: int
-    ) -> Sequence[ConsumedRecord]:
-        """Records from `offset` on and below `end`; empty if there is none left.
+        self, wanted: Mapping[TopicPartition, OffsetRange], max_records: int
+    ) -> Mapping[TopicPartition, Sequence[ConsumedRecord]]:
+        """Records of some of these partitions, each partition's from its first wanted offset on.
 
-        Raises BrokerError.
+        Waits until there is something to tell. A partition given without records has none left
+        below its end. Raises BrokerError.
         """
 
     async def close(self) -> None:

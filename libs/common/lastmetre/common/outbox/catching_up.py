@@ -7,13 +7,14 @@ taken in by the service (`Adopt`), which sends nothing.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
-from lastmetre.common.kafka.ports import Database, LogReader, TopicPartition
+from lastmetre.common.kafka.ports import Database, LogReader, OffsetRange, TopicPartition
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import OutboxBatch, shard_of
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -63,6 +64,18 @@ class CaughtUp(NamedTuple):
     adopted: int
 
 
+@dataclass(slots=True)
+class _Unread:
+    """A partition that holds more than was acknowledged."""
+
+    acknowledged: StoredOffset | None
+    """None once the record before it was found to be the same one, or another."""
+    beginning: int
+    first: int
+    end: int
+    adopted: int = 0
+
+
 class CatchingUp:
     """One service's catching up. The caller holds the service's lock for it."""
 
@@ -88,58 +101,60 @@ class CatchingUp:
 
         Raises BrokerError, whatever the database raises, and LogBehind for a lasting topic.
         """
-        partitions = [TopicPartition(t, p) for t in self._adopt for p in range(PARTITIONS)]
-        async with self._database.connection() as connection:
-            known = await self._tables.acknowledged(connection)
-        ends = await self._reader.end_offsets(partitions)
+        unread = await self._unread()
         found = CaughtUp(0, 0, 0)
-        for partition in partitions:
-            before, end = known.get(partition), ends[partition]
-            if end == (before.next_offset if before else 0):
-                continue
-            one = await self._partition(partition, before, end)
-            found = CaughtUp(*map(sum, zip(found, one, strict=True)))
+        while unread:
+            wanted = {each: OffsetRange(at.first, at.end) for each, at in unread.items()}
+            read = await self._reader.read(wanted, READ_AT_ONCE)
+            for partition, records in read.items():
+                one = await self._partition(partition, unread[partition], records)
+                found = CaughtUp(*map(sum, zip(found, one, strict=True)))
+                if not records or unread[partition].first >= unread[partition].end:
+                    self._say_gone_back(partition, unread.pop(partition).adopted)
         if found.read:
             log.info("caught up with the log", **found._asdict())
         return found
 
-    async def _partition(
-        self, partition: TopicPartition, before: StoredOffset | None, end: int
-    ) -> CaughtUp:
-        beginning = (await self._reader.beginning_offsets([partition]))[partition]
-        offset = beginning
-        if before is not None:
-            if await self._is_another_log(partition, before, beginning, end):
+    async def _unread(self) -> dict[TopicPartition, _Unread]:
+        """The partitions to read, each from the record that was acknowledged last."""
+        partitions = [TopicPartition(t, p) for t in self._adopt for p in range(PARTITIONS)]
+        async with self._database.connection() as connection:
+            known = await self._tables.acknowledged(connection)
+        ends = {
+            partition: end
+            for partition, end in (await self._reader.end_offsets(partitions)).items()
+            if end != (known[partition].next_offset if partition in known else 0)
+        }
+        if not ends:
+            return {}
+        beginnings = await self._reader.beginning_offsets(ends)
+        unread = {}
+        for partition, end in ends.items():
+            before, beginning = known.get(partition), beginnings[partition]
+            if before is not None and end < before.next_offset:
                 self._say_behind(partition, before, end)
-            else:
-                offset = max(before.next_offset, beginning)
-        read = acknowledged = adopted = 0
-        while offset < end:
-            records = await self._reader.read(partition, offset, end, READ_AT_ONCE)
-            if not records:
-                break
-            sent, new = await self._take_in(partition, records)
-            read, acknowledged, adopted = read + len(records), acknowledged + sent, adopted + new
-            offset = records[-1].offset + 1
-        if adopted:
-            log.error(
-                "the database did not know what stands in the log: it has gone back",
-                partition=str(partition),
-                adopted=adopted,
-            )
-        return CaughtUp(read, acknowledged, adopted)
+                before = None
+            first = max(before.next_offset - 1, beginning) if before else beginning
+            if first < end:
+                unread[partition] = _Unread(before, beginning, first, end)
+        return unread
 
-    async def _is_another_log(
-        self, partition: TopicPartition, before: StoredOffset, beginning: int, end: int
-    ) -> bool:
-        """Whether the record that was acknowledged last is not there, though it should be."""
-        last = before.next_offset - 1
-        if end <= last:
-            return True
-        if last < beginning:
-            return False
-        records = await self._reader.read(partition, last, before.next_offset, 1)
-        return bool(records) and records[0].timestamp != before.appended_at
+    async def _partition(
+        self, partition: TopicPartition, unread: _Unread, records: Sequence[ConsumedRecord]
+    ) -> CaughtUp:
+        """Take in what was read of a partition, and move on."""
+        before, unread.acknowledged = unread.acknowledged, None
+        if records and before is not None and records[0].offset < before.next_offset:
+            if records[0].timestamp != before.appended_at:
+                self._say_behind(partition, before, unread.end)
+                unread.first = unread.beginning
+                return CaughtUp(0, 0, 0)
+            unread.first, records = before.next_offset, records[1:]
+        if not records:
+            return CaughtUp(0, 0, 0)
+        sent, new = await self._take_in(partition, records)
+        unread.first, unread.adopted = records[-1].offset + 1, unread.adopted + new
+        return CaughtUp(len(records), sent, new)
 
     def _say_behind(self, partition: TopicPartition, before: StoredOffset, end: int) -> None:
         log.error(
@@ -150,6 +165,14 @@ class CatchingUp:
         )
         if partition.topic in self._lasting:
             raise LogBehind(f"{partition} ends at {end}, {before.next_offset} was acknowledged")
+
+    def _say_gone_back(self, partition: TopicPartition, adopted: int) -> None:
+        if adopted:
+            log.error(
+                "the database did not know what stands in the log: it has gone back",
+                partition=str(partition),
+                adopted=adopted,
+            )
 
     async def _take_in(
         self, partition: TopicPartition, records: Sequence[ConsumedRecord]

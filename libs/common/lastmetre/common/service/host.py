@@ -221,7 +221,7 @@ class ServiceHost:
         said = None
         while self._adopt:
             try:
-                async with service_lock(self.pool), self._kafka.open_log() as reader:
+                async with service_lock(self.pool), self._kafka.open_log(self._adopt) as reader:
                     await CatchingUp(
                         database=PostgresDatabase(self.pool),
                         tables=TABLES,

@@ -1,6 +1,6 @@
 """The Kafka clients of one service process, and its relay."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from lastmetre.common.kafka.aiokafka_clients import (
     log_reader,
     started,
 )
+from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.topic_ids import TopicIds
 from lastmetre.common.outbox.messages import shard_of
 from lastmetre.common.outbox.relay import Relay
@@ -52,10 +53,15 @@ class KafkaClients:
         """Let go of what the clients share; they are closed by who uses them."""
         await self._topic_ids.close()
 
-    def open_log(self) -> AbstractAsyncContextManager[PartitionReader]:
-        """A reader outside any group, connected; raises BrokerError."""
+    def open_log(
+        self, topics: Collection[str] = ()
+    ) -> AbstractAsyncContextManager[PartitionReader]:
+        """A reader outside any group, connected; it reads records of `topics`, and offsets of any.
+        Raises BrokerError."""
         return log_reader(
-            lambda: clients.consumer(self._access, client_id=f"{self._service}-log"), self._prefix
+            lambda: clients.consumer(self._access, client_id=f"{self._service}-log"),
+            [TopicPartition(topic, p) for topic in topics for p in range(PARTITIONS)],
+            self._prefix,
         )
 
 
