@@ -76,7 +76,7 @@ class City:
         self.world = world
         self.random = world.random
         self.accepted = Accepted()
-        self.restored_while_stopped = True
+        self.restored_while_stopped = self.random.random() < 0.5
         self.snapshots_held = 0
         topics = [CHANNEL, CASE_EVENTS, dead_letter_topic("dispatch"), dead_letter_topic("notify")]
         self.broker = Broker(world, topics)
