@@ -218,7 +218,10 @@ async def acknowledge(connection: "Connection", ends: Mapping[int, StoredOffset 
         await connection.executemany(
             "INSERT INTO outbox_acknowledged (topic, partition, next_offset, appended_at)"
             " VALUES ($1, $2, $3, $4)",
-            [(CASE_EVENTS, partition, *end) for partition, end in sorted(known.items())],
+            [
+                (CASE_EVENTS, partition, end.next_offset, end.appended_at)
+                for partition, end in sorted(known.items())
+            ],
         )
 
 
