@@ -66,14 +66,18 @@ def report(count: int, **facts: Any) -> ReportAccepted:
     )
 
 
-def action(case_id: UUID, what: Action, action_id: int, lead: str = "L0") -> ActionRequested:
-    """An action of a lead."""
+def action(
+    case_id: UUID, what: Action, action_id: int, lead: str | None = "L0", **facts: Any
+) -> ActionRequested:
+    """An action of a lead; without one, of the command centre."""
+    role = ActorRole.LEAD if lead else ActorRole.OPERATOR
     return ActionRequested(
         case_id=case_id,
         action_id=UUID(int=action_id),
         action=what,
-        actor=Actor(role=ActorRole.LEAD, id=lead),
+        actor=Actor(role=role, id=lead or "operator"),
         occurred_at=NOW,
+        **facts,
     )
 
 

@@ -84,7 +84,8 @@ async def test_the_same_cases_come_back_from_the_log(stack: Stack, database: str
         assert had != expected
 
         known = len(await restored.log())
-        assert await restored.adopt(log) == len(log) - known - 1  # the id used again is no result
+        # The id used again is no result, and three answers are known by their events.
+        assert await restored.adopt(log) == len(log) - known - 1 - 3
         assert [await restored.rows(statement) for statement in EVERYTHING] == expected
         assert await restored.adopt(log) == 0
         assert [await restored.rows(statement) for statement in EVERYTHING] == expected
@@ -103,6 +104,35 @@ async def test_the_same_cases_come_back_from_the_log(stack: Stack, database: str
         # And life goes on with numbers of its own.
         (new,) = await restored.register(report(9))
         assert new.number == "261122-0006"
+
+
+async def test_an_action_is_answered_as_before_though_only_its_events_came_to_be_in_the_log(
+    stack: Stack, database: str
+) -> None:
+    async with dispatch_process(database) as before:
+        one, two, three = (
+            case.case_id for case in await before.register(report(1), report(2), report(3))
+        )
+    backup = await copied(stack, database)
+    requests = [
+        action(one, Action.ACCEPT, 1),
+        action(one, Action.ARRIVE, 2),
+        action(one, Action.RESOLVE, 3),
+        action(two, Action.RETURN, 4, expected_seq=2, return_reason="not_my_duty"),
+        action(two, Action.PLACE, 5, lead=None, expected_seq=4, area_id="A0"),
+        action(two, Action.CANCEL, 6, lead=None, expected_seq=5, cancel_reason="double"),
+        action(three, Action.RESOLVE, 7),
+        action(three, Action.REOPEN, 8, lead=None, expected_seq=5),
+    ]
+    async with dispatch_process(database) as live, dispatch_process(backup) as restored:
+        given = await live.ask(*requests)
+        assert [each.refusal for each in given] == [None] * len(requests)
+        await restored.adopt([each for each in await live.log() if each.topic == "case.events"])
+        assert await restored.rows(ACTIONS) == await live.rows(ACTIONS)
+        assert [(each.refusal, each.seq) for each in await restored.ask(*requests)] == [
+            (None, each.seq) for each in given
+        ]
+        assert await restored.rows(LEDGER) == await live.rows(LEDGER)
 
 
 async def test_a_decision_of_which_the_log_has_only_the_beginning_is_finished(

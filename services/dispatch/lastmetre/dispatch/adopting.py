@@ -5,7 +5,7 @@ The same case ids, numbers, states and results as before come out; nothing is se
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -14,13 +14,13 @@ import structlog
 
 from lastmetre.common.contracts import cases as case_contracts
 from lastmetre.common.contracts.base import Message, message_types
-from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseRegistered
+from lastmetre.common.contracts.cases import ActionEffect, CaseEvent, CaseRated, CaseRegistered
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.commands import append_events
 from lastmetre.dispatch.domain.case import Case, fold
-from lastmetre.dispatch.domain.decide import UNFINISHED, finish
+from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED, finish
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.numbers import parse_number
 from lastmetre.dispatch.store import cases as store
@@ -98,15 +98,32 @@ async def _write(
     await ledger.append(connection, new)
     events = [entry.event for entry in new]
     await numbers.raise_counters(connection, _counts(events))
-    ratings = [
-        CommandResult(e.feedback_id, e.case_id, FEEDBACK_KIND, None, e.seq, e.recorded_at)
-        for e in events
-        if isinstance(e, CaseRated)
-    ]
-    await insert_unknown_results(connection, ratings)
+    await insert_unknown_results(connection, list(_results(events)))
     last = {event.case_id: event.TYPE for event in events}
     await ledger.mark_finished(connection, list(last))
     await ledger.mark_unfinished(connection, [c for c, kind in last.items() if kind in UNFINISHED])
+
+
+def _results(events: Sequence[CaseEvent]) -> Iterator[CommandResult]:
+    """What was answered to the actions and ratings that these events are the effect of.
+
+    An action's answer has a topic of its own; its last records may be missing there.
+    """
+    for event in events:
+        if isinstance(event, CaseRated):
+            yield CommandResult(
+                event.feedback_id, event.case_id, FEEDBACK_KIND, None, event.seq, event.recorded_at
+            )
+        elif isinstance(event, ActionEffect) and event.action_id is not None:
+            action, followed_by = ANSWERS[event.TYPE]
+            yield CommandResult(
+                event.action_id,
+                event.case_id,
+                action.value,
+                None,
+                event.seq + followed_by,
+                event.recorded_at,
+            )
 
 
 def _counts(events: Sequence[CaseEvent]) -> dict[date, int]:

@@ -78,7 +78,15 @@ class CaseRegistered(CaseEvent):
     language: Language
 
 
-class Assignment(CaseEvent):
+class ActionEffect(CaseEvent):
+    """What an action may begin with: then it names the action, so that the log tells its answer."""
+
+    action_id: UUID | None = Field(
+        default=None, description="the action that this event answers; null for a step of ours"
+    )
+
+
+class Assignment(ActionEffect):
     """A lead gets the case; `matched_by` and `network_version` explain why this one."""
 
     area_id: Code
@@ -114,19 +122,19 @@ class CaseUnplaced(CaseEvent):
     reason: UnplacedReason
 
 
-class CaseAccepted(CaseEvent):
+class CaseAccepted(ActionEffect):
     """接单: the lead takes it on."""
 
     TYPE: ClassVar[str] = "lastmetre.case.accepted.v1"
 
 
-class CaseArrived(CaseEvent):
+class CaseArrived(ActionEffect):
     """到场: the lead is on site."""
 
     TYPE: ClassVar[str] = "lastmetre.case.arrived.v1"
 
 
-class CaseResolved(CaseEvent):
+class CaseResolved(ActionEffect):
     """处置完毕: the problem is dealt with, says who handled it."""
 
     TYPE: ClassVar[str] = "lastmetre.case.resolved.v1"
@@ -135,7 +143,7 @@ class CaseResolved(CaseEvent):
 ReturnReason = Literal["wrong_area", "not_my_duty", "not_found", "needs_other_unit"]
 
 
-class CaseReturned(CaseEvent):
+class CaseReturned(ActionEffect):
     """退单: the lead gives it back."""
 
     TYPE: ClassVar[str] = "lastmetre.case.returned.v1"
@@ -156,7 +164,7 @@ class CaseClosed(CaseEvent):
     TYPE: ClassVar[str] = "lastmetre.case.closed.v1"
 
 
-class CaseCancelled(CaseEvent):
+class CaseCancelled(ActionEffect):
     """作废: no longer a case, for `reason`."""
 
     TYPE: ClassVar[str] = "lastmetre.case.cancelled.v1"
@@ -175,7 +183,7 @@ class CaseRated(CaseEvent):
     score: int = Field(ge=1, le=5)
 
 
-class CaseReopened(CaseEvent):
+class CaseReopened(ActionEffect):
     """重新办理: the closing with seq `closing` did not hold."""
 
     TYPE: ClassVar[str] = "lastmetre.case.reopened.v1"

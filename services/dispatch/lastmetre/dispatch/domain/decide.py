@@ -81,16 +81,20 @@ RULES: Final[Mapping[Action, Rule]] = {
 
 
 class _Ledger:
-    """Collects a decision's events, each numbered after the one before."""
+    """Collects a decision's events, each numbered after the one before; the first names the action
+    that it answers."""
 
-    def __init__(self, case: Case, now: datetime) -> None:
+    def __init__(self, case: Case, now: datetime, action_id: UUID | None = None) -> None:
         self.case = case
         self.now = now
+        self._action_id = action_id
         self.events: list[CaseEvent] = []
 
     def record(
         self, kind: type[CaseEvent], actor: Actor, occurred_at: datetime, **facts: Any
     ) -> None:
+        if self._action_id is not None:
+            facts["action_id"], self._action_id = self._action_id, None
         event = kind(
             case_id=self.case.case_id,
             seq=self.case.seq + 1,
@@ -152,7 +156,7 @@ def decide(
     reason = _objection(case, request, network, now)
     if reason is not None:
         return Refusal(reason)
-    ledger = _Ledger(case, now)
+    ledger = _Ledger(case, now, request.action_id)
     at, actor = request.occurred_at, request.actor
     match request.action:
         case Action.ACCEPT:
@@ -202,6 +206,25 @@ def decide_feedback(
         _reopen(ledger, at, resident, feedback.closing, network)
     return ledger.decision()
 
+
+class Answered(NamedTuple):
+    """The action that an event answers, and how many events follow in the same decision."""
+
+    action: Action
+    followed_by: int
+
+
+ANSWERS: Final[Mapping[str, Answered]] = {
+    CaseAccepted.TYPE: Answered(Action.ACCEPT, 0),
+    CaseArrived.TYPE: Answered(Action.ARRIVE, 0),
+    CaseResolved.TYPE: Answered(Action.RESOLVE, 2),
+    CaseReturned.TYPE: Answered(Action.RETURN, 1),
+    CaseDispatched.TYPE: Answered(Action.PLACE, 0),
+    CaseReassigned.TYPE: Answered(Action.PLACE, 0),
+    CaseCancelled.TYPE: Answered(Action.CANCEL, 0),
+    CaseReopened.TYPE: Answered(Action.REOPEN, 1),
+}
+"""By the type of the event that names the action."""
 
 UNFINISHED: Final = frozenset(
     kind.TYPE for kind in (CaseRegistered, CaseResolved, CaseVerified, CaseReturned, CaseReopened)
