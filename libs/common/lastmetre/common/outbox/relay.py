@@ -97,6 +97,9 @@ class Relay:
         self.has_room.set()
         self._stopping = False
         self._in_flight: dict[int, _InFlight] = {}
+        self._failing: dict[TopicPartition, float] = {}
+        """Partitions whose last send failed, and since when: each one sent again is in flight for
+        a moment only, so that this alone says for how long."""
         self._reached: dict[TopicPartition, StoredOffset] = {}
         self._behind: dict[TopicPartition, StoredOffset] = {}
         self._owned: Sequence[int] = ()
@@ -117,10 +120,11 @@ class Relay:
         if self.state.waiting_for:
             return [f"relay: waiting, {self.state.waiting_for}"]
         now = asyncio.get_running_loop().time()
+        since = {each.partition: each.sent_at for each in self._in_flight.values()} | self._failing
         slow = [
-            f"relay: {each.partition} not acknowledged for {now - each.sent_at:.0f} s"
-            for each in self._in_flight.values()
-            if now - each.sent_at > SLOW_SECONDS
+            f"relay: {partition} not acknowledged for {now - sent_at:.0f} s"
+            for partition, sent_at in sorted(since.items())
+            if now - sent_at > SLOW_SECONDS
         ]
         behind = [
             f"relay: the log of {partition} is behind its database: lastmetre recover"
@@ -191,6 +195,7 @@ class Relay:
     async def _send_heads(self, session: RelaySession, producer: ProducerClient) -> int:
         idle = [shard for shard in self._owned if shard not in self._in_flight]
         head = await session.head(idle, ROWS_A_SHARD) if idle else []
+        self._forget_failing(head)
         by_shard: dict[int, list[OutboxBatch]] = {}
         for row in head:
             by_shard.setdefault(row.shard, []).append(row)
@@ -207,6 +212,13 @@ class Relay:
             self._in_flight[shard] = _InFlight(rows, now, answer)
             sent += 1
         return sent
+
+    def _forget_failing(self, head: Sequence[OutboxBatch]) -> None:
+        """Nothing of ours waits there any more: it was taken out, or is another process's."""
+        if self._failing:
+            waiting = {TopicPartition(row.topic, row.partition) for row in head}
+            waiting |= {each.partition for each in self._in_flight.values()}
+            self._failing = {p: since for p, since in self._failing.items() if p in waiting}
 
     async def _wait_for_answers(self) -> None:
         if not any(each.answer.done() for each in self._in_flight.values()):
@@ -227,9 +239,11 @@ class Relay:
                 answer: Acknowledgement = flight.answer.result()
             except (BrokerError, asyncio.CancelledError) as error:
                 failed = True
+                self._failing.setdefault(flight.partition, flight.sent_at)
                 log.warning("send failed", partition=str(flight.partition), error=str(error))
             else:
                 rows += flight.rows
+                self._failing.pop(flight.partition, None)
                 self._note(flight, answer, reached)
             del self._in_flight[shard]
         if rows:
