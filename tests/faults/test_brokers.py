@@ -106,14 +106,22 @@ async def test_partition_without_a_leader(a_rig: MakeRig, begin: Begin) -> None:
     async with begin(rig, "dispatch.dlq-0 without a leader two minutes") as trial:
         trial.dead_letters_expected = 40
         async with trial.fault(), away(rig, [rig.brokers.nodes[2]]):
+            began = time.monotonic()
             await unusable_actions(trial, trial.dead_letters_expected)
             async with Watching(rig, CASE_EVENTS) as watching:
                 for _ in range(8):
                     before = watching.count
                     await asyncio.sleep(15)
                     assert watching.count > before + 300, "cases do not go on at their pace"
-        trial.figures.notes |= {"events": watching.count, "repeated": watching.repeated}
+        waits = f"{DEAD_LETTERS}-0 not acknowledged"
+        said = [s.at - began for s in rig.services.samples if s.at > began and waits in s.missing]
+        trial.figures.notes |= {
+            "events": watching.count,
+            "repeated": watching.repeated,
+            "/readyz?all says so after, s": round(min(said, default=0), 1),
+        }
         assert watching.repeated == 0
+        assert len(said) > 60, "/readyz?all says nothing of what waits"
 
 
 async def unusable_actions(trial: Trial, count: int) -> None:

@@ -129,9 +129,13 @@ class Trial:
         assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False, default=str)
 
     def _not_named(self, found: Count, document: dict[str, Any]) -> list[str]:
-        """What is lost and stands nowhere in the audit's document."""
+        """What is lost and stands nowhere in the audit's document, which names a report that never
+        came to intake by its receipt."""
         said = json.dumps(document)
-        return [each for each in found.lost if each.rpartition(" ")[2] not in said]
+        names = {each: each.rpartition(" ")[2] for each in found.lost}
+        return [
+            each for each, name in names.items() if self.load.receipts.get(name, name) not in said
+        ]
 
     def _put_aside_unexpectedly(self) -> dict[str, int]:
         found = self.figures.parked_or_dead
