@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -105,6 +106,38 @@ def metadata_client(access: KafkaAccess, client_id: str) -> AIOKafkaClient:
     )
 
 
+async def first_to_answer(access: KafkaAccess, client_id: str) -> KafkaAccess:
+    """The same with the broker first that answers first; unchanged where none does.
+
+    A client asks them one after the other, and waits for one that is frozen as for any request:
+    that would double what a frozen leader costs.
+    """
+    servers = access.bootstrap_servers
+    if len(servers) == 1:
+        return access
+    asked = [asyncio.create_task(_answering(access, each, client_id)) for each in servers]
+    try:
+        for answer in asyncio.as_completed(asked):
+            with suppress(KafkaError, OSError, TimeoutError):
+                first = await answer
+                rest = (each for each in servers if each != first)
+                return replace(access, bootstrap_servers=(first, *rest))
+        return access
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def _answering(access: KafkaAccess, server: str, client_id: str) -> str:
+    client = metadata_client(replace(access, bootstrap_servers=(server,)), client_id)
+    try:
+        await client.bootstrap()
+    finally:
+        await client.close()
+    return server
+
+
 def faststream_security(access: KafkaAccess) -> BaseSecurity:
     """The same for FastStream's broker, and so for its AsyncAPI.
 
@@ -129,7 +162,7 @@ async def idempotent_producer(
     access: KafkaAccess, client_id: str
 ) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer. Thrown away on any error: one that failed a send stays broken."""
-    made = producer(access, client_id)
+    made = producer(await first_to_answer(access, client_id), client_id)
     try:
         await asyncio.wait_for(made.start(), START_SECONDS)
         yield made

@@ -1,0 +1,42 @@
+"""The clients of a cluster of which one broker does not answer."""
+
+import asyncio
+
+import pytest
+
+from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.kafka.clients import first_to_answer, idempotent_producer
+from lastmetre.devstack import Stack
+from tests.integration.notify_city import free_port
+
+pytestmark = pytest.mark.slow
+
+
+async def test_a_frozen_broker_is_asked_last(stack: Stack) -> None:
+    asked = asyncio.Event()
+    over = asyncio.Event()
+
+    async def takes_and_says_nothing(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        asked.set()
+        await over.wait()
+        writer.close()
+
+    frozen = await asyncio.start_server(takes_and_says_nothing, "127.0.0.1", free_port())
+    host, port = frozen.sockets[0].getsockname()
+    away = f"127.0.0.1:{free_port()}"
+    works = stack.endpoints.bootstrap_servers
+    # No answer would ever be too late.
+    access = KafkaAccess((f"{host}:{port}", away, works), request_timeout=3600.0)
+    try:
+        found = await first_to_answer(access, "test")
+        assert asked.is_set()
+        assert found.bootstrap_servers == (works, f"{host}:{port}", away)
+        async with idempotent_producer(access, "test") as producer:
+            assert await producer.client.force_metadata_update()
+        nobody = KafkaAccess((away, f"127.0.0.1:{free_port()}"))
+        assert await first_to_answer(nobody, "test") == nobody
+    finally:
+        over.set()
+        frozen.close()
