@@ -8,15 +8,25 @@ import pytest
 
 from lastmetre.devstack import Stack
 from tests.integration.intake_city import IntakeCity
-from tests.integration.metrics_world import Metrics
+from tests.integration.metrics_city import Metrics
 from tests.integration.notify_city import City as NotifyCity
+from tests.integration.notify_ledgers import LEADS
 from tests.support.databases import fresh_database
 
 
 @pytest.fixture
-def notify_city(stack: Stack, tmp_path: Path) -> NotifyCity:
-    """Notify alone, on topics and in a database of its own."""
-    return NotifyCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "notify"), tmp_path)
+def notify_database(stack: Stack) -> str:
+    """An empty database for notify."""
+    return fresh_database(stack, "notify")
+
+
+@pytest.fixture
+async def notify(stack: Stack, notify_database: str, tmp_path: Path) -> AsyncIterator[NotifyCity]:
+    """Notify alone, on topics and in a database of its own; no process runs yet."""
+    city = NotifyCity(stack.endpoints.bootstrap_servers, notify_database, tmp_path)
+    async with city.open() as opened:
+        opened.vault.contacts = dict(LEADS)
+        yield opened
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
-from tests.integration.metrics_world import Metrics, World
+from tests.integration.metrics_city import Metrics
+from tests.integration.metrics_world import World
 from tests.support.city import TRACE, City, inside
 from tests.support.commands import lastmetre
 

@@ -15,12 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from lastmetre.common.contracts.base import Channel, Origin
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
-from tests.integration.metrics_world import (
-    Metrics,
-    Scenario,
-    World,
-    network,
-)
+from tests.integration.metrics_city import Metrics
+from tests.integration.metrics_world import Scenario, World, network
 from tests.support.databases import fresh_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

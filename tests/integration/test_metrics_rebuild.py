@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from lastmetre.common.postgres.migrate import migrations_of
 from lastmetre.devstack import Stack
-from tests.integration.metrics_world import Metrics, World
+from tests.integration.metrics_city import Metrics
+from tests.integration.metrics_world import World
 from tests.support.databases import fresh_database, migrate_in_part
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

@@ -1,7 +1,6 @@
 """Notify comes back from its own topics: what the log knows is not said to anybody again."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import httpx
@@ -13,9 +12,8 @@ from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 from lastmetre.common.postgres.locks import CATCH_UP_LOCK
 from lastmetre.devstack import Stack
 from tests.integration.notify_city import City
-from tests.integration.test_notify import (
+from tests.integration.notify_ledgers import (
     EMAIL,
-    LEADS,
     MESSAGES_A_CASE,
     lifecycle,
     new_ids,
@@ -28,15 +26,8 @@ from tests.unit.notify.ledger import event, registered
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-async def city(notify_city: City) -> AsyncIterator[City]:
-    async with notify_city.open() as opened:
-        opened.vault.contacts = dict(LEADS)
-        yield opened
-
-
-async def rate(url: str, city: City, case_id: UUID) -> int:
-    token = city.rating_token(case_id, 7)
+async def rate(url: str, notify: City, case_id: UUID) -> int:
+    token = notify.rating_token(case_id, 7)
     body = {"solved": True, "score": 5}
     async with httpx.AsyncClient() as client:
         return (await client.post(f"{url}/rate/{token}", json=body)).status_code
@@ -52,11 +43,11 @@ def sent_twice(mailbox: Mailbox) -> list[bytes]:
     return [each for each, times in Counter(ids).items() if times > 1]
 
 
-async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, city: City) -> None:
+async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, notify: City) -> None:
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
     ended, waiting, sending, later = (
-        lifecycle(city, f"261122-{n:04}", address={"email": EMAIL}) for n in range(4)
+        lifecycle(notify, f"261122-{n:04}", address={"email": EMAIL}) for n in range(4)
     )
     imported, report_id = new_ids()
     history = [
@@ -65,95 +56,97 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, cit
     ]
     async with listening(mailbox, port):
         # The backup has one case at its end; one that waits; one whose first message is being sent.
-        await city.start(**mail)
-        await city.tell(ended)
-        await city.until_done(MESSAGES_A_CASE)
-        city.vault.away = True
-        await city.tell([*waiting, *sending])
-        await city.until("SELECT count(*) FROM message_waiting", 2 * MESSAGES_A_CASE)
-        await city.stop()
-        backup = await copied_database(stack, "notify", city.database_url)
+        await notify.start(**mail)
+        await notify.tell(ended)
+        await notify.until_done(MESSAGES_A_CASE)
+        notify.vault.away = True
+        await notify.tell([*waiting, *sending])
+        await notify.until("SELECT count(*) FROM message_waiting", 2 * MESSAGES_A_CASE)
+        await notify.stop()
+        backup = await copied_database(stack, "notify", notify.database_url)
         # What it will have forgotten.
-        city.vault.away = False
-        running = await city.start(**mail)
-        await city.tell([*later, *history])
-        await city.until_done(4 * MESSAGES_A_CASE + 2)
+        notify.vault.away = False
+        running = await notify.start(**mail)
+        await notify.tell([*later, *history])
+        await notify.until_done(4 * MESSAGES_A_CASE + 2)
         for ledger in (ended, later):
-            assert await rate(running.url, city, ledger[0].case_id) == 202
-        await city.until("SELECT count(*) FROM outbox", 0)
-        results = await city.results()
-        told = len(await city.bodies(NOTIFY_DELIVERIES))
+            assert await rate(running.url, notify, ledger[0].case_id) == 202
+        await notify.until("SELECT count(*) FROM outbox", 0)
+        results = await notify.results()
+        told = len(await notify.bodies(NOTIFY_DELIVERIES))
         out = len(mailbox.taken)
-        await city.stop()
+        await notify.stop()
 
-        city.database_url = city.environment["NOTIFY_DATABASE_URL"] = backup
-        async with city.connection() as connection:
+        notify.database_url = notify.environment["NOTIFY_DATABASE_URL"] = backup
+        async with notify.connection() as connection:
             await connection.execute(
                 "UPDATE message_waiting SET sending_by = 'smtp', attempts = 1"
                 " WHERE case_id = $1 AND seq = 2 AND recipient = 'reporter'",
                 sending[0].case_id,
             )
-        again = await city.start(**mail)
-        await city.until("SELECT count(*) FROM subject", 5)
-        await city.until_done(4 * MESSAGES_A_CASE + 2)
-        assert await city.results() == results
+        again = await notify.start(**mail)
+        await notify.until("SELECT count(*) FROM subject", 5)
+        await notify.until_done(4 * MESSAGES_A_CASE + 2)
+        assert await notify.results() == results
         assert len(mailbox.taken) == out
-        assert len(await city.bodies(NOTIFY_DELIVERIES)) == told
-        assert await city.value("SELECT count(*) FROM adopted_delivery") == 0
-        assert await city.value("SELECT count(*) FROM rating") == 2
-        assert await rate(again.url, city, ended[0].case_id) == 200, "it is known that he has said"
-        await once_each(city, 4 * MESSAGES_A_CASE + 2)
+        assert len(await notify.bodies(NOTIFY_DELIVERIES)) == told
+        assert await notify.value("SELECT count(*) FROM adopted_delivery") == 0
+        assert await notify.value("SELECT count(*) FROM rating") == 2
+        assert await rate(again.url, notify, ended[0].case_id) == 200, (
+            "it is known that he has said"
+        )
+        await once_each(notify, 4 * MESSAGES_A_CASE + 2)
         assert '"adopted": ' in again.log.read_text()
         assert "it has gone back" in again.log.read_text()
         # It goes on as ever, and knows everything at the next start.
-        await city.tell(lifecycle(city, "261122-0009", address={"email": EMAIL}))
-        await city.until_done(5 * MESSAGES_A_CASE + 2)
-        await city.stop()
-        once_more = await city.start(**mail)
-        await city.stop()
+        await notify.tell(lifecycle(notify, "261122-0009", address={"email": EMAIL}))
+        await notify.until_done(5 * MESSAGES_A_CASE + 2)
+        await notify.stop()
+        once_more = await notify.start(**mail)
+        await notify.stop()
         assert "it has gone back" not in once_more.log.read_text()
     assert len(mailbox.taken) == 5 * (MESSAGES_A_CASE - 1)
     assert sent_twice(mailbox) == []
-    assert len(await city.feedback()) == 2
+    assert len(await notify.feedback()) == 2
 
 
-async def test_nothing_is_decided_before_it_has_caught_up(city: City) -> None:
+async def test_nothing_is_decided_before_it_has_caught_up(notify: City) -> None:
     case_id, _ = new_ids()
-    await city.start()
-    await city.stop()
-    async with city.connection() as connection:
+    await notify.start()
+    await notify.stop()
+    async with notify.connection() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", CATCH_UP_LOCK)
-        running = await city.launch()
+        running = await notify.launch()
         await running.until_it_answers()
-        assert await rate(running.url, city, case_id) == 503
+        assert await rate(running.url, notify, case_id) == 503
         assert await connection.fetchval("SELECT count(*) FROM rating") == 0
     await running.until_ready()
-    assert await rate(running.url, city, case_id) == 202
+    assert await rate(running.url, notify, case_id) == 202
 
 
-async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, city: City) -> None:
+async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notify: City) -> None:
     """One that the backup has as `sending` and whose end no record tells: nobody knows."""
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
-    city.vault.away = True
+    notify.vault.away = True
     first, second = (
-        lifecycle(city, f"261123-{n:04}", address={"email": EMAIL})[:2] for n in range(2)
+        lifecycle(notify, f"261123-{n:04}", address={"email": EMAIL})[:2] for n in range(2)
     )
     async with listening(mailbox, port):
-        await city.start(**mail)
-        await city.tell([*first, *second])
-        await city.until("SELECT count(*) FROM message_waiting", 4)
-        await city.stop()
-        async with city.connection() as connection:
+        await notify.start(**mail)
+        await notify.tell([*first, *second])
+        await notify.until("SELECT count(*) FROM message_waiting", 4)
+        await notify.stop()
+        async with notify.connection() as connection:
             await connection.execute(
                 "UPDATE message_waiting SET sending_by = 'smtp', attempts = 1"
                 " WHERE case_id = $1 AND recipient = 'reporter'",
                 first[0].case_id,
             )
-        city.database_url = await copied_database(stack, "notify", city.database_url)
-        city.environment["NOTIFY_DATABASE_URL"] = city.database_url
-        city.vault.away = False
-        await city.start(**mail)
-        await city.until_done(4)
-    assert await city.results() == {"sent": 3, "unknown": 1}
+        notify.database_url = await copied_database(stack, "notify", notify.database_url)
+        notify.environment["NOTIFY_DATABASE_URL"] = notify.database_url
+        notify.vault.away = False
+        await notify.start(**mail)
+        await notify.until_done(4)
+    assert await notify.results() == {"sent": 3, "unknown": 1}
     assert len(mailbox.taken) == 1

@@ -1,14 +1,12 @@
 """A database that refuses the results of messages: they wait, it is said, and it goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.integration.notify_city import City, Running
-from tests.integration.test_notify import (
+from tests.integration.notify_ledgers import (
     EMAIL,
-    LEADS,
     MESSAGES_A_CASE,
     lifecycle,
     mixed,
@@ -17,13 +15,6 @@ from tests.integration.test_notify import (
 from tests.integration.test_notify_smtp import Mailbox, free_port, listening
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def city(notify_city: City) -> AsyncIterator[City]:
-    async with notify_city.open() as opened:
-        opened.vault.contacts = dict(LEADS)
-        yield opened
 
 
 @pytest.mark.parametrize(
@@ -50,27 +41,27 @@ async def city(notify_city: City) -> AsyncIterator[City]:
     ids=["P0001", "XX002", "23514", "42501"],
 )
 async def test_results_that_cannot_be_recorded_wait_and_say_so(
-    city: City, breaks: str, mends: str
+    notify: City, breaks: str, mends: str
 ) -> None:
     mailbox, port = Mailbox(), free_port()
-    ledgers = [lifecycle(city, f"261122-{n:04}", address={"email": EMAIL}) for n in range(30)]
+    ledgers = [lifecycle(notify, f"261122-{n:04}", address={"email": EMAIL}) for n in range(30)]
     async with listening(mailbox, port):
-        running = await city.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
-        async with city.connection() as connection:
+        running = await notify.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
+        async with notify.connection() as connection:
             await connection.execute(breaks)
-            await city.tell(mixed(ledgers))
+            await notify.tell(mixed(ledgers))
             said = await _until_missing(running, "sender: no result recorded for")
             assert "60 wait" in said, "the first to each reader and each lead"
             assert running.process.returncode is None
             assert await running.metric("lastmetre_message_results_waiting") == 60
             assert await _oldest_message(running) > 0
-            assert await city.value("SELECT count(*) FROM message_done") == 0
+            assert await notify.value("SELECT count(*) FROM message_done") == 0
             await connection.execute(mends)
-        await city.until_done(30 * MESSAGES_A_CASE)
+        await notify.until_done(30 * MESSAGES_A_CASE)
         assert await running.missing() == []
-    assert await city.results() == {"sent": 30 * MESSAGES_A_CASE}
+    assert await notify.results() == {"sent": 30 * MESSAGES_A_CASE}
     assert len(mailbox.taken) == 30 * 4, "nothing is sent again"
-    await once_each(city, 30 * MESSAGES_A_CASE)
+    await once_each(notify, 30 * MESSAGES_A_CASE)
 
 
 async def _oldest_message(running: Running) -> float:
