@@ -159,7 +159,8 @@ class Relay:
 
     async def _relay(self, session: RelaySession) -> None:
         self._reached = dict(await session.acknowledged())
-        while True:
+        # A broker that is away keeps nobody from ending who has nothing to send.
+        while not (self._stopping and await self._nothing_is_left(session)):
             producer = await self._connect()
             try:
                 if await self._until_a_send_fails(session, producer):
@@ -167,6 +168,10 @@ class Relay:
             finally:
                 await producer.close()
             metrics.RELAY_RESTARTS.labels(self._service).inc()
+
+    async def _nothing_is_left(self, session: RelaySession) -> bool:
+        self._owned = await session.balance(())
+        return not await session.head(self._owned, 1)
 
     async def _until_a_send_fails(self, session: RelaySession, producer: ProducerClient) -> bool:
         """Returns True once it was stopped and nothing is left; False to replace the producer."""

@@ -278,6 +278,10 @@ class ServiceHost:
             self.tasks.failed = True
             log.error("the drain took too long", still=self.tasks.running)
             await self._say_what_is_left()
+        else:
+            if self.relay.missing():  # it ended with rows that it must not send
+                self.tasks.failed = True
+                await self._say_what_is_left()
         await self.tasks.cancel()
         await self._kafka.close()
         closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
