@@ -169,8 +169,63 @@ async def test_senders_gaps_and_dead_letters_are_kept_once(memory: Memory) -> No
     sender = Sender(CASE_EVENTS, 1, "partner")
     for _ in range(2):
         async with memory.database.transaction() as connection:
-            await memory.tables.stop_senders(connection, "c", [sender], NOW)
+            await memory.tables.stop_senders(connection, "c", {sender: "bad"}, NOW)
             await memory.tables.insert_offset_gaps(connection, "c", [OffsetGap(*HERE, 3, 5)])
             await memory.tables.insert_dead_letters(connection, "c", [(record(1), "bad")], NOW)
     async with memory.database.connection() as connection:
         assert await memory.tables.stopped_senders(connection, "c") == {sender}
+
+
+async def test_what_is_held_back_comes_in_order_with_its_own_key_until_the_release(
+    memory: Memory,
+) -> None:
+    ours, theirs = Sender(*HERE, ""), Sender(*THERE, "")
+    assert await memory.advance({HERE: None}, {HERE: StoredOffset(20, 100)})
+    async with memory.database.transaction() as connection:
+        assert not await memory.tables.lock_stopped_sender(connection, "c", ours)
+        await memory.tables.stop_senders(connection, "c", {ours: "bad", theirs: "bad"}, NOW)
+        held = [record(13), record(12), record(12), record(14)._replace(key=None), record(1, THERE)]
+        await memory.tables.insert_held_back(connection, "c", held, NOW)
+    async with memory.database.transaction() as connection:
+        assert await memory.tables.lock_stopped_sender(connection, "c", ours)
+        found = await memory.tables.held_back(connection, "c", ours, 2)
+        assert [tuple(each) for each in found] == [(record(12), True), (record(13), True)]
+        await memory.tables.delete_parked(connection, "c", [each.record for each in found])
+        found = await memory.tables.held_back(connection, "c", ours, 2)
+        assert [each.record.key for each in found] == [None]
+        await memory.tables.release_sender(connection, "c", ours)
+    async with memory.database.connection() as connection:
+        assert await memory.tables.stopped_senders(connection, "c") == {theirs}
+
+
+async def test_a_release_and_the_consumers_batch_wait_for_each_other(memory: Memory) -> None:
+    was, after = StoredOffset(5, 100), StoredOffset(6, 200)
+    sender = Sender(*HERE, "partner")
+    assert await memory.advance({HERE: None}, {HERE: was})
+    async with memory.database.transaction() as connection:
+        await memory.tables.stop_senders(connection, "c", {sender: "bad"}, NOW)
+    locked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def release() -> None:
+        async with memory.database.transaction() as connection:
+            await memory.tables.lock_stopped_sender(connection, "c", sender)
+            locked.set()
+            await may_end.wait()
+            await memory.tables.release_sender(connection, "c", sender)
+
+    async def batch() -> set[Sender]:
+        async with memory.database.transaction() as connection:
+            assert await memory.tables.advance_positions(
+                connection, "c", {HERE: was}, {HERE: after}
+            )
+            found: set[Sender] = await memory.tables.stopped_senders(connection, "c")
+            return found
+
+    releasing = asyncio.create_task(release())
+    await locked.wait()
+    handling = asyncio.create_task(batch())
+    done, _ = await asyncio.wait([handling], timeout=0.3)
+    assert not done
+    may_end.set()
+    await releasing
+    assert await handling == set()

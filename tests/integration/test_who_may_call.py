@@ -43,6 +43,8 @@ EVERY_SERVICE: Final = {
     "GET /api/{service}/v1/dead-letters": ADMINISTRATOR,
     "GET /api/{service}/v1/dead-letters/{letter_id}": ADMINISTRATOR,
     "POST /api/{service}/v1/dead-letters/{letter_id}/replay": ADMINISTRATOR,
+    "GET /api/{service}/v1/stopped-senders": ADMINISTRATOR,
+    "POST /api/{service}/v1/stopped-senders/release": ADMINISTRATOR,
 }
 MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
     "intake": {

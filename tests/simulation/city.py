@@ -30,6 +30,7 @@ from tests.simulation.world import CURRENT, World
 QUIET_WITHIN: Final = 150.0
 LOOK_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 15.0
+FLOODER: Final = b"flooder"
 KINDS: Final = ("contract", "data", "mistake")
 
 
@@ -58,7 +59,12 @@ class Partner:
     async def send_bad(self, identity: str) -> None:
         """One of a flood, all into one partition."""
         self._city.accepted.flooded.add(identity)
-        await self._send(identity, "case0", "contract", b"flooder")
+        await self._send(identity, "case0", "contract", FLOODER)
+
+    async def send_good(self, identity: str) -> None:
+        """By the same sender, who has mended what was wrong."""
+        self._city.accepted.good.add(identity)
+        await self._send(identity, "case0", "good", FLOODER)
 
     async def _send(self, identity: str, case: str, kind: str, source: bytes) -> None:
         partition = TopicPartition(CHANNEL, partitions_of([case.encode()], PARTITIONS)[0])

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
 from lastmetre.common.kafka.consumer import BatchConsumer
+from lastmetre.common.kafka.dead_letter_limit import Sender
+from lastmetre.common.kafka.sender_release import Portion, SenderRelease
 from lastmetre.common.kafka.subscribers import Handler
 from lastmetre.common.outbox.catching_up import Adopt, CatchingUp
 from lastmetre.common.outbox.messages import shard_of
@@ -103,12 +105,12 @@ class Process(Machine):
         self._clients.append(client)
         return client
 
-    def _unit_of_work(self, connection: Connection) -> UnitOfWork:
+    def _unit_of_work(self, connection: Connection, consumer: str) -> UnitOfWork:
         return UnitOfWork(
             connection,
             TABLES,
             service=self.service.name,
-            consumer="log",
+            consumer=consumer,
             now=VirtualClock().now(),
             cipher=NoCipher(),
         )
@@ -157,7 +159,7 @@ class Process(Machine):
                         reader=SimulatedLogReader(self._broker, self),
                         adopt=self.service.adopt,
                         lasting=LASTING,
-                        unit_of_work=self._unit_of_work,
+                        unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
                     ).run()
                 return
             except Exception as error:
@@ -191,6 +193,21 @@ class Process(Machine):
             if self.service.unforeseen.is_set():
                 self.service.unforeseen.clear()
                 raise RuntimeError("unforeseen")
+
+    def release(self, sender: Sender) -> asyncio.Task[Portion]:
+        """One request to the API that releases a stopped sender."""
+        releasing = SenderRelease(
+            "consumer",
+            self.service.handle(self.service.store),
+            sender,
+            database=self._database,
+            tables=TABLES,
+            unit_of_work=lambda connection: self._unit_of_work(connection, "consumer"),
+            cipher=NoCipher(),
+        )
+        task = asyncio.ensure_future(releasing.portion(accept_dead_letters=True))
+        self._all.append(task)
+        return task
 
     # --- its end -----------------------------------------------------------------------------
 

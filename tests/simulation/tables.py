@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.kafka.dead_letter_limit import Sender
+from lastmetre.common.kafka.dead_letter_limit import HeldRecord, Sender
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
 from lastmetre.common.outbox.messages import NewOutboxBatch, OutboxBatch
@@ -57,12 +57,44 @@ class SimulatedTables:
         return {key[1] for key in connection.rows("stopped_sender") if key[0] == consumer}  # type: ignore[index]
 
     async def stop_senders(
-        self, connection: Connection, consumer: str, senders: Sequence[Sender], now: datetime
+        self, connection: Connection, consumer: str, reasons: Mapping[Sender, str], now: datetime
     ) -> None:
         """Hold back what these send from now on."""
         await connection.statement()
-        for sender in senders:
+        for sender in reasons:
             connection.put("stopped_sender", (consumer, sender), now)
+
+    async def insert_held_back(
+        self,
+        connection: Connection,
+        consumer: str,
+        records: Sequence[ConsumedRecord],
+        now: datetime,
+    ) -> None:
+        """With the parked ones, by sender and offset."""
+        held = [(Sender.of(record).key, record.offset, record) for record in records]
+        await self.insert_parked(connection, consumer, held, now)
+
+    async def lock_stopped_sender(
+        self, connection: Connection, consumer: str, sender: Sender
+    ) -> bool:
+        """The position's lock, and whether the sender is stopped."""
+        await connection.statement()
+        partition = TopicPartition(sender.topic, sender.partition)
+        await connection.lock(("position", consumer, partition))
+        return connection.get("stopped_sender", (consumer, sender)) is not None
+
+    async def held_back(
+        self, connection: Connection, consumer: str, sender: Sender, limit: int
+    ) -> list[HeldRecord]:
+        """In the order of their offsets."""
+        found = await self.parked_of(connection, consumer, [sender.key])
+        return [HeldRecord(record, sealed=True) for record in found.get(sender.key, [])[:limit]]
+
+    async def release_sender(self, connection: Connection, consumer: str, sender: Sender) -> None:
+        """Nothing of it is held back any more."""
+        await connection.statement()
+        connection.put("stopped_sender", (consumer, sender), None)
 
     async def append_outbox(
         self, connection: Connection, batches: Iterable[NewOutboxBatch]

@@ -10,12 +10,16 @@ from typing import Any
 from lastmetre.devstack import Stack
 
 
-async def attempt(stack: Stack, *words: str | Path, **environment: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
+async def attempt(
+    stack: Stack | None, *words: str | Path, **environment: str
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command, for that stack if there is one."""
+    if stack:
+        environment.setdefault("LASTMETRE_HOME", str(stack.home.root))
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("lastmetre")),
         *map(str, words),
-        env={**os.environ, "LASTMETRE_HOME": str(stack.home.root), **environment},
+        env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

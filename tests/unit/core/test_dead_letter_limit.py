@@ -3,13 +3,16 @@
 import pytest
 
 from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender, sender_of
-from lastmetre.common.kafka.ports import TopicPartition
+from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender
 
 
 def records(source: str | None, count: int, partition: int = 0) -> list[ConsumedRecord]:
     headers = [] if source is None else [("ce_source", source.encode())]
     return [ConsumedRecord("t", partition, n, 1, None, b"", headers) for n in range(count)]
+
+
+def bad(handled: list[ConsumedRecord]) -> list[tuple[ConsumedRecord, str]]:
+    return [(each, "no JSON") for each in handled]
 
 
 @pytest.mark.parametrize(
@@ -26,35 +29,39 @@ def records(source: str | None, count: int, partition: int = 0) -> list[Consumed
 )
 def test_more_than_half_of_a_window_stops_a_sender(handled: int, dead: int, stopped: bool) -> None:
     seen = records("a", handled)
-    found = DeadLetterLimit().over(seen, seen[:dead])
-    assert found == ([Sender("t", 0, "a")] if stopped else [])
+    found = DeadLetterLimit().over(seen, bad(seen[:dead]))
+    assert list(found) == ([Sender("t", 0, "a")] if stopped else [])
+
+
+def test_the_reason_says_how_many_and_what_was_wrong() -> None:
+    seen = records("a", 200)
+    reason = "150 of 200 records were dead letters, the last one: no JSON"
+    assert DeadLetterLimit().over(seen, bad(seen[:150])) == {Sender("t", 0, "a"): reason}
 
 
 def test_senders_and_partitions_are_counted_apart() -> None:
     limit = DeadLetterLimit()
-    bad, good, elsewhere = records("a", 200), records("b", 200), records("a", 199, 1)
-    assert limit.over(bad + good + elsewhere, bad + elsewhere) == [Sender("t", 0, "a")]
+    mine, good, elsewhere = records("a", 200), records("b", 200), records("a", 199, 1)
+    found = limit.over(mine + good + elsewhere, bad(mine + elsewhere))
+    assert list(found) == [Sender("t", 0, "a")]
 
 
 def test_a_window_goes_over_batches_and_begins_anew_behind_its_end() -> None:
     limit = DeadLetterLimit()
     tenth = records("a", 20)
-    found = [limit.over(tenth, tenth[:10]) for _ in range(10)]
+    found = [list(limit.over(tenth, bad(tenth[:10]))) for _ in range(10)]
     assert found == [[]] * 10
-    found = [limit.over(tenth, tenth[:11]) for _ in range(10)]
+    found = [list(limit.over(tenth, bad(tenth[:11]))) for _ in range(10)]
     assert found == [[]] * 9 + [[Sender("t", 0, "a")]]
 
 
-def test_what_is_not_ours_any_more_is_forgotten() -> None:
-    limit = DeadLetterLimit()
-    bad = records("a", 199)
-    limit.over(bad, bad)
-    limit.forget([TopicPartition("t", 0)])
-    assert limit.over(bad[:1], bad[:1]) == []
-
-
 def test_a_record_without_a_source_has_the_empty_sender() -> None:
-    assert sender_of(records(None, 1)[0]) == Sender("t", 0, "")
+    assert Sender.of(records(None, 1)[0]) == Sender("t", 0, "")
+
+
+def test_a_source_is_one_that_a_database_can_keep() -> None:
+    strange = Sender.of(records("a\0" + "x" * 300, 1)[0]).source
+    assert (strange[:2], len(strange)) == ("a\ufffd", 200)
 
 
 def test_the_key_of_a_sender_is_always_the_same_and_nobody_elses() -> None:

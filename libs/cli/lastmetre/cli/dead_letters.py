@@ -1,4 +1,4 @@
-"""`lastmetre dlq`: what could not be handled, shown and handled again by its own service."""
+"""`lastmetre dlq list`, `show`, `replay`: what could not be handled, and its second chance."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,28 +14,13 @@ from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, 
 from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import SERVICES
 
-app = typer.Typer(name="dlq", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 SHOWN: Final = 20
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help=", ".join(SERVICES))]
 
 
-@app.callback()
-def dlq() -> None:
-    """Dead letters: what could not be handled, with the reason.
-
-    A dead letter keeps later events of its case waiting, never those of others.
-
-    Examples:
-
-        lastmetre dlq list
-        lastmetre dlq show dispatch 3
-        lastmetre dlq replay dispatch 3 --body corrected.json --dry-run
-        lastmetre dlq replay dispatch --all
-    """
-
-
-def _known(service: str) -> str:
+def known_service(service: str) -> str:
+    """The same; raises UsedWrongly for one that there is not."""
     if service not in SERVICES:
         raise UsedWrongly(f"{service!r} is no service; these are: {', '.join(SERVICES)}.")
     return service
@@ -53,14 +38,13 @@ def _letters(services: ServiceClient, service: str, **wanted: Any) -> Iterator[d
         page = services.get(service, _path(service), before=page[-1]["id"], **wanted)
 
 
-@app.command("list")
 def list_letters(
     service: Annotated[str | None, typer.Option(help="Of this service only.")] = None,
     all_of_them: Annotated[bool, typer.Option("--all", help="Those replayed already too.")] = False,
     as_json: Json = False,
 ) -> None:
     """What waits for a person, the newest first, without the bodies."""
-    wanted = [_known(service)] if service else SERVICES
+    wanted = [known_service(service)] if service else SERVICES
     with ServiceClient(installation()) as services:
         letters = [
             {"service": name, **letter}
@@ -93,7 +77,6 @@ def _table(letters: list[dict[str, Any]]) -> Table:
     return table
 
 
-@app.command()
 def show(
     service: Service,
     letter: Annotated[int, typer.Argument(min=1, help="Its id, from `dlq list`.")],
@@ -101,7 +84,7 @@ def show(
 ) -> None:
     """One dead letter, whole. Its body may be personal data."""
     with ServiceClient(installation()) as services, _unknown(service, letter):
-        found = services.get(_known(service), _path(service, letter))
+        found = services.get(known_service(service), _path(service, letter))
     if as_json:
         print_document(found)
         return
@@ -114,7 +97,6 @@ def show(
     STDOUT.print(found["body"] or "(no body)", markup=False, soft_wrap=True)
 
 
-@app.command()
 def replay(
     service: Service,
     letter: Annotated[int | None, typer.Argument(min=1, help="Its id, from `dlq list`.")] = None,
@@ -135,7 +117,7 @@ def replay(
 
     `--all` tries every one first without effect, says how many would go through, and asks.
     """
-    _known(service)
+    known_service(service)
     if (letter is None) == (not every_one) or (body and every_one):
         raise UsedWrongly(
             "one dead letter (perhaps with --body), or --all.",

@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
     "case": "lastmetre.cli.case:app",
-    "dlq": "lastmetre.cli.dead_letters:app",
+    "dlq": "lastmetre.cli.dlq:app",
     "metrics": "lastmetre.cli.metrics_command:app",
     "migrate": "lastmetre.cli.migrate:migrate",
     "recover": "lastmetre.cli.recover:recover",

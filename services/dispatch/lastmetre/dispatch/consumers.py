@@ -20,7 +20,7 @@ from lastmetre.common.contracts.topics import (
 from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.kafka.subscribers import Work
-from lastmetre.common.postgres import dead_letter_table
+from lastmetre.common.postgres import dead_letter_table, stopped_sender_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
@@ -116,16 +116,21 @@ class Requests:
             connection.transaction(),
         ):
             work = self._host.unit_of_work(connection, CONSUMER)
+            stopped = await stopped_sender_table.stopped_senders(connection, CONSUMER)
             expired = await dead_letter_table.parked_before(
-                connection, CONSUMER, work.now - KNOWN_WITHIN, EXPIRY_BATCH
+                connection,
+                CONSUMER,
+                work.now - KNOWN_WITHIN,
+                [sender.key for sender in stopped],
+                EXPIRY_BATCH,
             )
             if expired:
-                commands = [self._command(record) for _, record in expired]
+                commands = [self._command(record) for record in expired]
                 network = await self._network.current(connection)
                 # The case may be known by now: it was adopted from the log, and not registered.
                 _, unknown = await execute_all(work, network, commands)
                 await refuse_unknown(work, unknown, work.now)
-                work.unpark(record for _, record in expired)
+                work.unpark(expired)
                 await work.flush()
         self._host.relay.wake()
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from lastmetre.common.kafka.codec import ConsumedRecord, UnknownEventType
-from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender, sender_of
+from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender
 from lastmetre.common.kafka.failures import (
     DatabaseWentBack,
     FencedError,
@@ -77,9 +77,9 @@ class ConsumerTables(WorkTables, Protocol):
         """The senders whose records are held back."""
 
     async def stop_senders(
-        self, connection: Any, consumer: str, senders: Sequence[Sender], now: datetime, /
+        self, connection: Any, consumer: str, reasons: Mapping[Sender, str], now: datetime, /
     ) -> None:
-        """Hold back what these send from now on."""
+        """Hold back what these send from now on, each for its reason."""
 
 
 class Outbox(Protocol):
@@ -241,6 +241,8 @@ class BatchConsumer:
         await self._poll(client)
         if self._now() - self._committed_at >= OFFSET_COMMIT_SECONDS:
             await self._commit_offsets()
+            if self._stopped_senders:
+                await self._ask_whether_released()
 
     async def _poll(self, client: ConsumerClient) -> None:
         """Take what there is; after less than a full batch, let more gather."""
@@ -284,11 +286,10 @@ class BatchConsumer:
             if self._to_place is not wanted:
                 return
             self._positions.assign(client, wanted, stored, topic_ids)
-            self._stopped_senders = {each for each in held if each[:2] in wanted}
+            self._know_stopped(held)
             self._to_place = None
             client.resume(wanted)
             self.state.works()
-            self._tell_stopped()
             metrics.ASSIGNED.labels(self._service, self.name).set(len(wanted))
 
     async def _compare_topics(self, client: ConsumerClient) -> None:
@@ -432,7 +433,7 @@ class BatchConsumer:
                 cipher=self._cipher,
             )
             await self._do(work, records, reason)
-            over = self._limit.over(records, work.dead_records)
+            over = self._limit.over(records, work.dead)
             if over:
                 await self._tables.stop_senders(connection, self.name, over, now)
             await work.flush()
@@ -449,10 +450,12 @@ class BatchConsumer:
             work.dead_letter(records[0], reason)
             return
         if self._stopped_senders:
+            # Asked anew, now that the positions are locked: any process may have released one.
+            held = await self._tables.stopped_senders(work.connection, self.name)
             for record in records:
-                if (sender := sender_of(record)) in self._stopped_senders:
-                    work.park(sender.key, record.offset, record)
-            records = [r for r in records if sender_of(r) not in self._stopped_senders]
+                if Sender.of(record) in held:
+                    work.hold_back(record)
+            records = [each for each in records if Sender.of(each) not in held]
         if records:
             await self.handle(work, records)
 
@@ -488,6 +491,7 @@ class BatchConsumer:
             try:
                 async with self._database.connection() as connection:
                     stored = await self._tables.positions(connection, self.name)
+                    held = await self._tables.stopped_senders(connection, self.name)
             except Exception as error:
                 await self._wait("where it stands", error, attempt=3)
                 continue
@@ -497,7 +501,23 @@ class BatchConsumer:
                     raise DatabaseWentBack(f"{partition} stands before {ours.next_offset}")
             log.warning("another process took over", consumer=self.name)
             self._positions.assign(client, list(self._positions.assigned), stored, {})
+            self._know_stopped(held)
             return
+
+    async def _ask_whether_released(self) -> None:
+        """A partition in which nothing is sent would be told to be stopped for ever."""
+        try:
+            async with self._database.connection() as connection:
+                held = await self._tables.stopped_senders(connection, self.name)
+        except Exception as error:
+            await self._wait("which senders are stopped", error, attempt=3)
+        else:
+            self._know_stopped(held)
+
+    def _know_stopped(self, senders: set[Sender]) -> None:
+        assigned = self._positions.assigned
+        self._stopped_senders = {each for each in senders if each[:2] in assigned}
+        self._tell_stopped()
 
     # --- waiting, telling ------------------------------------------------------------------
 

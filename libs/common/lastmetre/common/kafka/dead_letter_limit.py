@@ -3,11 +3,11 @@ dead letters."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 from uuid import UUID, uuid5
 
 from lastmetre.common.kafka.codec import ConsumedRecord
-from lastmetre.common.kafka.ports import TopicPartition
 
 WINDOW_RECORDS: Final = 200
 LARGEST_SHARE: Final = 0.5
@@ -26,40 +26,60 @@ class Sender(NamedTuple):
         """Under which the records of a stopped sender are parked."""
         return uuid5(_HELD_BACK, f"{self.topic}/{self.partition}/{self.source}")
 
+    @classmethod
+    def of(cls, record: ConsumedRecord) -> Self:
+        """The sender of a record."""
+        source = (record.header("ce_source") or b"").decode("utf-8", "replace")[:200]
+        # PostgreSQL's text holds no NUL.
+        return cls(record.topic, record.partition, source.replace("\0", "\ufffd"))
 
-def sender_of(record: ConsumedRecord) -> Sender:
-    """The sender of a record."""
-    source = record.header("ce_source") or b""
-    return Sender(record.topic, record.partition, source.decode("utf-8", "replace")[:200])
+
+class HeldRecord(NamedTuple):
+    """A record of a stopped sender, as it is kept: `sealed`, if its body is encrypted."""
+
+    record: ConsumedRecord
+    sealed: bool
+
+
+@dataclass(slots=True)
+class _Window:
+    """A sender's records since its first dead letter."""
+
+    seen: int = 0
+    dead: int = 0
+    error: str = ""
 
 
 class DeadLetterLimit:
     """Counts dead letters by topic partition and sender."""
 
     def __init__(self) -> None:
-        self._seen: dict[Sender, int] = defaultdict(int)
-        self._dead: dict[Sender, int] = defaultdict(int)
+        self._windows: dict[Sender, _Window] = defaultdict(_Window)
 
     def over(
-        self, handled: Iterable[ConsumedRecord], dead: Iterable[ConsumedRecord]
-    ) -> list[Sender]:
-        """Count a batch; the senders of whose last records more than half were dead letters."""
-        for record in dead:
-            self._dead[sender_of(record)] += 1
-        if not self._dead:
-            return []
-        for record in handled:
-            self._seen[sender_of(record)] += 1
-        found = []
-        for sender in [each for each in self._dead if self._seen[each] >= WINDOW_RECORDS]:
-            if self._dead[sender] > self._seen[sender] * LARGEST_SHARE:
-                found.append(sender)
-            del self._dead[sender], self._seen[sender]
-        return found
+        self, handled: Iterable[ConsumedRecord], dead: Iterable[tuple[ConsumedRecord, str]]
+    ) -> dict[Sender, str]:
+        """Count a batch, and what was wrong with its dead letters.
 
-    def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """These are not ours any more."""
-        gone = set(partitions)
-        for counts in (self._seen, self._dead):
-            for sender in [each for each in counts if (each.topic, each.partition) in gone]:
-                del counts[sender]
+        Returns the senders of whose last records more than half were dead letters, and says so.
+        """
+        for record, error in dead:
+            window = self._windows[Sender.of(record)]
+            window.dead += 1
+            window.error = error
+        if not self._windows:
+            return {}
+        for record in handled:
+            if counted := self._windows.get(Sender.of(record)):
+                counted.seen += 1
+        found = {}
+        for sender, window in list(self._windows.items()):
+            if window.seen < WINDOW_RECORDS:
+                continue
+            del self._windows[sender]
+            if window.dead > window.seen * LARGEST_SHARE:
+                found[sender] = (
+                    f"{window.dead} of {window.seen} records were dead letters,"
+                    f" the last one: {window.error}"
+                )
+        return found

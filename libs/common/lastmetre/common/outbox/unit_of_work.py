@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class PayloadCipher(Protocol):
-    """How a service keeps the bodies of its dead letters; intake encrypts them."""
+    """How a service keeps bodies that it could not or must not handle; intake encrypts them."""
 
     def seal(self, body: bytes) -> bytes:
         """As it is stored."""
@@ -67,6 +67,11 @@ class WorkTables(Protocol):
     ) -> None:
         """Keep records whose turn has not come, by (key, seq)."""
 
+    async def insert_held_back(
+        self, connection: Any, consumer: str, records: Sequence[ConsumedRecord], now: datetime, /
+    ) -> None:
+        """Keep records of stopped senders."""
+
     async def parked_of(
         self, connection: Any, consumer: str, keys: Sequence[UUID], /
     ) -> Mapping[UUID, list[ConsumedRecord]]:
@@ -101,6 +106,7 @@ class UnitOfWork:
         self._dead: list[tuple[ConsumedRecord, str]] = []
         self._parked: list[tuple[UUID, int, ConsumedRecord]] = []
         self._unparked: list[ConsumedRecord] = []
+        self._held_back: list[ConsumedRecord] = []
         self._after_commit: list[Callable[[], None]] = []
 
     @property
@@ -114,9 +120,9 @@ class UnitOfWork:
         return len(self._dead)
 
     @property
-    def dead_records(self) -> list[ConsumedRecord]:
-        """The records that this work gave up."""
-        return [record for record, _ in self._dead]
+    def dead(self) -> Sequence[tuple[ConsumedRecord, str]]:
+        """The records that this work gave up, each with what is wrong with it."""
+        return self._dead
 
     @property
     def first_error(self) -> str:
@@ -138,8 +144,12 @@ class UnitOfWork:
         self._parked.append((key, seq, record))
 
     def unpark(self, records: Iterable[ConsumedRecord]) -> None:
-        """These parked records have had their turn."""
+        """These parked records, or some that were held back, have had their turn."""
         self._unparked.extend(records)
+
+    def hold_back(self, record: ConsumedRecord) -> None:
+        """Keep a record until its sender, who was stopped, is released."""
+        self._held_back.append(record)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` made once the work is committed: a hint, which a crash may lose."""
@@ -160,6 +170,9 @@ class UnitOfWork:
             await self._tables.delete_parked(self.connection, self.consumer, self._unparked)
         if self._parked:
             await self._tables.insert_parked(self.connection, self.consumer, self._parked, self.now)
+        if self._held_back:
+            sealed = [self._sealed(record) for record in self._held_back]
+            await self._tables.insert_held_back(self.connection, self.consumer, sealed, self.now)
         if self._dead:
             await self._flush_dead()
         if self._outgoing:
@@ -173,16 +186,10 @@ class UnitOfWork:
         self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
 
     def _sealed(self, record: ConsumedRecord) -> ConsumedRecord:
-        if record.value is None:
-            return record
-        return ConsumedRecord(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            self._cipher.seal(record.value),
-            record.headers,
+        return (
+            record
+            if record.value is None
+            else record._replace(value=self._cipher.seal(record.value))
         )
 
     def _letter(self, record: ConsumedRecord, error: str) -> OutboxMessage:

@@ -2,7 +2,12 @@
 
 from typing import Final
 
-from lastmetre.common.postgres import dead_letter_table, outbox_table, position_table
+from lastmetre.common.postgres import (
+    dead_letter_table,
+    outbox_table,
+    position_table,
+    stopped_sender_table,
+)
 
 
 class PostgresTables:
@@ -11,8 +16,12 @@ class PostgresTables:
     positions = staticmethod(position_table.positions)
     advance_positions = staticmethod(position_table.advance_positions)
     insert_offset_gaps = staticmethod(position_table.insert_offset_gaps)
-    stopped_senders = staticmethod(position_table.stopped_senders)
-    stop_senders = staticmethod(position_table.stop_senders)
+    stopped_senders = staticmethod(stopped_sender_table.stopped_senders)
+    stop_senders = staticmethod(stopped_sender_table.stop_senders)
+    insert_held_back = staticmethod(stopped_sender_table.insert_held_back)
+    lock_stopped_sender = staticmethod(stopped_sender_table.lock_stopped_sender)
+    held_back = staticmethod(stopped_sender_table.held_back)
+    release_sender = staticmethod(stopped_sender_table.release_sender)
     append_outbox = staticmethod(outbox_table.append_outbox)
     outbox_head = staticmethod(outbox_table.outbox_head)
     acknowledge = staticmethod(outbox_table.acknowledge)

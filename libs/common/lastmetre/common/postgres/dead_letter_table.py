@@ -1,4 +1,4 @@
-"""Dead letters, and records that wait for an earlier one."""
+"""Dead letters, and records that wait: for an earlier one, or for the release of their sender."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -197,21 +197,23 @@ async def delete_parked(
 
 
 async def parked_before(
-    connection: "Connection", consumer: str, before: datetime, limit: int
-) -> list[tuple[UUID, ConsumedRecord]]:
-    """Records parked before that instant, oldest first; other processes' picks are skipped."""
+    connection: "Connection", consumer: str, before: datetime, held_back: Sequence[UUID], limit: int
+) -> list[ConsumedRecord]:
+    """Records parked before that instant, oldest first; other processes' picks are skipped, and
+    what is held back under these keys of stopped senders."""
     rows = await connection.fetch(
-        "SELECT * FROM parked WHERE flow = $1 AND parked_at < $2"
-        " ORDER BY parked_at LIMIT $3 FOR UPDATE SKIP LOCKED",
+        "SELECT * FROM parked WHERE flow = $1 AND parked_at < $2 AND key <> ALL($3::uuid[])"
+        " ORDER BY parked_at LIMIT $4 FOR UPDATE SKIP LOCKED",
         consumer,
         before,
+        held_back,
         limit,
     )
-    return [(row["key"], _record(row)) for row in rows]
+    return [_record(row) for row in rows]
 
 
 async def count_parked(connection: "Connection") -> int:
-    """How many records wait for an earlier one."""
+    """How many records wait."""
     count: int = await connection.fetchval("SELECT count(*) FROM parked")
     return count
 

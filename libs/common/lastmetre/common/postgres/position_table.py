@@ -1,10 +1,8 @@
-"""Where each consumer stands: positions, offsets that hold no record, senders that were stopped."""
+"""Where each consumer stands: positions, and offsets that hold no record."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lastmetre.common.kafka.dead_letter_limit import Sender
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
 
@@ -88,23 +86,4 @@ async def insert_offset_gaps(
         "INSERT INTO passed_over (flow, topic, partition, first_offset, next_offset)"
         " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         [(consumer, *gap) for gap in gaps],
-    )
-
-
-async def stopped_senders(connection: "Connection", consumer: str) -> set[Sender]:
-    """The senders whose records are held back."""
-    rows = await connection.fetch(
-        "SELECT topic, partition, source FROM stopped_sender WHERE consumer = $1", consumer
-    )
-    return {Sender(*row) for row in rows}
-
-
-async def stop_senders(
-    connection: "Connection", consumer: str, senders: Iterable[Sender], now: datetime
-) -> None:
-    """Hold back what these send from now on."""
-    await connection.executemany(
-        "INSERT INTO stopped_sender (consumer, topic, partition, source, stopped_at)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        [(consumer, *sender, now) for sender in senders],
     )

@@ -22,6 +22,7 @@ from lastmetre.common.service.dead_letters import dead_letter_router
 from lastmetre.common.service.header_limit import HeaderLimitProtocol
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.settings import ServiceSettings
+from lastmetre.common.service.stopped_senders import stopped_sender_router
 from lastmetre.common.telemetry.logs import configure_logs
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.problems import Problem, answer, install
@@ -79,7 +80,12 @@ def build_app(
     )
     app.state.runtime = runtime
     app.state.entrance = hot_paths(app) if hot_paths else app
-    for router in (*routers, health_router(runtime), dead_letter_router(runtime)):
+    for router in (
+        *routers,
+        health_router(runtime),
+        dead_letter_router(runtime),
+        stopped_sender_router(runtime),
+    ):
         app.include_router(router)
     pages.mount(app)
     install(app, pages)

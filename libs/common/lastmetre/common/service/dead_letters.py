@@ -20,6 +20,7 @@ from lastmetre.common.postgres.dead_letter_table import DeadLetter
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import GuardedRoute, allow
 from lastmetre.common.security.callers import Role
+from lastmetre.common.service.host import StillStarting
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
@@ -137,7 +138,7 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
             record = _opened(letter.record, runtime.cipher)
             if change.changes:
                 record = _corrected(record, change)
-            consumer = next(each for each in runtime.consumers if each.name == letter.consumer)
+            consumer = consumer_named(runtime, letter.consumer)
             # The consumer's own batches of that partition stay out, so none can park what follows.
             await position_table.lock_position(
                 connection, consumer.name, record.topic, record.partition
@@ -163,6 +164,16 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
         ) from error
     runtime.relay.wake()
     work.committed()
+
+
+def consumer_named(host: "ServiceHost", name: str) -> "BatchConsumer":
+    """The service's consumer of that name. Raises StillStarting, or Problem: there is none."""
+    if not host.consumers:
+        raise StillStarting
+    for consumer in host.consumers:
+        if consumer.name == name:
+            return consumer
+    raise Problem(404, "about:blank", N_("There is nothing here"))
 
 
 async def _handle(consumer: "BatchConsumer", work: UnitOfWork, record: ConsumedRecord) -> None:

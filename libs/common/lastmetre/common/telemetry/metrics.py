@@ -31,7 +31,9 @@ DEAD_LETTERS_WAITING: Final = Gauge(
     "lastmetre_dead_letters_waiting", "Dead letters that wait for a person.", ["service"]
 )
 PARKED_WAITING: Final = Gauge(
-    "lastmetre_parked_records_waiting", "Records that wait for an earlier one.", ["service"]
+    "lastmetre_parked_records_waiting",
+    "Records that wait for an earlier one, or for the release of their sender.",
+    ["service"],
 )
 RESETS: Final = Counter(
     "lastmetre_position_resets",
