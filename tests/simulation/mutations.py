@@ -34,7 +34,7 @@ class SwallowingConsumer(BatchConsumer):
         self, client: ConsumerClient, records: Sequence[ConsumedRecord]
     ) -> None:
         try:
-            await self._transact(client, records, None)
+            await self._transaction.run(client, records, None)
         except UNLISTED:
             for partition in {TopicPartition(each.topic, each.partition) for each in records}:
                 state = self._positions._partitions[partition]
@@ -53,8 +53,7 @@ class OvertakenConsumer(BatchConsumer):
             self._positions.revoke()
             self._revoked, self._to_place = False, None
             self._giving_up = self._stopping.is_set()
-            async with self._database.connection() as connection:
-                stored = await self._tables.positions(connection, self.name)
+            stored, _ = await self._transaction.standing()
             for partition in assigned:
                 at = stored.get(partition)
                 self._positions._partitions[partition] = _Partition(at, 0, 0, unchecked=False)

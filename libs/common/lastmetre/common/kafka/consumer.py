@@ -7,15 +7,14 @@ Positions live in PostgreSQL; Kafka's own offsets are committed for lag tools on
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from random import Random
-from typing import Any, Final, Protocol
-from uuid import UUID
+from typing import Final, Protocol
 
 import structlog
 
+from lastmetre.common.kafka.batch_transaction import BatchTransaction, ConsumerTables
 from lastmetre.common.kafka.codec import ConsumedRecord, UnknownEventType
-from lastmetre.common.kafka.dead_letter_limit import DeadLetterLimit, Sender
+from lastmetre.common.kafka.dead_letter_limit import Sender
 from lastmetre.common.kafka.failures import (
     DatabaseWentBack,
     FencedError,
@@ -23,16 +22,12 @@ from lastmetre.common.kafka.failures import (
     is_record_at_fault,
     reason_of,
 )
-from lastmetre.common.kafka.loop_state import LoopState
-from lastmetre.common.kafka.ports import (
-    BrokerError,
-    ConsumerClient,
-    Database,
-    TopicPartition,
-)
-from lastmetre.common.kafka.positions import OffsetGap, PartitionPositions, StoredOffset
+from lastmetre.common.kafka.ports import BrokerError, ConsumerClient, Database, TopicPartition
+from lastmetre.common.kafka.positions import PartitionPositions
 from lastmetre.common.kafka.subscribers import Handler
-from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork, WorkTables
+from lastmetre.common.kafka.topic_comparison import TopicComparison
+from lastmetre.common.kafka.waiting import Waiting
+from lastmetre.common.outbox.unit_of_work import PayloadCipher
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
 
@@ -45,41 +40,6 @@ LINGER_INTERACTIVE: Final = 0.1
 LINGER_BACKGROUND: Final = 0.5
 """How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
-COMPARE_TOPICS_SECONDS: Final = 1.0
-"""How often is asked whether a topic was made anew: it may have grown beyond where we read."""
-BACKOFF_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-
-
-class ConsumerTables(WorkTables, Protocol):
-    """The core's tables that a consumer reads and writes."""
-
-    async def positions(
-        self, connection: Any, consumer: str, /
-    ) -> Mapping[TopicPartition, StoredOffset]:
-        """Every stored position of the consumer."""
-
-    async def advance_positions(
-        self,
-        connection: Any,
-        consumer: str,
-        before: Mapping[TopicPartition, StoredOffset | None],
-        after: Mapping[TopicPartition, StoredOffset],
-        /,
-    ) -> bool:
-        """Compare with `before` and set to `after`; False if one is not where we left it."""
-
-    async def insert_offset_gaps(
-        self, connection: Any, consumer: str, gaps: Sequence[OffsetGap], /
-    ) -> None:
-        """Note offsets that hold no record, as evidence for the audit."""
-
-    async def stopped_senders(self, connection: Any, consumer: str, /) -> set[Sender]:
-        """The senders whose records are held back."""
-
-    async def stop_senders(
-        self, connection: Any, consumer: str, reasons: Mapping[Sender, str], now: datetime, /
-    ) -> None:
-        """Hold back what these send from now on, each for its reason."""
 
 
 class Outbox(Protocol):
@@ -122,31 +82,34 @@ class BatchConsumer:
         self.name = name
         self.topics = tuple(topics)
         self.handle = handle
-        self.state = LoopState()
+        self._waiting = Waiting(service, name, random)
+        self.state = self._waiting.state
         self._service = service
         self._connect = connect
-        self._database = database
-        self._tables = tables
         self._outbox = outbox
-        self._clock = clock
-        self._cipher = cipher
-        self._random = random
         self._linger_seconds = linger_seconds
         self._batch_records = batch_records
         self._positions = PartitionPositions(service, name)
-        self._limit = DeadLetterLimit()
-        self._stopped_senders: set[Sender] = set()
+        self._transaction = BatchTransaction(
+            name,
+            handle,
+            self._positions,
+            service=service,
+            database=database,
+            tables=tables,
+            clock=clock,
+            cipher=cipher,
+        )
         self._client: ConsumerClient | None = None
         self._to_place: set[TopicPartition] | None = None
         self._revoked = False
         self._assignment_changed = asyncio.Event()
         self._busy = asyncio.Lock()
         self._giving_up = False
-        self._stopping = asyncio.Event()
+        self._stopping = self._waiting.stopping
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
-        self._asked: asyncio.Task[Mapping[str, UUID]] | None = None
-        self._compared_at = 0.0
+        self._topics = TopicComparison()
 
     # --- what others ask ----------------------------------------------------------------
 
@@ -154,7 +117,7 @@ class BatchConsumer:
     def stopped_because(self) -> str | None:
         """Why a partition, or a sender, is not read on; None if nothing is stopped."""
         held = ", ".join(
-            sorted(f"sender {each.source} held back" for each in self._stopped_senders)
+            sorted(f"sender {each.source} held back" for each in self._transaction.stopped_senders)
         )
         return "; ".join(filter(None, (self._positions.halted_because(), held))) or None
 
@@ -215,33 +178,37 @@ class BatchConsumer:
                 while not self._stopping.is_set():
                     await self._turn(client)
             except BrokerError as error:
-                await self._wait("Kafka", error, attempt)
+                await self._waiting.after(error, "Kafka", attempt)
                 attempt += 1
             finally:
                 async with self._busy:
                     await self._commit_offsets()
                     self._positions.revoke()
                     self._to_place, self._client = None, None
-                await self._ask_no_more()
+                await self._topics.end()
                 await client.close()
         self.state.ended()
 
     async def _turn(self, client: ConsumerClient) -> None:
         self.state.works()
         if not self._outbox.has_room.is_set():
-            await self._wait_for_room()
+            await self._waiting.until(self._outbox.has_room, "room in the outbox", POLL_SECONDS)
             return
         if self._revoked:
-            await self._wait_for_assignment()
+            self._assignment_changed.clear()
+            await self._waiting.until(self._assignment_changed, "an assignment", POLL_SECONDS)
             return
         if self._to_place is not None:
             await self._place(client, self._to_place)
             return
-        await self._compare_topics(client)
+        if topic_ids := await self._topics.answer(client):
+            async with self._busy:
+                # Anew from its beginning, even if it has grown beyond us.
+                self._positions.compare_topics(client, topic_ids)
         await self._poll(client)
         if self._now() - self._committed_at >= OFFSET_COMMIT_SECONDS:
             await self._commit_offsets()
-            if self._stopped_senders:
+            if self._transaction.stopped_senders:
                 await self._ask_whether_released()
 
     async def _poll(self, client: ConsumerClient) -> None:
@@ -254,7 +221,7 @@ class BatchConsumer:
             # What this call had taken already is lost with it, so all of it is sought again.
             async with self._busy:
                 self._positions.seek(client, self._positions.assigned)
-            await self._wait("a fetch that cannot be read", error, attempt=4)
+            await self._waiting.after(error, "a fetch that cannot be read", attempt=4)
             return
         if not fetched:
             return
@@ -267,20 +234,18 @@ class BatchConsumer:
                 client.pause(self._positions.assigned)
             await self._handle_fetched(client, fetched)
         if not full:
-            await self._pause(began + self._linger_seconds - self._now())
+            await self._waiting.pause(began + self._linger_seconds - self._now())
             if self._placed:
                 client.resume(self._positions.readable)
 
     async def _place(self, client: ConsumerClient, wanted: set[TopicPartition]) -> None:
         """Seek to where the database says we stand, whatever Kafka remembers."""
         try:
-            async with self._database.connection() as connection:
-                stored = await self._tables.positions(connection, self.name)
-                held = await self._tables.stopped_senders(connection, self.name)
+            stored, held = await self._transaction.standing()
             known = all(each in stored and stored[each].topic_id for each in wanted)
             topic_ids = {} if known else await client.topic_ids()
         except Exception as error:
-            await self._wait("where it stands", error, attempt=3)
+            await self._waiting.after(error, "where it stands", attempt=3)
             return
         async with self._busy:
             if self._to_place is not wanted:
@@ -291,29 +256,6 @@ class BatchConsumer:
             client.resume(wanted)
             self.state.works()
             metrics.ASSIGNED.labels(self._service, self.name).set(len(wanted))
-
-    async def _compare_topics(self, client: ConsumerClient) -> None:
-        """Begin a topic that was made anew at its beginning, even if it has grown beyond us.
-
-        The question is asked beside the polls: a broker that stands still holds up its own only.
-        """
-        if self._asked is None:
-            if self._now() - self._compared_at >= COMPARE_TOPICS_SECONDS:
-                self._asked = asyncio.create_task(client.topic_ids())
-            return
-        if not self._asked.done():
-            return
-        asked, self._asked, self._compared_at = self._asked, None, self._now()
-        with suppress(BrokerError):
-            topic_ids = await asked
-            async with self._busy:
-                self._positions.compare_topics(client, topic_ids)
-
-    async def _ask_no_more(self) -> None:
-        asked, self._asked = self._asked, None
-        if asked is not None:
-            asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
 
     async def _handle_fetched(
         self, client: ConsumerClient, fetched: Mapping[TopicPartition, Sequence[ConsumedRecord]]
@@ -333,21 +275,12 @@ class BatchConsumer:
         self, client: ConsumerClient, partition: TopicPartition, first: ConsumedRecord
     ) -> None:
         """A record below where we read, or another one before our position: what is it?"""
-        stored = self._positions.stored(partition)
         try:
             end = (await client.end_offsets([partition]))[partition]
         except BrokerError:
             self._positions.seek(client, [partition])
-            return
-        other_one = (
-            stored is not None
-            and first.offset == stored.next_offset - 1
-            and first.timestamp != stored.appended_at
-        )
-        if stored is None or other_one or end < stored.next_offset:
-            self._positions.begins_anew(client, partition, first.offset)
         else:
-            self._positions.seek(client, [partition])
+            self._positions.settle_doubt(client, partition, first, end)
 
     # --- a batch -------------------------------------------------------------------------
 
@@ -359,7 +292,7 @@ class BatchConsumer:
         while pending:
             part, reason = pending[0]
             try:
-                await self._transact(client, part, reason)
+                await self._try(client, part, reason)
             except FencedError:
                 await self._after_fencing(client, part)
                 return
@@ -372,7 +305,7 @@ class BatchConsumer:
                         pending[:1] = self._narrow(part, error)
                         continue
                     suspect = part[0]  # once more, alone: it may have met another transaction
-                await self._wait("a batch", error, attempt)
+                await self._waiting.after(error, "a batch", attempt)
                 if self._giving_up:
                     log.warning(
                         "a batch is given up: its partitions are revoked", consumer=self.name
@@ -399,101 +332,28 @@ class BatchConsumer:
     ) -> list[tuple[Sequence[ConsumedRecord], str | None]]:
         """Read no further where the record lies that this build is too old for."""
         if len(part) > 1:
-            return [(half, None) for half in halves(self._not_halted(part))]
+            return [(half, None) for half in halves(self._positions.not_halted(part))]
         partition = TopicPartition(part[0].topic, part[0].partition)
         self._positions.halt(partition, str(error))
         log.error("partition stops until this build is replaced", reason=str(error),
                   **part[0].log_context)  # fmt: skip
         return []
 
-    def _not_halted(self, records: Sequence[ConsumedRecord]) -> Sequence[ConsumedRecord]:
-        readable = set(self._positions.readable)
-        return [each for each in records if (each.topic, each.partition) in readable]
-
-    async def _transact(
+    async def _try(
         self, client: ConsumerClient, part: Sequence[ConsumedRecord], reason: str | None
     ) -> None:
-        records = self._not_halted(part)
-        if not records:
-            return
-        began = self._now()
-        after, gaps = self._positions.advanced(records)
-        empty = await self._still_kept(client, gaps) if gaps else []
-        before = {partition: self._positions.stored(partition) for partition in after}
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            if not await self._tables.advance_positions(connection, self.name, before, after):
-                raise FencedError
-            work = UnitOfWork(
-                connection,
-                self._tables,
-                service=self._service,
-                consumer=self.name,
-                now=now,
-                cipher=self._cipher,
-            )
-            await self._do(work, records, reason)
-            over = self._limit.over(records, work.dead)
-            if over:
-                await self._tables.stop_senders(connection, self.name, over, now)
-            await work.flush()
-            if empty:
-                await self._tables.insert_offset_gaps(connection, self.name, empty)
-        self._positions.advance(after)
-        self._stopped_senders.update(over)
-        self._committed_batch(work, len(records), began)
-
-    async def _do(
-        self, work: UnitOfWork, records: Sequence[ConsumedRecord], reason: str | None
-    ) -> None:
-        if reason is not None:
-            work.dead_letter(records[0], reason)
-            return
-        if self._stopped_senders:
-            # Asked anew, now that the positions are locked: any process may have released one.
-            held = await self._tables.stopped_senders(work.connection, self.name)
-            for record in records:
-                if Sender.of(record) in held:
-                    work.hold_back(record)
-            records = [each for each in records if Sender.of(each) not in held]
-        if records:
-            await self.handle(work, records)
-
-    def _committed_batch(self, work: UnitOfWork, records: int, began: float) -> None:
-        self.state.works()
-        if work.sends:
-            self._outbox.wake()
-        work.committed()
-        metrics.CONSUMED.labels(self._service, self.name).inc(records)
-        metrics.BATCHES.labels(self._service, self.name).observe(self._now() - began)
-        if work.dead_count:
-            metrics.DEAD_LETTERS.labels(self._service, self.name).inc(work.dead_count)
-
-    async def _still_kept(
-        self, client: ConsumerClient, gaps: Sequence[OffsetGap]
-    ) -> list[OffsetGap]:
-        """Those of `gaps` where nothing stood: marks of transactions, and what these took back.
-
-        In the others there was something once, which the broker deleted before we read it.
-        """
-        partitions = {gap: TopicPartition(gap.topic, gap.partition) for gap in gaps}
-        first = await client.beginning_offsets(set(partitions.values()))
-        empty = [gap for gap in gaps if gap.first >= first[partitions[gap]]]
-        for gap in gaps:
-            # A new reader begins at what is kept: it has missed nothing.
-            if gap not in empty and gap.first > 0:
-                log.warning("records are gone", consumer=self.name, **gap._asdict())
-        return empty
+        if records := self._positions.not_halted(part):
+            if await self._transaction.run(client, records, reason):
+                self._outbox.wake()
+            self.state.works()
 
     async def _after_fencing(self, client: ConsumerClient, part: Sequence[ConsumedRecord]) -> None:
         """Another process took over, or the database has forgotten what we committed."""
         while not self._giving_up:
             try:
-                async with self._database.connection() as connection:
-                    stored = await self._tables.positions(connection, self.name)
-                    held = await self._tables.stopped_senders(connection, self.name)
+                stored, held = await self._transaction.standing()
             except Exception as error:
-                await self._wait("where it stands", error, attempt=3)
+                await self._waiting.after(error, "where it stands", attempt=3)
                 continue
             for partition in {TopicPartition(each.topic, each.partition) for each in part}:
                 ours, theirs = self._positions.stored(partition), stored.get(partition)
@@ -507,46 +367,17 @@ class BatchConsumer:
     async def _ask_whether_released(self) -> None:
         """A partition in which nothing is sent would be told to be stopped for ever."""
         try:
-            async with self._database.connection() as connection:
-                held = await self._tables.stopped_senders(connection, self.name)
+            _, held = await self._transaction.standing()
         except Exception as error:
-            await self._wait("which senders are stopped", error, attempt=3)
+            await self._waiting.after(error, "which senders are stopped", attempt=3)
         else:
             self._know_stopped(held)
 
     def _know_stopped(self, senders: set[Sender]) -> None:
-        assigned = self._positions.assigned
-        self._stopped_senders = {each for each in senders if each[:2] in assigned}
+        self._transaction.know_stopped(senders)
         self._tell_stopped()
 
-    # --- waiting, telling ------------------------------------------------------------------
-
-    async def _wait(self, what: str, error: Exception, attempt: int) -> None:
-        """Say what is waited for, and why; then a while, with jitter, or until told to stop."""
-        if isinstance(error, DatabaseWentBack):
-            raise error
-        kind = type(error).__name__
-        metrics.BATCH_RETRIES.labels(self._service, self.name, kind).inc()
-        self.state.waits(f"{what}: {kind}")
-        log.warning("consumer waits", consumer=self.name, what=what, error=f"{kind}: {error}")
-        backoff = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-        await self._pause(backoff * (0.5 + self._random.random()))
-
-    async def _wait_for_assignment(self) -> None:
-        self.state.waits("an assignment")
-        self._assignment_changed.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._assignment_changed.wait(), POLL_SECONDS)
-
-    async def _wait_for_room(self) -> None:
-        self.state.waits("room in the outbox")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._outbox.has_room.wait(), POLL_SECONDS)
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), seconds)
+    # --- telling ------------------------------------------------------------------
 
     async def _commit_offsets(self) -> None:
         """For lag tools only, so a failure does not matter: the next one says it all again."""

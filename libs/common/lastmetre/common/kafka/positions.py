@@ -79,6 +79,11 @@ class PartitionPositions:
         """Those that are."""
         return [each for each, state in self._partitions.items() if state.halted is not None]
 
+    def not_halted(self, records: Sequence[ConsumedRecord]) -> Sequence[ConsumedRecord]:
+        """Those of `records` that lie in partitions which are not halted."""
+        readable = set(self.readable)
+        return [each for each in records if (each.topic, each.partition) in readable]
+
     def stored(self, partition: TopicPartition) -> StoredOffset | None:
         """The position of an assigned partition."""
         return self._partitions[partition].stored
@@ -144,7 +149,7 @@ class PartitionPositions:
         """What is to be handled of records just handed out, and whether they are in doubt.
 
         In doubt, where the first of them should not be there: then nothing is taken, and the
-        caller finds out by `begins_anew` what to make of it.
+        caller asks where the partition ends and has the doubt settled.
         """
         state = self._partitions.get(partition)
         if state is None or state.halted is not None or not records:
@@ -166,6 +171,24 @@ class PartitionPositions:
         if records:
             state.handed_out = records[-1].offset + 1
         return records, False
+
+    def settle_doubt(
+        self, client: ConsumerClient, partition: TopicPartition, first: ConsumedRecord, end: int
+    ) -> None:
+        """Read again, or anew: is `first`, which should not be there, of the topic that was read?
+
+        `end` is the offset after the partition's last record.
+        """
+        stored = self._partitions[partition].stored
+        other_one = (
+            stored is not None
+            and first.offset == stored.next_offset - 1
+            and first.timestamp != stored.appended_at
+        )
+        if stored is None or other_one or end < stored.next_offset:
+            self.begins_anew(client, partition, first.offset)
+        else:
+            self.seek(client, [partition])
 
     def begins_anew(self, client: ConsumerClient, partition: TopicPartition, found: int) -> None:
         """The topic is not the one that was read: from its earliest record, loudly."""
