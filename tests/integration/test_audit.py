@@ -248,20 +248,24 @@ async def test_a_stray_record_is_named_and_all_else_balances_to_the_end(story: S
     }
 
 
-async def test_fifty_lost_reports_that_were_booked_as_a_gap_are_named_once_trimmed(
-    story: Story,
+@pytest.mark.parametrize(("partition", "position"), [(7, 50), (8, 1)])
+async def test_lost_reports_that_were_booked_as_a_gap_are_named_once_trimmed(
+    story: Story, partition: int, position: int
 ) -> None:
     """As a consumer left it that let a batch go while the database refused."""
-    topic, partition, position = "channels.patrol", 7, 50
+    topic = "channels.patrol"
     async with City(story.endpoints.model_dump(mode="json", by_alias=True)) as city:
         for offset in range(position):
             assert await city.produce(topic, b"lost", b"{}", [], partition) == (partition, offset)
     lost = Tampering("", "", "intake", "passed_over",
-                     "INSERT INTO passed_over VALUES ('channels', 'channels.patrol', $1, 0, 50)",
+                     "INSERT INTO passed_over"
+                     f" VALUES ('channels', 'channels.patrol', $1, 0, {position})",
                      lambda _: partition, str)  # fmt: skip
     read = Tampering("", "", "intake", "position",
-                     "INSERT INTO position VALUES ('channels', 'channels.patrol', $1, 50, 0)"
-                     " ON CONFLICT (flow, topic, partition) DO UPDATE SET next_offset = 50",
+                     "INSERT INTO position"
+                     f" VALUES ('channels', 'channels.patrol', $1, {position}, 0)"
+                     " ON CONFLICT (flow, topic, partition)"
+                     f" DO UPDATE SET next_offset = {position}",
                      lambda _: partition, str)  # fmt: skip
     async with tampered(story, lost), tampered(story, read):
         kept = await found_in(story)
@@ -273,8 +277,9 @@ async def test_fifty_lost_reports_that_were_booked_as_a_gap_are_named_once_trimm
         1,
         [
             {
-                "id": f"{topic}/{partition}/0-49",
-                "what": "was passed over and is trimmed: 50 offsets cannot be proved empty",
+                "id": f"{topic}/{partition}/0" + (f"-{position - 1}" if position > 1 else ""),
+                "what": "was passed over and is trimmed:"
+                f" {position} offsets cannot be proved empty",
             }
         ],
     )

@@ -1,8 +1,8 @@
 """Records of the channels: each was accepted, rejected, repeated, a conflict, or given up.
 
 An offset that intake has passed over is one where nothing stood, or one that was lost. While the
-topic holds that stretch, the topic tells. Of one that is trimmed only a short gap is believed, as a
-transaction's marks leave it, or one that intake's trimmer has looked at before it deleted.
+topic holds that stretch, the topic tells. Of one that is trimmed, only a gap is believed that
+intake's trimmer has looked at before it deleted.
 """
 
 from collections import defaultdict
@@ -15,9 +15,6 @@ from lastmetre.audit.snapshot import Snapshot
 from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import Place
-
-WIDEST_UNPROVED: Final = 2
-"""Offsets without a record that are believed unseen: the mark of a transaction, or of two."""
 
 _OUTCOMES: Final = """
     SELECT topic, partition, "offset", appended_at, outcome, contents_missing FROM report
@@ -119,13 +116,10 @@ def _check_gaps(
         if each < first and each not in seen_empty and not outcomes.get(each)
     )
     for start, after in _stretches(unproved):
-        if after - start <= WIDEST_UNPROVED:
-            line.actual["trimmed, as narrow as a transaction's marks"] += after - start
-        else:
-            line.differ(
-                _stretch(place, start, after),
-                f"was passed over and is trimmed: {after - start} offsets cannot be proved empty",
-            )
+        line.differ(
+            _stretch(place, start, after),
+            f"was passed over and is trimmed: {after - start} offsets cannot be proved empty",
+        )
 
 
 def _passed_over(cut: ConsistentCut, place: Place) -> set[int]:
