@@ -11,7 +11,7 @@ from tests.faults.rig.rig import Rig
 
 pytestmark = [
     pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.kind(name="stop"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
 ]  # fmt: skip
 
 TIMES = 20

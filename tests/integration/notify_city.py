@@ -230,15 +230,16 @@ class City:
 
     async def deliveries(self) -> list[MessageDelivered]:
         """Everything that is on notify.deliveries now."""
-        found = [MessageDelivered.from_json(each) for each in await self.bodies(NOTIFY_DELIVERIES)]
+        bodies = await self.bodies(NOTIFY_DELIVERIES, MessageDelivered.TYPE)
+        found = [MessageDelivered.from_json(each) for each in bodies]
         return [each for each in found if each.message_id not in self._before.messages]
 
     async def feedback(self) -> list[dict[str, Any]]:
         """Everything that is on feedback now."""
         return [json.loads(value) for value in await self.bodies(FEEDBACK)]
 
-    async def bodies(self, topic: str) -> list[bytes]:
-        """The bodies of all records of a topic, each partition in order."""
+    async def bodies(self, topic: str, kind: str | None = None) -> list[bytes]:
+        """The bodies of all records of a topic, or of one type, each partition in order."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
         await consumer.start()
         try:
@@ -247,11 +248,15 @@ class City:
             ends = await consumer.end_offsets(places)
             for place in places:
                 consumer.seek(place, 0)
-            found: list[bytes] = []
+            found: list[Any] = []
             while len(found) < sum(ends.values()):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found.extend(record.value or b"" for record in records)
-            return found
+                    found.extend(records)
+            return [
+                record.value or b""
+                for record in found
+                if kind is None or dict(record.headers)["ce_type"] == kind.encode()
+            ]
         finally:
             await consumer.stop()
 

@@ -68,10 +68,24 @@ async def listening(mailbox: Mailbox, port: int) -> AsyncIterator[None]:
         await asyncio.to_thread(controller.stop)
 
 
+@dataclass
+class Attempts:
+    """Stands in for the log: keeps what it is told, or is away."""
+
+    away: bool = False
+    told: list[OutboundMessage] = field(default_factory=list)
+
+    async def tell(self, provider: str, message: OutboundMessage) -> bool:
+        self.told.append(message)
+        return not self.away
+
+
 @asynccontextmanager
-async def sending(port: int, timeout: float = 5) -> AsyncIterator[SmtpProvider]:
+async def sending(
+    port: int, timeout: float = 5, attempts: Attempts | None = None
+) -> AsyncIterator[SmtpProvider]:
     server = SmtpServer("127.0.0.1", port, "city@lastmetre.example", timeout=timeout)
-    provider = SmtpProvider(server, RealClock())
+    provider = SmtpProvider(server, RealClock(), attempts or Attempts())
     try:
         yield provider
     finally:
@@ -97,6 +111,22 @@ async def test_a_message_arrives_whole() -> None:
     assert first.get_content_charset() == "utf-8"
     assert first.get_content().split() == sent.body.split()
     assert second["Message-ID"] != first["Message-ID"]
+
+
+async def test_the_log_is_told_of_a_message_before_it_goes_out() -> None:
+    attempts, port = Attempts(), free_port()
+    mailbox = Mailbox(rcpt="451 Later please")
+    message = outbound(CASE)
+    async with listening(mailbox, port), sending(port, attempts=attempts) as provider:
+        assert await send(provider, message) == [Outcome(None, "smtp_451")]
+        assert attempts.told == [], "the server put it off before it had the text"
+        mailbox.rcpt, attempts.away = "250 OK", True
+        assert await send(provider, message) == [Outcome(None, "log_away")]
+        assert mailbox.taken == []
+        attempts.away = False
+        assert await send(provider, message) == [SENT]
+        assert attempts.told == [message, message]
+    assert len(mailbox.taken) == 1
 
 
 @pytest.mark.parametrize(

@@ -21,4 +21,6 @@ def outbound(
         day=date(2026, 11, 22),
         subject="已收到，编号 261122-0418",
         body=body,
+        attempt=1,
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )

@@ -13,7 +13,7 @@ from lastmetre.audit.snapshot import ids
 from lastmetre.common.contracts import cases as case_contracts
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.deliveries import MessageAttempted, MessageDelivered
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
@@ -33,7 +33,7 @@ TYPES: Final[Mapping[str, Mapping[str, type[Message]]]] = {
     FIELD_ACTIONS: {ActionRequested.TYPE: ActionRequested},
     FIELD_OUTCOMES: {ActionAnswered.TYPE: ActionAnswered},
     FEEDBACK: {FeedbackGiven.TYPE: FeedbackGiven},
-    NOTIFY_DELIVERIES: {MessageDelivered.TYPE: MessageDelivered},
+    NOTIFY_DELIVERIES: {kind.TYPE: kind for kind in (MessageAttempted, MessageDelivered)},
 }
 
 

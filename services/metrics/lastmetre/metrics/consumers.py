@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic_core import to_json
 
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.deliveries import MessageAttempted, MessageDelivered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, NOTIFY_DELIVERIES, REPORTS
@@ -36,7 +36,7 @@ FORGET_EVERY: Final = 16
 """Batches between two clearings of old activity."""
 
 _REPORT_TYPES: Final = {kind.TYPE: kind for kind in (ReportAccepted, ReportRejected)}
-_DELIVERY_TYPES: Final = {MessageDelivered.TYPE: MessageDelivered}
+_DELIVERY_TYPES: Final = {kind.TYPE: kind for kind in (MessageAttempted, MessageDelivered)}
 
 
 class Consumers:
@@ -127,6 +127,8 @@ class Consumers:
                 message = decode(record, _DELIVERY_TYPES)
             except BadRecord as error:
                 work.dead_letter(record, str(error))
+                continue
+            if isinstance(message, MessageAttempted):
                 continue
             assert isinstance(message, MessageDelivered)
             found.append(

@@ -6,36 +6,30 @@ as waiting or `sending` end so; of those that it has not been asked for yet, sin
 come again only after this, the end is kept, and a message that is asked for later has it at once.
 So nothing is sent again that the topic knows of.
 
-**What may go out twice.** Only a message whose delivery record Kafka had not acknowledged when the
-database went back:
-
-- Its claim was not lost: the database has it as `sending`. It is treated as after any crash: sent
-  again where the provider recognises a repetition, else recorded `unknown`. Nobody gets it twice.
-- Its claim was lost too: the database has it as due, or is asked for it again, and nothing in it or
-  in the log tells it from one that was never sent. This one is sent again, by SMTP to a reader who
-  has it already. Between the commit of its claim and Kafka's acknowledgement of its delivery record
-  lie one call of the provider and one turn of the relay, a tenth of a second when all is well. So
-  it is at most what a provider has in hand at that moment (`max_in_flight`, 8 for SMTP), and what
-  is recorded and not relayed yet: that grows while Kafka is away. A synchronous standby closes this
-  window, for then no commit is lost.
-
-To record every due message as `unknown` instead would close it as well, and would leave everybody
-unheard whose message had only waited.
+It says, too, which messages were about to go out by a provider that does not recognise a
+repetition: Kafka has acknowledged that before they go. An attempt whose end the topic does not
+tell, and which the database has forgotten, may have come off or not. Its message is treated as
+after any crash: `unknown`, and not sent again. What the database remembers has gone on from there.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from lastmetre.common.contracts.base import Message
-from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.deliveries import (
+    DeliveryResult,
+    MessageAttempted,
+    MessageDelivered,
+)
 from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.notify.domain.messages import message_id
+from lastmetre.notify.domain.messages import INTERRUPTED, message_id
 from lastmetre.notify.store import adoption
-from lastmetre.notify.store.adoption import AdoptedDelivery, Key
+from lastmetre.notify.store.adoption import AdoptedDelivery, Key, WaitingMessage
 from lastmetre.notify.store.pages import Rating
 
 log = structlog.get_logger()
@@ -44,38 +38,80 @@ OurMessage = TypeVar("OurMessage", bound=Message)
 
 
 async def adopt_deliveries(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
-    """Take in ends of messages; returns how many the database did not know. See above."""
+    """Take in ends and attempts of messages; returns how many the database did not know."""
     # Of a message's several records (a relay may repeat) the first counts, as for every reader.
-    told: dict[object, AdoptedDelivery] = {}
-    for each in _messages(records, MessageDelivered):
-        told.setdefault(
-            each.message_id,
-            AdoptedDelivery(
-                each.message_id,
-                each.case_id,
-                each.seq,
-                each.result.value,
-                each.provider,
-                each.error,
-                each.occurred_at,
-            ),
-        )
-    if not told:
+    ends: dict[UUID, AdoptedDelivery] = {}
+    attempts: dict[UUID, MessageAttempted] = {}
+    for each in _messages(records, MessageAttempted, MessageDelivered):
+        if isinstance(each, MessageDelivered):
+            ends.setdefault(each.message_id, _end_of(each))
+        elif isinstance(each, MessageAttempted):
+            attempts[each.message_id] = each
+    if not ends and not attempts:
         return 0
-    events = sorted({(each.case_id, each.seq) for each in told.values()})
-    columns = [case_id for case_id, _ in events], [seq for _, seq in events]
-    for key in await adoption.ended(work.connection, *columns):
-        told.pop(_identity(key), None)
+    events = {(each.case_id, each.seq) for each in ends.values()}
+    events |= {(each.case_id, each.seq) for each in attempts.values()}
+    columns = [case_id for case_id, _ in sorted(events)], [seq for _, seq in sorted(events)]
+    for case_id, recipient, seq in await adoption.ended(work.connection, *columns):
+        identity = message_id(case_id, seq, recipient)
+        ends.pop(identity, None)
+        attempts.pop(identity, None)
+    waiting = await adoption.waiting(work.connection, *columns)
+    new = await _go_on(work, waiting, ends, attempts)
+    unasked = [*ends.values()]
+    unasked += [_nobody_knows(each) for i, each in attempts.items() if i not in ends]
+    if unasked:
+        new += await adoption.keep(work.connection, unasked)
+    return new
+
+
+async def _go_on(
+    work: UnitOfWork,
+    waiting: Sequence[WaitingMessage],
+    ends: dict[UUID, AdoptedDelivery],
+    attempts: dict[UUID, MessageAttempted],
+) -> int:
+    """Bring messages that wait to where they were, and take them out of `ends` and `attempts`."""
     to_finish: list[tuple[Key, AdoptedDelivery]] = []
-    for key in await adoption.waiting(work.connection, *columns):
-        if delivery := told.pop(_identity(key), None):
-            to_finish.append((key, delivery))
+    forgotten: list[tuple[WaitingMessage, str, int]] = []
+    for message in waiting:
+        identity = message_id(message.case_id, message.seq, message.recipient)
+        attempt = attempts.pop(identity, None)
+        if end := ends.pop(identity, None):
+            to_finish.append((message.key, end))
+        elif attempt and attempt.attempt > message.attempts:
+            forgotten.append((message, attempt.provider, attempt.attempt))
     new = 0
     if to_finish:
         new += await adoption.finish_waiting(work.connection, to_finish)
-    if told:
-        new += await adoption.keep(work.connection, list(told.values()))
+    if forgotten:
+        new += await adoption.claim_again(work.connection, forgotten)
     return new
+
+
+def _end_of(told: MessageDelivered) -> AdoptedDelivery:
+    return AdoptedDelivery(
+        told.message_id,
+        told.case_id,
+        told.seq,
+        told.result.value,
+        told.provider,
+        told.error,
+        told.occurred_at,
+    )
+
+
+def _nobody_knows(attempt: MessageAttempted) -> AdoptedDelivery:
+    return AdoptedDelivery(
+        attempt.message_id,
+        attempt.case_id,
+        attempt.seq,
+        DeliveryResult.UNKNOWN.value,
+        attempt.provider,
+        INTERRUPTED,
+        attempt.occurred_at,
+        told=False,
+    )
 
 
 async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
@@ -95,19 +131,14 @@ async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
     return await adoption.insert_ratings(work.connection, ratings) if ratings else 0
 
 
-def _identity(key: Key) -> object:
-    case_id, recipient, seq = key
-    return message_id(case_id, seq, recipient)
-
-
-def _messages(records: Sequence[ConsumedRecord], model: type[OurMessage]) -> Iterator[OurMessage]:
+def _messages(records: Sequence[ConsumedRecord], *models: type[OurMessage]) -> Iterator[OurMessage]:
     """What the records say. One that breaks its contract says nothing to anybody: its readers have
     it as a dead letter. Raises UnknownEventType if a newer build wrote."""
     for record in records:
         try:
-            message = decode(record, {model.TYPE: model})
+            message = decode(record, {model.TYPE: model for model in models})
         except BadRecord as error:
             log.error("own record cannot be read", error=str(error), **record.log_context)
         else:
-            assert isinstance(message, model)
+            assert isinstance(message, models)
             yield message

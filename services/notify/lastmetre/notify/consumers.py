@@ -84,11 +84,12 @@ class Consumers:
         self, work: UnitOfWork, wanted: Mapping[Origin, Sequence[Wanted]]
     ) -> Mapping[Origin, Sequence[Wanted]]:
         """What is left to be asked for: a message that has had its end, which this database had
-        forgotten, ends so at once and is neither sent nor told again."""
+        forgotten, ends so at once and is neither sent nor told again. One that was attempted, and
+        whose end nobody knows, ends as unknown, which is told."""
         by_id = {
-            message_id(event.case_id, event.seq, request.recipient): (event, request)
+            message_id(event.case_id, event.seq, request.recipient): (event, request, record)
             for each in wanted.values()
-            for event, request, _ in each
+            for event, request, record in each
         }
         adopted = await adoption.take(work.connection, list(by_id)) if by_id else {}
         if not adopted:
@@ -106,10 +107,26 @@ class Consumers:
                     adopted[each].error,
                     adopted[each].occurred_at,
                 )
-                for each, (event, request) in by_id.items()
+                for each, (event, request, _) in by_id.items()
                 if each in adopted
             ],
         )
+        for each, end in adopted.items():
+            if not end.told:
+                event, request, record = by_id[each]
+                work.send(
+                    delivered(
+                        event.case_id,
+                        request.recipient,
+                        event.seq,
+                        provider=end.provider,
+                        result=DeliveryResult(end.result),
+                        error=end.error,
+                        occurred_at=end.occurred_at,
+                        recorded_at=work.now,
+                        traceparent=self._trace(record),
+                    )
+                )
         return {
             origin: [
                 (event, request, record)

@@ -1,13 +1,18 @@
-"""What became of a message, as it goes onto `notify.deliveries`."""
+"""What is done with a message, as it goes onto `notify.deliveries`."""
 
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered
+from lastmetre.common.contracts.deliveries import (
+    DeliveryResult,
+    MessageAttempted,
+    MessageDelivered,
+)
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
 from lastmetre.notify.domain.messages import message_id, recipient_kind
+from lastmetre.notify.sending.provider import OutboundMessage
 
 SOURCE: Final = "/notify"
 
@@ -45,4 +50,27 @@ def delivered(
         occurred_at=occurred_at,
         recorded_at=recorded_at,
         traceparent=traceparent,
+    )
+
+
+def attempted(message: OutboundMessage, provider: str, now: datetime) -> OutboxMessage:
+    """The record that says that `provider` is about to be given this; `now` is city time."""
+    told = MessageAttempted(
+        case_id=message.case_id,
+        message_id=message.message_id,
+        seq=message.seq,
+        recipient=recipient_kind(message.recipient),
+        provider=provider,
+        attempt=message.attempt,
+        occurred_at=now,
+    )
+    return cloud_event(
+        told,
+        topic=NOTIFY_DELIVERIES,
+        key=str(message.case_id),
+        event_id=f"{message.message_id}:{message.attempt}",
+        source=SOURCE,
+        occurred_at=now,
+        recorded_at=now,
+        traceparent=message.traceparent,
     )

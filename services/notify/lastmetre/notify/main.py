@@ -15,9 +15,10 @@ from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
 from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
+from lastmetre.notify.sending.attempts import KafkaAttemptLog
 from lastmetre.notify.sending.folder import FolderProvider
 from lastmetre.notify.sending.gauges import MessageGauges
-from lastmetre.notify.sending.provider import Provider
+from lastmetre.notify.sending.provider import AttemptLog, Provider
 from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
 from lastmetre.notify.sending.results import Backoff, PostgresResults
 from lastmetre.notify.sending.sender import Sender
@@ -37,9 +38,12 @@ def create_app(settings: NotifySettings) -> FastAPI:
     host = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
     host.publishes(NOTIFY_DELIVERIES, adopt_deliveries)
     host.publishes(FEEDBACK, adopt_feedback)
-    sender = build_sender(host, settings)
+    attempts = KafkaAttemptLog(settings.kafka, settings.topic_prefix, host.clock)
+    sender = build_sender(host, settings, attempts)
     Consumers(host, RealClock(), sender.wake)
     host.background(sender.run)
+    if settings.smtp_host:
+        host.background(attempts.run, needs_database=False)
     host.watch("sender", sender.health)
     host.background(MessageGauges(host, RealClock()).run)
     ratings = Ratings(host)
@@ -48,9 +52,9 @@ def create_app(settings: NotifySettings) -> FastAPI:
     return build_app(host, routers, pages)
 
 
-def build_sender(host: ServiceHost, settings: NotifySettings) -> Sender:
+def build_sender(host: ServiceHost, settings: NotifySettings, attempts: AttemptLog) -> Sender:
     """The sender with its providers, as configured."""
-    routing = build_routing(settings)
+    routing = build_routing(settings, attempts)
     texts = Texts(
         host.links,
         {
@@ -73,7 +77,7 @@ def build_sender(host: ServiceHost, settings: NotifySettings) -> Sender:
     )
 
 
-def build_routing(settings: NotifySettings) -> ProviderRouting:
+def build_routing(settings: NotifySettings, attempts: AttemptLog) -> ProviderRouting:
     """Phones by the provider that is set; e-mail by SMTP if there is a server, else with them."""
     phone: Provider = (
         SinkProvider() if settings.provider == "sink" else FolderProvider(settings.outbox_directory)
@@ -89,7 +93,7 @@ def build_routing(settings: NotifySettings) -> ProviderRouting:
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
         timeout=settings.smtp_timeout,
     )
-    return ProviderRouting(phone, SmtpProvider(server, RealClock()))
+    return ProviderRouting(phone, SmtpProvider(server, RealClock(), attempts))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What became of each message, on `notify.deliveries`."""
+"""What is done with each message, on `notify.deliveries`."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -26,6 +26,23 @@ class DeliveryResult(StrEnum):
     FAILED = "failed"
     SUPPRESSED = "suppressed"
     UNKNOWN = "unknown"
+
+
+class MessageAttempted(CaseMessage):
+    """A provider that does not recognise a repetition is about to be given a message. Key: case id.
+
+    It is on the log before the message goes out, so that a database which has forgotten the attempt
+    (it was restored, or a standby was promoted) hears of it. Says nothing of how the attempt ended.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.message.attempted.v1"
+
+    message_id: UUID
+    seq: int = Field(ge=1, description="the case event that the message tells of")
+    recipient: Recipient
+    provider: Code = Field(description="smtp")
+    attempt: int = Field(ge=1, description="counted from 1 for each message")
+    occurred_at: AwareDatetime
 
 
 class MessageDelivered(CaseMessage):

@@ -6,7 +6,7 @@ from typing import Final
 from lastmetre.common.contracts import cases, deliveries, network, reports, requests
 from lastmetre.common.contracts.base import Channel, Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.deliveries import MessageDelivered
+from lastmetre.common.contracts.deliveries import MessageAttempted, MessageDelivered
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected, ReportSubmitted
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
@@ -34,6 +34,6 @@ TOPIC_MESSAGES: Final[Mapping[str, tuple[type[Message], ...]]] = {
     FIELD_OUTCOMES: (ActionAnswered,),
     CASE_EVENTS: CASE_EVENT_TYPES,
     FEEDBACK: (FeedbackGiven,),
-    NOTIFY_DELIVERIES: (MessageDelivered,),
+    NOTIFY_DELIVERIES: (MessageAttempted, MessageDelivered),
     NETWORK_AREAS: (AreaPublished,),
 }

@@ -47,6 +47,10 @@ def recipient_kind(recipient: str) -> Recipient:
     return Recipient.REPORTER if recipient == REPORTER else Recipient.LEAD
 
 
+INTERRUPTED: Final = "interrupted"
+"""Why nobody knows what became of a message: whoever was sending it ended first."""
+
+
 class MessageRequest(NamedTuple):
     """A message that an event asks for. `lead` is whom its text names."""
 

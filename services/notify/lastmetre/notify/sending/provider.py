@@ -23,6 +23,8 @@ class OutboundMessage(NamedTuple):
     """The city's day of what the message tells of: the same at every attempt."""
     subject: str
     body: str
+    attempt: int
+    traceparent: str
 
     @property
     def message_id(self) -> UUID:
@@ -38,6 +40,13 @@ class Outcome(NamedTuple):
 
 
 SENT = Outcome(DeliveryResult.SENT)
+
+
+class AttemptLog(Protocol):
+    """Where it is told that a message is about to go out, by a provider that cannot repeat it."""
+
+    async def tell(self, provider: str, message: OutboundMessage) -> bool:
+        """Whether Kafka has acknowledged that. If not, the message must not go out now."""
 
 
 class Provider(Protocol):

@@ -107,6 +107,8 @@ class MessageRenderer:
             day=message.occurred_at.astimezone(self._zone).date(),
             subject=subject,
             body=body,
+            attempt=message.claimed.attempts,
+            traceparent=message.traceparent,
         )
         return RenderedMessage(message, outbound, provider)
 

@@ -18,7 +18,7 @@ from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
-from lastmetre.notify.domain.messages import shard_of
+from lastmetre.notify.domain.messages import INTERRUPTED, shard_of
 from lastmetre.notify.sending.provider import Outcome, Provider
 from lastmetre.notify.sending.rendering import (
     MessageRenderer,
@@ -232,7 +232,7 @@ class Sender:
         await session.release_provider_queues(taken, [each.name for each in providers])
         self._through(
             [
-                Attempt(message, provider, Outcome(DeliveryResult.UNKNOWN, "interrupted"))
+                Attempt(message, provider, Outcome(DeliveryResult.UNKNOWN, INTERRUPTED))
                 for provider, message in unknown
             ]
         )

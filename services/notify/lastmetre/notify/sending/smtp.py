@@ -14,7 +14,7 @@ import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import Clock
-from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
+from lastmetre.notify.sending.provider import SENT, AttemptLog, OutboundMessage, Outcome
 
 log = structlog.get_logger()
 
@@ -39,7 +39,11 @@ class SmtpServer:
 
 
 class SmtpProvider:
-    """Sends messages to one server over a few kept connections. `clock` dates the messages."""
+    """Sends messages to one server over a few kept connections. `clock` dates the messages.
+
+    Each is told to `attempts` once the server has taken sender and recipient, before its text: what
+    the server puts off until then was no attempt that anybody must know of.
+    """
 
     name: ClassVar[str] = "smtp"
     repeatable: ClassVar[bool] = False
@@ -47,9 +51,10 @@ class SmtpProvider:
     max_in_flight: ClassVar[int] = 8
     batch_size: ClassVar[int] = 1
 
-    def __init__(self, server: SmtpServer, clock: Clock) -> None:
+    def __init__(self, server: SmtpServer, clock: Clock, attempts: AttemptLog) -> None:
         self._server = server
         self._clock = clock
+        self._attempts = attempts
         self._domain = server.sender.rpartition("@")[2] or "localhost"
         self._idle: list[tuple[aiosmtplib.SMTP, int]] = []
 
@@ -66,6 +71,9 @@ class SmtpProvider:
             client, used = await self._addressed(message)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return _outcome(error)
+        if not await self._attempts.tell(self.name, message):
+            await self._take_back(client)
+            return Outcome(None, "log_away")
         outcome = await _deliver(client, text)
         if client.is_connected and used + 1 < _MESSAGES_A_CONNECTION:
             self._idle.append((client, used + 1))
@@ -98,10 +106,14 @@ class SmtpProvider:
             await client.mail(self._server.sender)
             await client.rcpt(message.address)
         except (aiosmtplib.SMTPResponseException, ValueError):
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.rset()
-                self._idle.append((client, 0))
+            await self._take_back(client)
             raise
+
+    async def _take_back(self, client: aiosmtplib.SMTP) -> None:
+        """Nothing comes of this message; the connection is kept if it is good."""
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await client.rset()
+            self._idle.append((client, 0))
 
     def _client(self) -> aiosmtplib.SMTP:
         server = self._server

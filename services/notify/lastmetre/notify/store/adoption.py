@@ -15,7 +15,10 @@ Key = tuple[UUID, str, int]
 
 
 class AdoptedDelivery(NamedTuple):
-    """The end of a message, as `notify.deliveries` has it."""
+    """The end of a message, as `notify.deliveries` has it.
+
+    Not `told`: of a message that was attempted, and whose end nobody knows: it is not there yet.
+    """
 
     message_id: UUID
     case_id: UUID
@@ -24,6 +27,21 @@ class AdoptedDelivery(NamedTuple):
     provider: str | None
     error: str | None
     occurred_at: datetime
+    told: bool = True
+
+
+class WaitingMessage(NamedTuple):
+    """A message that is not at its end, and how often it was tried as far as is known here."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
 
 
 async def ended(
@@ -41,15 +59,15 @@ async def ended(
 
 async def waiting(
     connection: "Connection", case_ids: Sequence[UUID], seqs: Sequence[int]
-) -> list[Key]:
+) -> list[WaitingMessage]:
     """The messages of these events, (case id, seq) each, that are not at their end."""
     rows = await connection.fetch(
-        "SELECT case_id, recipient, seq FROM message_waiting"
+        "SELECT case_id, recipient, seq, attempts FROM message_waiting"
         " WHERE (case_id, seq) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))",
         case_ids,
         seqs,
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [WaitingMessage(*row) for row in rows]
 
 
 async def finish_waiting(
@@ -79,13 +97,39 @@ async def finish_waiting(
     return int(status.split()[-1])
 
 
-async def keep(connection: "Connection", deliveries: Sequence[AdoptedDelivery]) -> int:
-    """Keep the ends of messages that nobody has asked for yet; returns how many are new."""
+async def claim_again(
+    connection: "Connection", attempts: Sequence[tuple[WaitingMessage, str, int]]
+) -> int:
+    """Note that these are with a provider: (message, provider, attempt). Returns how many."""
     status = await connection.execute(
-        "INSERT INTO adopted_delivery"
-        " (message_id, case_id, seq, result, provider, error, occurred_at)"
+        """
+        UPDATE message_waiting w SET sending_by = n.provider, attempts = n.attempt
+        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[])
+            AS n(case_id, recipient, seq, provider, attempt)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+        """,
+        [message.case_id for message, _, _ in attempts],
+        [message.recipient for message, _, _ in attempts],
+        [message.seq for message, _, _ in attempts],
+        [provider for _, provider, _ in attempts],
+        [attempt for _, _, attempt in attempts],
+    )
+    return int(status.split()[-1])
+
+
+async def keep(connection: "Connection", deliveries: Sequence[AdoptedDelivery]) -> int:
+    """Keep the ends of messages that nobody has asked for yet; returns how many are new.
+
+    One that was told takes the place of one that was not.
+    """
+    status = await connection.execute(
+        "INSERT INTO adopted_delivery AS a"
+        " (message_id, case_id, seq, result, provider, error, occurred_at, told)"
         " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[],"
-        " $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING",
+        " $6::text[], $7::timestamptz[], $8::bool[])"
+        " ON CONFLICT (message_id) DO UPDATE SET result = excluded.result,"
+        " provider = excluded.provider, error = excluded.error,"
+        " occurred_at = excluded.occurred_at, told = true WHERE excluded.told AND NOT a.told",
         *zip(*deliveries, strict=True),
     )
     return int(status.split()[-1])
@@ -98,7 +142,7 @@ async def take(
     the messages in the same transaction."""
     rows = await connection.fetch(
         "DELETE FROM adopted_delivery WHERE message_id = ANY($1::uuid[])"
-        " RETURNING message_id, case_id, seq, result, provider, error, occurred_at",
+        " RETURNING message_id, case_id, seq, result, provider, error, occurred_at, told",
         message_ids,
     )
     return {row[0]: AdoptedDelivery(*row) for row in rows}
