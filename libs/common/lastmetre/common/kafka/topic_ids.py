@@ -22,14 +22,15 @@ from aiokafka.protocol.types import (
 )
 
 from lastmetre.common.kafka.access import KafkaAccess
-from lastmetre.common.kafka.clients import in_time, metadata_client
+from lastmetre.common.kafka.clients import first_to_answer, in_time, metadata_client
 from lastmetre.common.kafka.ports import BrokerError
 
 log = structlog.get_logger()
 
 API_KEY: Final = 3
 API_VERSION: Final = 11
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 2.0
+"""A broker that takes longer is asked no more: another one is, the next time."""
 UUID_BYTES: Final = 16
 
 
@@ -119,6 +120,15 @@ class _Metadata(Request[_Struct]):
         return request_struct_class(topics, False, False, {})
 
 
+def _node_at(client: AIOKafkaClient, address: str) -> int:
+    """The broker that was connected to, or any one if it calls itself otherwise."""
+    found = {f"{each.host}:{each.port}": each.nodeId for each in client.cluster.brokers()}
+    node: int | None = found.get(address, client.get_random_node())
+    if node is None:
+        raise NodeNotReadyError("no broker is known")
+    return node
+
+
 class TopicIds:
     """Asks for topics' ids by a connection of its own, which is made when it is needed."""
 
@@ -126,6 +136,7 @@ class TopicIds:
         self._access = access
         self._client_id = client_id
         self._client: AIOKafkaClient | None = None
+        self._node = 0
         self._asking = asyncio.Lock()
         self._unknown_here = False
 
@@ -150,12 +161,11 @@ class TopicIds:
 
     async def _ask(self, names: Collection[str]) -> Mapping[str, UUID]:
         if self._client is None:
-            self._client = metadata_client(self._access, self._client_id)
+            access = await first_to_answer(self._access, self._client_id)
+            self._client = metadata_client(access, self._client_id)
             await self._client.bootstrap()
-        node = self._client.get_random_node()
-        if node is None:
-            raise NodeNotReadyError("no broker is known")
-        answer: Any = await self._client.send(node, _Metadata(names))
+            self._node = _node_at(self._client, access.bootstrap_servers[0])
+        answer: Any = await self._client.send(self._node, _Metadata(names))
         return {
             topic[1]: UUID(bytes=topic[2])
             for topic in answer.topics
