@@ -48,7 +48,7 @@ class Sasl:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KafkaAccess:
-    """What every client is made from. The times are in seconds, as measured (DESIGN, section 3)."""
+    """What every client is made from. Times are in seconds; the defaults were measured (README)."""
 
     bootstrap_servers: tuple[str, ...]
     security_protocol: SecurityProtocol = "PLAINTEXT"
