@@ -55,6 +55,20 @@ async def test_by_the_environment_alone(
     assert (await document(stack, {**told, "NOTIFY_OUTBOX_DIRECTORY": outbox}, "audit"))["balanced"]
 
 
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [("metrics", ["metrics", "verify"]), ("dispatch", ["recover", "--dry-run"])],
+)
+async def test_a_services_tool_needs_its_database_and_the_broker_and_no_keys(
+    stack: Stack, tmp_path: Path, service: str, words: list[str]
+) -> None:
+    told = {
+        "KAFKA_BOOTSTRAP_SERVERS": stack.endpoints.bootstrap_servers,
+        f"{service.upper()}_DATABASE_URL": stack.endpoints.databases[service],
+    }
+    assert (await document(stack, {**told, "LASTMETRE_HOME": str(tmp_path)}, *words))["ok"]
+
+
 async def test_by_a_profile(stack: Stack, settings: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "token").write_text(settings.pop("LASTMETRE_TOKEN") + "\n", "utf-8")
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]

@@ -16,7 +16,7 @@ from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from lastmetre.metrics.rebuild import Outcome, rebuild
-from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.metrics.settings import RebuildSettings
 from tests.support.books import audit
 from tests.support.city import City
 from tests.support.holding import blocked, holding
@@ -138,7 +138,7 @@ def rebuilding(stack: Stack, as_started: Callable[[str], None]) -> Callable[...,
     as_started("metrics")
 
     async def run(*, verify: bool = False) -> Outcome:
-        return await rebuild(MetricsSettings(), verify=verify, progress=io.StringIO())
+        return await rebuild(RebuildSettings(), verify=verify, progress=io.StringIO())
 
     return run
 

@@ -15,7 +15,7 @@ from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.devstack import Stack
 from lastmetre.dispatch import recover as recovering
-from lastmetre.dispatch.settings import DispatchSettings
+from lastmetre.dispatch.settings import RecoverSettings
 from tests.integration.dispatch_ledger import (
     DispatchProcess,
     action,
@@ -46,7 +46,7 @@ class World:
 
     async def recover(self, *, dry_run: bool = False) -> recovering.Outcome:
         """As the program does."""
-        settings = DispatchSettings.model_construct(
+        settings = RecoverSettings.model_construct(
             database_url=SecretStr(self.database),
             kafka_bootstrap_servers=self.bootstrap,
             topic_prefix=self.prefix,

@@ -26,18 +26,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
-from lastmetre.common.kafka import clients
-from lastmetre.common.kafka.codec import OutboxMessage, event_headers
+from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, event_headers
 from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.kafka.topic_reader import Offsets, Topics, TopicsUnreadable, open_topics
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.dispatch.network import SOURCE
-from lastmetre.dispatch.settings import DispatchSettings
+from lastmetre.dispatch.settings import RecoverSettings
 from lastmetre.dispatch.store import cases, recovery
 from lastmetre.dispatch.store.ledger import event_id
 from lastmetre.dispatch.store.recovery import KeptEvent, TopicEvent
@@ -45,9 +44,6 @@ from lastmetre.dispatch.store.recovery import KeptEvent, TopicEvent
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-READ_RECORDS: Final = 5000
-POLL_MILLISECONDS: Final = 500
-SILENCE_SECONDS: Final = 30.0
 CASES_AT_ONCE: Final = 200
 SHOWN: Final = 100
 PROGRESS_SECONDS: Final = 1.0
@@ -121,85 +117,63 @@ class Progress:
             self._stream.flush()
 
 
-class TopicReader:
+class LedgerReader:
     """Reads `case.events` from its beginning, on and on to where it ends."""
 
-    def __init__(
-        self, consumer: AIOKafkaConsumer, topic: str, outcome: Outcome, progress: Progress
-    ) -> None:
-        self._consumer = consumer
-        self._topic = topic
+    def __init__(self, topics: Topics, outcome: Outcome, progress: Progress) -> None:
+        self._topics = topics
         self._outcome = outcome
         self._progress = progress
-        self._at: dict[int, int] = {}
-        self.ends: dict[int, StoredOffset | None] = {}
+        self._read_to: Offsets | None = None
+        self.ends: dict[int, StoredOffset | None] = dict.fromkeys(range(PARTITIONS))
         """Where each partition ends, with the append time of its last record."""
 
     async def read(self, take: Taken) -> None:
-        """Give `take` all events up to the present end. Raises CannotRecover if Kafka is silent."""
-        until = await self._present_ends()
-        places = [TopicPartition(self._topic, p) for p, end in until.items() if self._at[p] < end]
-        if not places:
-            return
-        self._consumer.assign(places)
-        for place in places:
-            self._consumer.seek(place, self._at[place.partition])
-        total = sum(until.values())
-        heard_at = time.monotonic()
-        while any(self._at[place.partition] < until[place.partition] for place in places):
-            batch = await self._consumer.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=READ_RECORDS
-            )
-            found: list[TopicEvent] = []
-            for place, records in batch.items():
-                for record in records:
-                    self._note(record, found)
-                self._at[place.partition] = records[-1].offset + 1
-                end = StoredOffset(records[-1].offset + 1, records[-1].timestamp)
-                self.ends[place.partition] = end
-            if found:
+        """Give `take` all events up to the present end. Raises TopicsUnreadable."""
+        places = await self._topics.places([CASE_EVENTS])
+        start = self._read_to or await self._topics.beginnings(places)
+        until = await self._topics.ends(places)
+        done, total = sum(start.values()), sum(until.values())
+        async for batch in self._topics.batches(places, start, until):
+            last = batch[-1]
+            self.ends[last.partition] = StoredOffset(last.offset + 1, last.timestamp)
+            if found := self._events(batch):
                 await take(found)
-            if batch:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > SILENCE_SECONDS:
-                raise CannotRecover(f"{self._topic}: nothing to read, though it does not end yet")
-            self._progress.say("read", sum(self._at.values()), total)
+            done += len(batch)
+            self._progress.say("read", done, total)
+        self._read_to = until
 
-    async def _present_ends(self) -> dict[int, int]:
-        if self._topic not in await self._consumer.topics():
-            raise CannotRecover(f"there is no topic {self._topic}: `lastmetre topics apply` first")
-        places = [TopicPartition(self._topic, partition) for partition in range(PARTITIONS)]
-        begins = await self._consumer.beginning_offsets(places)
-        ends = await self._consumer.end_offsets(places)
-        for place in places:
-            self._at.setdefault(place.partition, begins[place])
-            self.ends.setdefault(place.partition, None)
-        return {place.partition: ends[place] for place in places}
-
-    def _note(self, record: Any, found: list[TopicEvent]) -> None:
-        headers = dict(record.headers)
-        identity = event_id(headers.get("ce_id"))
-        if identity is None:
-            self._outcome.foreign += 1
-            return
-        self._outcome.on_topic += 1
-        trace = headers.get("traceparent")
-        found.append(
-            TopicEvent(*identity, record.value, trace.decode("latin-1") if trace else None)
-        )
+    def _events(self, records: Sequence[ConsumedRecord]) -> list[TopicEvent]:
+        found: list[TopicEvent] = []
+        for record in records:
+            identity = event_id(record.header("ce_id"))
+            if identity is None:
+                self._outcome.foreign += 1
+                continue
+            trace = record.header("traceparent")
+            found.append(
+                TopicEvent(*identity, record.value, trace.decode("latin-1") if trace else None)
+            )
+        self._outcome.on_topic += len(found)
+        return found
 
 
 async def recover(
-    settings: DispatchSettings, *, dry_run: bool, progress: TextIO = sys.stderr
+    settings: RecoverSettings, *, dry_run: bool, progress: TextIO = sys.stderr
 ) -> Outcome:
     """Send again what the topic lacks, or only count it.
 
-    Raises CannotRecover, and what asyncpg and aiokafka raise when they cannot reach their server.
+    Raises CannotRecover, TopicsUnreadable, and what asyncpg and aiokafka raise.
     """
     started = time.monotonic()
     outcome, told = Outcome(dry_run), Progress(progress)
-    async with _session(settings) as connection, _kafka(settings) as consumer:
-        reader = TopicReader(consumer, settings.topic_prefix + CASE_EVENTS, outcome, told)
+    async with (
+        _session(settings) as connection,
+        open_topics(
+            settings.kafka, settings.topic_prefix, "dispatch-recover", earliest_if_gone=False
+        ) as topics,
+    ):
+        reader = LedgerReader(topics, outcome, told)
 
         async def before_comparing(found: Sequence[TopicEvent]) -> None:
             await recovery.note_on_topic(connection, found)
@@ -254,7 +228,7 @@ def _as_it_was(event: KeptEvent) -> OutboxMessage:
 
 
 @asynccontextmanager
-async def _session(settings: DispatchSettings) -> "AsyncIterator[Connection]":
+async def _session(settings: RecoverSettings) -> "AsyncIterator[Connection]":
     connection = await recovery.connect(settings.database_url.get_secret_value())
     try:
         if not await recovery.begin(connection):
@@ -262,23 +236,6 @@ async def _session(settings: DispatchSettings) -> "AsyncIterator[Connection]":
         yield connection
     finally:
         await connection.close(timeout=5)
-
-
-@asynccontextmanager
-async def _kafka(settings: DispatchSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that belongs to no group."""
-    consumer = clients.consumer(
-        settings.kafka,
-        client_id="dispatch-recover",
-        auto_offset_reset="none",
-        fetch_max_bytes=16 * 1024 * 1024,
-        max_partition_fetch_bytes=8 * 1024 * 1024,
-    )
-    try:
-        await asyncio.wait_for(consumer.start(), 30)
-        yield consumer
-    finally:
-        await asyncio.wait_for(consumer.stop(), 10)
 
 
 def main() -> int:
@@ -292,8 +249,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one document on stdout")
     arguments = parser.parse_args()
     try:
-        outcome = asyncio.run(recover(DispatchSettings(), dry_run=arguments.dry_run))
-    except (CannotRecover, KafkaError, *DATABASE_ERRORS) as error:
+        outcome = asyncio.run(recover(RecoverSettings(), dry_run=arguments.dry_run))
+    except (CannotRecover, TopicsUnreadable, KafkaError, *DATABASE_ERRORS) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     if arguments.json:

@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 
+from lastmetre.common.service.kafka_settings import EnvironmentSettings
 from lastmetre.common.service.settings import ServiceSettings
 
 
@@ -13,3 +14,9 @@ class DispatchSettings(ServiceSettings):
     http_port: int = Field(default=8102, validation_alias="DISPATCH_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="DISPATCH_SERVICE_KEY")
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")
+
+
+class RecoverSettings(EnvironmentSettings):
+    """What a recovery reads: it serves nobody, and needs no keys."""
+
+    database_url: SecretStr = Field(validation_alias="DISPATCH_DATABASE_URL")

@@ -12,38 +12,39 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.codec import UnknownEventType
+from lastmetre.common.kafka.topic_reader import (
+    STALLED_SECONDS,
+    Topics,
+    TopicsUnreadable,
+    open_topics,
+)
 from lastmetre.common.postgres.dead_letter_table import corrections
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.metrics.consumers import CASES_FLOW
 from lastmetre.metrics.rebuild_target import RebuildTarget
-from lastmetre.metrics.settings import MetricsSettings
+from lastmetre.metrics.settings import RebuildSettings
 from lastmetre.metrics.store import rebuilding
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-BATCH_RECORDS: Final = 5000
-POLL_MILLISECONDS: Final = 500
 NEAR: Final = 50
 """So many records behind, the rest can be read while the live flow is kept waiting."""
 NEAR_ENOUGH: Final = 2000
 """The same, where the live flow is as quick as we are."""
 ROUNDS: Final = 20
-SILENCE_SECONDS: Final = 30.0
-LOCKED_SILENCE_SECONDS: Final = 5.0
+LOCKED_STALLED_SECONDS: Final = 5.0
 LOCK_TIMEOUT: Final = "5s"
 SWAP_ATTEMPTS: Final = 12
 SWAP_RETRY_SECONDS: Final = 1.0
@@ -91,7 +92,7 @@ class Progress:
         self._stream = stream
         self._said_at = 0.0
 
-    def say(self, target: RebuildTarget, positions: dict[int, int]) -> None:
+    def say(self, target: RebuildTarget, positions: Mapping[int, int]) -> None:
         """Tell events read and to read, if it is time to."""
         now = time.monotonic()
         if now - self._said_at >= PROGRESS_SECONDS:
@@ -104,57 +105,45 @@ class Progress:
 class Reader:
     """Reads the ledger from the earliest record on."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, progress: Progress) -> None:
-        self._consumer = consumer
-        self._topic = topic
+    def __init__(self, topics: Topics, progress: Progress) -> None:
+        self._topics = topics
         self._progress = progress
 
     async def read(
-        self, target: RebuildTarget, until: dict[int, int], silence: float = SILENCE_SECONDS
+        self,
+        target: RebuildTarget,
+        until: Mapping[int, int],
+        stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
         """Feed the target up to these positions, not a record further.
 
-        Raises CannotRebuild if the broker stays silent or no longer has the records.
+        Raises TopicsUnreadable if the broker stays silent, OffsetOutOfRangeError if it no longer
+        has the records.
         """
-        missing = {p: end for p, end in until.items() if target.at.get(p, 0) < end}
-        if not missing:
-            return
-        places = {partition: TopicPartition(self._topic, partition) for partition in missing}
-        self._consumer.assign(list(places.values()))
-        for partition, place in places.items():
-            self._consumer.seek(place, target.at.get(partition, 0))
-        heard_at = time.monotonic()
-        while missing:
-            batch = await self._consumer.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS
-            )
-            for place, found in batch.items():
-                end = until[place.partition]
-                records = [record for record in found if record.offset < end]
-                if records:
-                    await target.apply(place.partition, records)
-                if target.at.get(place.partition, 0) >= end:
-                    self._consumer.pause(place)
-                    missing.pop(place.partition, None)
-            if batch:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > silence:
-                raise CannotRebuild(f"{self._topic}: nothing to read up to {missing}")
+        start = {(CASE_EVENTS, each): target.at.get(each, 0) for each in until}
+        ends = {(CASE_EVENTS, each): end for each, end in until.items()}
+        async for records in self._topics.batches(ends, start, ends, stalled_seconds):
+            await target.apply(records)
             self._progress.say(target, until)
 
 
 async def rebuild(
-    settings: MetricsSettings, *, verify: bool, progress: TextIO = sys.stderr
+    settings: RebuildSettings, *, verify: bool, progress: TextIO = sys.stderr
 ) -> Outcome:
     """Rebuild the facts, or compare them with a rebuild. Works beside the running service.
 
-    Raises CannotRebuild, and what asyncpg and aiokafka raise when they cannot reach their server.
+    Raises CannotRebuild, TopicsUnreadable, and what asyncpg and aiokafka raise.
     """
     started = time.monotonic()
-    async with _beside_live(settings) as connection, _ledger(settings) as consumer:
+    async with (
+        _beside_live(settings) as connection,
+        open_topics(
+            settings.kafka, settings.topic_prefix, "metrics-rebuild", earliest_if_gone=False
+        ) as topics,
+    ):
         target = RebuildTarget(connection, settings.city_time_zone)
         await _correct(connection, target)
-        reader = Reader(consumer, settings.topic_prefix + CASE_EVENTS, Progress(progress))
+        reader = Reader(topics, Progress(progress))
         await _catch_up(connection, target, reader)
         if verify:
             differing, examples, cases = await _compare(connection, target, reader)
@@ -176,7 +165,7 @@ async def rebuild(
 
 @asynccontextmanager
 async def _connected(
-    settings: MetricsSettings,
+    settings: RebuildSettings,
 ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
     connection = await asyncpg.connect(
         settings.database_url.get_secret_value(),
@@ -191,7 +180,7 @@ async def _connected(
 
 @asynccontextmanager
 async def _beside_live(
-    settings: MetricsSettings,
+    settings: RebuildSettings,
 ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
     """A connection of its own, with an empty rebuild table: it holds the lock for as long."""
     async with _connected(settings) as connection:
@@ -201,23 +190,6 @@ async def _beside_live(
             yield connection
         finally:
             await rebuilding.discard(connection)
-
-
-@asynccontextmanager
-async def _ledger(settings: MetricsSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that belongs to no group."""
-    consumer = clients.consumer(
-        settings.kafka,
-        client_id="metrics-rebuild",
-        auto_offset_reset="none",
-        fetch_max_bytes=16 * 1024 * 1024,
-        max_partition_fetch_bytes=8 * 1024 * 1024,
-    )
-    try:
-        await asyncio.wait_for(consumer.start(), 30)
-        yield consumer
-    finally:
-        await asyncio.wait_for(consumer.stop(), 10)
 
 
 Finished = tuple[list[UUID], list[dict[str, Any]], int]
@@ -294,7 +266,7 @@ async def _swap(
 async def _read_rest(connection: "Connection", target: RebuildTarget, reader: Reader) -> None:
     positions = await rebuilding.positions(connection, CASES_FLOW, CASE_EVENTS)
     await _correct(connection, target)
-    await reader.read(target, positions, LOCKED_SILENCE_SECONDS)
+    await reader.read(target, positions, LOCKED_STALLED_SECONDS)
 
 
 def main() -> int:
@@ -306,9 +278,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one document on stdout")
     arguments = parser.parse_args()
     try:
-        outcome = asyncio.run(rebuild(MetricsSettings(), verify=arguments.verify))
+        outcome = asyncio.run(rebuild(RebuildSettings(), verify=arguments.verify))
     except (
         CannotRebuild,
+        TopicsUnreadable,
         UnknownEventType,
         KafkaError,
         asyncpg.PostgresError,

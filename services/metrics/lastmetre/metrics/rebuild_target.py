@@ -1,12 +1,11 @@
 """Facts that grow beside the live ones: a fold of the ledger, an event at a time."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
@@ -48,7 +47,7 @@ class RebuildTarget:
         """Events whose turn has not come."""
         return sum(map(len, self._early.values()))
 
-    def behind(self, positions: dict[int, int]) -> int:
+    def behind(self, positions: Mapping[int, int]) -> int:
         """How many records there are still up to `positions`."""
         return sum(max(end - self.at.get(each, 0), 0) for each, end in positions.items())
 
@@ -63,17 +62,10 @@ class RebuildTarget:
         self._corrected = new
         await self._fold_all(late)
 
-    async def apply(self, partition: int, records: Sequence[Any]) -> None:
+    async def apply(self, records: Sequence[ConsumedRecord]) -> None:
         """Fold records of one partition, in their order, as the live flow does."""
-        await self._fold_all(
-            [
-                ConsumedRecord(
-                    CASE_EVENTS, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value,
-                             raw.headers)
-                for raw in records
-            ]
-        )  # fmt: skip
-        self.at[partition] = records[-1].offset + 1
+        await self._fold_all(records)
+        self.at[records[-1].partition] = records[-1].offset + 1
         self.events += len(records)
 
     async def _fold_all(self, records: Sequence[ConsumedRecord]) -> None:

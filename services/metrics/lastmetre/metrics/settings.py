@@ -1,8 +1,11 @@
 """Settings of metrics: what every service reads, under this service's names."""
 
+from zoneinfo import ZoneInfo
+
 from pydantic import Field, SecretStr
 
-from lastmetre.common.service.settings import ServiceSettings
+from lastmetre.common.service.kafka_settings import EnvironmentSettings
+from lastmetre.common.service.settings import CITY_TIME_ZONE, ServiceSettings
 
 
 class MetricsSettings(ServiceSettings):
@@ -12,3 +15,10 @@ class MetricsSettings(ServiceSettings):
     http_host: str = Field(default="127.0.0.1", validation_alias="METRICS_HTTP_HOST")
     http_port: int = Field(default=8104, validation_alias="METRICS_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="METRICS_SERVICE_KEY")
+
+
+class RebuildSettings(EnvironmentSettings):
+    """What a rebuild or a comparison reads: it serves nobody, and needs no keys."""
+
+    database_url: SecretStr = Field(validation_alias="METRICS_DATABASE_URL")
+    city_time_zone: ZoneInfo = CITY_TIME_ZONE

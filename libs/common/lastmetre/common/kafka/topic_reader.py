@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -18,7 +18,7 @@ Place = tuple[str, int]
 """(topic without the city's prefix, partition)"""
 Offsets = Mapping[Place, int]
 
-BATCH_RECORDS: Final = 2000
+BATCH_RECORDS: Final = 5000
 POLL_MILLISECONDS: Final = 200
 STALLED_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 30.0
@@ -28,7 +28,7 @@ class TopicsUnreadable(Exception):
     """A topic or the broker is not there or does not answer. `way_out`: what a person can do."""
 
     def __init__(self, problem: str, way_out: str = "") -> None:
-        super().__init__(problem)
+        super().__init__(": ".join(filter(None, (problem, way_out))))
         self.problem = problem
         self.way_out = way_out
 
@@ -78,6 +78,18 @@ class Topics:
         self, places: Iterable[Place], start: Offsets, until: Offsets
     ) -> AsyncIterator[ConsumedRecord]:
         """Every record from `start` to below `until`, in order within its partition."""
+        async for batch in self.batches(places, start, until):
+            for record in batch:
+                yield record
+
+    async def batches(
+        self,
+        places: Iterable[Place],
+        start: Offsets,
+        until: Offsets,
+        stalled_seconds: float = STALLED_SECONDS,
+    ) -> AsyncIterator[Sequence[ConsumedRecord]]:
+        """The same, some of one partition at a time. Raises TopicsUnreadable."""
         rest = {self._physical(each) for each in places if start[each] < until[each]}
         if not rest:
             return
@@ -92,22 +104,26 @@ class Topics:
             for place, batch in batches.items():
                 moved_at = time.monotonic()
                 end = until[self._logical(place)]
-                for raw in batch:
-                    if raw.offset < end:
-                        yield ConsumedRecord(
-                            *self._logical(place),
-                            raw.offset,
-                            raw.timestamp,
-                            raw.key,
-                            raw.value,
-                            raw.headers,
-                        )
+                records = [
+                    ConsumedRecord(
+                        *self._logical(place),
+                        raw.offset,
+                        raw.timestamp,
+                        raw.key,
+                        raw.value,
+                        raw.headers,
+                    )
+                    for raw in batch
+                    if raw.offset < end
+                ]
+                if records:
+                    yield records
             # A partition may end in a transaction's marker, which is an offset but no record.
             for place in list(rest):
                 if await self._consumer.position(place) >= until[self._logical(place)]:
                     rest.discard(place)
                     self._consumer.pause(place)
-            if rest and time.monotonic() - moved_at > STALLED_SECONDS:
+            if rest and time.monotonic() - moved_at > stalled_seconds:
                 place = min(rest)
                 raise TopicsUnreadable(f"{place.topic}-{place.partition} cannot be read to its end")
 
@@ -120,14 +136,25 @@ class Topics:
 
 @asynccontextmanager
 async def open_topics(
-    access: KafkaAccess | str, prefix: str, client_id: str = "lastmetre-audit"
+    access: KafkaAccess | str,
+    prefix: str,
+    client_id: str = "lastmetre-audit",
+    *,
+    earliest_if_gone: bool = True,
 ) -> AsyncIterator[Topics]:
-    """The topics of the city with that prefix; raises TopicsUnreadable without a broker."""
+    """The topics of the city with that prefix; raises TopicsUnreadable without a broker.
+
+    `earliest_if_gone`: an offset that is no longer kept is read from the earliest that is, instead
+    of raising OffsetOutOfRangeError.
+    """
     lenient_headers.install()
     access = access_of(access)
     # As the services it reads what is committed: what a transaction took back is no record.
     consumer = clients.consumer(
-        access, client_id=client_id, max_partition_fetch_bytes=4 * 1024 * 1024
+        access,
+        client_id=client_id,
+        auto_offset_reset="earliest" if earliest_if_gone else "none",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
     )
     try:
         try:

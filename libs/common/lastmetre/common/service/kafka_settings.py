@@ -93,10 +93,15 @@ class KafkaSettings(BaseModel):
         return self
 
 
-class _Environment(KafkaSettings, BaseSettings):
+class EnvironmentSettings(KafkaSettings, BaseSettings):
+    """The same from the environment, and whatever a service or a tool of it adds."""
+
+    # An empty variable is one that is not set: the stack blanks what must not leak in from outside.
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
+
+    topic_prefix: str = Field(default="", validation_alias="LASTMETRE_TOPIC_PREFIX")
 
     @classmethod
     def settings_customise_sources(
@@ -107,12 +112,13 @@ class _Environment(KafkaSettings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the files that it names."""
         return init_settings, env_settings, FileSource(settings_cls)
 
 
 def from_environment() -> KafkaAccess:
     """For what is no service. Raises pydantic.ValidationError, which says what is wrong."""
-    return _Environment().kafka
+    return EnvironmentSettings().kafka
 
 
 def from_source(get: Callable[[str], str | None]) -> KafkaAccess:

@@ -2,16 +2,14 @@
 
 import base64
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.service.clock import Clock, RealClock, TimeLapseClock
-from lastmetre.common.service.file_source import FileSource
-from lastmetre.common.service.kafka_settings import KafkaSettings
+from lastmetre.common.service.kafka_settings import EnvironmentSettings
 
 
 def _key_bytes(value: object) -> object:
@@ -24,23 +22,20 @@ def _key_bytes(value: object) -> object:
 KeyBytes = Annotated[bytes, BeforeValidator(_key_bytes), Field(min_length=32, repr=False)]
 
 
-class Settings(KafkaSettings, BaseSettings):
+CITY_TIME_ZONE: Final = Field(
+    default=ZoneInfo("Asia/Shanghai"), validation_alias="LASTMETRE_CITY_TIME_ZONE"
+)
+
+
+class Settings(EnvironmentSettings):
     """What every service reads. Names and values: README, Configuration."""
 
-    # An empty variable is one that is not set: the stack blanks what must not leak in from outside.
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
-    )
-
-    topic_prefix: str = Field(default="", validation_alias="LASTMETRE_TOPIC_PREFIX")
     token_key: KeyBytes = Field(validation_alias="LASTMETRE_TOKEN_KEY")
     link_key: KeyBytes = Field(validation_alias="LASTMETRE_LINK_KEY")
     service_keys: dict[str, str] = Field(
         default_factory=dict, validation_alias="LASTMETRE_SERVICE_KEYS"
     )
-    city_time_zone: ZoneInfo = Field(
-        default=ZoneInfo("Asia/Shanghai"), validation_alias="LASTMETRE_CITY_TIME_ZONE"
-    )
+    city_time_zone: ZoneInfo = CITY_TIME_ZONE
     city_name_zh: str = Field(default="云桥市", validation_alias="LASTMETRE_CITY_NAME_ZH")
     city_name_en: str = Field(default="Yunqiao", validation_alias="LASTMETRE_CITY_NAME_EN")
     categories_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CATEGORIES_FILE")
@@ -49,18 +44,6 @@ class Settings(KafkaSettings, BaseSettings):
     notify_public_url: str = Field(default="", validation_alias="NOTIFY_PUBLIC_URL")
     metrics_public_url: str = Field(default="", validation_alias="METRICS_PUBLIC_URL")
     clock_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CLOCK_FILE")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then the files that it names."""
-        return init_settings, env_settings, FileSource(settings_cls)
 
     @property
     def city_name(self) -> LocalName:
