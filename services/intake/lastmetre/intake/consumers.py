@@ -17,6 +17,7 @@ from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
+from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
 from lastmetre.intake.adopting import adopt_reports
@@ -77,7 +78,7 @@ async def follow_network(work: Work, records: batches.Areas) -> None:
             work.dead_letter(record, str(error))
     newest = newest_of_each(changes)
     if removed := [each for each in newest if isinstance(each, AreaRemoved)]:
-        await areas.remove(work.connection, removed)
+        await remove_areas(work.connection, removed)
     if published := [each for each in newest if isinstance(each, AreaPublished)]:
         await areas.put(work.connection, published)
 

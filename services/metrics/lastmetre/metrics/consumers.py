@@ -25,6 +25,7 @@ from lastmetre.common.kafka.codec import BadRecord, decode
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
 from lastmetre.metrics.store import facts, report_and_message_counts
@@ -153,7 +154,7 @@ class Consumers:
                 work.dead_letter(record, str(error))
         newest = newest_of_each(changes)
         if removed := [each for each in newest if isinstance(each, AreaRemoved)]:
-            await report_and_message_counts.remove_areas(work.connection, removed)
+            await remove_areas(work.connection, removed)
         if published := [_area(each) for each in newest if isinstance(each, AreaPublished)]:
             await report_and_message_counts.put_areas(work.connection, published)
 
