@@ -34,7 +34,7 @@ def test_it_shows_every_channel_with_our_models(
     service: str, as_started: Callable[[str], None]
 ) -> None:
     as_started(service)
-    host = APPLICATIONS[service]().state.runtime
+    host = APPLICATIONS[service]().state.host
     document: dict[str, Any] = json.loads(
         host.subscribers.asyncapi("1").to_specification().to_json()
     )

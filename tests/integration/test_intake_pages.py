@@ -1,4 +1,4 @@
-"""Residents' pages and the vault's doors on a real broker and database."""
+"""Residents' pages and the vault's API on a real broker and database."""
 
 import json
 from collections import Counter
@@ -113,11 +113,11 @@ async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
         assert [each.status_code for each in wrong] == [404] * 5 + [429]
         assert (await client.post("/progress", data=form)).status_code == 429
 
-        await vault_doors(city, client, str(report_id))
+        await vault_routes(city, client, str(report_id))
 
 
-async def vault_doors(city: IntakeCity, client: httpx.AsyncClient, report_id: str) -> None:
-    """Each door opens to the one who needs it; a person's look is noted."""
+async def vault_routes(city: IntakeCity, client: httpx.AsyncClient, report_id: str) -> None:
+    """Each route is open to the one who needs it; that a person reads is noted."""
     base, asked = "/api/intake/v1", {"report_ids": [report_id]}
     kept = await client.put(
         f"{base}/lead-contacts",

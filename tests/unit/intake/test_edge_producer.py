@@ -13,7 +13,7 @@ from lastmetre.intake.edge.producer import (
     FLUSH_SECONDS,
     SILENT_SECONDS,
     EdgeProducer,
-    NotTaken,
+    NotAcknowledged,
     Report,
 )
 
@@ -78,7 +78,7 @@ async def test_a_broken_producer_fails_its_batch_and_keeps_the_rest_for_the_next
     producer = Producer()
     door = edge(producer)
     producer.broken = True
-    with pytest.raises(NotTaken):
+    with pytest.raises(NotAcknowledged):
         await door.send("channels.app", [report(0)])
     door._producer = None  # as `run` does until there is another one
     waiting = asyncio.create_task(door.send("channels.app", [report(1)]))
@@ -113,9 +113,9 @@ async def test_a_partition_that_failed_waits_for_another_producer() -> None:
     producer = Producer()
     door = edge(producer)
     producer.broken = True
-    with pytest.raises(NotTaken):
+    with pytest.raises(NotAcknowledged):
         await door.send("channels.app", [report(0)])
-    assert door.not_acknowledging == "Kafka did not take the last reports: KafkaError"
+    assert door.not_acknowledging == "Kafka did not acknowledge the last reports: KafkaError"
     producer.broken = False
     (failed,) = partitions_of([b"one partition"], PARTITIONS)
     other = next(key for key in KEYS if partitions_of([key], PARTITIONS) != [failed])

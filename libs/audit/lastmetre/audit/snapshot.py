@@ -1,4 +1,4 @@
-"""A service's database at one instant: its runtime's tables, and whatever a line asks of it."""
+"""A service's database at one instant: the core's tables, and whatever a line asks of it."""
 
 import asyncio
 from collections import defaultdict

@@ -1,1 +1,1 @@
-"""What the services of Lastmetre share: contracts, runtime, telemetry and the pages' kit."""
+"""What the services of Lastmetre share: contracts, Kafka, PostgreSQL, hosting, the pages' kit."""

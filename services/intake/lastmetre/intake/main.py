@@ -62,7 +62,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         public_url=settings.intake_public_url,
     )
     endpoint = edge_endpoint(edge, settings)
-    doors = VaultService(host, vault)
+    vault_service = VaultService(host, vault)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(host)
     app = build_app(
@@ -70,10 +70,10 @@ def build(settings: IntakeSettings) -> FastAPI:
         [
             edge_router(endpoint),
             cases_router(host),
-            vault_router(doors),
+            vault_router(vault_service),
             lookup_router(host),
             report_router(ReportPages(host, pages, network, edge, categories, check)),
-            progress_router(ProgressPages(host, pages, network, doors, categories)),
+            progress_router(ProgressPages(host, pages, network, vault_service, categories)),
         ],
         pages,
         channel_keys=channel_keys(settings.channel_keys_file),

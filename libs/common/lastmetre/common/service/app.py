@@ -50,48 +50,48 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
 
 
 def build_app(
-    runtime: ServiceHost,
+    host: ServiceHost,
     routers: Sequence[APIRouter],
     pages: Pages,
     *,
     channel_keys: Mapping[str, ChannelCaller] | None = None,
     hot_paths: Callable[[FastAPI], ASGIApp] | None = None,
 ) -> FastAPI:
-    """The application of a service: starts and drains `runtime`, refuses undeclared routes.
+    """The application of a service: starts and drains `host`, refuses undeclared routes.
 
     `hot_paths` makes a `HotPaths` before the application, which is then what `serve` serves.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await runtime.start()
+        await host.start()
         try:
             yield
         finally:
-            await runtime.stop()
+            await host.stop()
 
     # FastAPI's own documentation pages load from elsewhere, so they are not served.
     app = FastAPI(
-        title=f"Lastmetre {runtime.name}",
+        title=f"Lastmetre {host.name}",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    app.state.runtime = runtime
+    app.state.host = host
     app.state.entrance = hot_paths(app) if hot_paths else app
     for router in (
         *routers,
-        health_router(runtime),
-        dead_letter_router(runtime),
-        stopped_sender_router(runtime),
+        health_router(host),
+        dead_letter_router(host),
+        stopped_sender_router(host),
     ):
         app.include_router(router)
     pages.mount(app)
     install(app, pages)
     for error in DATABASE_ERRORS:
         app.add_exception_handler(error, _unavailable(pages))
-    settings = runtime.settings
+    settings = host.settings
     guard(
         app,
         DevelopmentAuthenticator(
@@ -123,22 +123,22 @@ def _unavailable(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respo
     return handler
 
 
-def health_router(runtime: ServiceHost) -> APIRouter:
+def health_router(host: ServiceHost) -> APIRouter:
     """`/livez`, `/readyz` and `/metrics`."""
     router = APIRouter(route_class=GuardedRoute)
 
     @router.get("/livez")
     @allow(Anyone())
     async def livez(_: Request) -> Response:
-        return _verdict(runtime.alive())
+        return _verdict(host.alive())
 
     @router.get("/readyz")
     @allow(Anyone())
     async def readyz(request: Request) -> Response:
         """May this process be given requests; with `?all`, does everything in it work."""
         if "all" not in request.query_params:
-            return _verdict(list(runtime.serving()))
-        return _verdict([each for missing in runtime.checks().values() for each in missing])
+            return _verdict(list(host.serving()))
+        return _verdict([each for missing in host.checks().values() for each in missing])
 
     @router.get("/metrics")
     @allow(Anyone())
@@ -158,7 +158,7 @@ def _verdict(missing: list[str]) -> Response:
 def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     """Run the service until SIGTERM or SIGINT, then drain it."""
     configure_logs(name)
-    runtime: ServiceHost = app.state.runtime
+    host: ServiceHost = app.state.host
     server = uvicorn.Server(
         uvicorn.Config(
             app.state.entrance,
@@ -183,13 +183,13 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve_and_drain(server, runtime))
-    sys.exit(int(runtime.tasks.failed))
+        runner.run(_serve_and_drain(server, host))
+    sys.exit(int(host.tasks.failed))
 
 
-async def _serve_and_drain(server: uvicorn.Server, runtime: ServiceHost) -> None:
+async def _serve_and_drain(server: uvicorn.Server, host: ServiceHost) -> None:
     try:
         await server.serve()
     finally:
         # uvicorn leaves the application alone where it was told to stop before it listened.
-        await runtime.stop()
+        await host.stop()

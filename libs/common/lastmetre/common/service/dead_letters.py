@@ -62,9 +62,9 @@ class DryRun(Exception):
     """All went well, and is to be undone."""
 
 
-def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
+def dead_letter_router(host: "ServiceHost") -> APIRouter:
     """List, show and replay; the bodies may be personal data, so administrators only."""
-    prefix = f"/api/{runtime.name}/v1/dead-letters"
+    prefix = f"/api/{host.name}/v1/dead-letters"
     router = APIRouter(prefix=prefix, route_class=GuardedRoute)
 
     @router.get("")
@@ -72,7 +72,7 @@ def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
     async def listed(
         all: bool = False, before: Annotated[int, Query(le=NO_ID)] = NO_ID
     ) -> Response:
-        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             rows = await store.dead_letters(
                 connection, with_replayed=all, before=before, limit=LISTED
             )
@@ -97,9 +97,9 @@ def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
     @router.get("/{letter_id}")
     @allow(Role.ADMINISTRATOR)
     async def shown(letter_id: int) -> Response:
-        async with runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             letter = await _letter(connection, letter_id)
-        return JSONResponse(_shown(letter, runtime.cipher))
+        return JSONResponse(_shown(letter, host.cipher))
 
     @router.post("/{letter_id}/replay")
     @allow(Role.ADMINISTRATOR)
@@ -116,38 +116,38 @@ def dead_letter_router(runtime: "ServiceHost") -> APIRouter:
                 N_("Something in the request is not right"),
                 extra={"errors": describe(error)},
             ) from error
-        await replay(runtime, letter_id, change)
+        await replay(host, letter_id, change)
         return JSONResponse({"id": letter_id, "replayed": not change.dry_run})
 
     return router
 
 
-async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None:
+async def replay(host: "ServiceHost", letter_id: int, change: Replay) -> None:
     """Handle a dead letter again, perhaps corrected; parked records follow it in order.
 
     Raises Problem: 404 for an unknown one, 409 where it is done already, 422 where it fails again.
     """
     try:
         async with (
-            runtime.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
         ):
             letter = await _letter(connection, letter_id, for_update=True)
             if letter.replayed_at is not None:
                 raise Problem(409, "/problems/replayed", N_("This was replayed already"))
-            record = _opened(letter.record, runtime.cipher)
+            record = _opened(letter.record, host.cipher)
             if change.changes:
                 record = _corrected(record, change)
-            consumer = consumer_named(runtime, letter.consumer)
+            consumer = consumer_named(host, letter.consumer)
             # The consumer's own batches of that partition stay out, so none can park what follows.
             await position_table.lock_position(
                 connection, consumer.name, record.topic, record.partition
             )
-            work = runtime.unit_of_work(connection, consumer.name)
+            work = host.unit_of_work(connection, consumer.name)
             await _handle(consumer, work, record)
             if work.dead_count:
                 raise ReplayFailed(work.first_error)
-            sealed = _sealed(record, runtime.cipher) if change.changes else None
+            sealed = _sealed(record, host.cipher) if change.changes else None
             await store.mark_replayed(connection, letter_id, work.now, sealed)
             await work.flush()
             if change.dry_run:
@@ -162,7 +162,7 @@ async def replay(runtime: "ServiceHost", letter_id: int, change: Replay) -> None
             N_("It still cannot be handled"),
             extra={"reason": detail},
         ) from error
-    runtime.relay.wake()
+    host.relay.wake()
     work.committed()
 
 

@@ -1,4 +1,4 @@
-"""The vault's doors: each opens to the one service that needs it, and every look is logged."""
+"""The vault for services: each route is open to the one that needs it; who reads is logged."""
 
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -46,8 +46,8 @@ class TextsAsked(_Asked):
     report_ids: ReportIds
 
 
-class LookAsked(_Asked):
-    """A person looks at a reporter's contact: `actor` as in the ledger, `lead:L017`."""
+class ContactAsked(_Asked):
+    """A person reads a reporter's contact: `actor` as in the ledger, `lead:L017`."""
 
     report_id: UUID
     actor: Code
@@ -128,16 +128,16 @@ class VaultService:
             }
         }
 
-    async def look(self, asked: LookAsked, caller: str) -> dict[str, Any]:
-        """A contact in full, once it is noted who looks. Raises Problem 404."""
+    async def read_contact(self, asked: ContactAsked, caller: str) -> dict[str, Any]:
+        """A contact in full, once it is noted who reads it. Raises Problem 404."""
         async with connected(self._host.pool) as connection:
             sealed = await reports.sealed_of(connection, [asked.report_id])
             if not sealed:
                 raise Problem(404, "about:blank", N_("There is nothing here"))
-            await reports.note_look(
+            await reports.note_contact_read(
                 connection, asked.report_id, asked.actor, caller, self._host.clock.now()
             )
-        log.info("contact looked at", report_id=str(asked.report_id), actor=asked.actor, by=caller)
+        log.info("contact read", report_id=str(asked.report_id), actor=asked.actor, by=caller)
         body = self._vault.open(sealed[asked.report_id], asked.report_id.bytes)
         kept = VaultEntry.model_validate_json(body)
         return {"name": kept.name, "phone": kept.phone, "email": kept.email}
@@ -156,31 +156,33 @@ class VaultService:
         return len(rows)
 
 
-def vault_router(doors: VaultService) -> APIRouter:
-    """The doors by HTTP."""
+def vault_router(vault_service: VaultService) -> APIRouter:
+    """The same by HTTP."""
     router = APIRouter(prefix=PREFIX, route_class=GuardedRoute)
 
     @router.post("/contacts")
     @allow(ServiceKey("notify"))
     async def contacts(request: Request) -> Response:
-        return _private(await doors.contacts(await read_model(request, ContactsAsked)))
+        return _private(await vault_service.contacts(await read_model(request, ContactsAsked)))
 
     @router.post("/texts")
     @allow(ServiceKey("dispatch"))
     async def texts(request: Request) -> Response:
-        return _private(await doors.texts(await read_model(request, TextsAsked)))
+        return _private(await vault_service.texts(await read_model(request, TextsAsked)))
 
     @router.post("/contacts/look")
     @allow(ServiceKey("dispatch"))
-    async def look(request: Request) -> Response:
+    async def read_contact(request: Request) -> Response:
         caller = request.state.principal
         assert isinstance(caller, ServiceCaller)
-        return _private(await doors.look(await read_model(request, LookAsked), caller.actor))
+        return _private(
+            await vault_service.read_contact(await read_model(request, ContactAsked), caller.actor)
+        )
 
     @router.put("/lead-contacts")
     @allow(Role.ADMINISTRATOR)
     async def lead_contacts(request: Request) -> Response:
-        kept = await doors.keep_leads(await read_model(request, LeadContactsSent))
+        kept = await vault_service.keep_leads(await read_model(request, LeadContactsSent))
         return _private({"kept": kept})
 
     return router

@@ -28,11 +28,11 @@ SILENT_SECONDS: Final = 3.0
 """Without an acknowledgement for so long, others may be asked instead of this process."""
 RETRY_SECONDS: Final = 10.0
 """After a failure, with a connection and nothing to send: requests may come again."""
-LOOK_SECONDS: Final = 1.0
+METADATA_SECONDS: Final = 1.0
 
 
-class NotTaken(Exception):
-    """Kafka did not take it, or not in time: the sender may send again, its id makes that safe."""
+class NotAcknowledged(Exception):
+    """Kafka did not, or not in time: the sender may send again, its id makes that safe."""
 
 
 class Report(NamedTuple):
@@ -57,7 +57,7 @@ class _PendingAcknowledgement:
         if not self.missing and not self.done.done():
             self.done.set_result(None)
 
-    def fail(self, error: NotTaken) -> None:
+    def fail(self, error: NotAcknowledged) -> None:
         if not self.done.done():
             self.done.set_exception(error)
 
@@ -117,13 +117,13 @@ class EdgeProducer:
         if now - began > SILENT_SECONDS and self._acknowledged_at < began:
             return f"Kafka has acknowledged nothing for {now - began:.0f} s"
         if self._failure and now - self._failure[0] < RETRY_SECONDS:
-            return f"Kafka did not take the last reports: {self._failure[1]}"
+            return f"Kafka did not acknowledge the last reports: {self._failure[1]}"
         return None
 
-    def hold(self, size: int) -> None:
-        """Count bytes in; raises NotTaken over the limit. Call `release` when they are gone."""
+    def reserve(self, size: int) -> None:
+        """Count bytes in; raises NotAcknowledged over the limit. `release` counts them out."""
         if self._bytes + size > self._bytes_limit:
-            raise NotTaken("too many bytes in flight")
+            raise NotAcknowledged("too many bytes in flight")
         self._bytes += size
 
     def release(self, size: int) -> None:
@@ -164,8 +164,8 @@ class EdgeProducer:
                 self._flush_soon()
                 try:
                     while self._producer is producer:
-                        await asyncio.sleep(LOOK_SECONDS)
-                        await self._look(producer)
+                        await asyncio.sleep(METADATA_SECONDS)
+                        await self._ask_for_metadata(producer)
                 finally:
                     await self._end_batches(producer)
         except (KafkaError, OSError, TimeoutError) as error:
@@ -182,20 +182,20 @@ class EdgeProducer:
                 ready.set_exception(error)
             raise
 
-    async def _look(self, producer: "AIOKafkaProducer") -> None:
+    async def _ask_for_metadata(self, producer: "AIOKafkaProducer") -> None:
         """An edge that has nothing to send must notice by itself that no broker answers."""
         answered = False
         with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(SILENT_SECONDS - LOOK_SECONDS):
+            async with asyncio.timeout(SILENT_SECONDS - METADATA_SECONDS):
                 answered = bool(await producer.client.force_metadata_update())
         if self._producer is producer:
             self._connected = answered
 
     async def send(self, topic: str, reports: Sequence[Report]) -> None:
-        """Returns once Kafka has all of `reports`; raises NotTaken, and then it may have some."""
+        """Returns once Kafka has all of them; raises NotAcknowledged, and then it may have some."""
         if not reports:
             return
-        self.hold(sum(len(report.value) for report in reports))
+        self.reserve(sum(len(report.value) for report in reports))
         pending = _PendingAcknowledgement(len(reports))
         partitions = partitions_of([report.key for report in reports], PARTITIONS)
         for report, partition in zip(reports, partitions, strict=True):
@@ -205,7 +205,7 @@ class EdgeProducer:
             async with asyncio.timeout(self._within):
                 await pending.done
         except TimeoutError as error:
-            raise NotTaken("no acknowledgement in time") from error
+            raise NotAcknowledged("no acknowledgement in time") from error
 
     def _queue(self, topic: str, partition: int) -> _PartitionQueue:
         queue = self._queues.get((topic, partition))
@@ -278,7 +278,7 @@ class EdgeProducer:
                 self._failure = None
         except BaseException:
             for pending in added:
-                pending.fail(NotTaken("Kafka did not take it"))
+                pending.fail(NotAcknowledged("Kafka did not acknowledge it"))
             raise
         finally:
             self.release(size)

@@ -18,7 +18,7 @@ from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.hot import Endpoint
 from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.words import N_
-from lastmetre.intake.edge.producer import NotTaken
+from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.taking import AcceptedReport, ReportPublisher
 from lastmetre.intake.settings import IntakeSettings
 
@@ -41,7 +41,7 @@ class _ChannelConvertor(Convertor[str]):
 register_url_convertor("channel", _ChannelConvertor())
 
 
-def not_taken() -> Problem:
+def not_acknowledged() -> Problem:
     """Kafka does not answer, or too much is in flight: worth another try."""
     return Problem(
         503,
@@ -83,15 +83,15 @@ class _Bodies:
         body = bytearray()
         try:
             async for chunk in request.stream():
-                self._producer.hold(len(chunk))
+                self._producer.reserve(len(chunk))
                 body += chunk
                 if len(body) > self._array:
                     raise _too_large()
             return self._parsed(body)
         except ClientDisconnect as error:
             raise Problem(400, "about:blank", N_("This request cannot be understood")) from error
-        except NotTaken as error:
-            raise not_taken() from error
+        except NotAcknowledged as error:
+            raise not_acknowledged() from error
         finally:
             self._producer.release(len(body))
 
@@ -153,8 +153,8 @@ def _giver(edge: ReportPublisher, channel: Channel, sender: str, trace: bytes | 
     async def give(reports: list[ReportSubmitted]) -> list[AcceptedReport]:
         try:
             return await edge.take(channel, sender, reports, trace)
-        except NotTaken as error:
-            raise not_taken() from error
+        except NotAcknowledged as error:
+            raise not_acknowledged() from error
 
     return give
 

@@ -50,7 +50,7 @@ class ReportPublisher:
         reports: Sequence[ReportSubmitted],
         traceparent: bytes | None,
     ) -> list[AcceptedReport]:
-        """Each report's receipt, once Kafka has them all; raises NotTaken.
+        """Each report's receipt, once Kafka has them all; raises NotAcknowledged.
 
         `traceparent` is the caller's; where it is none, each report begins a trace.
         """

@@ -269,10 +269,10 @@ async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list
     return [Found(*row) for row in rows]
 
 
-async def note_look(
+async def note_contact_read(
     connection: "Connection", report_id: UUID, actor: str, asked_by: str, now: datetime
 ) -> None:
-    """Log that somebody looked at a contact."""
+    """Log that somebody read a contact."""
     await connection.execute(
         "INSERT INTO contact_look (report_id, actor, asked_by, looked_at) VALUES ($1, $2, $3, $4)",
         report_id,

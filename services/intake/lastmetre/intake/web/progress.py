@@ -61,13 +61,13 @@ class ProgressPages:
         host: ServiceHost,
         pages: Pages,
         network: Network,
-        doors: VaultService,
+        vault: VaultService,
         categories: Categories,
     ) -> None:
         self._host = host
         self._pages = pages
         self._network = network
-        self._doors = doors
+        self._vault = vault
         self._categories = categories
         self._tries = RateLimiter()
 
@@ -115,7 +115,7 @@ class ProgressPages:
         if found is None:
             return None
         report_id, identity = found
-        kept = (await self._doors.kept([report_id])).get(report_id)
+        kept = (await self._vault.kept([report_id])).get(report_id)
         phone = kept.phone if kept else None
         return identity if phone and ends_with(phone, tail) else None
 
@@ -140,7 +140,7 @@ class ProgressPages:
         return self._pages.render(request, "progress.html", context)
 
     async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
-        kept = (await self._doors.kept([followed.report_id])).get(followed.report_id, VaultEntry())
+        kept = (await self._vault.kept([followed.report_id])).get(followed.report_id, VaultEntry())
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         return {

@@ -20,7 +20,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
 from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.contact import ContactCheck
-from lastmetre.intake.edge.producer import NotTaken
+from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
 from lastmetre.intake.store import cases
@@ -54,7 +54,7 @@ class ReportPages:
         self._check = check
 
     async def show(
-        self, request: Request, form: Form, status: int = 200, *, not_taken: bool = False
+        self, request: Request, form: Form, status: int = 200, *, not_acknowledged: bool = False
     ) -> Response:
         """The form, with what was typed and what is wrong with it."""
         wording = self._pages.wordings[self._pages.language_of(request)]
@@ -74,7 +74,7 @@ class ReportPages:
             "choices": [("", [(each.code, wording.own(each.name)) for each in offered])],
             "drawing": drawing,
             "areas": grouped((towns.get(key, ""), name, key) for key, name in names.items()),
-            "not_taken": not_taken,
+            "not_acknowledged": not_acknowledged,
         }
         return self._pages.render(request, "report.html", context, status)
 
@@ -94,8 +94,8 @@ class ReportPages:
             return await self.show(request, form, 422)
         try:
             await self._edge.take(Channel.APP, SENDER, [report], None)
-        except NotTaken:
-            response = await self.show(request, form, 503, not_taken=True)
+        except NotAcknowledged:
+            response = await self.show(request, form, 503, not_acknowledged=True)
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
         identity = self._host.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
