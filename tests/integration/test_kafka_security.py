@@ -11,10 +11,13 @@ from threading import Thread
 import pytest
 from aiokafka.errors import KafkaError
 
+from lastmetre.cli.probes import broker_answers
+from lastmetre.cli.profile import Installation
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.access import KafkaAccess, Sasl, TlsFiles
 from lastmetre.common.kafka.topics import TopicState, apply_topics
+from lastmetre.devstack import Stack
 from tests.support.certificates import Authority
 from tests.support.secured_broker import PASSWORD, USER, SecuredBroker
 
@@ -138,3 +141,31 @@ async def test_tokens_from_an_endpoint(broker: SecuredBroker, token_url: str) ->
     )
     access = KafkaAccess((broker.addresses["token"],), "SASL_PLAINTEXT", sasl=sasl)
     await round_trip(access, "token.")
+
+
+def test_a_stack_beside_a_secured_cluster_of_somebody_else(
+    broker: SecuredBroker, tmp_path: Path
+) -> None:
+    """A broker of somebody's own: the stack, its services and the commands all enter it."""
+    (tmp_path / "password").write_text(PASSWORD)
+    told = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.addresses["scram"],
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SSL_CA_FILE": str(broker.authority_file),
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": USER,
+        "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password"),
+        "LASTMETRE_TOPIC_PREFIX": "stack.",
+    }
+    only_metrics = {"intake": 0, "dispatch": 0, "notify": 0}
+    with Stack(tmp_path / "home", scale=only_metrics, environment=told) as stack:
+        assert stack.is_ready("metrics")
+        assert stack.is_ready("kafka")
+        installation = Installation.of_stack(stack.endpoints, stack.home.root)
+        assert installation.broker().access == KafkaAccess(
+            (broker.addresses["scram"],),
+            "SASL_SSL",
+            TlsFiles(broker.authority_file),
+            Sasl("SCRAM-SHA-512", USER, PASSWORD),
+        )
+        assert broker_answers(installation.broker().access)

@@ -29,6 +29,8 @@ class Endpoints(BaseModel):
     model_config = ConfigDict(populate_by_name=True, frozen=True)
 
     bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security: dict[str, str] = {}
+    """How these brokers are entered, by the names of the environment; nothing: without security."""
     topic_prefix: str = ""
     services: dict[str, str] = {}
     """Base URL of each service: that of its first process."""
@@ -57,6 +59,7 @@ class Endpoints(BaseModel):
         """The same under the names that the environment and profiles use."""
         found = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            **self.kafka_security,
             "LASTMETRE_TOPIC_PREFIX": self.topic_prefix,
             "LASTMETRE_DEVELOPMENT": "1",
             "LASTMETRE_TOKEN_KEY": self.token_key,

@@ -70,7 +70,8 @@ class Source:
             ) from None
 
 
-def _access(source: Source) -> KafkaAccess:
+def kafka_access(source: Source) -> KafkaAccess:
+    """How Kafka is reached as `source` says. Raises UsedWrongly."""
     try:
         return from_source(source.get)
     except ValidationError as error:
@@ -146,7 +147,7 @@ class Installation:
         """Where Kafka is. The prefix is that of the source which names the brokers."""
         for source in self._sources:
             if source.get("KAFKA_BOOTSTRAP_SERVERS"):
-                return Broker(_access(source), source.get("LASTMETRE_TOPIC_PREFIX") or "")
+                return Broker(kafka_access(source), source.get("LASTMETRE_TOPIC_PREFIX") or "")
         raise self.missing("Where Kafka is", "KAFKA_BOOTSTRAP_SERVERS")
 
     def is_development(self) -> bool:
@@ -202,9 +203,10 @@ class Installation:
             return self.environment()
         written: dict[str, str | None] = json.loads(file.read_text("utf-8"))
         told = {name: value for name, value in written.items() if value is not None}
+        here = {n: value for n, value in os.environ.items() if written.get(n, value) is not None}
         if f"{service.upper()}_DATABASE_URL" in os.environ:
             return {**told, **os.environ}
-        return {**os.environ, **told}
+        return {**here, **told}
 
     def environment(self) -> dict[str, str]:
         """What a tool in a process of its own is told: our environment, completed."""

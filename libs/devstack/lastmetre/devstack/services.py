@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lastmetre.cli.probes import readiness
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.service.kafka_settings import SECURITY_SETTINGS
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import SAMPLE_CITY, Home, Ports, write_private
 from lastmetre.devstack.keys import Keys
@@ -95,6 +96,7 @@ class Services:
             **dict.fromkeys(f"{s.upper()}_DATABASE_URL" for s in SERVICES),
             "LASTMETRE_HOME": str(self._home.root),
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            **kafka_security(bootstrap_servers, wanted),
             f"{name}_DATABASE_URL": database,
             f"{name}_HTTP_HOST": _HOST,
             f"{name}_HTTP_PORT": str(self._port(service, process)),
@@ -144,6 +146,17 @@ class Services:
                 way_out,
                 supervisor.log(name),
             )
+
+
+def kafka_security(bootstrap_servers: str, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """How these brokers are entered: as the environment says if it names them, else without
+    security, and None takes away what it says of others. Files by their whole path."""
+    names_them = environment.get("KAFKA_BOOTSTRAP_SERVERS") == bootstrap_servers
+    said = {name: environment.get(name) if names_them else None for name in SECURITY_SETTINGS}
+    return {
+        name: str(Path(value).absolute()) if value and name.endswith("_FILE") else value or None
+        for name, value in said.items()
+    }
 
 
 def _is_setting(name: str) -> bool:

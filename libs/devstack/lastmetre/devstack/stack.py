@@ -15,7 +15,9 @@ from typing import Final, Self
 
 from lastmetre.cli.endpoints import Endpoints
 from lastmetre.cli.probes import broker_answers
+from lastmetre.cli.profile import Source, kafka_access
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.devstack import kafka, postgres
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import Home, Ports, write_private
@@ -28,7 +30,7 @@ from lastmetre.devstack.programs import (
     end_leftovers,
     full_name,
 )
-from lastmetre.devstack.services import Services, is_ready
+from lastmetre.devstack.services import Services, is_ready, kafka_security
 from lastmetre.devstack.waiting import wait_until
 
 SUPERVISOR: Final = "supervisord"
@@ -114,19 +116,20 @@ class Stack:
 
     def _start_broker(self) -> None:
         began = time.monotonic()
-        servers = self._bootstrap_servers
+        access, servers = self._kafka_access, self._bootstrap_servers
         if self._kafka:
             self._kafka.prepare(self._cancelled)
             self._kafka.wait(self._supervisor, self._cancelled)
-        elif not self._answers_soon(lambda: broker_answers(servers)):
+        elif not self._answers_soon(lambda: broker_answers(access)):
             raise StackError(
                 f"No broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS).",
-                "correct the variable, or unset it to have a broker started here.",
+                "correct it, and how it is entered (KAFKA_SECURITY_PROTOCOL and the like), or unset"
+                " it to have a broker started here.",
             )
         if self._with_services:
             from lastmetre.common.kafka.topics import apply_topics
 
-            asyncio.run(apply_topics(servers, self._topic_prefix, development=True))
+            asyncio.run(apply_topics(access, self._topic_prefix, development=True))
         self._report(f"Broker ready after {time.monotonic() - began:.1f} s ({servers})")
 
     def _start_databases(self, own: list[str]) -> None:
@@ -212,6 +215,16 @@ class Stack:
         return self._wanted["KAFKA_BOOTSTRAP_SERVERS"]
 
     @property
+    def _kafka_security(self) -> dict[str, str]:
+        said = kafka_security(self._bootstrap_servers, self._wanted)
+        return {name: value for name, value in said.items() if value is not None}
+
+    @property
+    def _kafka_access(self) -> KafkaAccess:
+        told = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers, **self._kafka_security}
+        return kafka_access(Source(told, "environment", Path.cwd()))
+
+    @property
     def _topic_prefix(self) -> str:
         return self._wanted.get("LASTMETRE_TOPIC_PREFIX", "")
 
@@ -231,6 +244,7 @@ class Stack:
         """Addresses and keys of the stack as it runs now; the same as in endpoints.json."""
         return Endpoints(
             bootstrap_servers=self._bootstrap_servers,
+            kafka_security=self._kafka_security,
             topic_prefix=self._topic_prefix,
             services={s: self._services.url(s) for s, count in self._scale.items() if count},
             instances={
@@ -306,7 +320,7 @@ class Stack:
     def is_ready(self, program: str, process: int = 0) -> bool:
         """Whether a process answers now."""
         if program == "kafka":
-            return broker_answers(self._bootstrap_servers)
+            return broker_answers(self._kafka_access)
         if program == "postgres":
             return all(postgres.answers(self._database_url(s)) for s in SERVICES)
         return is_ready(self._services.url(program, process))

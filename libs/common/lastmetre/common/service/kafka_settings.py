@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -114,6 +114,17 @@ class EnvironmentSettings(KafkaSettings, BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment first, then the files that it names."""
         return init_settings, env_settings, FileSource(settings_cls)
+
+
+SECURITY_SETTINGS: Final = tuple(
+    f"{field.validation_alias}{suffix}"
+    for field in KafkaSettings.model_fields.values()
+    for suffix in ("", "_FILE")
+    if str(field.validation_alias).startswith(
+        ("KAFKA_SECURITY_", "KAFKA_SSL_", "KAFKA_SASL_", "KAFKA_OAUTH_")
+    )
+)
+"""The names of all that says how a cluster is entered, and of the files that may hold it."""
 
 
 def from_environment() -> KafkaAccess:

@@ -68,11 +68,11 @@ class Actors:
 
     @classmethod
     @asynccontextmanager
-    async def ready(cls, endpoints: Endpoints, clock: Clock) -> AsyncIterator[Self]:
+    async def ready(
+        cls, endpoints: Endpoints, access: KafkaAccess, clock: Clock
+    ) -> AsyncIterator[Self]:
         """With connections of their own."""
-        producer = clients.producer(
-            KafkaAccess.plaintext(endpoints.bootstrap_servers), "lastmetre-demo"
-        )
+        producer = clients.producer(access, "lastmetre-demo")
         await producer.start()
         actors = cls(endpoints, producer, clock)
         try:

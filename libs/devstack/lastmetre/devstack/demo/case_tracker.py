@@ -87,11 +87,9 @@ class Ledger:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bootstrap_servers: str, prefix: str) -> AsyncIterator[Self]:
+    async def open(cls, access: KafkaAccess, prefix: str) -> AsyncIterator[Self]:
         """At the topic's beginning."""
-        consumer = clients.consumer(
-            KafkaAccess.plaintext(bootstrap_servers), client_id="lastmetre-demo"
-        )
+        consumer = clients.consumer(access, client_id="lastmetre-demo")
         await consumer.start()
         try:
             ledger = cls(consumer, prefix)

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from lastmetre.cli.endpoints import Endpoints
+from lastmetre.cli.endpoints import Endpoints, default_home
+from lastmetre.cli.profile import Installation
 from lastmetre.common.contracts.cases import CaseClosed, CaseEvent
 from lastmetre.common.service.ids import trace_id
 from lastmetre.devstack.demo.actors import Actors
@@ -67,13 +68,11 @@ class Play:
 
     async def perform(self) -> None:
         """Play to the end. What is there from an earlier performance is not done again."""
-        endpoints = self._endpoints
+        broker = Installation.of_stack(self._endpoints, default_home()).broker()
         async with AsyncExitStack() as resources:
-            ledger = await resources.enter_async_context(
-                Ledger.open(endpoints.bootstrap_servers, endpoints.topic_prefix)
-            )
+            ledger = await resources.enter_async_context(Ledger.open(*broker))
             self._actors = await resources.enter_async_context(
-                Actors.ready(endpoints, self._time_lapse)
+                Actors.ready(self._endpoints, broker.access, self._time_lapse)
             )
             while not await ledger.caught_up():
                 self._take_in(await ledger.read())
