@@ -30,7 +30,8 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
 test: lint ## lint, then all tests, the quick ones first
-	.venv/bin/pytest -x tests/unit tests/contract tests/simulation
+	.venv/bin/pytest -x tests/unit tests/contract
+	.venv/bin/pytest -x tests/simulation
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
 	.venv/bin/pytest -m "not trial" tests/e2e tests/faults
 

@@ -86,6 +86,11 @@ class FakeMail(FakeProvider):
     batch_size: ClassVar[int] = 1
 
 
+def everybody(each: int) -> list[int]:
+    """Some cases of each kind."""
+    return [base + n for base in (0, BY_MAIL, NO_ADDRESS) for n in range(each)]
+
+
 class World:
     """The queue, the providers and the vault; senders come and go."""
 
