@@ -4,10 +4,9 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
@@ -19,6 +18,7 @@ from lastmetre.devstack import Stack
 from lastmetre.devstack.programs import DRAIN_SECONDS
 from tests.support.city import City
 from tests.support.databases import fresh_database
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
@@ -58,11 +58,6 @@ class Process:
     def kill(self) -> None:
         if self._process.returncode is None:
             self._process.kill()
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
 
 
 @asynccontextmanager

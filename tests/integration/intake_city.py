@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import sys
 import time
 from collections import Counter
@@ -27,8 +26,9 @@ from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
+from tests.support.ports import free_port
 from tests.support.raw_batch import send_raw_batch
-from tests.support.topics import delete_topics
+from tests.support.topics import delete_topics, records_of
 
 Headers = list[tuple[str, bytes | None]]
 Value = TypeVar("Value")
@@ -48,13 +48,6 @@ BOOKS: Final = """
 
 def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def key_text() -> str:
@@ -216,24 +209,13 @@ class IntakeCity:
 
     async def bodies(self, topic: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """Headers and JSON bodies of all records of a topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
-        await consumer.start()
-        try:
-            places = [TopicPartition(self.prefix + topic, p) for p in range(PARTITIONS)]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, 0)
-            found: list[tuple[dict[str, str], dict[str, Any]]] = []
-            while len(found) < sum(ends.values()):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found.extend(
-                        ({k: v.decode() for k, v in r.headers}, json.loads(r.value or b"null"))
-                        for r in records
-                    )
-            return found
-        finally:
-            await consumer.stop()
+        return [
+            (
+                {name: value.decode() for name, value in each.headers},
+                json.loads(each.value or b"null"),
+            )
+            for each in await records_of(self.bootstrap, self.prefix + topic)
+        ]
 
     async def earliest(self) -> dict[tuple[str, int], int]:
         """The first offset that each partition of the channels still has."""

@@ -1,11 +1,9 @@
 """Metrics as processes on topics and in a database of their own."""
 
 import asyncio
-import base64
 import json
 import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +23,8 @@ from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from tests.integration.metrics_world import FIRST
+from tests.support.city import key_bytes
+from tests.support.ports import free_port
 from tests.support.topics import delete_topics
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -39,7 +39,7 @@ class Metrics:
         self.database_url = database_url
         self.prefix = f"t{secrets.token_hex(4)}."
         self._token_key = secrets.token_urlsafe(32)
-        self.port = _free_port()
+        self.port = free_port()
         self._processes: list[asyncio.subprocess.Process] = []
         self._producer: AIOKafkaProducer | None = None
 
@@ -71,7 +71,7 @@ class Metrics:
         """A process; the first one makes the topics and is waited for. `more`: another one."""
         environment = self.environment
         if more:
-            environment["METRICS_HTTP_PORT"] = str(_free_port())
+            environment["METRICS_HTTP_PORT"] = str(free_port())
         else:
             await apply_topics(self.bootstrap, self.prefix, development=True)
         process = await asyncio.create_subprocess_exec(
@@ -106,7 +106,7 @@ class Metrics:
     @asynccontextmanager
     async def client(self, role: Role) -> AsyncIterator[httpx.AsyncClient]:
         """A client with the token of a member of staff."""
-        key = _key_bytes(self._token_key)
+        key = key_bytes(self._token_key)
         lead = "L01" if role is Role.LEAD else None
         token = issue_token(key, "somebody", role, lead, datetime.now(UTC), timedelta(hours=1))
         async with httpx.AsyncClient(
@@ -178,14 +178,3 @@ class Metrics:
         )  # fmt: skip
         out, _ = await asyncio.wait_for(process.communicate(), 120)
         return process.returncode or 0, json.loads(out) if out else {}
-
-
-def _key_bytes(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -21,7 +20,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 import uvicorn
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,17 +36,11 @@ from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.notify.domain.ratings import rating_identity
-from tests.support.topics import delete_topics
+from tests.support.ports import free_port
+from tests.support.topics import delete_topics, records_of
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WAIT_SECONDS: Final = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -240,25 +233,11 @@ class City:
 
     async def bodies(self, topic: str, kind: str | None = None) -> list[bytes]:
         """The bodies of all records of a topic, or of one type, each partition in order."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
-        await consumer.start()
-        try:
-            places = [TopicPartition(self.prefix + topic, p) for p in range(PARTITIONS)]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, 0)
-            found: list[Any] = []
-            while len(found) < sum(ends.values()):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found.extend(records)
-            return [
-                record.value or b""
-                for record in found
-                if kind is None or dict(record.headers)["ce_type"] == kind.encode()
-            ]
-        finally:
-            await consumer.stop()
+        return [
+            record.value or b""
+            for record in await records_of(self.bootstrap, self.prefix + topic)
+            if kind is None or dict(record.headers)["ce_type"] == kind.encode()
+        ]
 
     # --- the database -------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.clients import first_to_answer, idempotent_producer
 from lastmetre.devstack import Stack
-from tests.integration.notify_city import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 

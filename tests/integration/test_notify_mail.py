@@ -13,7 +13,8 @@ from tests.integration.notify_ledgers import (
     mixed,
     once_each,
 )
-from tests.integration.test_notify_smtp import Mailbox, free_port, listening
+from tests.support.mailbox import Mailbox, listening
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 

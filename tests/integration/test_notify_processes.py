@@ -16,7 +16,8 @@ from tests.integration.notify_ledgers import (
     mixed,
     once_each,
 )
-from tests.integration.test_notify_smtp import Mailbox, free_port, listening
+from tests.support.mailbox import Mailbox, listening
+from tests.support.ports import free_port
 from tests.unit.notify.ledger import event
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,9 @@ from tests.integration.notify_ledgers import (
     new_ids,
     once_each,
 )
-from tests.integration.test_notify_smtp import Mailbox, free_port, listening
 from tests.support.databases import copied_database
+from tests.support.mailbox import Mailbox, listening
+from tests.support.ports import free_port
 from tests.unit.notify.ledger import event, registered
 
 pytestmark = pytest.mark.slow

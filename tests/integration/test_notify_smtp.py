@@ -3,69 +3,23 @@
 import asyncio
 import email
 import email.policy
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import RealClock
 from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
+from tests.support.mailbox import Mailbox, listening
+from tests.support.ports import free_port
 from tests.unit.notify.ledger import CASE
 from tests.unit.notify.outbound import outbound
 
 FAILED, UNKNOWN = DeliveryResult.FAILED, DeliveryResult.UNKNOWN
-
-
-@dataclass
-class Mailbox:
-    """Answers RCPT and DATA as told, and keeps what it took."""
-
-    rcpt: str = "250 OK"
-    data: str = "250 OK"
-    taken: list[bytes] = field(default_factory=list)
-    on_data: Callable[[SMTP], Any] | None = None
-    decide: Callable[[], str] | None = None
-    """What to answer to each RCPT, instead of `rcpt`."""
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        answer = self.decide() if self.decide else self.rcpt
-        if answer.startswith("2"):
-            envelope.rcpt_tos.append(address)
-        return answer
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.data.startswith("2"):
-            assert isinstance(envelope.content, bytes)
-            self.taken.append(envelope.content)
-        if self.on_data:
-            await self.on_data(server)
-        return self.data
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def listening(mailbox: Mailbox, port: int) -> AsyncIterator[None]:
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    await asyncio.to_thread(controller.start)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(controller.stop)
 
 
 @dataclass

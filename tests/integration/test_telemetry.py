@@ -26,8 +26,8 @@ from lastmetre.common.security.callers import Role
 from lastmetre.common.telemetry import metrics as registry
 from lastmetre.devstack import Stack
 from lastmetre.metrics.prometheus_view import FAMILIES
-from tests.integration.intake_city import free_port
 from tests.support.city import TRACE, City
+from tests.support.ports import free_port
 
 REGISTERED = {
     family.name

@@ -1,0 +1,49 @@
+"""A mail server that answers as a test tells it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+@dataclass
+class Mailbox:
+    """Answers RCPT and DATA as told, and keeps what it took."""
+
+    rcpt: str = "250 OK"
+    data: str = "250 OK"
+    taken: list[bytes] = field(default_factory=list)
+    on_data: Callable[[SMTP], Any] | None = None
+    decide: Callable[[], str] | None = None
+    """What to answer to each RCPT, instead of `rcpt`."""
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        answer = self.decide() if self.decide else self.rcpt
+        if answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.data.startswith("2"):
+            assert isinstance(envelope.content, bytes)
+            self.taken.append(envelope.content)
+        if self.on_data:
+            await self.on_data(server)
+        return self.data
+
+
+@asynccontextmanager
+async def listening(mailbox: Mailbox, port: int) -> AsyncIterator[None]:
+    """The server, as long as the block runs."""
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    await asyncio.to_thread(controller.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(controller.stop)
