@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.security import (
     BaseSecurity,
@@ -106,11 +107,11 @@ def metadata_client(access: KafkaAccess, client_id: str) -> AIOKafkaClient:
     )
 
 
-async def first_to_answer(access: KafkaAccess, client_id: str) -> KafkaAccess:
-    """The same with the broker first that answers first; unchanged where none does.
+async def by_who_answers(access: KafkaAccess, client_id: str) -> KafkaAccess:
+    """The same, by way of the broker that answers first; unchanged where none does.
 
-    A client asks them one after the other, and waits for one that is frozen as for any request:
-    that would double what a frozen leader costs.
+    A client asks them one after the other, in any order, and waits for one that is frozen as for
+    any request: that would double what a frozen leader costs. It learns of the others from the one.
     """
     servers = access.bootstrap_servers
     if len(servers) == 1:
@@ -119,9 +120,7 @@ async def first_to_answer(access: KafkaAccess, client_id: str) -> KafkaAccess:
     try:
         for answer in asyncio.as_completed(asked):
             with suppress(KafkaError, OSError, TimeoutError):
-                first = await answer
-                rest = (each for each in servers if each != first)
-                return replace(access, bootstrap_servers=(first, *rest))
+                return replace(access, bootstrap_servers=(await answer,))
         return access
     finally:
         for each in asked:
@@ -130,11 +129,12 @@ async def first_to_answer(access: KafkaAccess, client_id: str) -> KafkaAccess:
 
 
 async def _answering(access: KafkaAccess, server: str, client_id: str) -> str:
-    client = metadata_client(replace(access, bootstrap_servers=(server,)), client_id)
-    try:
-        await client.bootstrap()
-    finally:
-        await client.close()
+    ((host, port, _),) = collect_hosts([server])
+    options = _connection(access, client_id)
+    del options["bootstrap_servers"], options["metadata_max_age_ms"]
+    timeout = _milliseconds(access.request_timeout)
+    connection = await create_conn(host, port, request_timeout_ms=timeout, **options)
+    connection.close()
     return server
 
 
@@ -162,7 +162,7 @@ async def idempotent_producer(
     access: KafkaAccess, client_id: str
 ) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer. Thrown away on any error: one that failed a send stays broken."""
-    made = producer(await first_to_answer(access, client_id), client_id)
+    made = producer(await by_who_answers(access, client_id), client_id)
     try:
         await asyncio.wait_for(made.start(), START_SECONDS)
         yield made

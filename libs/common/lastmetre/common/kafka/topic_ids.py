@@ -22,7 +22,7 @@ from aiokafka.protocol.types import (
 )
 
 from lastmetre.common.kafka.access import KafkaAccess
-from lastmetre.common.kafka.clients import first_to_answer, in_time, metadata_client
+from lastmetre.common.kafka.clients import by_who_answers, in_time, metadata_client
 from lastmetre.common.kafka.ports import BrokerError
 
 log = structlog.get_logger()
@@ -161,7 +161,7 @@ class TopicIds:
 
     async def _ask(self, names: Collection[str]) -> Mapping[str, UUID]:
         if self._client is None:
-            access = await first_to_answer(self._access, self._client_id)
+            access = await by_who_answers(self._access, self._client_id)
             self._client = metadata_client(access, self._client_id)
             await self._client.bootstrap()
             self._node = _node_at(self._client, access.bootstrap_servers[0])

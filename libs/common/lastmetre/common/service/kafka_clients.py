@@ -47,7 +47,7 @@ class KafkaClients:
     async def producer(self) -> OutboxProducer:
         """The relay's producer, connected; raises BrokerError."""
         client_id = f"{self._service}-relay"
-        made = clients.producer(await clients.first_to_answer(self._access, client_id), client_id)
+        made = clients.producer(await clients.by_who_answers(self._access, client_id), client_id)
         return await started(made, self._prefix)
 
     async def close(self) -> None:
