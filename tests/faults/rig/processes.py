@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -92,7 +93,8 @@ class Process:
         if number not in (signals.SIGSTOP, signals.SIGCONT):
             self._wanted = True
         if pid := self.pid:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """kill -9."""
