@@ -1,0 +1,1 @@
+"""The floor: what a lifecycle costs in one bare aiokafka + asyncpg program."""
