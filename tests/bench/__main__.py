@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -36,6 +37,7 @@ class Part(StrEnum):
     LIFECYCLES = "lifecycles"
     LATENCY = "latency"
     ACCEPTING = "accepting"
+    STARTING = "starting"
 
 
 async def measure(
@@ -99,6 +101,9 @@ async def _all_parts(
     if Part.ACCEPTING in parts:
         figures.paces.append(pace())
         figures.accepting = await bench.accepting()
+    if Part.STARTING in parts:
+        figures.paces.append(pace())
+        figures.starting = await bench.starting()
     figures.faults += figures.wrong_answers()
 
 
@@ -121,6 +126,7 @@ def main(
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     progress = Console(stderr=True)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     size = QUICK if quick else FULL
     figures = asyncio.run(measure(home, size, only or list(Part), rate, progress))
     if as_json:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.figures import Accepting, Figures, Latency, Side, Spread
+from tests.bench.figures import Accepting, Figures, Latency, Side, Spread, Starting
 
 ROUNDS_TO_NOTHING: Final = 0.005
 
@@ -40,6 +40,8 @@ def show(figures: Figures, console: Console, judged: bool) -> None:
         console.print(_latency(figures.latency))
     if figures.accepting:
         console.print(_accepting(figures.accepting))
+    if figures.starting:
+        console.print(_starting(figures.starting))
     for fault in figures.faults:
         console.print(f"[red]fault[/] {fault}")
     if judged:
@@ -104,6 +106,19 @@ def _trails(floor: Side, platform: Side) -> Table:
     for topic, count in platform.trail.messages.items():
         sizes = f"{floor.trail.bytes[topic]:.0f} / {platform.trail.bytes[topic]:.0f}"
         table.add_row(topic, f"{floor.trail.messages[topic]:.2f} / {count:.2f}", "", sizes)
+    return table
+
+
+def _starting(starting: Starting) -> Table:
+    table = Table(title="Catching up at start: dispatch's own topics")
+    for name in ("nothing, ms", "known, records/s", "unknown, records/s", "adopted"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        _spread(starting.nothing_ms, 0),
+        f"{starting.known_rate:,.0f}",
+        f"{starting.unknown_rate:,.0f}",
+        f"{starting.adopted:,}",
+    )
     return table
 
 

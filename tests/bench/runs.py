@@ -1,5 +1,6 @@
 """One measurement after the other: lifecycles, latency, accepting."""
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.effects import Books
-from tests.bench.figures import Accepting, Latency, Run, Spread, Trail
+from tests.bench.figures import Accepting, Latency, Run, Spread, Starting, Trail
 from tests.bench.ground import Ground, Plot
 from tests.bench.processes import Child, Meter
 from tests.bench.sides import Platform, Processes
+from tests.bench.starting import starting
 
 SETTLE_SECONDS: Final = 60.0
 DRIVE_SECONDS: Final = 300.0
+LOOK_EVERY_SECONDS: Final = 5.0
 ARRAY: Final = 500
 
 Say = Callable[[str], None]
@@ -96,7 +99,7 @@ class Bench:
                 await processes.start(plot)
                 async with self._books(plot) as books:
                     async with self._program("driver", plot, {}) as driver:
-                        await self._drive(driver, books, self._size.warm_up)
+                        await self._drive(processes, driver, books, self._size.warm_up)
                         run = await self._measured(processes, driver, books)
                     driven = self._size.warm_up + self._size.lifecycles
                     if faults := await books.faults(driven):
@@ -108,16 +111,22 @@ class Bench:
         self._say(f"{name}: {run.rate:,.0f} lifecycles/s, {run.cpu_ms_total:.2f} CPU-ms each")
         return run, trail
 
-    async def _drive(self, driver: Child, books: Books, count: int) -> tuple[dict[str, Any], float]:
+    async def _drive(
+        self, processes: Processes, driver: Child, books: Books, count: int
+    ) -> tuple[dict[str, Any], float]:
         """Returns what the driver says, and when the last effect was there (monotonic)."""
         await driver.say(str(count))
-        said: dict[str, Any] = json.loads(await driver.line(DRIVE_SECONDS))
+        line = asyncio.create_task(driver.line(DRIVE_SECONDS))
+        while not line.done():
+            await asyncio.wait([line], timeout=LOOK_EVERY_SECONDS)
+            processes.check()
+        said: dict[str, Any] = json.loads(await line)
         return said, await books.settle(SETTLE_SECONDS)
 
     async def _measured(self, processes: Processes, driver: Child, books: Books) -> Run:
         meter = Meter(processes.parts | self._ground.parts)
         count = self._size.lifecycles
-        said, settled = await self._drive(driver, books, count)
+        said, settled = await self._drive(processes, driver, books, count)
         cpu, machine = meter.read()
         cpu["driver"] = said["cpu_seconds"]
         return Run(
@@ -138,7 +147,7 @@ class Bench:
                 await platform.start(plot)
                 async with self._books(plot) as books:
                     async with self._program("driver", plot, {}) as driver:
-                        await self._drive(driver, books, self._size.warm_up)
+                        await self._drive(platform, driver, books, self._size.warm_up)
                     meter = Meter(platform.parts | self._ground.parts)
                     async with self._program("pacing", plot, platform.environment) as pacing:
                         await pacing.say(f"{count} {rate} {left_out}")
@@ -161,6 +170,23 @@ class Bench:
         )
         self._say(f"latency at {rate:,.0f}/s: p95 {latency.p95:.0f} ms")
         return latency
+
+    async def starting(self) -> Starting:
+        """Dispatch's catching up, with what the lifecycles of one run leave."""
+        platform = Platform(self._ground, self._home)
+        async with self._plot("starting") as plot:
+            try:
+                await platform.start(plot)
+                async with (
+                    self._books(plot) as books,
+                    self._program("driver", plot, {}) as driver,
+                ):
+                    await self._drive(platform, driver, books, self._size.lifecycles)
+            finally:
+                await platform.stop()
+            found = await starting(self._ground.bootstrap, plot)
+        self._say(f"nothing to catch up: {found.nothing_ms.median:.0f} ms")
+        return found
 
     async def accepting(self) -> list[Accepting]:
         """Intake alone: single reports, then arrays, each as often as there are runs."""

@@ -18,7 +18,7 @@ from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.devstack import Stack
 from tests.bench.ground import Ground, Plot
-from tests.bench.processes import Child
+from tests.bench.processes import Child, Failed
 
 READY_SECONDS: Final = 60.0
 LEAD: Final = {
@@ -49,6 +49,9 @@ class Processes(Protocol):
     def parts(self) -> dict[str, int]:
         """Process ids by service."""
 
+    def check(self) -> None:
+        """Raise Failed if one has ended."""
+
 
 class Floor:
     """The bare program, a process for each service."""
@@ -71,6 +74,11 @@ class Floor:
         for child in self._children.values():
             await child.line(READY_SECONDS)
 
+    def check(self) -> None:
+        """Raise Failed if one has ended."""
+        for child in self._children.values():
+            child.check()
+
     async def stop(self) -> None:
         """Stop them."""
         await asyncio.gather(*(child.stop() for child in self._children.values()))
@@ -84,6 +92,7 @@ class Platform:
         self._home = home / "platform"
         self._services = services
         self._stack: Stack | None = None
+        self._begun: dict[str, int] = {}
 
     @property
     def _running(self) -> Stack:
@@ -110,8 +119,15 @@ class Platform:
         scale = {service: int(service in self._services) for service in SERVICES}
         self._stack = Stack(self._home, scale=scale, environment=wanted)
         await asyncio.to_thread(self._stack.start)
+        self._begun = self.parts
         if "dispatch" in self._services:
             await _make_network(self._stack.endpoints)
+
+    def check(self) -> None:
+        """Raise Failed if one has ended: the stack begins it anew."""
+        for service, pid in self.parts.items():
+            if pid != self._begun[service]:
+                raise Failed(f"{service} has ended: {self._running.log(service)}")
 
     async def stop(self) -> None:
         """Let them drain, then end."""

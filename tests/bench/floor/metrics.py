@@ -30,7 +30,7 @@ async def metrics_cases(connection: Connection, records: Rows) -> list[Out]:
                     "A01", "L01", times.get("dispatched"), 0, 0, False, False,
                 )
             )  # fmt: skip
-        else:
+        if case_id in before or "accepted" in times:
             old.append(
                 (
                     case_id, last["seq"], name, name != "closed", times.get("accepted"),
