@@ -1,6 +1,7 @@
 """The network between each two: slow, silent, refusing, cut in the middle of what is said."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -35,8 +36,11 @@ def shape() -> Shape:
 async def test_way_is_bad(rig: Rig, begin: Begin, service: str, other: str, fault: str) -> None:
     async with begin(rig, f"{service} - {other}: {fault} {SECONDS:.0f} s") as trial, trial.fault():
         bad(rig.between(service, other), FAULTS[fault], cut=fault == "refused")
+        began = time.monotonic()
         await asyncio.sleep(SECONDS)
         bad(rig.between(service, other), Fault(), cut=False)
+        said = rig.services.red(began, lambda sample: sample.well)
+    assert said[f"{service}-0"] or fault == "slow", "/readyz?all says nothing"
 
 
 @pytest.mark.parametrize("other", [POSTGRES, KAFKA])

@@ -201,6 +201,7 @@ class ServiceHost:
         )
         self._relay_task = self.tasks.spawn("relay", self.relay.run)
         self.tasks.spawn("measuring tables", self._measuring.tables)
+        self.tasks.spawn("measuring checks", self._measuring.checks)
         if self.subscribers.declared:
             self.tasks.spawn("measuring lag", self._measuring.lag)
         self.consumers = [self._consumer(each) for each in self.subscribers.declared]
@@ -334,14 +335,17 @@ class ServiceHost:
 
     def checks(self) -> Mapping[str, Sequence[str]]:
         """Every check with what is missing, nothing where all is well."""
-        database = self._measuring.database_error if self._measuring else "not asked yet"
+        asked = {"database": self._measuring.database} if self._measuring else {}
+        if self._measuring and self.subscribers.declared:
+            asked["kafka"] = self._measuring.kafka
         found: dict[str, Sequence[str]] = {
             "starting": [] if self._up else [f"still starting: {self._bringing_up}"],
-            "database": [f"database: {database}"] if database else [],
             "relay": self.relay.missing(),
             "outbox": [] if self.relay.has_room.is_set() else ["outbox: over its limit"],
             "serving": self.serving() if self._serves != self._serves_once_up else [],
         }
+        for name, answers in asked.items():
+            found[name] = [f"{name}: {missing}"] if (missing := answers.missing) else []
         for each in self.consumers:
             found[f"consumer {each.name}"] = each.missing()
         return found | {name: check() for name, check in self._health.items()}

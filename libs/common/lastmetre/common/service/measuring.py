@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,34 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 8.0
 OUTBOX_LIMIT: Final = 100_000
+
+
+class Answers:
+    """Whether somebody who is asked every two seconds answers."""
+
+    def __init__(self) -> None:
+        self._error: str | None = "not asked yet"
+        self._came_at = 0.0
+
+    def came(self) -> None:
+        """There was an answer."""
+        self._error = None
+        self._came_at = asyncio.get_running_loop().time()
+
+    def failed(self, error: str) -> None:
+        """There was an error instead."""
+        self._error = error
+
+    @property
+    def missing(self) -> str | None:
+        """Why there are none; None if there are. No answer is told, too, while it is waited for: a
+        connection may stay open to nobody for a minute."""
+        silent = asyncio.get_running_loop().time() - self._came_at
+        if self._error is None and silent > SILENT_SECONDS:
+            return f"no answer for {silent:.0f} s"
+        return self._error
 
 
 class Measuring:
@@ -47,16 +74,22 @@ class Measuring:
         self._open_log = open_log
         self._checks = checks
         self._positions: dict[str, dict[TopicPartition, int]] = {}
-        self.database_error: str | None = "not asked yet"
+        self.database = Answers()
+        self.kafka = Answers()
 
     async def tables(self) -> None:
         """Outbox, dead letters, parked records, positions; until cancelled."""
         while True:
             try:
                 await self._measure_tables()
-                self.database_error = None
+                self.database.came()
             except DATABASE_ERRORS as error:
-                self.database_error = type(error).__name__
+                self.database.failed(type(error).__name__)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def checks(self) -> None:
+        """What `/readyz?all` says, as gauges; until cancelled. Waits for nobody."""
+        while True:
             for check, missing in self._checks().items():
                 metrics.CHECK_FAILING.labels(self._service, check).set(bool(missing))
             await asyncio.sleep(EVERY_SECONDS)
@@ -82,11 +115,14 @@ class Measuring:
     async def lag(self) -> None:
         """How far each consumer is behind the ends of its topics; until cancelled."""
         while self._consumers:
-            with suppress(BrokerError):
+            try:
                 async with self._open_log() as reader:
                     while True:
                         await self._measure_lag(reader)
+                        self.kafka.came()
                         await asyncio.sleep(EVERY_SECONDS)
+            except BrokerError as error:
+                self.kafka.failed(str(error).partition(":")[0])
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _measure_lag(self, reader: LogReader) -> None:

@@ -1,0 +1,76 @@
+"""What is said of a database that neither answers nor refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, cast
+
+from prometheus_client import REGISTRY
+
+from lastmetre.common.outbox.relay import Relay
+from lastmetre.common.service.measuring import Measuring
+from tests.simulation.clock import run_virtually
+
+ANSWERS_AGAIN_SECONDS = 60.0
+
+
+class _Database:
+    """Takes the first question, and answers nobody until a minute has passed."""
+
+    def __init__(self, connection: object) -> None:
+        self._connection = connection
+        self.questions = 0
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[object]:
+        self.questions += 1
+        if self.questions == 2:
+            await asyncio.sleep(ANSWERS_AGAIN_SECONDS)
+        yield self._connection
+
+
+class _NothingInIt:
+    async def fetchrow(self, *_: object) -> Any:
+        return (0, None)
+
+    async def fetchval(self, *_: object) -> Any:
+        return 0
+
+    async def fetch(self, *_: object) -> list[Any]:
+        return []
+
+
+def _failing() -> float | None:
+    labels = {"service": "silent", "check": "database"}
+    return REGISTRY.get_sample_value("lastmetre_check_failing", labels)
+
+
+def test_a_silent_database_is_told_while_its_answer_is_waited_for() -> None:
+    async def main() -> None:
+        database = _Database(_NothingInIt())
+        measuring = Measuring(
+            "silent",
+            cast("Any", database),
+            Relay(
+                service="silent", open_session=cast("Any", None), connect=cast("Any", None),
+                lasting=frozenset(), random=Random(1),
+            ),
+            {},
+            cast("Any", None),
+            lambda: {"database": [error] if (error := measuring.database.missing) else []},
+        )  # fmt: skip
+        tasks = [asyncio.create_task(each()) for each in (measuring.tables, measuring.checks)]
+        await asyncio.sleep(3)
+        assert (database.questions, measuring.database.missing) == (2, None)
+        assert _failing() == 0
+        await asyncio.sleep(17)
+        assert measuring.database.missing == "no answer for 20 s"
+        assert _failing() == 1
+        await asyncio.sleep(ANSWERS_AGAIN_SECONDS)
+        assert measuring.database.missing is None
+        assert _failing() == 0
+        for each in tasks:
+            each.cancel()
+
+    run_virtually(main())
