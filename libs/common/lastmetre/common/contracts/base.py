@@ -1,11 +1,25 @@
 """What every message on our topics has in common."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from lastmetre.common.text import cleaned, one_line
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Some writers begin JSON with it; RFC 8259 lets readers pass over it."""
 
 # PostgreSQL cannot hold NUL, and a control character in a name or a code is never meant.
 PRINTABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
@@ -13,14 +27,48 @@ PRINTABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Code = Annotated[
     str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
-ShortText = Annotated[str, StringConstraints(max_length=500, pattern=PRINTABLE)]
-LongText = Annotated[str, StringConstraints(max_length=10_000, pattern=PRINTABLE)]
+
+
+def _cleaned(value: object) -> object:
+    return cleaned(value) if isinstance(value, str) else value
+
+
+def _one_line(value: object) -> object:
+    return one_line(value) if isinstance(value, str) else value
+
+
+ShortText = Annotated[
+    str, StringConstraints(max_length=500, pattern=PRINTABLE), BeforeValidator(_cleaned)
+]
+LongText = Annotated[
+    str, StringConstraints(max_length=10_000, pattern=PRINTABLE), BeforeValidator(_cleaned)
+]
+Name = Annotated[
+    str, StringConstraints(max_length=500, pattern=PRINTABLE), BeforeValidator(_one_line)
+]
+"""A person's, a place's or a post's: it may stand in the header of an e-mail."""
+
+_RFC_3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def _rfc_3339(value: object) -> object:
+    """Pydantic would take a number, and text that is one, as seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise PydanticCustomError(
+        "rfc_3339",
+        "A time is RFC 3339 text with its time zone, such as 2026-11-30T08:00:00+08:00",
+    )
+
 
 # PostgreSQL and Python take no instant that leaves the years 1 to 9999 in another time zone, and
 # whoever sends one has made a mistake.
 Instant = Annotated[
     AwareDatetime,
     Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_rfc_3339),
 ]
 
 
@@ -64,6 +112,8 @@ class Message(Model):
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:
         """The message that `body` holds; raises pydantic.ValidationError."""
+        if isinstance(body, bytes):
+            body = body.removeprefix(BYTE_ORDER_MARK)
         message: Self = cls.__pydantic_validator__.validate_json(body)
         return message
 
@@ -114,6 +164,7 @@ def message_types(*modules: Any) -> dict[str, type[Message]]:
 
 
 __all__ = [
+    "BYTE_ORDER_MARK",
     "SYSTEM",
     "Actor",
     "ActorRole",
@@ -126,6 +177,7 @@ __all__ = [
     "LongText",
     "Message",
     "Model",
+    "Name",
     "Origin",
     "Position",
     "ShortText",

@@ -16,9 +16,9 @@ from lastmetre.common.contracts.base import (
     Code,
     Language,
     Model,
+    Name,
     Origin,
     Position,
-    ShortText,
 )
 
 
@@ -39,8 +39,8 @@ class CaseState(StrEnum):
 class LocalName(Model):
     """A name as published, in both languages."""
 
-    zh: ShortText
-    en: ShortText
+    zh: Name
+    en: Name
 
 
 class PublishedLead(Model):

@@ -14,6 +14,7 @@ from lastmetre.common.contracts.base import (
     LongText,
     Message,
     Model,
+    Name,
     Origin,
     Position,
     ShortText,
@@ -40,7 +41,7 @@ class SubmittedPosition(Model):
 class SubmittedContact(Model):
     """How to reach the reporter. Personal data: goes to the vault and nowhere else."""
 
-    name: ShortText | None = None
+    name: Name | None = None
     phone: ShortText | None = None
     email: ShortText | None = None
     language: Language = Language.CHINESE

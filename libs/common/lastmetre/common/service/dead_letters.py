@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
+from lastmetre.common.contracts.base import BYTE_ORDER_MARK
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
@@ -218,7 +219,7 @@ def _check_identity(record: ConsumedRecord) -> None:
     if field is None or record.key is None:
         return
     try:
-        said = from_json(record.value or b"")[field]
+        said = from_json((record.value or b"").removeprefix(BYTE_ORDER_MARK))[field]
     except (ValueError, KeyError, TypeError):
         return  # the handler says what is wrong with it
     if str(said).encode() != record.key:

@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from lastmetre.common.contracts.base import BYTE_ORDER_MARK
 from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.words import N_
 
@@ -28,7 +29,7 @@ async def read_model(request: Request, model: type[Body], limit: int = BODY_BYTE
                 extra={"limit_bytes": limit},
             )
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body.removeprefix(BYTE_ORDER_MARK))
     except ValidationError as error:
         raise Problem(
             422,

@@ -13,13 +13,12 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
+from lastmetre.common.text import cleaned
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
 _MAXIMUM_BYTES = 64 * 1024
 _MAXIMUM_FIELDS = 100
-# Control characters have no place in a typed text; PostgreSQL refuses NUL, UTF-8 lone surrogates.
-_UNWANTED = {code: None for code in range(32) if chr(code) not in "\n\t"} | {127: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def parse_form(body: bytes) -> Form:
         raise _too_much() from None
     form = Form()
     for name, value in pairs:
-        form.values.setdefault(name, value.replace("\r\n", "\n").translate(_UNWANTED).strip())
+        form.values.setdefault(name, cleaned(value).strip())
     return form
 
 

@@ -10,7 +10,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Channel
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.access import ChannelKey, GuardedRoute, allow
 from lastmetre.common.security.callers import ChannelCaller
@@ -95,7 +95,8 @@ class _Bodies:
         finally:
             self._producer.release(len(body))
 
-    def _parsed(self, body: bytearray) -> Any:
+    def _parsed(self, sent: bytearray) -> Any:
+        body = sent.removeprefix(BYTE_ORDER_MARK)
         if len(body) > self._single and body.lstrip(b" \t\r\n")[:1] != b"[":
             raise _too_large()
         try:
