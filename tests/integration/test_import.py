@@ -74,7 +74,7 @@ async def test_bad_rows_are_told_and_keep_none_back(desk: Desk, city: City, run:
     desk.write(
         f"{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-2,yesterday,暗,0.5,0.5,open,",
-        f"{run}-3,2026-03-01 08:00,暗,0,0,open,",
+        f"{run}-3,2199-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-4,2026-03-01 08:00,,0.5,0.5,open,",
         f"{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-5,2026-03-01 08:00,暗,,,open,",
@@ -84,7 +84,7 @@ async def test_bad_rows_are_told_and_keep_none_back(desk: Desk, city: City, run:
     assert counted(first) == (2, 1, 3, 0)
     assert told(first) == [
         (3, "refused", "at: 'yesterday' is n"),
-        (4, "refused", "position_is_null_isl"),
+        (4, "refused", "reported_in_the_futu"),
         (5, "refused", "says_nothing"),
     ]
     assert counted(await desk.run("import", code=1)) == (0, 5, 1, 0)

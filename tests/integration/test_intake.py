@@ -42,8 +42,8 @@ async def test_the_way_of_reports(city: IntakeCity) -> None:
         other = await client.post(path, json=report("1", text="另一句"), headers=key)
         assert [each.status_code for each in (first, again, other)] == [202] * 3
         assert first.json() == again.json() == other.json()
-        island = report("2", position={"latitude": 0, "longitude": 0})
-        rejected = await client.post(path, json=island, headers=key)
+        ahead = report("2", reported_at="2199-12-31T00:00:00Z")
+        rejected = await client.post(path, json=ahead, headers=key)
         receipt = first.json()["receipt"]
         assert first.headers["location"] == f"/cases/{receipt}"
         assert await city.until_read() == Counter(accepted=1, repeated=1, conflict=1, rejected=1)
@@ -51,7 +51,7 @@ async def test_the_way_of_reports(city: IntakeCity) -> None:
         shown = (await client.get(f"/cases/{receipt}")).json()
         assert (shown["state"], shown["channel"]) == ("received", "app")
         shown = (await client.get(f"/cases/{rejected.json()['receipt']}")).json()
-        assert (shown["state"], shown["reasons"]) == ("rejected", ["position_is_null_island"])
+        assert (shown["state"], shown["reasons"]) == ("rejected", ["reported_in_the_future"])
         mistyped = receipt[:-1] + ("a" if receipt[-1] != "a" else "b")
         assert (await client.get(f"/cases/{mistyped}")).status_code == 404
 

@@ -131,7 +131,7 @@ async def vault_routes(city: IntakeCity, client: httpx.AsyncClient, report_id: s
         )
     ).json()
     assert contacts["reports"][report_id]["email"] == "wang@example.org"
-    assert contacts["leads"]["L1"]["phone"] == "13900000001"
+    assert contacts["leads"]["L1"]["phone"] == "+8613900000001"
     texts = (
         await client.post(f"{base}/texts", headers=city.service("dispatch"), json=asked)
     ).json()

@@ -61,7 +61,7 @@ def items(first: int) -> list[dict[str, object]]:
     return [
         report(f"{first}", contact=contact, category="06010"),
         report(f"{first + 1}", position={"latitude": 23.1, "longitude": 113.3, "datum": "gcj02"}),
-        report(f"{first + 2}", position={"latitude": 0, "longitude": 0}),
+        report(f"{first + 2}", reported_at="2199-12-31T00:00:00Z"),
         report(f"{first + 3}"),
         report(f"{first + 3}"),
         report(f"{first + 3}", text="另一句"),
@@ -96,7 +96,7 @@ async def test_restored_it_knows_what_it_told(stack: Stack, city: IntakeCity) ->
         phones = [each["phone"] for each in private.json()["reports"].values()]
         assert sorted(phones, key=str) == ["+8613800138000"] * 2 + [None] * 6
         shown = (await client.get(f"/cases/{receipts[2]}")).json()
-        assert (shown["state"], shown["reasons"]) == ("rejected", ["position_is_null_island"])
+        assert (shown["state"], shown["reasons"]) == ("rejected", ["reported_in_the_future"])
     await stop(city, running)
     assert len(await city.bodies(REPORTS)) == len(told), "nothing is told twice"
     assert GONE_BACK in running.log.read_text()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lastmetre.common.contact import ContactCheck, ends_with, is_email, masked_phone
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.reports import (
@@ -13,7 +14,6 @@ from lastmetre.common.contracts.reports import (
     SubmittedPosition,
 )
 from lastmetre.intake.domain.categories import Categories, Category, parse_categories, parse_mapping
-from lastmetre.intake.domain.contact import ContactCheck, ends_with, is_email, masked_phone
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -30,8 +30,10 @@ def made(channel: str = "app", **fields: object) -> Normalised:
 
 def test_reported_when_received_if_nothing_else_is_said() -> None:
     assert made().reported_at == NOW
-    earlier = NOW - timedelta(days=3000)
+    earlier = NOW - timedelta(days=366)
     assert made(reported_at=earlier).reported_at == earlier
+    history = NOW - timedelta(days=3000)
+    assert made(reported_at=history, origin=Origin.IMPORT).reported_at == history
 
 
 @pytest.mark.parametrize(
@@ -61,10 +63,25 @@ def test_reported_in_the_future(origin: Origin) -> None:
     assert made(reported_at=late, origin=origin).reasons == ("reported_in_the_future",)
 
 
-def test_null_island() -> None:
-    nowhere = SubmittedPosition(latitude=0.0, longitude=-0.0)
-    assert made(position=nowhere).reasons == ("position_is_null_island",)
-    assert made(position=SubmittedPosition(latitude=0.0, longitude=9.4)).reasons == ()
+@pytest.mark.parametrize("datum", list(Datum))
+def test_20_a_position_of_0_0_is_no_position(datum: Datum) -> None:
+    nowhere = SubmittedPosition(latitude=0.0, longitude=-0.0, datum=datum)
+    result = made(position=nowhere, address="人民路1号")
+    assert (result.position, result.reasons) == (None, ())
+    assert made(position=SubmittedPosition(latitude=0.0, longitude=9.4)).position is not None
+
+
+@pytest.mark.parametrize("clock", ["1970-01-01T00:00:07Z", "1926-11-22T10:00:00+08:00"])
+def test_1_and_23_a_live_report_of_long_ago_counts_from_when_it_was_received(clock: str) -> None:
+    result = made(reported_at=clock)
+    assert (result.reported_at, result.not_believed) == (NOW, datetime.fromisoformat(clock))
+    assert result.reasons == ()
+    assert made().not_believed is None
+
+
+def test_1_an_import_of_another_century_is_rejected() -> None:
+    result = made(reported_at="1926-11-22T10:00:00+08:00", origin=Origin.IMPORT)
+    assert result.reasons == ("reported_too_long_ago",)
 
 
 def test_each_datum_is_converted_and_order_kept() -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, kafka_headers
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -17,7 +18,6 @@ from lastmetre.common.service.ids import IdGenerator, milliseconds_of
 from lastmetre.intake import adopting, reading
 from lastmetre.intake.adopting import adopt_reports
 from lastmetre.intake.domain.categories import Categories, Category
-from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.reading import ReportIngestor, report_id_of
 from lastmetre.intake.store.reports import (
     AdoptedReport,
@@ -230,14 +230,14 @@ async def test_whatever_is_read_first_the_record_that_counted_counts(
 
 
 async def test_a_rejected_report_comes_back_as_it_was(intake: Intake) -> None:
-    island = record(2, 0, position={"latitude": 0, "longitude": 0})
-    told = await intake.read(island)
+    ahead = record(2, 0, reported_at="2199-12-31T00:00:00Z")
+    told = await intake.read(ahead)
     before = intake.reports
     intake.forget()
     assert await intake.adopt(told) == 1
     [row] = intake.reports.rows.values()
-    assert (row["outcome"], row["reasons"]) == ("rejected", "position_is_null_island")
-    assert await intake.read(island) == []
+    assert (row["outcome"], row["reasons"]) == ("rejected", "reported_in_the_future")
+    assert await intake.read(ahead) == []
     assert intake.reports.rows == before.rows
 
 

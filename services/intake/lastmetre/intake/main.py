@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import city_time
@@ -16,7 +17,6 @@ from lastmetre.intake.api.cases import cases_router
 from lastmetre.intake.api.lookup import lookup_router
 from lastmetre.intake.api.vault import VaultService, vault_router
 from lastmetre.intake.consumers import join
-from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
 from lastmetre.intake.edge.taking import ReportPublisher
@@ -61,8 +61,8 @@ def build(settings: IntakeSettings) -> FastAPI:
         clock=host.clock,
         public_url=settings.intake_public_url,
     )
-    endpoint = edge_endpoint(edge, settings)
-    vault_service = VaultService(host, vault)
+    endpoint = edge_endpoint(edge, settings, check)
+    vault_service = VaultService(host, vault, check)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(host)
     app = build_app(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.reports import (
     Datum,
@@ -29,7 +30,6 @@ from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
 from lastmetre.intake.domain.categories import Categories
-from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender
 from lastmetre.intake.store import reports as store
@@ -190,6 +190,7 @@ class ReportIngestor:
                 category=made.category,
                 source_category=report.category,
                 reported_at=made.reported_at,
+                reported_at_not_believed=made.not_believed,
                 received_at=arrival.received_at,
                 position=made.position,
                 reporter_reachable=bool(made.reachable),

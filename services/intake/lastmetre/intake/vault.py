@@ -7,9 +7,9 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lastmetre.common.contact import Reachable
 from lastmetre.common.contracts.base import Language, Model
 from lastmetre.common.contracts.reports import ReportSubmitted
-from lastmetre.intake.domain.contact import Reachable
 
 _NONCE_BYTES: Final = 12
 _DEAD_LETTER: Final = b"dead-letter"

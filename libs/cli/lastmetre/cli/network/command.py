@@ -64,12 +64,12 @@ def import_network(
         id_property, name_property_zh, name_property_en, town_property_zh, town_property_en
     )
     network = read_network(areas, properties, leads)
-    for each in network.warnings:
-        warn(each)
     with ServiceClient(installation()) as services, working("sending the network"):
         answer = publish(services, network, dry_run=dry_run)
+    for each in answer["warnings"]:
+        warn(each)
     if as_json:
-        print_document(answer | {"warnings": network.warnings})
+        print_document(answer)
     else:
         STDOUT.print(_words(answer))
 
@@ -131,11 +131,21 @@ def publish(services: ServiceClient, network: Network, *, dry_run: bool = False)
         "dry_run": dry_run,
     }
     contacts = [lead.contact for lead in network.people]
-    if contacts and not dry_run:
-        services.send("intake", "PUT", "/api/intake/v1/lead-contacts", {"contacts": contacts})
+    remarks: list[dict[str, str]] = []
+    if contacts:
+        sent = {"contacts": contacts, "dry_run": dry_run}
+        kept = services.send("intake", "PUT", "/api/intake/v1/lead-contacts", sent)
+        remarks = kept.get("remarks", [])
     answer: dict[str, Any] = services.send("dispatch", "PUT", "/network", body)
     counts = {"areas": len(network.areas), "leads": len(network.people)}
-    return {**counts, **answer, "dry_run": dry_run}
+    return {**counts, **answer, "dry_run": dry_run, "warnings": _warnings(network, remarks)}
+
+
+def _warnings(network: Network, remarks: list[dict[str, str]]) -> list[str]:
+    """What was found in the files, and which contacts intake cannot use."""
+    return network.warnings + [
+        f"lead {each['lead_id']}: {each['field']}: {each['message']}" for each in remarks
+    ]
 
 
 def _words(answer: dict[str, Any]) -> str:

@@ -95,6 +95,9 @@ class ReportAccepted(Message):
     category: Code = Field(description="the city's code, or `unknown`")
     source_category: Code | None = None
     reported_at: AwareDatetime
+    reported_at_not_believed: AwareDatetime | None = Field(
+        default=None, description="what its sender says, if `received_at` counts instead"
+    )
     received_at: AwareDatetime = Field(description="when its Kafka record was appended")
     position: Position | None = None
     reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
@@ -102,7 +105,13 @@ class ReportAccepted(Message):
     came_from: ReportSource | None = None
 
 
-RejectionReason = Literal["says_nothing", "reported_in_the_future", "position_is_null_island"]
+RejectionReason = Literal[
+    "says_nothing",
+    "reported_in_the_future",
+    "reported_too_long_ago",
+    # Of earlier versions: today such a report has no position.
+    "position_is_null_island",
+]
 
 
 class ReportRejected(Message):

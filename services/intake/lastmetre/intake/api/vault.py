@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from lastmetre.common.contact import ContactCheck, Reachable, masked_phone
 from lastmetre.common.contracts.base import Code, Language, ShortText
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role, ServiceCaller
@@ -16,7 +17,6 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.intake.domain.contact import masked_phone
 from lastmetre.intake.store import leads, reports
 from lastmetre.intake.store.pool import connected
 from lastmetre.intake.vault import LeadContact, Vault, VaultEntry
@@ -66,6 +66,7 @@ class LeadContactsSent(_Asked):
     """Contacts of leads, each in place of an earlier one."""
 
     contacts: Annotated[list[LeadContactSent], Field(max_length=10_000)]
+    dry_run: bool = False
 
 
 def lead_binding(lead_id: str) -> bytes:
@@ -76,9 +77,16 @@ def lead_binding(lead_id: str) -> bytes:
 class VaultService:
     """Opens what the vault holds, for many at once."""
 
-    def __init__(self, host: ServiceHost, vault: Vault) -> None:
+    def __init__(self, host: ServiceHost, vault: Vault, check: ContactCheck) -> None:
         self._host = host
         self._vault = vault
+        self._check = check
+
+    def ways(self, kept: VaultEntry) -> Reachable:
+        """How a reporter can be reached."""
+        phone = kept.usable_phone
+        takes_texts = phone is not None and self._check.takes_texts(phone)
+        return Reachable(phone, kept.usable_email, takes_texts)
 
     async def kept(self, report_ids: list[UUID]) -> dict[UUID, VaultEntry]:
         """What was typed into these reports."""
@@ -98,20 +106,15 @@ class VaultService:
             sealed = await leads.sealed_of(connection, asked.lead_ids)
         return {
             "reports": {
-                str(report_id): {
-                    "phone": each.usable_phone,
-                    "email": each.usable_email,
-                    "language": each.language,
-                }
+                str(report_id): _for_messages(self.ways(each), each.language)
                 for report_id, each in kept.items()
             },
-            "leads": {
-                lead_id: LeadContact.model_validate_json(
-                    self._vault.open(each, lead_binding(lead_id))
-                ).model_dump(mode="json")
-                for lead_id, each in sealed.items()
-            },
+            "leads": {lead_id: self._lead(lead_id, each) for lead_id, each in sealed.items()},
         }
+
+    def _lead(self, lead_id: str, sealed: bytes) -> dict[str, Any]:
+        kept = LeadContact.model_validate_json(self._vault.open(sealed, lead_binding(lead_id)))
+        return _for_messages(self._check.usable(kept.phone, kept.email), kept.language)
 
     async def texts(self, asked: TextsAsked) -> dict[str, Any]:
         """What reporters wrote, with as much of their phone as tells one from another."""
@@ -121,8 +124,10 @@ class VaultService:
                 str(report_id): {
                     "text": each.text,
                     "address": each.address,
-                    "phone_masked": masked_phone(each.phone) if each.phone else None,
-                    "reachable": bool(each.usable_phone or each.usable_email),
+                    "phone_masked": (
+                        masked_phone(each.usable_phone or each.phone) if each.phone else None
+                    ),
+                    "reachable": bool(self.ways(each)),
                 }
                 for report_id, each in kept.items()
             }
@@ -142,8 +147,16 @@ class VaultService:
         kept = VaultEntry.model_validate_json(body)
         return {"name": kept.name, "phone": kept.phone, "email": kept.email}
 
-    async def keep_leads(self, sent: LeadContactsSent) -> int:
-        """Keep the leads' contacts; of one sent twice the last."""
+    async def keep_leads(self, sent: LeadContactsSent) -> dict[str, Any]:
+        """Keep the leads' contacts, of one sent twice the last, and say what is of no use."""
+        remarks = [
+            {"lead_id": each.lead_id, **remark._asdict()}
+            for each in sent.contacts
+            for remark in self._check.remarks(each.phone, each.email)
+        ]
+        said = {"remarks": remarks} if remarks else {}
+        if sent.dry_run:
+            return {"kept": 0} | said
         rows = {
             each.lead_id: self._vault.seal(
                 LeadContact(phone=each.phone, email=each.email, language=each.language).to_json(),
@@ -153,7 +166,7 @@ class VaultService:
         }
         async with connected(self._host.pool) as connection:
             await leads.put(connection, list(rows.items()), self._host.clock.now())
-        return len(rows)
+        return {"kept": len(rows)} | said
 
 
 def vault_router(vault_service: VaultService) -> APIRouter:
@@ -182,10 +195,15 @@ def vault_router(vault_service: VaultService) -> APIRouter:
     @router.put("/lead-contacts")
     @allow(Role.ADMINISTRATOR)
     async def lead_contacts(request: Request) -> Response:
-        kept = await vault_service.keep_leads(await read_model(request, LeadContactsSent))
-        return _private({"kept": kept})
+        return _private(await vault_service.keep_leads(await read_model(request, LeadContactsSent)))
 
     return router
+
+
+def _for_messages(ways: Reachable, language: Language) -> dict[str, Any]:
+    """Where messages go: a number that receives none is for people to call."""
+    phone = ways.phone if ways.takes_texts else None
+    return {"phone": phone, "email": ways.email, "language": language}
 
 
 def _private(content: dict[str, Any]) -> Response:

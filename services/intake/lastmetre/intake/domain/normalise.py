@@ -6,13 +6,22 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lastmetre.common.contracts.base import Language, Position
-from lastmetre.common.contracts.reports import Datum, RejectionReason, ReportSubmitted
+from lastmetre.common.contact import ContactCheck, Reachable
+from lastmetre.common.contracts.base import Language, Origin, Position
+from lastmetre.common.contracts.reports import (
+    Datum,
+    RejectionReason,
+    ReportSubmitted,
+    SubmittedPosition,
+)
 from lastmetre.intake.domain.categories import Categories
-from lastmetre.intake.domain.contact import ContactCheck, Reachable
 from lastmetre.intake.domain.datum import to_wgs84
 
 FUTURE_ALLOWED: Final = timedelta(days=1)
+BELIEVED_FOR: Final = timedelta(days=366)
+"""A live report is older than that only by a device that has lost its clock."""
+HISTORY_AT_MOST: Final = timedelta(days=50 * 366)
+"""An import that reaches back further has read its years in the wrong century."""
 _NULL_ISLAND_DEGREES: Final = 0.001
 _DECIMALS: Final = 7  # about a centimetre
 
@@ -29,6 +38,8 @@ class Normalised(NamedTuple):
     """What intake makes of a report; with `reasons`, it cannot become a case."""
 
     reported_at: datetime
+    not_believed: datetime | None
+    """What a live report's sender says instead, if its clock cannot be right."""
     category: str
     position: Position | None
     reachable: Reachable
@@ -44,16 +55,25 @@ def normalise(
 ) -> list[Normalised]:
     """What becomes of each report, in order."""
     return [
-        Normalised(
-            reported_at=each.report.reported_at or each.received_at,
-            category=categories.code(each.channel, each.report.category),
-            position=position,
-            reachable=check.usable(contact) if (contact := each.report.contact) else _NOBODY,
-            language=contact.language if contact else Language.CHINESE,
-            reasons=_reasons(each),
-        )
+        _normalised(each, position, categories, check)
         for each, position in zip(sent, _positions(sent), strict=True)
     ]
+
+
+def _normalised(
+    sent: Sent, position: Position | None, categories: Categories, check: ContactCheck
+) -> Normalised:
+    report, contact = sent.report, sent.report.contact
+    doubtful = not_believed(sent)
+    return Normalised(
+        reported_at=sent.received_at if doubtful else report.reported_at or sent.received_at,
+        not_believed=report.reported_at if doubtful else None,
+        category=categories.code(sent.channel, report.category),
+        position=position,
+        reachable=check.usable(contact.phone, contact.email) if contact else _NOBODY,
+        language=contact.language if contact else Language.CHINESE,
+        reasons=_reasons(sent),
+    )
 
 
 def _reasons(sent: Sent) -> tuple[RejectionReason, ...]:
@@ -62,12 +82,26 @@ def _reasons(sent: Sent) -> tuple[RejectionReason, ...]:
         reasons.append("says_nothing")
     if report.reported_at and report.reported_at - sent.received_at > FUTURE_ALLOWED:
         reasons.append("reported_in_the_future")
-    if report.position and (
-        abs(report.position.latitude) < _NULL_ISLAND_DEGREES
-        and abs(report.position.longitude) < _NULL_ISLAND_DEGREES
-    ):
-        reasons.append("position_is_null_island")
+    if report.origin is Origin.IMPORT and _age(sent) > HISTORY_AT_MOST:
+        reasons.append("reported_too_long_ago")
     return tuple(reasons)
+
+
+def not_believed(sent: Sent) -> bool:
+    """Whether a live report says that it was made long ago; then the time of receipt counts."""
+    return sent.report.origin is Origin.LIVE and _age(sent) > BELIEVED_FOR
+
+
+def is_unset(position: SubmittedPosition) -> bool:
+    """Whether a position is 0,0: what a device without a fix sends."""
+    return (
+        abs(position.latitude) < _NULL_ISLAND_DEGREES
+        and abs(position.longitude) < _NULL_ISLAND_DEGREES
+    )
+
+
+def _age(sent: Sent) -> timedelta:
+    return sent.received_at - (sent.report.reported_at or sent.received_at)
 
 
 def _positions(sent: Sequence[Sent]) -> list[Position | None]:
@@ -75,7 +109,7 @@ def _positions(sent: Sequence[Sent]) -> list[Position | None]:
     found: list[Position | None] = [None] * len(sent)
     shifted: dict[Datum, list[int]] = {}
     for index, each in enumerate(sent):
-        if (position := each.report.position) is None:
+        if (position := each.report.position) is None or is_unset(position):
             continue
         if position.datum is Datum.WGS84:
             found[index] = Position(latitude=position.latitude, longitude=position.longitude)

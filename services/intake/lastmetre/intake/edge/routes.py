@@ -1,6 +1,7 @@
 """`POST /channels/{hotline|app|patrol}/reports`: one report, or an array with an answer each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Channel
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.access import ChannelKey, GuardedRoute, allow
@@ -18,6 +20,7 @@ from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.hot import Endpoint
 from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.words import N_
+from lastmetre.intake.domain.remarks import remarks
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.taking import AcceptedReport, ReportPublisher
 from lastmetre.intake.settings import IntakeSettings
@@ -110,7 +113,7 @@ CHANNEL_PATHS: Final = {
 }
 
 
-def edge_endpoint(edge: ReportPublisher, settings: IntakeSettings) -> Endpoint:
+def edge_endpoint(edge: ReportPublisher, settings: IntakeSettings, check: ContactCheck) -> Endpoint:
     """What answers a POST to a channel."""
     bodies = _Bodies(edge, settings)
 
@@ -118,11 +121,12 @@ def edge_endpoint(edge: ReportPublisher, settings: IntakeSettings) -> Endpoint:
         document = await bodies.document(request)
         trace = request.headers.get("traceparent")
         give = _giver(edge, channel, sender, trace.encode("latin-1") if trace else None)
+        remark = partial(remarks, check=check, now=edge.now())
         if isinstance(document, list):
             if len(document) > settings.array_items:
                 raise _too_large()
-            return await _answer_array(document, give)
-        return await _answer_one(document, give)
+            return await _answer_array(document, give, remark)
+        return await _answer_one(document, give, remark)
 
     @allow(ChannelKey())
     async def submit(request: Request) -> Response:
@@ -148,6 +152,7 @@ def edge_router(endpoint: Endpoint) -> APIRouter:
 
 
 Give = Callable[[list[ReportSubmitted]], Any]
+Remarks = Callable[[ReportSubmitted], list[dict[str, str]]]
 
 
 def _giver(edge: ReportPublisher, channel: Channel, sender: str, trace: bytes | None) -> Give:
@@ -160,7 +165,7 @@ def _giver(edge: ReportPublisher, channel: Channel, sender: str, trace: bytes | 
     return give
 
 
-async def _answer_one(document: Any, give: Give) -> Response:
+async def _answer_one(document: Any, give: Give, remark: Remarks) -> Response:
     report = _report(document)
     if isinstance(report, list):
         raise Problem(
@@ -170,16 +175,18 @@ async def _answer_one(document: Any, give: Give) -> Response:
             extra={"errors": report},
         )
     (taken,) = await give([report])
+    found = remark(report)
+    said = b',"remarks":%b' % to_json(found) if found else b""
     return Response(
-        b'{"receipt":"%b","progress_url":"%b"}'
-        % (taken.receipt.encode(), taken.progress_url.encode()),
+        b'{"receipt":"%b","progress_url":"%b"%b}'
+        % (taken.receipt.encode(), taken.progress_url.encode(), said),
         202,
         {"Location": f"/cases/{taken.receipt}"},
         _JSON,
     )
 
 
-async def _answer_array(documents: list[Any], give: Give) -> Response:
+async def _answer_array(documents: list[Any], give: Give, remark: Remarks) -> Response:
     """An answer an item, in order: a bad one does not keep the others from being taken."""
     answers: list[dict[str, Any]] = []
     reports: list[ReportSubmitted] = []
@@ -189,7 +196,8 @@ async def _answer_array(documents: list[Any], give: Give) -> Response:
             answers.append({"status": 422, "errors": report})
         else:
             reports.append(report)
-            answers.append({"status": 202})
+            found = remark(report)
+            answers.append({"status": 202, **({"remarks": found} if found else {})})
     taken = iter(await give(reports))
     for answer in answers:
         if answer["status"] == 202:

@@ -1,6 +1,7 @@
 """Reports into the channels' topics: the same way for the API and for our own form."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from lastmetre.common.contracts.base import Channel
@@ -42,6 +43,10 @@ class ReportPublisher:
         self._clock = clock
         self._progress = public_url.rstrip("/") + "/progress/"
         self._fixed: dict[tuple[str, str], Headers] = {}
+
+    def now(self) -> datetime:
+        """The city's time, which reports are received at."""
+        return self._clock.now()
 
     async def take(
         self,

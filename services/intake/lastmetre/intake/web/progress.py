@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.contact import ends_with
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
@@ -18,7 +19,6 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.domain.categories import Categories
-from lastmetre.intake.domain.contact import ends_with
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.store import cases
 from lastmetre.intake.store.cases import Followed
@@ -116,8 +116,8 @@ class ProgressPages:
             return None
         report_id, identity = found
         kept = (await self._vault.kept([report_id])).get(report_id)
-        phone = kept.phone if kept else None
-        return identity if phone and ends_with(phone, tail) else None
+        phones = (kept.phone, kept.usable_phone) if kept else ()
+        return identity if any(ends_with(phone, tail) for phone in phones if phone) else None
 
     async def show(self, request: Request, secret: str) -> Response:
         """The progress page; it fetches itself again every few seconds."""
@@ -141,6 +141,7 @@ class ProgressPages:
 
     async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
         kept = (await self._vault.kept([followed.report_id])).get(followed.report_id, VaultEntry())
+        ways = self._vault.ways(kept)
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         return {
@@ -148,7 +149,8 @@ class ProgressPages:
             "area": drawn.areas.get(area_id) if area_id else None,
             "areas": drawn.areas,
             "kept": kept,
-            "phone_tail": kept.usable_phone[-4:] if kept.usable_phone else None,
+            "ways": ways,
+            "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,
             "category": self._categories.name(followed.category),
             "drawing": self._drawing(request, followed, drawn, area_id),
         }

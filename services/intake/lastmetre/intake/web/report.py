@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
@@ -19,7 +20,6 @@ from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
 from lastmetre.intake.domain.categories import Categories
-from lastmetre.intake.domain.contact import ContactCheck
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
@@ -136,7 +136,7 @@ class ReportPages:
 
     def _contact(self, form: Form, language: str) -> SubmittedContact | None:
         phone, email = form.value("phone")[:_MOST_LINE], form.value("email")[:_MOST_LINE]
-        usable = self._check.usable(SubmittedContact(phone=phone or None, email=email or None))
+        usable = self._check.usable(phone, email)
         if phone and not usable.phone:
             form.fail("phone", N_("This is not a phone number that we can reach"))
         if email and not usable.email:
