@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.importing.mapping import Mapping
 from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
-from lastmetre.cli.importing.rows import read_rows
+from lastmetre.cli.importing.rows import layout_of
 from lastmetre.cli.importing.steps import step_in
 from lastmetre.common.contracts.base import Actor, ActorRole, Origin
+from lastmetre.common.tables.problems import TableError
+from lastmetre.common.tables.reading import read_rows
 
 HELD: dict[str, Any] = {
     "times": {"zone": "Asia/Shanghai", "format": "%Y-%m-%d %H:%M"},
@@ -43,8 +44,17 @@ ROWS = {
     "not a number": ("1,2026-03-01 08:00,tel,暗,nan,0,,open,\n", "latitude"),
     "too few cells": ("1,2026-03-01 08:00,tel\n", "3 cells where the header has 9"),
     "too many cells": (GOOD.replace("\n", ",x\n"), "10 cells where the header has 9"),
-    "an id too long": (GOOD.replace("1,2026", "9" * 121 + ",2026", 1), "source_id"),
-    "a time before there were any": ("1,1800-03-01 08:00,tel,暗,,,,open,\n", "reported_at"),
+    "an id too long": (GOOD.replace("1,2026", "9" * 121 + ",2026", 1), "id: String should have"),
+    "a time before there were any": ("1,1800-03-01 08:00,tel,暗,,,,open,\n", "years 1900 to 2100"),
+    "no date of .NET (finding 3)": ("1,0001-01-01 00:00,tel,暗,,,,open,\n", "years 1900 to 2100"),
+    "open end (finding 3)": ("1,9999-12-31 23:59,tel,暗,,,,open,\n", "years 1900 to 2100"),
+    "another millennium (finding 2)": ("1,3020-01-02 10:00,tel,暗,,,,open,\n", "1900 to 2100"),
+    "a stray quote (finding 4)": (
+        GOOD.replace("路灯", '"路灯'),
+        "a quote opened in line 3 is never closed",
+    ),
+    "a comma too many that is empty (finding 25)": (GOOD.replace("\n", ",,\n"), None),
+    "a cell with NUL": (GOOD.replace("路灯", "路\0灯"), "text: holds the letter NUL"),
 }
 
 
@@ -54,7 +64,7 @@ def mapping(**changed: Any) -> Mapping:
 
 def prepared(path: Path, chosen: Mapping, *, live: bool = False) -> list[Prepared | str]:
     found: list[Prepared | str] = []
-    for row in read_rows(path, chosen):
+    for row in read_rows(path, layout_of(chosen)):
         try:
             found.append(prepare(row, chosen, live=live))
         except Unusable as error:
@@ -116,7 +126,7 @@ def test_lines_are_those_of_an_editor(file: Path) -> None:
 def test_bytes_in_another_encoding_cost_their_row_only(file: Path) -> None:
     file.write_bytes((HEADER + GOOD).encode() + GOOD.encode("gb18030") + GOOD.encode())
     taken, refused, also = prepared(file, mapping())
-    assert refused == "line 3: not in the encoding of the mapping"
+    assert refused == "line 3: text: is not in the file's encoding"
     assert isinstance(taken, Prepared)
     assert isinstance(also, Prepared)
 
@@ -135,8 +145,8 @@ def test_a_header_that_does_not_fit_ends_it_before_anything_is_sent(
     file: Path, text: str, problem: str
 ) -> None:
     file.write_text(text)
-    with pytest.raises(UsedWrongly, match=problem):
-        list(read_rows(file, mapping()))
+    with pytest.raises(TableError, match=problem):
+        list(read_rows(file, layout_of(mapping())))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def test_who_acts(
     known = mapping()
     assert known.replay
     file.write_text(HEADER + f"1,2026-03-01 08:00,tel,暗,,,,{state},{done}\n")
-    (row,) = read_rows(file, known)
+    (row,) = read_rows(file, layout_of(known))
     step = step_in(row, known, known.replay)
     assert step
     case = {"case_id": "01890000-0000-7000-8000-000000000001", "seq": 2, "lead_id": lead}
@@ -174,6 +184,8 @@ def test_who_acts(
         ("done", "", "done is empty"),
         ("done", "soon", "is not a time"),
         ("gone", "2026-03-02 09:30", "'gone', which replay.steps lacks"),
+        ("done", "3020-01-03 10:00", "done: .* is not in the years 1900 to 2100"),
+        ("done", "0001-01-01 00:00", "done: .* is not in the years 1900 to 2100"),
         ("open", "", None),
     ],
 )
@@ -181,7 +193,7 @@ def test_steps_that_are_none(file: Path, state: str, done: str, problem: str | N
     known = mapping()
     assert known.replay
     file.write_text(HEADER + f"1,2026-03-01 08:00,tel,暗,,,,{state},{done}\n")
-    (row,) = read_rows(file, known)
+    (row,) = read_rows(file, layout_of(known))
     if problem is None:
         assert step_in(row, known, known.replay) is None
     else:
@@ -193,7 +205,7 @@ def test_closed_before_it_was_reported_is_flagged(file: Path) -> None:
     known = mapping()
     assert known.replay
     file.write_text(HEADER + "1,2026-03-03 08:00,tel,暗,,,,done,2026-03-02 09:30\n")
-    (row,) = read_rows(file, known)
+    (row,) = read_rows(file, layout_of(known))
     step = step_in(row, known, known.replay)
     assert step
     assert step.closed_before_reported

@@ -58,3 +58,26 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_an_offset_in_the_file_counts_more_than_the_zone() -> None:
     times = Times(zone=LOS_ANGELES, format="%Y-%m-%dT%H:%M:%S%z")
     assert read_time("2018-01-01T00:00:00+0800", times).at == datetime(2017, 12, 31, 16, tzinfo=UTC)
+
+
+# Finding 3: near the ends of what Python can hold, another zone has no such time.
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("Asia/Shanghai", "0001-01-01 00:00:00"),
+        ("America/Los_Angeles", "9999-12-31 23:59:59"),
+        ("Asia/Shanghai", "1900-01-01 00:00:00"),
+        ("America/Los_Angeles", "2100-12-31 23:59:59"),
+        ("Asia/Shanghai", "3020-01-03 10:00:00"),
+    ],
+)
+def test_finding_3_a_time_in_no_year_that_can_be_meant_is_refused(zone: str, text: str) -> None:
+    times = Times(zone=ZoneInfo(zone), format="%Y-%m-%d %H:%M:%S")
+    with pytest.raises(ValueError, match="not in the years 1900 to 2100"):
+        read_time(text, times)
+
+
+def test_finding_3_an_offset_leads_to_no_year_that_cannot_be_meant() -> None:
+    times = Times(zone=LOS_ANGELES, format="%Y-%m-%dT%H:%M:%S%z")
+    with pytest.raises(ValueError, match="not in the years 1900 to 2100"):
+        read_time("0001-01-01T00:00:00+1400", times)

@@ -99,7 +99,7 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Bar]:
+def progress_bar(title: str, total: int | None) -> Iterator[Bar]:
     """A progress bar on stderr for what takes longer than a second."""
     with Progress(
         SpinnerColumn(),

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from lastmetre.cli.console import Trouble, print_trouble
 from lastmetre.cli.profile import chosen_profile
+from lastmetre.common.tables.problems import TableError
 
 COMMANDS: Final[Mapping[str, str]] = {
     "status": "lastmetre.cli.status.command:status",
@@ -72,6 +73,9 @@ class Lastmetre(TyperGroup):
         except Trouble as trouble:
             trouble.say()
             raise typer.Exit(trouble.exit_code) from trouble
+        except TableError as error:
+            print_trouble(str(error), error.way_out)
+            raise typer.Exit(2) from error
         except Exception as error:
             if not _is_kafkas(error):
                 raise

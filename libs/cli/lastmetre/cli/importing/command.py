@@ -13,9 +13,10 @@ from lastmetre.cli.console import STDOUT, print_document, progress_bar, say, war
 from lastmetre.cli.importing.findings import Findings, findings_of
 from lastmetre.cli.importing.mapping import Mapping, read_mapping
 from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
-from lastmetre.cli.importing.rows import Row, count_lines, in_chunks, read_rows
+from lastmetre.cli.importing.rows import in_chunks, layout_of
 from lastmetre.cli.importing.sending import Sending
 from lastmetre.cli.profile import installation
+from lastmetre.common.tables.reading import Row, read_rows, rows_at_most
 
 CHUNK: Final = 500
 """Reports sent at a time."""
@@ -24,7 +25,7 @@ CHUNKS_A_SECOND: Final = 4
 
 File = Annotated[
     Path,
-    typer.Argument(help="CSV with a header.", exists=True, dir_okay=False, readable=True),
+    typer.Argument(help="CSV or XLSX with a header.", exists=True, dir_okay=False, readable=True),
 ]
 MappingFile = Annotated[
     Path,
@@ -65,11 +66,11 @@ def import_reports(
         closing(findings),
         ServiceClient(installation()) as services,
         receipts.open("w", encoding="utf-8") if receipts else nullcontext() as kept,
-        progress_bar("checking" if dry_run else "importing", count_lines(file)) as bar,
+        progress_bar("checking" if dry_run else "importing", rows_at_most(file)) as bar,
     ):
         sending = Sending(services, findings, kept)
         rows = 0
-        for chunk in in_chunks(read_rows(file, known), pace.chunk):
+        for chunk in in_chunks(read_rows(file, layout_of(known)), pace.chunk):
             pace.wait(len(chunk))
             prepared = list(_prepared(chunk, known, findings, live=live))
             if dry_run:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from lastmetre.cli.endpoints import default_home
+from lastmetre.common.tables.writing import as_text
 
 COLUMNS: Final = ("line", "source_id", "what", "reason")
 SHOWN: Final = 3
@@ -42,7 +43,7 @@ class Findings:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8", newline="", errors="replace")
             csv.writer(self._file).writerow(COLUMNS)
-        csv.writer(self._file).writerow((line, source_id, what, reason))
+        csv.writer(self._file).writerow(map(as_text, (line, source_id, what, reason)))
 
     def close(self) -> None:
         """Everything is in the file."""

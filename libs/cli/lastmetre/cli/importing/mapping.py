@@ -1,4 +1,4 @@
-"""The mapping file: which column of a CSV file means what. Unknown keys in it are mistakes."""
+"""The mapping file: which column of a file means what. Unknown keys in it are mistakes."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,9 +18,10 @@ from pydantic import (
 )
 
 from lastmetre.cli.console import UsedWrongly
-from lastmetre.common.contracts.base import Channel, Language
+from lastmetre.common.contracts.base import Channel, Language, ShortText
 from lastmetre.common.contracts.reports import Datum
 from lastmetre.common.contracts.requests import Action
+from lastmetre.common.tables.reading import UTF8
 
 SAMPLE: Final = datetime(2018, 1, 31, 13, 5, tzinfo=UTC)
 MAXIMUM_SHOWN: Final = 20
@@ -37,7 +38,7 @@ def _format(pattern: str) -> str:
     return pattern
 
 
-Column = Annotated[str, Field(min_length=1)]
+Column = Annotated[str, AfterValidator(lambda name: " ".join(name.split())), Field(min_length=1)]
 
 
 class Strict(BaseModel):
@@ -77,6 +78,9 @@ class ContactColumns(Strict):
     language: Language = Language.CHINESE
 
 
+ReplayedAction = Literal[Action.RESOLVE, Action.CANCEL] | None
+
+
 class Replay(Strict):
     """What was done about it, by what stands in `column`, at the time in the column `at`.
 
@@ -85,7 +89,9 @@ class Replay(Strict):
 
     column: Column
     at: Column
-    steps: Annotated[dict[str, Literal[Action.RESOLVE, Action.CANCEL] | None], Field(min_length=1)]
+    steps: Annotated[
+        dict[ShortText, Literal[Action.RESOLVE, Action.CANCEL] | None], Field(min_length=1)
+    ]
 
 
 ByRow = Annotated[
@@ -95,9 +101,9 @@ ByRow = Annotated[
 
 
 class Mapping(Strict):
-    """What the columns of a CSV file with a header mean."""
+    """What the columns of a file with a header mean. A workbook has no encoding, no delimiter."""
 
-    encoding: str = "utf-8-sig"
+    encoding: str = UTF8
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     times: Times
     source_id: Column

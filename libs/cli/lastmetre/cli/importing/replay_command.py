@@ -25,9 +25,10 @@ from lastmetre.cli.importing.findings import Findings, findings_of
 from lastmetre.cli.importing.mapping import Mapping, Replay, read_mapping
 from lastmetre.cli.importing.replaying import Replaying
 from lastmetre.cli.importing.reports import Unusable
-from lastmetre.cli.importing.rows import Row, count_lines, in_chunks, read_rows
+from lastmetre.cli.importing.rows import in_chunks, layout_of
 from lastmetre.cli.importing.steps import Step, step_in
 from lastmetre.cli.profile import installation
+from lastmetre.common.tables.reading import Row, read_rows, rows_at_most
 
 
 def replay_actions(
@@ -48,7 +49,7 @@ def replay_actions(
     with (
         closing(findings),
         ServiceClient(installation()) as services,
-        progress_bar(title, count_lines(file)) as bar,
+        progress_bar(title, rows_at_most(file)) as bar,
     ):
         run = _Run(file, known, known.replay, services, findings, bar)
         counts = asyncio.run(run.dry() if dry_run else run.real())
@@ -91,7 +92,7 @@ class _Run:
     async def _pass(self, field: Field | None) -> dict[str, Any]:
         replaying = Replaying(self._services, field, self._findings)
         rows = nothing = 0
-        for chunk in in_chunks(read_rows(self._file, self._mapping), CHUNK):
+        for chunk in in_chunks(read_rows(self._file, layout_of(self._mapping)), CHUNK):
             read = list(self._steps(chunk))
             steps = [each for each in read if each is not None]
             nothing += len(read) - len(steps)

@@ -1,23 +1,22 @@
 """From a row to the report that its channel would have sent."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lastmetre.cli.importing.mapping import ChannelColumn, ContactColumns, PositionColumns
 from lastmetre.cli.importing.mapping import Mapping as FileMapping
-from lastmetre.cli.importing.rows import Row
 from lastmetre.cli.importing.times import Moment, read_time
-from lastmetre.common.contracts.base import Channel, Language, Origin
+from lastmetre.common.contracts.base import Channel, Code, Language, Origin
 from lastmetre.common.contracts.reports import (
     ReportSubmitted,
     SubmittedContact,
     SubmittedPosition,
 )
 from lastmetre.common.kafka.codec import describe
+from lastmetre.common.tables.reading import Cells, Row
 
-Cells = Mapping[str, str]
+_CODE: Final[TypeAdapter[str]] = TypeAdapter(Code)
 
 
 class Unusable(ValueError):
@@ -69,7 +68,10 @@ def source_id_in(cells: Cells, mapping: FileMapping) -> str:
     found = cells[mapping.source_id]
     if not found:
         raise Unusable(f"{mapping.source_id} is empty")
-    return found
+    try:
+        return _CODE.validate_python(found)
+    except ValidationError as error:
+        raise Unusable(f"{mapping.source_id}: {error.errors()[0]['msg']}") from error
 
 
 def channel_in(cells: Cells, mapping: FileMapping) -> Channel:

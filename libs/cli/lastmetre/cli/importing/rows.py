@@ -1,84 +1,31 @@
-"""A CSV file, row by row, never the whole of it in memory. A bad row does not end the reading."""
+"""A file of reports, row by row, as its mapping says it is written."""
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, TextIO, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
-from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.importing.mapping import Mapping as FileMapping
-
-READ_BYTES: Final = 1 << 20
-
-
-class Row(NamedTuple):
-    """A row: the line where it begins, its cells by column, and what keeps it from being read."""
-
-    line: int
-    cells: Mapping[str, str]
-    problem: str | None = None
+from lastmetre.cli.importing.times import read_time
+from lastmetre.common.tables.header import Columns
+from lastmetre.common.tables.reading import Layout
 
 
-def count_lines(path: Path) -> int:
-    """At least as many as there are rows: for the progress bar."""
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(READ_BYTES), b"")) + 1
+def layout_of(mapping: FileMapping) -> Layout:
+    """How the file is written. Columns that the mapping does not name are left alone."""
 
-
-def read_rows(path: Path, mapping: FileMapping) -> Iterator[Row]:
-    """The rows. Raises UsedWrongly if the file's header does not fit the mapping."""
-    try:
-        # What cannot be decoded must not end the file: it stays visible as lone surrogates.
-        file = path.open(encoding=mapping.encoding, errors="surrogateescape", newline="")
-    except LookupError as error:
-        raise UsedWrongly(f"no such encoding: {mapping.encoding}") from error
-    with file:
-        yield from _rows(file, path, mapping)
-
-
-def _rows(file: TextIO, path: Path, mapping: FileMapping) -> Iterator[Row]:
-    reader = csv.reader(file, delimiter=mapping.delimiter)
-    header = _header(next(reader, []), path, mapping)
-    while True:
-        line = reader.line_num + 1
+    def is_row(cells: Mapping[str, str]) -> bool:
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(line, {}, f"not CSV: {error}")
-            continue
-        if cells:
-            held = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-            yield Row(line, held, _problem(header, cells))
+            read_time(cells[mapping.reported_at], mapping.times)
+        except ValueError:
+            return False
+        return bool(cells[mapping.source_id])
 
-
-def _header(names: Sequence[str], path: Path, mapping: FileMapping) -> list[str]:
-    header = [name.strip() for name in names]
-    wanted = mapping.columns()
-    missing = [name for name in wanted if name not in header]
-    if missing:
-        raise UsedWrongly(
-            f"{path} has no column {', '.join(missing)}; its first line names"
-            f" {', '.join(header) or 'none'}.",
-            "correct the names in the mapping, or its delimiter and encoding.",
-        )
-    twice = [name for name in wanted if header.count(name) > 1]
-    if twice:
-        raise UsedWrongly(f"{path} has several columns called {', '.join(twice)}.")
-    return header
-
-
-def _problem(header: Sequence[str], cells: Sequence[str]) -> str | None:
-    if len(cells) != len(header):
-        return f"{len(cells)} cells where the header has {len(header)}"
-    if any(not cell.isascii() and _undecodable(cell) for cell in cells):
-        return "not in the encoding of the mapping"
-    return None
-
-
-def _undecodable(cell: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in cell)
+    return Layout(
+        Columns(mapping.columns(), others=True),
+        encoding=mapping.encoding,
+        delimiter=mapping.delimiter,
+        time_format=mapping.times.format,
+        is_row=is_row,
+    )
 
 
 Item = TypeVar("Item")

@@ -8,9 +8,9 @@ from uuid import UUID, uuid5
 from lastmetre.cli.importing.mapping import Mapping as FileMapping
 from lastmetre.cli.importing.mapping import Replay
 from lastmetre.cli.importing.reports import Unusable, channel_in, source_id_in, time_in
-from lastmetre.cli.importing.rows import Row
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel
 from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.tables.reading import Row
 
 NAMESPACE: Final = UUID("6f0d4b0e-8f0b-5b8e-9b0a-1d7c5a3e2f41")
 CENTRE: Final = Actor(role=ActorRole.OPERATOR, id="replay")
