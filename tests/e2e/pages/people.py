@@ -125,6 +125,8 @@ async def rating_link(city: City, outbox: Path, number: str) -> str:
 
 async def press_until(page: Page, key: str, selector: str, most: int = 80) -> None:
     """Go on by a key until what is meant has the focus, and shows that it has."""
+    # What was waited for may be gone already while the page after it has not even a body.
+    await page.wait_for_load_state()
     for _ in range(most):
         await page.keyboard.press(key)
         if await page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
