@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lastmetre.common.categories import Categories, Category
 from lastmetre.common.contact import ContactCheck, ends_with, is_email, masked_phone
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import LocalName
@@ -13,12 +14,14 @@ from lastmetre.common.contracts.reports import (
     SubmittedContact,
     SubmittedPosition,
 )
-from lastmetre.intake.domain.categories import Categories, Category, parse_categories, parse_mapping
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-RUBBISH = Category("06010", LocalName(zh="暴露垃圾", en="Exposed rubbish"), on_form=True)
-CATEGORIES = Categories([RUBBISH], {("hotline", "环境卫生"): "06010", ("", "trash"): "06010"})
+RUBBISH = Category(code="06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))
+CATEGORIES = CategoryCodes(
+    Categories([RUBBISH]), {("hotline", "环境卫生"): "06010", ("", "trash"): "06010"}
+)
 CHECK = ContactCheck("CN")
 
 
@@ -151,13 +154,3 @@ def test_masks() -> None:
     assert masked_phone("123") == "****"
     assert ends_with("138 0013 1234", "1234")
     assert not ends_with("138 0013 1234", "")
-
-
-def test_category_files() -> None:
-    rows = [{"code": "06010", "name_zh": "暴露垃圾", "name_en": "", "on_form": "1"}]
-    (category,) = parse_categories(rows)
-    assert category.name.en == "暴露垃圾"
-    with pytest.raises(ValueError, match="there already"):
-        parse_categories(rows * 2)
-    with pytest.raises(ValueError, match="no known code"):
-        parse_mapping([{"channel": "", "category": "x", "code": "nope"}], [category])

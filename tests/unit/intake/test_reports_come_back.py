@@ -9,7 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from lastmetre.common.categories import Categories, Category
 from lastmetre.common.contact import ContactCheck
+from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, kafka_headers
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -17,7 +19,7 @@ from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator, milliseconds_of
 from lastmetre.intake import adopting, reading
 from lastmetre.intake.adopting import adopt_reports
-from lastmetre.intake.domain.categories import Categories, Category
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.reading import ReportIngestor, report_id_of
 from lastmetre.intake.store.reports import (
     AdoptedReport,
@@ -34,6 +36,8 @@ HEADERS = [
     ("ce_type", b"lastmetre.report.submitted.v1"),
     ("ce_source", b"/channels/app/partner"),
 ]
+
+RUBBISH = Category(code="06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))
 
 
 class Reports:
@@ -132,7 +136,9 @@ class Intake:
             links=self.links,
             identities=IdGenerator(),
             vault=self.vault,
-            categories=Categories([Category("06010", cast("Any", None), False)], {}),
+            categories=CategoryCodes(
+                Categories([Category(code="06010", name=LocalName(zh="暴露垃圾", en="Rubbish"))])
+            ),
             check=ContactCheck("CN"),
             city_time=lambda at: at,
         )

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from lastmetre.common.categories import Categories
+from lastmetre.common.categories import Categories, Category
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
@@ -17,7 +17,8 @@ from tests.unit.notify.ledger import CASE, REPORT
 
 LINKS = SignedLinks(b"k" * 32)
 URLS = {"intake": "http://in/", "dispatch": "http://di", "notify": "http://no"}
-TEXTS = Texts(LINKS, URLS, Categories({"E06010": LocalName(zh="暴露垃圾", en="Exposed rubbish")}))
+RUBBISH = Category(code="E06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))
+TEXTS = Texts(LINKS, URLS, Categories([RUBBISH]))
 
 
 def due(kind: Kind, lead: bool = True, category: str = "E06010") -> Due:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import structlog
 
+from lastmetre.common.categories import UNKNOWN
 from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected, ReportSource
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.intake.domain.categories import UNKNOWN
 from lastmetre.intake.store import reports as store
 from lastmetre.intake.store.reports import AdoptedReport
 

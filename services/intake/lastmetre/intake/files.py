@@ -1,26 +1,40 @@
-"""Reads the files that the settings name: channel keys and categories."""
+"""Reads the files that the settings name: channel keys and channels' names for categories."""
 
-import csv
 from pathlib import Path
+from typing import Final
 
+from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.tokens import read_channel_keys
-from lastmetre.intake.domain.categories import Categories, parse_categories, parse_mapping
+from lastmetre.common.tables.header import Columns
+from lastmetre.common.tables.reading import read_table
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.submission import channel_and_sender, source_of
 
-
-def read_categories(catalogue: Path | None, mapping: Path | None) -> Categories:
-    """The city's categories, none if there is no file. Raises OSError and ValueError."""
-    if catalogue is None:
-        return Categories([], {})
-    known = parse_categories(_rows(catalogue))
-    return Categories(known, parse_mapping(_rows(mapping), known) if mapping else {})
+COLUMNS: Final = Columns(("category", "code"), ("channel",))
 
 
-def _rows(path: Path) -> list[dict[str, str | None]]:
-    with path.open(encoding="utf-8-sig", newline="") as source:
-        return list(csv.DictReader(source))
+def read_category_codes(path: Path | None, categories: Categories) -> CategoryCodes:
+    """Channels' own names for the city's codes. Raises TableError with everything that is wrong."""
+    if path is None:
+        return CategoryCodes(categories)
+    table = read_table(path, COLUMNS)
+    mapped: dict[tuple[str, str], str] = {}
+    for row in table.rows:
+        channel, sent, code = row.cells.get("channel", ""), row.cells["category"], row.cells["code"]
+        if channel and channel not in set(Channel):
+            table.refuse(row, f"channel is {', '.join(Channel)} or empty, not {channel!r}")
+        elif not sent:
+            table.refuse(row, "category is empty")
+        elif code not in categories:
+            table.refuse(row, f"code: the catalogue has no {code!r}")
+        elif (channel, sent) in mapped:
+            table.refuse(row, f"category: {sent!r} is mapped already")
+        else:
+            mapped[channel, sent] = code
+    table.check()
+    return CategoryCodes(categories, mapped)
 
 
 def channel_keys(path: Path) -> dict[str, ChannelCaller]:

@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from lastmetre.common.categories import read_categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import build_app, pages_for, serve
@@ -20,7 +21,7 @@ from lastmetre.intake.consumers import join
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
 from lastmetre.intake.edge.taking import ReportPublisher
-from lastmetre.intake.files import channel_keys, read_categories
+from lastmetre.intake.files import channel_keys, read_category_codes
 from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.trimming import Trimmer
@@ -34,13 +35,13 @@ def build(settings: IntakeSettings) -> FastAPI:
     """The service; raises OSError or ValueError for files that cannot be read."""
     vault = Vault(settings.vault_key)
     host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
-    categories = read_categories(settings.categories_file, settings.category_map_file)
+    categories = read_categories(settings.categories_file)
     check = ContactCheck(settings.phone_region)
     reader = ReportIngestor(
         links=host.links,
         identities=host.identities,
         vault=vault,
-        categories=categories,
+        categories=read_category_codes(settings.category_map_file, categories),
         check=check,
         city_time=partial(city_time, host.clock),
     )

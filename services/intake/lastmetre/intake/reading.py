@@ -29,7 +29,7 @@ from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
-from lastmetre.intake.domain.categories import Categories
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender
 from lastmetre.intake.store import reports as store
@@ -68,7 +68,7 @@ class ReportIngestor:
         links: SignedLinks,
         identities: IdGenerator,
         vault: Vault,
-        categories: Categories,
+        categories: CategoryCodes,
         check: ContactCheck,
         city_time: Callable[[datetime], datetime],
     ) -> None:

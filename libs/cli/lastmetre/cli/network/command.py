@@ -37,8 +37,8 @@ def import_network(
     leads: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with lead_id, area_ids (several: a;b), name_zh, name_en, post_zh, post_en,"
-            " phone, email, language (zh or en).",
+            help="CSV in UTF-8 or XLSX with lead_id, area_ids (several: a;b), name_zh, name_en,"
+            " post_zh, post_en, phone, email, language (zh or en).",
             exists=True, dir_okay=False, readable=True,
         ),
     ] = None,
@@ -81,14 +81,6 @@ def _document(path: Path) -> Any:
         raise UsedWrongly(f"{path} is not JSON in UTF-8: {error}") from error
 
 
-def _people(path: Path, findings: Findings) -> list[Lead]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return read_leads(file, findings)
-    except UnicodeDecodeError as error:
-        raise UsedWrongly(f"{path} is not text in UTF-8: {error}") from error
-
-
 @dataclass(frozen=True)
 class Network:
     """Areas, who answers for each, and everybody who does."""
@@ -104,7 +96,7 @@ def read_network(areas: Path, properties: Properties, leads: Path | None) -> Net
     findings = Findings()
     with working("checking areas and leads"):
         read = read_areas(_document(areas), properties, findings)
-        people = _people(leads, findings) if leads else []
+        people = read_leads(leads, findings) if leads else []
         placed = lead_by_area(people, {area.area_id for area in read}, findings)
     if findings.errors:
         raise Trouble(

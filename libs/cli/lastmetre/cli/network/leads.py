@@ -1,13 +1,19 @@
-"""Leads from CSV: who answers for which areas, and how to reach them."""
+"""Leads from a table: who answers for which areas, and how to reach them."""
 
-import csv
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from lastmetre.cli.network.findings import Findings
+from lastmetre.common.tables.header import Columns
+from lastmetre.common.tables.problems import TableError
+from lastmetre.common.tables.reading import Cells, read_table
 
-COLUMNS: Final = "lead_id, area_ids (or area_id), name_zh, name_en, post_zh, post_en, phone, email"
+COLUMNS: Final = Columns(
+    ("lead_id", ("area_ids", "area_id"), ("name_zh", "name_en"), ("post_zh", "post_en")),
+    ("phone", "email", "language"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,35 +44,40 @@ class Lead:
         }
 
 
-def read_leads(lines: Iterable[str], findings: Findings) -> list[Lead]:
-    """The leads of a CSV file with a header; several areas are separated by `;`."""
+def read_leads(path: Path, findings: Findings) -> list[Lead]:
+    """The leads of a file with a header; several areas are separated by `;`."""
+    try:
+        table = read_table(path, COLUMNS)
+    except TableError as error:
+        told = filter(None, (*error.problems, error.way_out))
+        findings.errors.extend(f"leads: {each}" for each in told)
+        return []
     leads: dict[str, Lead] = {}
-    reader = csv.DictReader(lines)
-    for row in reader:
-        where = f"leads, line {reader.line_num}"
+    for row in table.rows:
         try:
-            lead = _read({name: (text or "").strip() for name, text in row.items() if name})
+            lead = _read(row.cells)
+            if lead.lead_id in leads:
+                raise ValueError(f"the lead {lead.lead_id!r} is there twice")
         except ValueError as error:
-            findings.errors.append(f"{where}: {error}")
-            continue
-        if lead.lead_id in leads:
-            findings.errors.append(f"{where}: the lead {lead.lead_id!r} is there twice")
+            table.refuse(row, str(error))
             continue
         if not (lead.phone or lead.email):
             findings.warnings.append(f"lead {lead.lead_id} cannot be reached: no phone, no e-mail")
         leads[lead.lead_id] = lead
-    if not leads and not findings.errors:
-        findings.errors.append(f"the file of leads holds none; its columns are {COLUMNS}")
+    if not leads and not table.problems:
+        findings.errors.append("leads: the file holds none")
+    findings.errors.extend(f"leads: {problem}" for problem in table.problems)
     return list(leads.values())
 
 
-def _read(row: dict[str, str]) -> Lead:
+def _read(row: Cells) -> Lead:
     """Raises ValueError with what is missing."""
     areas = row.get("area_ids") or row.get("area_id") or ""
     area_ids = tuple(part.strip() for part in areas.split(";") if part.strip())
     language = row.get("language") or "zh"
-    if not row.get("lead_id") or not area_ids:
-        raise ValueError(f"no lead_id or no area_ids; the columns are {COLUMNS}")
+    for column, value in (("lead_id", row["lead_id"]), ("area_ids", area_ids)):
+        if not value:
+            raise ValueError(f"{column} is empty")
     if language not in ("zh", "en"):
         raise ValueError(f"the language is zh or en, not {language!r}")
     return Lead(
@@ -80,7 +91,7 @@ def _read(row: dict[str, str]) -> Lead:
     )
 
 
-def _local(row: dict[str, str], column: str) -> dict[str, str]:
+def _local(row: Cells, column: str) -> dict[str, str]:
     zh, en = row.get(f"{column}_zh"), row.get(f"{column}_en")
     if not zh and not en:
         raise ValueError(f"neither {column}_zh nor {column}_en")

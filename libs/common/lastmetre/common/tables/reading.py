@@ -199,13 +199,18 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[Row] = []
-        self.problems: list[str] = []
+        self._refused: list[tuple[int, str]] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """All of them, in the order of their lines."""
+        return [f"line {line}: {reason}" for line, reason in sorted(self._refused)]
 
     def refuse(self, row: Row, reason: str) -> None:
         """This row cannot be used."""
-        self.problems.append(f"line {row.line}: {reason}")
+        self._refused.append((row.line, reason))
 
     def check(self) -> None:
         """Raises TableError with all problems, if there are any: nothing of it is taken."""
-        if self.problems:
+        if self._refused:
             raise TableError(str(self.path), self.problems)

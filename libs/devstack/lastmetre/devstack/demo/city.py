@@ -1,6 +1,5 @@
 """The sample city as its folder describes it: areas, leads, categories, texts, people, a day."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lastmetre.common.contracts.base import Channel, Code, LongText, ShortText
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.tables.header import Columns
+from lastmetre.common.tables.problems import TableError
+from lastmetre.common.tables.reading import read_table
 from lastmetre.devstack.demo.profile import DayProfile, Strict, Weight
 
 AREAS = "areas.geojson"
@@ -209,16 +211,13 @@ def _text(path: Path) -> str:
 
 
 def _table(path: Path, model: type[Part]) -> Iterator[Part]:
-    reader = csv.DictReader(_text(path).splitlines(), restkey="(beyond the header)")
-    missing = [
-        name
-        for name, field in model.model_fields.items()
-        if field.is_required() and name not in (reader.fieldnames or ())
-    ]
-    if missing:
-        raise SampleCityError(f"{path}: the header has no column {', '.join(missing)}")
-    for row in reader:
-        yield _checked(model, row, f"{path}, line {reader.line_num}")
+    try:
+        table = read_table(path, Columns(tuple(model.model_fields)))
+        table.check()
+    except (OSError, TableError) as error:
+        raise SampleCityError(f"{path}: {error}") from error
+    for row in table.rows:
+        yield _checked(model, row.cells, f"{path}, line {row.line}")
 
 
 def _yaml(path: Path, model: type[Part]) -> Part:

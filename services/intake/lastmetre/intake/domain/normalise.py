@@ -14,7 +14,7 @@ from lastmetre.common.contracts.reports import (
     ReportSubmitted,
     SubmittedPosition,
 )
-from lastmetre.intake.domain.categories import Categories
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.datum import to_wgs84
 
 FUTURE_ALLOWED: Final = timedelta(days=1)
@@ -51,7 +51,7 @@ _NOBODY: Final = Reachable(None, None)
 
 
 def normalise(
-    sent: Sequence[Sent], categories: Categories, check: ContactCheck
+    sent: Sequence[Sent], categories: CategoryCodes, check: ContactCheck
 ) -> list[Normalised]:
     """What becomes of each report, in order."""
     return [
@@ -61,7 +61,7 @@ def normalise(
 
 
 def _normalised(
-    sent: Sent, position: Position | None, categories: Categories, check: ContactCheck
+    sent: Sent, position: Position | None, categories: CategoryCodes, check: ContactCheck
 ) -> Normalised:
     report, contact = sent.report, sent.report.contact
     doubtful = not_believed(sent)

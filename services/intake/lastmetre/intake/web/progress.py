@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ends_with
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose
@@ -18,7 +19,6 @@ from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.api.vault import VaultService
-from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.store import cases
 from lastmetre.intake.store.cases import Followed
@@ -144,6 +144,7 @@ class ProgressPages:
         ways = self._vault.ways(kept)
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
+        code = followed.category
         return {
             "steps": steps(state, followed.reported_at, followed.timeline),
             "area": drawn.areas.get(area_id) if area_id else None,
@@ -151,7 +152,7 @@ class ProgressPages:
             "kept": kept,
             "ways": ways,
             "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,
-            "category": self._categories.name(followed.category),
+            "category": self._categories.name(code) if code in self._categories else None,
             "drawing": self._drawing(request, followed, drawn, area_id),
         }
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
@@ -19,7 +20,6 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
-from lastmetre.intake.domain.categories import Categories
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
