@@ -141,16 +141,21 @@ async def test_what_was_done_is_replayed_once(
     # One of them was closed by its lead before: history must not overrule that.
     closed_before = uuid.UUID((await looked_up(city, f"{run}-6"))[0]["case_id"])
     assert (await city.act(closed_before, "resolve")).status_code == 200
-    desk.write(*rows, f"{run}-7,2026-03-01 08:00,暗,,,done,2026-03-02 09:30")
+    desk.write(
+        *rows,
+        f"{run}-7,2026-03-01 08:00,暗,,,done,2026-03-02 09:30",
+        f"{run}-1,2026-03-01 08:00,暗,,,done,3020-03-02 09:30",
+    )
 
     wanted = {"resolved": 3, "cancelled": 1, "already_there": 0, "nothing_to_replay": 1,
-              "without_a_lead": 1, "closed_before_reported": 1, "refused": 2}  # fmt: skip
+              "without_a_lead": 1, "closed_before_reported": 1, "refused": 3}  # fmt: skip
     first = await desk.run("replay-actions", code=1)
     assert {name: first[name] for name in wanted} == wanted
     assert told(first) == [
         (6, "taken", "closed before it was"),
         (7, "refused", "dispatch: not_allowe"),
         (8, "refused", "there is no such rep"),
+        (9, "refused", "done: '3020-03-02 09"),
     ]
     cases = await looked_up(city, *(f"{run}-{n}" for n in range(1, 7)))
     before = [await city.state(uuid.UUID(each["case_id"])) for each in cases]

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -54,7 +55,7 @@ def test_what_has_no_value_of_its_own_is_told_by_cell(tmp_path: Path) -> None:
 
 
 def test_two_sheets_with_data_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, ["id", "phone"])
+    path = tmp_path / "table.xlsx"
     book = Workbook()
     book.active.append(["id", "phone"])
     book.create_sheet("empty")
@@ -64,11 +65,28 @@ def test_two_sheets_with_data_are_refused(tmp_path: Path) -> None:
         read_table(path, COLUMNS)
 
 
-def test_another_zip_is_no_workbook(tmp_path: Path) -> None:
-    path = written(tmp_path, ["id", "phone"])
+@pytest.mark.parametrize("sheet", [None, "<worksheet><sheetData><row><c r='A1'><v>1</v>", "<a/>"])
+def test_what_is_broken_is_no_workbook(tmp_path: Path, sheet: str | None) -> None:
+    with (
+        ZipFile(written(tmp_path, ["id", "phone"])) as whole,
+        ZipFile(tmp_path / "broken.xlsx", "w") as broken,
+    ):
+        for name in whole.namelist():
+            if not name.endswith("sheet1.xml"):
+                broken.writestr(name, whole.read(name))
+            elif sheet:
+                broken.writestr(name, sheet)
+    path = tmp_path / "broken.xlsx"
+    with pytest.raises(TableError, match=r"no workbook that can be read|no column id, phone"):
+        read_table(path, COLUMNS)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(TableError, match="is no workbook that can be read"):
         read_table(path, COLUMNS)
+
+
+def test_a_workbook_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    path = written(tmp_path, ["id", "phone"], [1, 2]).rename(tmp_path / "leads.csv")
+    assert read_table(path, COLUMNS).rows == [Row(2, {"id": "1", "phone": "2"})]
 
 
 def test_a_report_out_of_a_workbook(tmp_path: Path) -> None:

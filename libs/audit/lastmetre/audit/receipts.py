@@ -31,15 +31,17 @@ class Receipt(BaseModel):
 def read_receipts(file: Path) -> list[Receipt]:
     """Receipts of a file, one a line: plain, or a JSON object. Raises ValueError."""
     found: list[Receipt] = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-        text = line.strip()
-        try:
-            if text.startswith("{"):
-                found.append(Receipt.model_validate_json(text))
-            elif text:
-                found.append(Receipt(receipt=text))
-        except ValidationError as error:
-            raise ValueError(f"line {number} of {file.name} holds no receipt") from error
+    # Not splitlines(): a source id may hold other letters that Unicode calls line breaks.
+    with file.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            text = line.strip()
+            try:
+                if text.startswith("{"):
+                    found.append(Receipt.model_validate_json(text))
+                elif text:
+                    found.append(Receipt(receipt=text))
+            except ValidationError as error:
+                raise ValueError(f"line {number} of {file.name} holds no receipt") from error
     return found
 
 

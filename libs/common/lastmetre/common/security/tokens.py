@@ -84,7 +84,7 @@ def read_channel_keys(path: Path) -> dict[str, ChannelCaller]:
 
     Raises OSError if it cannot be read, ValueError if it is not such a list.
     """
-    entries = TypeAdapter(list[_ChannelKeyEntry]).validate_json(path.read_bytes())
+    entries = TypeAdapter(list[_ChannelKeyEntry]).validate_json(path.read_text("utf-8-sig"))
     return {entry.sha256.lower(): ChannelCaller(entry.channel, entry.sender) for entry in entries}
 
 

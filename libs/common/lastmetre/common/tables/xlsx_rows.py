@@ -1,6 +1,7 @@
 """Rows of an Excel workbook, as the texts that a person would have typed."""
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
@@ -9,7 +10,7 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from lastmetre.common.tables.csv_rows import RawRow
-from lastmetre.common.tables.problems import Unreadable
+from lastmetre.common.tables.problems import TableError, Unreadable
 
 EXACT_BELOW: Final = 10**15
 """Excel keeps 15 digits of a number; a longer phone or id has lost its end."""
@@ -24,23 +25,29 @@ def read_xlsx(path: Path, time_format: str) -> Iterator[RawRow]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
-    with warnings.catch_warnings():
+    unreadable = (
+        ArithmeticError, BadZipFile, EOFError, InvalidFileException, LookupError, OSError,
+        ParseError, TypeError, ValueError, zlib.error,
+    )  # fmt: skip
+    # As a file, for by a path it must end in .xlsx.
+    with path.open("rb") as file, warnings.catch_warnings():
         # About drop-down lists and the like, which mean nothing here.
         warnings.simplefilter("ignore", UserWarning)
         try:
-            book = load_workbook(path, read_only=True)
-            try:
-                yield from _rows(_sheet(path, book), time_format)
-            finally:
-                book.close()
-        except (BadZipFile, InvalidFileException, KeyError, ParseError, OSError) as error:
+            book = load_workbook(file, read_only=True)
+            for sheet in _filled(path, book):
+                yield from _rows(sheet, time_format)
+        except TableError:
+            raise
+        except unreadable as error:
             raise Unreadable(
                 str(path), [f"is no workbook that can be read: {error}"],
                 "save it as XLSX or as CSV in UTF-8 once more.",
             ) from error  # fmt: skip
 
 
-def _sheet(path: Path, book: Any) -> Any:
+def _filled(path: Path, book: Any) -> list[Any]:
+    """The sheet that holds anything, if there is one."""
     filled = [
         sheet
         for sheet in book.worksheets
@@ -51,7 +58,7 @@ def _sheet(path: Path, book: Any) -> Any:
             str(path), [f"several sheets hold data: {', '.join(each.title for each in filled)}"],
             "leave the one that is meant.",
         )  # fmt: skip
-    return filled[0] if filled else book.worksheets[0]
+    return filled
 
 
 def _rows(sheet: Any, time_format: str) -> Iterator[RawRow]:
