@@ -3,17 +3,21 @@
 import asyncio
 import email
 import email.policy
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from prometheus_client import REGISTRY
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import RealClock
 from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
+from tests.support.certificates import Authority
 from tests.support.mailbox import Mailbox, listening
 from tests.support.ports import free_port
 from tests.unit.notify.ledger import CASE
@@ -36,9 +40,15 @@ class Attempts:
 
 @asynccontextmanager
 async def sending(
-    port: int, timeout: float = 5, attempts: Attempts | None = None
+    port: int,
+    timeout: float = 5,
+    attempts: Attempts | None = None,
+    *,
+    implicit_tls: bool = False,
 ) -> AsyncIterator[SmtpProvider]:
-    server = SmtpServer("127.0.0.1", port, "city@lastmetre.example", timeout=timeout)
+    server = SmtpServer(
+        "127.0.0.1", port, "city@lastmetre.example", timeout=timeout, implicit_tls=implicit_tls
+    )
     provider = SmtpProvider(server, RealClock(), attempts or Attempts())
     try:
         yield provider
@@ -88,6 +98,7 @@ async def test_the_log_is_told_of_a_message_before_it_goes_out() -> None:
     [
         ("550 No such user", "250 OK", Outcome(FAILED, "smtp_550")),
         ("451 Later please", "250 OK", Outcome(None, "smtp_451")),
+        ("550 5.1.1 No such user", "250 OK", Outcome(FAILED, "smtp_550")),
         ("250 OK", "554 Not wanted", Outcome(FAILED, "smtp_554")),
         ("250 OK", "452 Disk is full", Outcome(None, "smtp_452")),
     ],
@@ -98,6 +109,48 @@ async def test_what_the_answers_mean(rcpt: str, data: str, expected: Outcome) ->
         assert await send(provider, outbound(CASE), outbound(CASE, 3)) == [expected] * 2
         mailbox.rcpt = mailbox.data = "250 OK"
         assert await send(provider, outbound(CASE, 4)) == [SENT], "the connection is still good"
+    assert len(mailbox.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("rcpt", "data", "error"),
+    [
+        ("554 5.7.1 <a@b.example>: Relay access denied", "250 OK", "smtp_554_refuses_us"),
+        ("550 relay not permitted", "250 OK", "smtp_550_refuses_us"),
+        ("553 not in my list of rcpthosts (#5.7.1)", "250 OK", "smtp_553_refuses_us"),
+        ("530 Authentication required", "250 OK", "smtp_530_refuses_us"),
+        ("250 OK", "550 5.7.26 Unauthenticated sender", "smtp_550_refuses_us"),
+    ],
+)
+async def test_15_a_refusal_that_is_about_us_is_put_off_and_counted(
+    rcpt: str, data: str, error: str
+) -> None:
+    mailbox, port = Mailbox(rcpt, data), free_port()
+    code = error.split("_")[1]
+    before = refusals(code)
+    async with listening(mailbox, port), sending(port) as provider:
+        assert await send(provider, outbound(CASE), outbound(CASE, 3)) == [Outcome(None, error)] * 2
+        mailbox.rcpt = mailbox.data = "250 OK"
+        assert await send(provider, outbound(CASE), outbound(CASE, 3)) == [SENT, SENT]
+    assert refusals(code) == before + 2
+
+
+def refusals(code: str) -> float:
+    return REGISTRY.get_sample_value("lastmetre_mail_refusals_total", {"code": code}) or 0
+
+
+async def test_28_a_server_that_speaks_tls_from_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority("authority")
+    certificate, key = authority.issue("mail")
+    (tmp_path / "server.pem").write_bytes(certificate + key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.write(tmp_path / "authority.pem")))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.pem")
+    mailbox, port = Mailbox(), free_port()
+    async with listening(mailbox, port, tls=context), sending(port, implicit_tls=True) as provider:
+        assert await send(provider, outbound(CASE)) == [SENT]
     assert len(mailbox.taken) == 1
 
 

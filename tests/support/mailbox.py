@@ -1,6 +1,7 @@
 """A mail server that answers as a test tells it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,9 +40,11 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def listening(mailbox: Mailbox, port: int) -> AsyncIterator[None]:
-    """The server, as long as the block runs."""
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+async def listening(
+    mailbox: Mailbox, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """The server, as long as the block runs; with `tls` it speaks that from the first byte."""
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ssl_context=tls)
     await asyncio.to_thread(controller.start)
     try:
         yield

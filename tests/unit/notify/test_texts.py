@@ -41,6 +41,16 @@ def test_every_message_has_words(kind: Kind, language: Language, lead: bool) -> 
     assert "你" not in body, "residents are 您, leads get short commands"
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\n\n", "\r\n", "\u2028", "\x85"])
+@pytest.mark.parametrize(("kind", "language"), list(product(Kind, Language)))
+def test_9_a_line_break_in_a_leads_name_changes_neither_subject_nor_body(
+    kind: Kind, language: Language, line_break: str
+) -> None:
+    plain = due(kind)._replace(lead_zh="白 云", lead_en="Bai Yun")
+    broken = due(kind)._replace(lead_zh=f"白{line_break}云", lead_en=f"Bai{line_break}Yun")
+    assert TEXTS.write(broken, language) == TEXTS.write(plain, language)
+
+
 def test_who_answers_is_named() -> None:
     _, zh = TEXTS.write(due(Kind.RECEIVED), Language.CHINESE)
     _, en = TEXTS.write(due(Kind.RECEIVED, lead=False), Language.ENGLISH)

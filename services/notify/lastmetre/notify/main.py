@@ -89,6 +89,7 @@ def build_routing(settings: NotifySettings, attempts: AttemptLog) -> ProviderRou
         port=settings.smtp_port,
         sender=settings.smtp_from,
         starttls=settings.smtp_starttls,
+        implicit_tls=settings.smtp_implicit_tls,
         user=settings.smtp_user,
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
         timeout=settings.smtp_timeout,

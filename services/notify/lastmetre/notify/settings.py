@@ -1,11 +1,14 @@
 """What notify reads from its environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from lastmetre.common.service.settings import ServiceSettings
+
+SUBMISSIONS_PORT: Final = 465
+"""RFC 8314: mail submission with TLS from the first byte."""
 
 
 class NotifySettings(ServiceSettings):
@@ -35,6 +38,25 @@ class NotifySettings(ServiceSettings):
         default="no-reply@lastmetre.invalid", validation_alias="NOTIFY_SMTP_FROM"
     )
     smtp_starttls: bool = Field(default=False, validation_alias="NOTIFY_SMTP_STARTTLS")
+    smtp_tls: bool | None = Field(
+        default=None,
+        validation_alias="NOTIFY_SMTP_TLS",
+        description="TLS from the first byte; unset: on port 465",
+    )
     smtp_user: str | None = Field(default=None, validation_alias="NOTIFY_SMTP_USER")
     smtp_password: SecretStr | None = Field(default=None, validation_alias="NOTIFY_SMTP_PASSWORD")
     smtp_timeout: float = Field(default=15, gt=0, validation_alias="NOTIFY_SMTP_TIMEOUT_SECONDS")
+
+    @property
+    def smtp_implicit_tls(self) -> bool:
+        """Whether TLS begins with the connection."""
+        return self.smtp_port == SUBMISSIONS_PORT if self.smtp_tls is None else self.smtp_tls
+
+    @model_validator(mode="after")
+    def _one_kind_of_tls(self) -> Self:
+        if self.smtp_starttls and self.smtp_implicit_tls:
+            raise ValueError(
+                "NOTIFY_SMTP_STARTTLS and NOTIFY_SMTP_TLS exclude each other, and port 465 is TLS"
+                " from the first byte unless NOTIFY_SMTP_TLS is false"
+            )
+        return self

@@ -85,6 +85,11 @@ REPORTS_REFUSED: Final = Counter(
 MESSAGES: Final = Counter(
     "lastmetre_messages", "Messages by what became of them.", ["recipient", "provider", "result"]
 )
+MAIL_REFUSALS: Final = Counter(
+    "lastmetre_mail_refusals",
+    "Messages put off because the mail server refuses to send for us, by its code.",
+    ["code"],
+)
 MESSAGES_WAITING: Final = Gauge(
     "lastmetre_messages_waiting",
     "Messages that are not at their end, up to 100,000: the same in every process.",

@@ -1,6 +1,7 @@
 """E-mail by SMTP. A server does not recognise a repetition, so nothing is ever sent twice."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ import structlog
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import Clock
+from lastmetre.common.telemetry import metrics
 from lastmetre.notify.sending.provider import SENT, AttemptLog, OutboundMessage, Outcome
 
 log = structlog.get_logger()
 
 _POLICY: Final = SMTP.clone(cte_type="7bit")
 _PERMANENT: Final = 500
+# RFC 3463, X.7.X: security or policy status, which is about who sends and not about the recipient.
+_POLICY_STATUS: Final = re.compile(r"\b5\.7\.\d{1,3}\b")
+_RELAY_DENIED: Final = re.compile(r"\brelay", re.IGNORECASE)
+_AUTHENTICATION: Final = (530, 535)
 _MESSAGES_A_CONNECTION: Final = 100
 # What a connection dies of, and what a new one may cure.
 _LOST: Final = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError)
@@ -33,6 +39,8 @@ class SmtpServer:
     port: int
     sender: str
     starttls: bool = False
+    implicit_tls: bool = False
+    """TLS from the first byte, as on port 465; `starttls` begins in the clear."""
     user: str | None = None
     password: str | None = None
     timeout: float = 15
@@ -122,6 +130,7 @@ class SmtpProvider:
             port=server.port,
             local_hostname=self._domain,
             timeout=server.timeout,
+            use_tls=server.implicit_tls,
             start_tls=server.starttls,
             username=server.user,
             password=server.password,
@@ -161,6 +170,18 @@ async def _deliver(client: aiosmtplib.SMTP, text: bytes) -> Outcome:
     return SENT
 
 
+def _refuses_us(error: aiosmtplib.SMTPResponseException) -> bool:
+    """Whether a refusal would hit every message: it passes when somebody has put that right."""
+    if error.code < _PERMANENT:
+        return False
+    at_recipient = isinstance(error, aiosmtplib.SMTPRecipientRefused)
+    return (
+        error.code in _AUTHENTICATION
+        or _POLICY_STATUS.search(error.message) is not None
+        or (at_recipient and _RELAY_DENIED.search(error.message) is not None)
+    )
+
+
 def _outcome(error: Exception) -> Outcome:
     """What an error means. The server's words may quote the address: only its code is kept."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
@@ -169,6 +190,10 @@ def _outcome(error: Exception) -> Outcome:
         about_the_message = isinstance(
             error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError
         )
+        if about_the_message and _refuses_us(error):
+            metrics.MAIL_REFUSALS.labels(str(error.code)).inc()
+            log.error("mail server refuses to send for us: see its settings", code=error.code)
+            return Outcome(None, f"{code}_refuses_us")
         if about_the_message and error.code >= _PERMANENT:
             return Outcome(DeliveryResult.FAILED, code)
         log.warning("mail server puts off", code=error.code)

@@ -13,6 +13,7 @@ from lastmetre.common.categories import UNKNOWN, Categories
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.common.text import one_line
 from lastmetre.notify.domain.messages import Kind, lead_of
 from lastmetre.notify.domain.ratings import rating_identity
 from lastmetre.notify.store.sending import Due
@@ -46,16 +47,17 @@ class Texts:
         category = None
         if message.category != UNKNOWN:
             category = _own(self._categories.name(message.category), language)
+        lead = message.lead_zh if language is Language.CHINESE else message.lead_en
         text = self._templates[message.kind, language].render(
             number=message.number,
-            lead=message.lead_zh if language is Language.CHINESE else message.lead_en,
+            lead=lead and one_line(lead),
             category=category,
             progress_link="" if lead_of(message.recipient) else self._progress(message.case_id),
             rating_link=self._rating(message) if message.kind == Kind.CLOSED else "",
             work_link=f"{self._urls['dispatch']}/work",
         )
         subject, _, body = text.partition("\n\n")
-        return subject.strip(), body.strip()
+        return one_line(subject), body.strip()
 
     def _seal_progress(self, case_id: UUID) -> str:
         token = self._links.seal(LinkPurpose.PROGRESS, case_id.bytes)

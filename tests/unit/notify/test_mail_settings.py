@@ -1,0 +1,48 @@
+"""How mail is protected on its way: finding 28 of the inputs that went wrong."""
+
+import pytest
+from pydantic import ValidationError
+
+from lastmetre.notify.settings import NotifySettings
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    needed = {
+        "NOTIFY_DATABASE_URL": "postgresql://x",
+        "NOTIFY_SERVICE_KEY": "x" * 32,
+        "INTAKE_INTERNAL_URL": "http://x",
+        "KAFKA_BOOTSTRAP_SERVERS": "x:1",
+        "LASTMETRE_TOKEN_KEY": "x" * 64,
+        "LASTMETRE_LINK_KEY": "x" * 64,
+    }
+    for name, value in needed.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("set_to", "implicit"),
+    [
+        ({}, False),
+        ({"NOTIFY_SMTP_PORT": "465"}, True),
+        ({"NOTIFY_SMTP_PORT": "465", "NOTIFY_SMTP_TLS": "false"}, False),
+        ({"NOTIFY_SMTP_PORT": "2465", "NOTIFY_SMTP_TLS": "true"}, True),
+        ({"NOTIFY_SMTP_PORT": "587", "NOTIFY_SMTP_STARTTLS": "true"}, False),
+    ],
+)
+def test_28_port_465_is_tls_from_the_first_byte(
+    mail: pytest.MonkeyPatch, set_to: dict[str, str], implicit: bool
+) -> None:
+    for name, value in set_to.items():
+        mail.setenv(name, value)
+    assert NotifySettings().smtp_implicit_tls is implicit
+
+
+def test_28_both_kinds_of_tls_are_a_mistake_that_is_told_at_the_start(
+    mail: pytest.MonkeyPatch,
+) -> None:
+    mail.setenv("NOTIFY_SMTP_PORT", "465")
+    mail.setenv("NOTIFY_SMTP_STARTTLS", "true")
+    with pytest.raises(ValidationError, match="NOTIFY_SMTP_TLS"):
+        NotifySettings()
