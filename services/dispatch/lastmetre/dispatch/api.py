@@ -1,11 +1,9 @@
 """HTTP in: actions on cases, a case by id, and the network of areas."""
 
-import json
 from collections import Counter
 from typing import Any, Final
 from uuid import UUID
 
-import shapely
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
@@ -14,6 +12,7 @@ from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant
 from lastmetre.common.contracts.cases import LocalName, PublishedLead, ReturnReason
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.kafka.codec import instant
+from lastmetre.common.outlines import BadOutline, read_outline
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.service.host import ServiceHost
@@ -150,7 +149,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
     @allow(Role.ADMINISTRATOR)
     async def replace(request: Request) -> Response:
         body = await read_model(request, NetworkBody, NETWORK_BYTES)
-        areas = [_area(each) for each in body.areas]
+        areas = [checked_area(each) for each in body.areas]
         twice = [area_id for area_id, n in Counter(a.area_id for a in areas).items() if n > 1]
         if twice:
             raise Problem(
@@ -180,20 +179,13 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _area(body: AreaBody) -> Area:
-    """Checked: a polygon whose rings do not cross."""
+def checked_area(body: AreaBody) -> Area:
+    """Checked: a polygon whose rings do not cross, and that fits into a record."""
     try:
-        outline = shapely.from_geojson(json.dumps(body.outline))
-    except (shapely.errors.GEOSException, ValueError) as error:
-        raise _bad_outline(body.area_id, "not GeoJSON") from error
-    if outline.geom_type not in {"Polygon", "MultiPolygon"} or outline.is_empty:
-        raise _bad_outline(body.area_id, "not a polygon")
-    west, south, east, north = outline.bounds
-    if west < -180 or east > 180 or south < -90 or north > 90:
-        raise _bad_outline(body.area_id, "not degrees of longitude and latitude")
-    if not outline.is_valid:
-        raise _bad_outline(body.area_id, shapely.is_valid_reason(outline))
-    return Area(body.area_id, body.name, body.town, body.outline, body.lead)
+        outline = read_outline(body.outline).geometry
+    except BadOutline as error:
+        raise _bad_outline(body.area_id, str(error)) from error
+    return Area(body.area_id, body.name, body.town, outline, body.lead)
 
 
 def _bad_outline(area_id: str, reason: str) -> Problem:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
@@ -77,10 +78,11 @@ class CaseService:
 
     async def case_numbered(self, number: str) -> UUID | None:
         """The case that people know by `number`; whatever was typed."""
-        if not number.isprintable():  # PostgreSQL takes no NUL
+        read = read_case_number(number)
+        if read is None:
             return None
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            return await store.case_id_of(connection, number)
+            return await store.case_id_of(connection, read)
 
     async def worklist(self, lead_id: str, limit: int) -> tuple[list[Case], int]:
         """A lead's open cases, the longest waiting first, and how many there are in all."""

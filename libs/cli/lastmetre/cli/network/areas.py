@@ -1,6 +1,5 @@
 """Areas from GeoJSON: checked one by one, and against each other."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from lastmetre.cli.network.findings import Findings
+from lastmetre.common.outlines import BadOutline, read_outline
 
 EARTH_RADIUS_METRES: Final = 6_371_008.8
 SMALLEST_OVERLAP_SQUARE_METRES: Final = 1.0
@@ -72,28 +72,16 @@ def _read(feature: Any, properties: Properties) -> tuple[Area, Any]:
         raise ValueError(
             f"no property {properties.area_id!r}; it has {', '.join(sorted(map(str, held)))}"
         )
-    shape = _shape(feature.get("geometry"), area_id)
+    try:
+        outline = read_outline(feature.get("geometry"))
+    except BadOutline as error:
+        raise ValueError(f"{area_id}: the geometry is not usable: {error}") from error
     name = _local(held, properties.name_zh, properties.name_en)
     town = _local(held, properties.town_zh, properties.town_en)
     return (
-        Area(area_id, name or {"zh": area_id, "en": area_id}, town, feature["geometry"]),
-        shape,
+        Area(area_id, name or {"zh": area_id, "en": area_id}, town, outline.geometry),
+        outline.shape,
     )
-
-
-def _shape(geometry: Any, area_id: str) -> Any:
-    try:
-        shape = shapely.from_geojson(json.dumps(geometry))
-    except (shapely.errors.GEOSException, ValueError, TypeError) as error:
-        raise ValueError(f"{area_id}: the geometry is not GeoJSON") from error
-    if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
-        raise ValueError(f"{area_id}: the geometry is not a polygon")
-    west, south, east, north = shape.bounds
-    if west < -180 or east > 180 or south < -90 or north > 90:
-        raise ValueError(f"{area_id}: the coordinates are not degrees of longitude and latitude")
-    if not shape.is_valid:
-        raise ValueError(f"{area_id}: {shapely.is_valid_reason(shape)}")
-    return shape
 
 
 def _text(held: Mapping[str, Any], name: str) -> str | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ends_with
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
@@ -85,7 +86,9 @@ class ProgressPages:
             form.fail("tail", N_("Four digits, please"))
         if form.errors:
             return self.ask(request, form, 422)
-        number, now = case_number(typed), time.monotonic()
+        number, now = read_case_number(typed), time.monotonic()
+        if number is None:
+            return self.ask(request, form, 404)
         if self._tries.exhausted(number, now):
             return self.ask(request, form, 429)
         identity = await self._identity(number, tail)
@@ -172,12 +175,6 @@ class ProgressPages:
         return around.draw(
             label, Look(fills=fills, names=names), pins=[pin], scale=wording.distance
         )
-
-
-def case_number(typed: str) -> str:
-    """A number as people type it: full-width digits, any dash or none, letters in front."""
-    digits = "".join(str(int(each)) for each in typed[:60] if each.isdecimal())
-    return f"{digits[:6]}-{digits[6:]}"
 
 
 def progress_router(pages: ProgressPages) -> APIRouter:

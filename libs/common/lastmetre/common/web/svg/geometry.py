@@ -66,11 +66,14 @@ class Projection:
 
 
 def rings_of(geometry: Mapping[str, Any]) -> Iterator[Ring]:
-    """All rings of a GeoJSON Polygon or MultiPolygon, outer ones and holes, without the repeat."""
+    """All rings of a GeoJSON Polygon or MultiPolygon, outer ones and holes, without the repeat.
+
+    Empty ones are none.
+    """
     coordinates = geometry["coordinates"]
     polygons = coordinates if geometry["type"] == "MultiPolygon" else [coordinates]
     for polygon in polygons:
-        for ring in polygon:
+        for ring in filter(None, polygon):
             yield [(float(position[0]), float(position[1])) for position in ring[:-1]]
 
 

@@ -1,0 +1,110 @@
+"""Outlines of areas: findings 12 and 17 of the inputs that went wrong."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from lastmetre.cli.network.areas import Properties, read_areas
+from lastmetre.cli.network.findings import Findings
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.topics import MESSAGE_BYTES
+from lastmetre.common.outlines import OUTLINE_BYTES, BadOutline, read_outline
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.svg.geometry import rings_of
+from lastmetre.dispatch.api import AreaBody, checked_area
+
+SQUARE = [[112.9, 24.0], [113.0, 24.0], [113.0, 24.1], [112.9, 24.1], [112.9, 24.0]]
+
+
+def polygon(*rings: Any) -> dict[str, Any]:
+    return {"type": "Polygon", "coordinates": list(rings)}
+
+
+def parts(*polygons: Any) -> dict[str, Any]:
+    return {"type": "MultiPolygon", "coordinates": list(polygons)}
+
+
+def circle(points: int) -> dict[str, Any]:
+    angles = [2 * math.pi * at / points for at in (*range(points), 0)]
+    return polygon([[113 + math.cos(a) / 9, 24 + math.sin(a) / 9] for a in angles])
+
+
+@pytest.mark.parametrize(
+    ("sent", "published"),
+    [
+        (parts([SQUARE], [[]]), parts([SQUARE])),
+        (parts([SQUARE], []), parts([SQUARE])),
+        (parts([[]], [SQUARE, []]), parts([SQUARE])),
+        (polygon(SQUARE, []), polygon(SQUARE)),
+        (polygon(SQUARE), polygon(SQUARE)),
+    ],
+)
+def test_12_an_empty_part_is_dropped_before_an_outline_is_published(
+    sent: dict[str, Any], published: dict[str, Any]
+) -> None:
+    assert read_outline(sent).geometry == published
+    assert checked_area(area(sent)).outline == published
+    assert list(rings_of(sent)) == list(rings_of(published))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "reason"),
+    [
+        (None, "not GeoJSON"),
+        ([], "not GeoJSON"),
+        ({"type": "Polygon"}, "not GeoJSON"),
+        (polygon([]), "not a polygon"),
+        (polygon([], SQUARE), "not a polygon"),
+        (parts([[]], []), "not a polygon"),
+        (parts(1, [SQUARE]), "not GeoJSON"),
+        ({"type": "Point", "coordinates": [113, 24]}, "not a polygon"),
+        (polygon([[y, x] for x, y in SQUARE]), "not degrees"),
+        (polygon([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3], SQUARE[0]]), "Self-intersection"),
+    ],
+)
+def test_12_what_is_no_outline_is_refused_with_its_reason(geometry: Any, reason: str) -> None:
+    with pytest.raises(BadOutline, match=reason):
+        read_outline(geometry)
+
+
+def test_17_an_outline_above_the_limit_names_its_area_and_the_way_out() -> None:
+    large = circle(30_000)
+    with pytest.raises(Problem) as raised:
+        checked_area(area(large))
+    assert raised.value.status == 422
+    assert raised.value.extra["area_id"] == "yq-0101"
+    assert "simplify" in raised.value.extra["reason"]
+
+    findings = Findings()
+    features = [
+        {"type": "Feature", "properties": {"id": area_id}, "geometry": geometry}
+        for area_id, geometry in (("yq-0101", large), ("yq-0102", polygon(SQUARE)))
+    ]
+    read = read_areas({"features": features}, Properties("id"), findings)
+    assert [each.area_id for each in read] == ["yq-0102"]
+    (error,) = findings.errors
+    assert "yq-0101" in error
+    assert "simplify" in error
+
+
+def test_17_the_largest_outline_that_is_taken_fits_into_a_record() -> None:
+    geometry = circle(24_000)
+    assert 0.9 * OUTLINE_BYTES < len(json.dumps(geometry, separators=(",", ":"))) <= OUTLINE_BYTES
+    message = AreaPublished.model_validate(
+        {
+            "area_id": "x" * 120,
+            "name": {"zh": "灯" * 500, "en": "灯" * 500},
+            "town": {"zh": "灯" * 500, "en": "灯" * 500},
+            "outline": read_outline(geometry).geometry,
+            "network_version": 1,
+        }
+    )
+    assert len(message.to_json()) < MESSAGE_BYTES - 32 * 1024
+
+
+def area(outline: dict[str, Any]) -> AreaBody:
+    return AreaBody.model_validate(
+        {"area_id": "yq-0101", "name": {"zh": "一", "en": "One"}, "outline": outline}
+    )
