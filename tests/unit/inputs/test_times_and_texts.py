@@ -1,12 +1,12 @@
 """Times and texts from outside: findings 8, 9, 30 and 32 of the inputs that went wrong."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from lastmetre.common.contracts.base import BYTE_ORDER_MARK
+from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Day
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact
 from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
@@ -75,3 +75,10 @@ def test_32_a_vertical_tab_is_a_line_break_and_other_control_characters_are_noth
 def test_32_a_control_character_in_a_code_is_refused() -> None:
     with pytest.raises(ValidationError):
         ReportSubmitted(source_id="a\vb", text="x")
+
+
+@pytest.mark.parametrize("sent", ["1793318400", 1793318400, "20261130", "2026-11-30T08:00:00"])
+def test_8_a_day_is_no_number_either(sent: object) -> None:
+    with pytest.raises(ValidationError, match="2026-11-30"):
+        TypeAdapter(Day).validate_python(sent)
+    assert TypeAdapter(Day).validate_python("2026-11-30") == date(2026, 11, 30)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 from pydantic_core import from_json
@@ -54,7 +55,7 @@ def show(
     """
     with ServiceClient(installation()) as services:
         try:
-            found = services.get("dispatch", f"/api/dispatch/v1/cases/{known_as}")
+            found = services.get("dispatch", f"/api/dispatch/v1/cases/{quote(known_as, safe='')}")
         except Refused as refused:
             if refused.status != NOT_FOUND:
                 raise

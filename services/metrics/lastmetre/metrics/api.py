@@ -1,7 +1,6 @@
 """HTTP in: the indicators, as JSON and for Prometheus, and the facts of single cases."""
 
 from collections.abc import Mapping
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.base import Day, Origin
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
@@ -48,8 +47,8 @@ def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
     @allow(*STAFF, SERVICES)
     async def indicators(
         request: Request,
-        first: Annotated[date | None, Query(alias="from")] = None,
-        last: Annotated[date | None, Query(alias="to")] = None,
+        first: Annotated[Day | None, Query(alias="from")] = None,
+        last: Annotated[Day | None, Query(alias="to")] = None,
         by: Annotated[list[str] | None, Query()] = None,
         origin: Origin | None = None,
         fixed_on_spot: FixedOnSpot = FixedOnSpot.WITHOUT,

@@ -1,7 +1,7 @@
 """What every message on our topics has in common."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
@@ -53,6 +53,9 @@ _RFC_3339: Final = re.compile(
 )
 
 
+_ISO_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
 def _rfc_3339(value: object) -> object:
     """Pydantic would take a number, and text that is one, as seconds since 1970."""
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
@@ -62,6 +65,15 @@ def _rfc_3339(value: object) -> object:
         "A time is RFC 3339 text with its time zone, such as 2026-11-30T08:00:00+08:00",
     )
 
+
+def _iso_day(value: object) -> object:
+    """As `_rfc_3339`, for days."""
+    if isinstance(value, date) or (isinstance(value, str) and _ISO_DAY.fullmatch(value)):
+        return value
+    raise PydanticCustomError("iso_day", "A day is written as 2026-11-30")
+
+
+Day = Annotated[date, BeforeValidator(_iso_day)]
 
 # PostgreSQL and Python take no instant that leaves the years 1 to 9999 in another time zone, and
 # whoever sends one has made a mistake.
@@ -172,6 +184,7 @@ __all__ = [
     "CaseMessage",
     "Channel",
     "Code",
+    "Day",
     "Instant",
     "Language",
     "LongText",
