@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lastmetre.common.categories import UNKNOWN, Categories, Category, read_categories
+from lastmetre.common.categories import UNKNOWN, Categories, Category
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.tables.problems import TableError
 from lastmetre.dispatch import main as dispatch
 from lastmetre.intake import main as intake

@@ -1,22 +1,13 @@
 """The city's categories: the catalogue of GB/T 47678.5 and codes of its own, with names."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
-
-from pydantic import ValidationError
 
 from lastmetre.common.contracts.base import Code, Model
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.kafka.codec import describe
-from lastmetre.common.tables.header import Columns
-from lastmetre.common.tables.reading import Cells, read_table
 
 UNKNOWN: Final = "unknown"
 """The category of a report whose sender named none that the city knows."""
-
-COLUMNS: Final = Columns(("code", ("name_zh", "name_en")), ("on_form",))
-ON_FORM: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 _NO_NAME = LocalName(zh="未分类", en="Not sorted yet")
 
@@ -49,49 +40,3 @@ class Categories:
         """What the form offers; the whole catalogue where none is marked for it."""
         marked = [each for each in self._known.values() if each.on_form]
         return marked or list(self._known.values())
-
-
-def read_categories(path: Path | None) -> Categories:
-    """The categories in a file, none without one. A name in one language counts for both, as for
-    areas and leads: a city that works in one language has no other to give, and a page has to
-    show something.
-
-    Raises TableError with everything that is wrong, OSError if it cannot be read.
-    """
-    if path is None:
-        return Categories()
-    table = read_table(path, COLUMNS)
-    found: dict[str, Category] = {}
-    for row in table.rows:
-        try:
-            category = _category(row.cells)
-            if category.code in found:
-                raise ValueError(f"the code {category.code} is there already")
-        except ValueError as error:
-            table.refuse(row, str(error))
-        else:
-            found[category.code] = category
-    table.check()
-    return Categories(found.values())
-
-
-def _category(cells: Cells) -> Category:
-    """Raises ValueError with what is wrong."""
-    code, on_form = cells["code"], cells.get("on_form", "").lower()
-    zh, en = cells.get("name_zh", ""), cells.get("name_en", "")
-    if not code:
-        raise ValueError("code is empty")
-    if code == UNKNOWN:
-        raise ValueError(f"code: {UNKNOWN} is that of reports without a category")
-    if not zh and not en:
-        raise ValueError("neither name_zh nor name_en")
-    if on_form and on_form not in ON_FORM:
-        raise ValueError(f"on_form is 1 or 0, not {on_form!r}")
-    try:
-        return Category(
-            code=code,
-            name=LocalName(zh=zh or en, en=en or zh),
-            on_form=ON_FORM.get(on_form, False),
-        )
-    except ValidationError as error:
-        raise ValueError(describe(error)) from error

@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from lastmetre.common.categories import read_categories
 from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.tables.categories import read_categories
 from lastmetre.dispatch.api import api_router
 from lastmetre.dispatch.case_service import CaseService
 from lastmetre.dispatch.consumers import SENDS_TO, Requests

@@ -5,12 +5,12 @@ from functools import partial
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from lastmetre.common.categories import read_categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import city_time
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.hot import HotPaths
 from lastmetre.common.web.problems import Problem, answer
 from lastmetre.common.web.words import N_

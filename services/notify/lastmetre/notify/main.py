@@ -6,11 +6,11 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from lastmetre.common.categories import read_categories
 from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.tables.categories import read_categories
 from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
 from lastmetre.notify.api import api_router
 from lastmetre.notify.consumers import Consumers
