@@ -97,6 +97,7 @@ async def _placed_by_hand(town: City, visit: Visit, language: Language, screen: 
     page = await resident.open(town.url("intake", "/report"))
     await page.get_by_label(say.see).fill("老钟楼后面半夜施工，吵得睡不着。")
     await page.get_by_label(say.address).fill("老钟楼后面")
+    await page.get_by_label(say.phone).fill(PHONE_NUMBER)
     await page.get_by_role("button", name=say.send_report).click()
     number = await number_on(page)
     await page.get_by_role("link", name=say.progress).click()
@@ -106,6 +107,8 @@ async def _placed_by_hand(town: City, visit: Visit, language: Language, screen: 
     # By its number: other tests' cases may have waited longer than the queue's page shows.
     await centre.get_by_role("searchbox").fill(number)
     await centre.keyboard.press("Enter")
+    # Whom the operator may have to ask where it is.
+    await expect(centre.locator(".facts")).to_contain_text("139****0002")
     await centre.locator("select[name=area_id]").select_option("yq-0102")
     await centre.get_by_role("button", name=f"{say.assign} {number}").click()
     await expect(centre).to_have_url(town.url("dispatch", "/centre"))

@@ -10,11 +10,12 @@ from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from lastmetre.common.contracts.vault import Contact, Contacts
 from lastmetre.notify.domain.messages import REPORTER, Kind
 from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
 from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
 from lastmetre.notify.sending.sender import Sender
-from lastmetre.notify.sending.vault import Contact, Contacts, Vault, VaultAway
+from lastmetre.notify.sending.vault import Vault, VaultAway
 from lastmetre.notify.store.sending import Key
 from tests.unit.notify.memory_queue import LoopClock, MemoryQueue
 from tests.unit.notify.test_texts import TEXTS, due

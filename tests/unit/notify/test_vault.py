@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from lastmetre.intake.api import vault as intakes
+from lastmetre.common.contracts.vault import ContactsAsked
 from lastmetre.notify.sending import vault
 
 
@@ -17,11 +17,11 @@ from lastmetre.notify.sending import vault
 async def test_many_are_asked_for_in_parts(
     monkeypatch: pytest.MonkeyPatch, reports: int, leads: int, calls: int
 ) -> None:
-    asked: list[intakes.ContactsAsked] = []
+    asked: list[ContactsAsked] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         # What intake refuses with 422 raises here.
-        asked.append(intakes.ContactsAsked.model_validate(json.loads(request.content)))
+        asked.append(ContactsAsked.model_validate(json.loads(request.content)))
         return httpx.Response(
             200,
             json={

@@ -7,23 +7,13 @@ from uuid import UUID
 
 import httpx
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+
+from lastmetre.common.contracts.vault import VAULT_PREFIX, ReportText, ReportTexts, TextsAsked
 
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS: Final = 3.0
-
-
-class ReportText(BaseModel):
-    """The words of a report. `contact` is masked."""
-
-    text: str | None = None
-    address: str | None = None
-    contact: str | None = None
-
-
-class _Texts(BaseModel):
-    reports: dict[UUID, ReportText]
 
 
 @dataclass
@@ -46,10 +36,12 @@ class VaultClient:
             return {}
         try:
             response = await self._client.post(
-                "/api/intake/v1/texts", json={"report_ids": [str(each) for each in report_ids]}
+                f"{VAULT_PREFIX}/texts",
+                content=TextsAsked(report_ids=list(report_ids)).model_dump_json(),
+                headers={"Content-Type": "application/json"},
             )
             response.raise_for_status()
-            return _Texts.model_validate_json(response.content).reports
+            return ReportTexts.model_validate_json(response.content).reports
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("texts cannot be had", error=type(error).__name__)
             return {}

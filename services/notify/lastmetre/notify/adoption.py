@@ -46,17 +46,20 @@ async def adopt_deliveries(work: UnitOfWork, records: Sequence[ConsumedRecord]) 
         if isinstance(each, MessageDelivered):
             ends.setdefault(each.message_id, _end_of(each))
         elif isinstance(each, MessageAttempted):
-            attempts[each.message_id] = each
+            before = attempts.get(each.message_id)
+            if before is None or each.attempt > before.attempt:
+                attempts[each.message_id] = each
     if not ends and not attempts:
         return 0
     events = {(each.case_id, each.seq) for each in ends.values()}
     events |= {(each.case_id, each.seq) for each in attempts.values()}
     columns = [case_id for case_id, _ in sorted(events)], [seq for _, seq in sorted(events)]
+    # In the order of a message's life: one that ends meanwhile, by another process, is seen.
+    waiting = await adoption.waiting(work.connection, *columns)
     for case_id, recipient, seq in await adoption.ended(work.connection, *columns):
         identity = message_id(case_id, seq, recipient)
         ends.pop(identity, None)
         attempts.pop(identity, None)
-    waiting = await adoption.waiting(work.connection, *columns)
     new = await _go_on(work, waiting, ends, attempts)
     unasked = [*ends.values()]
     unasked += [_nobody_knows(each) for i, each in attempts.items() if i not in ends]

@@ -1,16 +1,26 @@
 """The vault for services: each route is open to the one that needs it; who reads is logged."""
 
-from typing import Annotated, Any, Final
+from typing import Any
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from lastmetre.common.contact import ContactCheck, Reachable, masked_phone
-from lastmetre.common.contracts.base import Code, Language, ShortText
+from lastmetre.common.contracts.base import Code, Language
+from lastmetre.common.contracts.vault import (
+    VAULT_PREFIX,
+    Asked,
+    Contact,
+    Contacts,
+    ContactsAsked,
+    LeadContactsSent,
+    ReportText,
+    ReportTexts,
+    TextsAsked,
+)
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role, ServiceCaller
 from lastmetre.common.service.host import ServiceHost
@@ -23,50 +33,12 @@ from lastmetre.intake.vault import LeadContact, Vault, VaultEntry
 
 log = structlog.get_logger()
 
-ASKED_AT_MOST: Final = 1000
-PREFIX: Final = "/api/intake/v1"
 
-ReportIds = Annotated[list[UUID], Field(max_length=ASKED_AT_MOST)]
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ContactsAsked(_Asked):
-    """Whose ways to be reached are asked for."""
-
-    report_ids: ReportIds = []
-    lead_ids: Annotated[list[Code], Field(max_length=ASKED_AT_MOST)] = []
-
-
-class TextsAsked(_Asked):
-    """Which reports' words are asked for."""
-
-    report_ids: ReportIds
-
-
-class ContactAsked(_Asked):
+class ContactAsked(Asked):
     """A person reads a reporter's contact: `actor` as in the ledger, `lead:L017`."""
 
     report_id: UUID
     actor: Code
-
-
-class LeadContactSent(_Asked):
-    """A lead's contact."""
-
-    lead_id: Code
-    phone: ShortText | None = None
-    email: ShortText | None = None
-    language: Language = Language.CHINESE
-
-
-class LeadContactsSent(_Asked):
-    """Contacts of leads, each in place of an earlier one."""
-
-    contacts: Annotated[list[LeadContactSent], Field(max_length=10_000)]
-    dry_run: bool = False
 
 
 def lead_binding(lead_id: str) -> bytes:
@@ -99,39 +71,39 @@ class VaultService:
             for report_id, each in sealed.items()
         }
 
-    async def contacts(self, asked: ContactsAsked) -> dict[str, Any]:
+    async def contacts(self, asked: ContactsAsked) -> Contacts:
         """Usable ways to reach reporters and leads."""
         async with connected(self._host.pool) as connection:
             kept = self._opened(await reports.sealed_of(connection, asked.report_ids))
             sealed = await leads.sealed_of(connection, asked.lead_ids)
-        return {
-            "reports": {
-                str(report_id): _for_messages(self.ways(each), each.language)
+        return Contacts(
+            reports={
+                report_id: _for_messages(self.ways(each), each.language)
                 for report_id, each in kept.items()
             },
-            "leads": {lead_id: self._lead(lead_id, each) for lead_id, each in sealed.items()},
-        }
+            leads={lead_id: self._lead(lead_id, each) for lead_id, each in sealed.items()},
+        )
 
-    def _lead(self, lead_id: str, sealed: bytes) -> dict[str, Any]:
+    def _lead(self, lead_id: str, sealed: bytes) -> Contact:
         kept = LeadContact.model_validate_json(self._vault.open(sealed, lead_binding(lead_id)))
         return _for_messages(self._check.usable(kept.phone, kept.email), kept.language)
 
-    async def texts(self, asked: TextsAsked) -> dict[str, Any]:
+    async def texts(self, asked: TextsAsked) -> ReportTexts:
         """What reporters wrote, with as much of their phone as tells one from another."""
         kept = await self.kept(asked.report_ids)
-        return {
-            "reports": {
-                str(report_id): {
-                    "text": each.text,
-                    "address": each.address,
-                    "phone_masked": (
+        return ReportTexts(
+            reports={
+                report_id: ReportText(
+                    text=each.text,
+                    address=each.address,
+                    phone_masked=(
                         masked_phone(each.usable_phone or each.phone) if each.phone else None
                     ),
-                    "reachable": bool(self.ways(each)),
-                }
+                    reachable=bool(self.ways(each)),
+                )
                 for report_id, each in kept.items()
             }
-        }
+        )
 
     async def read_contact(self, asked: ContactAsked, caller: str) -> dict[str, Any]:
         """A contact in full, once it is noted who reads it. Raises Problem 404."""
@@ -171,17 +143,19 @@ class VaultService:
 
 def vault_router(vault_service: VaultService) -> APIRouter:
     """The same by HTTP."""
-    router = APIRouter(prefix=PREFIX, route_class=GuardedRoute)
+    router = APIRouter(prefix=VAULT_PREFIX, route_class=GuardedRoute)
 
     @router.post("/contacts")
     @allow(ServiceKey("notify"))
     async def contacts(request: Request) -> Response:
-        return _private(await vault_service.contacts(await read_model(request, ContactsAsked)))
+        found = await vault_service.contacts(await read_model(request, ContactsAsked))
+        return _private(found.model_dump())
 
     @router.post("/texts")
     @allow(ServiceKey("dispatch"))
     async def texts(request: Request) -> Response:
-        return _private(await vault_service.texts(await read_model(request, TextsAsked)))
+        found = await vault_service.texts(await read_model(request, TextsAsked))
+        return _private(found.model_dump())
 
     @router.post("/contacts/look")
     @allow(ServiceKey("dispatch"))
@@ -200,10 +174,10 @@ def vault_router(vault_service: VaultService) -> APIRouter:
     return router
 
 
-def _for_messages(ways: Reachable, language: Language) -> dict[str, Any]:
+def _for_messages(ways: Reachable, language: Language) -> Contact:
     """Where messages go: a number that receives none is for people to call."""
     phone = ways.phone if ways.takes_texts else None
-    return {"phone": phone, "email": ways.email, "language": language}
+    return Contact(phone=phone, email=ways.email, language=language)
 
 
 def _private(content: dict[str, Any]) -> Response:

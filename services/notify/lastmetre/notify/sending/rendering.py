@@ -9,11 +9,12 @@ import structlog
 from jinja2 import TemplateError
 
 from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.vault import Contact, Contacts
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.notify.domain.messages import lead_of
 from lastmetre.notify.sending.provider import OutboundMessage, Provider
 from lastmetre.notify.sending.texts import Texts
-from lastmetre.notify.sending.vault import Contact, Contacts, Vault
+from lastmetre.notify.sending.vault import Vault
 from lastmetre.notify.store.sending import Due
 
 log = structlog.get_logger()

@@ -5,30 +5,17 @@ from typing import Final
 from uuid import UUID
 
 import httpx
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from lastmetre.common.contracts.base import Language, Model
+from lastmetre.common.contracts.vault import (
+    ASKED_AT_MOST,
+    VAULT_PREFIX,
+    Contacts,
+    ContactsAsked,
+)
 
-PATH: Final = "/api/intake/v1/contacts"
+PATH: Final = f"{VAULT_PREFIX}/contacts"
 TIMEOUT_SECONDS: Final = 5.0
-ASKED_AT_MOST: Final = 1000
-"""Reports, and leads, in one call: intake refuses more."""
-
-
-class Contact(Model):
-    """How to reach somebody."""
-
-    name: str | None = None
-    phone: str | None = None
-    email: str | None = None
-    language: Language | None = None
-
-
-class Contacts(Model):
-    """The vault's answer: whom it does not know, or cannot reach, is left out."""
-
-    reports: dict[UUID, Contact] = Field(default_factory=dict)
-    leads: dict[str, Contact] = Field(default_factory=dict)
 
 
 class VaultAway(Exception):
@@ -48,18 +35,20 @@ class Vault:
 
     async def contacts(self, report_ids: Iterable[UUID], lead_ids: Iterable[str]) -> Contacts:
         """The contacts of these; raises VaultAway."""
-        reports, leads = [str(each) for each in report_ids], list(lead_ids)
+        reports, leads = list(report_ids), list(lead_ids)
         found = Contacts()
         for start in range(0, max(len(reports), len(leads)), ASKED_AT_MOST):
             part = slice(start, start + ASKED_AT_MOST)
-            answer = await self._ask({"report_ids": reports[part], "lead_ids": leads[part]})
+            answer = await self._ask(
+                ContactsAsked.model_construct(report_ids=reports[part], lead_ids=leads[part])
+            )
             found.reports.update(answer.reports)
             found.leads.update(answer.leads)
         return found
 
-    async def _ask(self, asked: dict[str, list[str]]) -> Contacts:
+    async def _ask(self, asked: ContactsAsked) -> Contacts:
         try:
-            response = await self._client.post(PATH, json=asked)
+            response = await self._client.post(PATH, content=asked.model_dump_json())
             response.raise_for_status()
             return Contacts.model_validate_json(response.content)
         except httpx.HTTPStatusError as error:

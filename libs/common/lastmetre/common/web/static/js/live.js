@@ -9,10 +9,13 @@
         badge.getAttribute(lost ? 'data-lost' : 'data-live');
     });
   }
-  ['htmx:sendError', 'htmx:responseError', 'htmx:timeout'].forEach(function (name) {
+  ['htmx:sendError', 'htmx:timeout'].forEach(function (name) {
     document.addEventListener(name, function () { mark(true); });
   });
-  document.addEventListener('htmx:afterOnLoad', function () { mark(false); });
+  // Of every answer, a refusal too: the figures are live only if it brought some.
+  document.addEventListener('htmx:afterRequest', function (event) {
+    mark(!event.detail.successful);
+  });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
     return !(name === 'open' && element.tagName === 'DETAILS');
   };

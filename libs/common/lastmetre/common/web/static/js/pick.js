@@ -58,7 +58,14 @@
 
     function mark(x, y) {
       var area = areaAt(x, y);
-      if (!area) { say(status.getAttribute('data-outside')); return; }
+      if (!area) {
+        // What was chosen before is not meant any more, and must not be sent.
+        forget();
+        show(null);
+        list.value = '';
+        say(status.getAttribute('data-outside'));
+        return false;
+      }
       at = [x, y];
       drop.removeAttribute('hidden');
       form.elements.lng.value = (west + x / xPerDegree).toFixed(6);
@@ -70,6 +77,7 @@
       // Once zoomed in, a tap also moves the map: what was tapped comes to the middle.
       if (zoom > 1) centre = at;
       view();
+      return true;
     }
 
     function zoomBy(factor) {
@@ -89,9 +97,10 @@
     picker.querySelector('[data-pick-locate]').addEventListener('click', function () {
       if (!navigator.geolocation) { say(status.getAttribute('data-unknown')); return; }
       navigator.geolocation.getCurrentPosition(function (here) {
-        mark((here.coords.longitude - west) * xPerDegree, (north - here.coords.latitude) * yPerDegree);
-        zoom = 8;
-        zoomBy(1);
+        if (mark((here.coords.longitude - west) * xPerDegree, (north - here.coords.latitude) * yPerDegree)) {
+          zoom = 8;
+          zoomBy(1);
+        }
       }, function () { say(status.getAttribute('data-unknown')); }, { enableHighAccuracy: true, timeout: 10000 });
     });
     // Another area chosen from the list: the old place would contradict it.

@@ -1,0 +1,84 @@
+"""The vault's internal HTTP: what is asked of intake, and what it answers.
+
+What it answers is personal: whoever asks shows or uses it at that moment, keeps and logs nothing.
+"""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lastmetre.common.contracts.base import Code, Language, Model, ShortText
+
+VAULT_PREFIX: Final = "/api/intake/v1"
+ASKED_AT_MOST: Final = 1000
+"""Reports, and leads, in one question."""
+
+ReportIds = Annotated[list[UUID], Field(max_length=ASKED_AT_MOST)]
+
+
+class Asked(BaseModel):
+    """A question. Fields that nobody knows are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ContactsAsked(Asked):
+    """Whose ways to be reached are asked for."""
+
+    report_ids: ReportIds = []
+    lead_ids: Annotated[list[Code], Field(max_length=ASKED_AT_MOST)] = []
+
+
+class Contact(Model):
+    """How to reach somebody: only what can be used."""
+
+    phone: str | None = None
+    email: str | None = None
+    language: Language | None = None
+
+
+class Contacts(Model):
+    """Whom the vault does not know is left out."""
+
+    reports: dict[UUID, Contact] = Field(default_factory=dict)
+    leads: dict[str, Contact] = Field(default_factory=dict)
+
+
+class TextsAsked(Asked):
+    """Which reports' words are asked for."""
+
+    report_ids: ReportIds
+
+
+class ReportText(Model):
+    """The words of a report, and as much of its contact as tells one from another."""
+
+    text: str | None
+    address: str | None
+    phone_masked: str | None
+    reachable: bool
+    """Whether messages can be sent, by phone or by e-mail."""
+
+
+class ReportTexts(Model):
+    """Which report the vault does not know is left out."""
+
+    reports: dict[UUID, ReportText]
+
+
+class LeadContactSent(Asked):
+    """A lead's contact."""
+
+    lead_id: Code
+    phone: ShortText | None = None
+    email: ShortText | None = None
+    language: Language = Language.CHINESE
+
+
+class LeadContactsSent(Asked):
+    """Contacts of leads, each in place of an earlier one."""
+
+    contacts: Annotated[list[LeadContactSent], Field(max_length=10_000)]
+    dry_run: bool = False
+    """Only say what of them is of no use."""
