@@ -156,23 +156,23 @@ async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notif
     assert len(mailbox.taken) == 1
 
 
-async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, city: City) -> None:
+async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: City) -> None:
     """The database has lost the claim, or never heard of the message; the log has the attempt."""
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
     asked, later = (
-        lifecycle(city, f"261124-{n:04}", address={"email": EMAIL})[:2] for n in range(2)
+        lifecycle(notify, f"261124-{n:04}", address={"email": EMAIL})[:2] for n in range(2)
     )
-    city.vault.away = True
+    notify.vault.away = True
     async with listening(mailbox, port):
-        await city.start(**mail)
-        await city.tell(asked)
-        await city.until("SELECT count(*) FROM message_waiting", 2)
-        await city.stop()
-        backup = await copied_database(stack, "notify", city.database_url)
+        await notify.start(**mail)
+        await notify.tell(asked)
+        await notify.until("SELECT count(*) FROM message_waiting", 2)
+        await notify.stop()
+        backup = await copied_database(stack, "notify", notify.database_url)
 
-        city.vault.away = False
-        running = await city.start(**mail)
+        notify.vault.away = False
+        running = await notify.start(**mail)
 
         both = asyncio.Barrier(2)
 
@@ -183,20 +183,20 @@ async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, city: Ci
                 running.process.send_signal(signal.SIGKILL)
 
         mailbox.on_data = is_killed
-        await city.tell(later)
+        await notify.tell(later)
         await running.process.wait()
         mailbox.on_data = None
 
-        city.database_url = city.environment["NOTIFY_DATABASE_URL"] = backup
-        again = await city.start(**mail)
-        await city.until_done(4)
-        assert await city.results() == {"sent": 2, "unknown": 2}
-        assert await city.value("SELECT count(*) FROM adopted_delivery") == 0
-        await once_each(city, 4, killed=True)
+        notify.database_url = notify.environment["NOTIFY_DATABASE_URL"] = backup
+        again = await notify.start(**mail)
+        await notify.until_done(4)
+        assert await notify.results() == {"sent": 2, "unknown": 2}
+        assert await notify.value("SELECT count(*) FROM adopted_delivery") == 0
+        await once_each(notify, 4, killed=True)
         assert "it has gone back" in again.log.read_text()
         # At the next start it knows of all of them.
-        await city.stop()
-        once_more = await city.start(**mail)
+        await notify.stop()
+        once_more = await notify.start(**mail)
         assert "it has gone back" not in once_more.log.read_text()
     assert len(mailbox.taken) == 2
     assert sent_twice(mailbox) == []
