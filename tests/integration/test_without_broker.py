@@ -43,7 +43,7 @@ async def test_it_ends_in_order_unless_something_is_left(metrics_city: Metrics, 
                 return False
         return "relay: waiting" in answer.text
 
-    await eventually(relay_waits)
+    await eventually(relay_waits, 90)
     process.terminate()
     _, log = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == left, log.decode()

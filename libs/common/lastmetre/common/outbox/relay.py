@@ -134,8 +134,8 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until stopped and empty. What it raises was foreseen by nobody."""
+        self.state.works()
         while True:
-            self.state.works()
             try:
                 async with self._open_session() as session:
                     await self._relay(session)

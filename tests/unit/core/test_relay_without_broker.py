@@ -1,4 +1,4 @@
-"""A relay that is told to stop ends when nothing is left, and not before, broker or no broker."""
+"""A relay whose broker is away says so, and ends when it is told to and nothing is left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -38,6 +38,7 @@ class Session:
 
 
 async def no_broker() -> ProducerClient:
+    await asyncio.sleep(2.0)
     raise BrokerError("the broker is away")
 
 
@@ -64,6 +65,19 @@ def test_with_an_empty_outbox_it_ends_though_the_broker_is_away(stopped_after: f
         relay.stop()
         await asyncio.wait_for(running, 9.0)
         assert relay.missing() == []
+
+    in_virtual_time(run())
+
+
+def test_it_waits_for_a_broker_while_it_asks_for_one_again() -> None:
+    async def run() -> None:
+        relay = relay_of([])
+        running = asyncio.create_task(relay.run())
+        await asyncio.sleep(2.5)
+        for _ in range(100):
+            assert relay.missing() == ["relay: waiting, BrokerError"]
+            await asyncio.sleep(0.1)
+        running.cancel()
 
     in_virtual_time(run())
 
