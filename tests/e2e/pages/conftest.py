@@ -63,6 +63,12 @@ async def town(browser: Browser, stack: Stack, sample: SampleCity) -> AsyncItera
         leads = {area_id: lead for lead in sample.leads for area_id in lead.area_ids}
         areas = [_published(area, leads[area.area_id]) for area in sample.areas]
         await opened.import_network(areas)
+
+        async def shown() -> bool:
+            return 'id="f-area"' in (await opened.http.get(opened.url("intake", "/report"))).text
+
+        # Intake reads the network from its topic: until then its form has no list of areas.
+        await opened.until(shown, "list of areas in intake's form")
         yield opened
 
 
