@@ -74,7 +74,7 @@ async def test_bad_rows_are_told_and_keep_none_back(desk: Desk, city: City, run:
     desk.write(
         f"{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-2,yesterday,暗,0.5,0.5,open,",
-        f"{run}-3,2199-03-01 08:00,暗,0.5,0.5,open,",
+        f"{run}-3,2099-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-4,2026-03-01 08:00,,0.5,0.5,open,",
         f"{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,",
         f"{run}-5,2026-03-01 08:00,暗,,,open,",

@@ -44,6 +44,7 @@ MISTAKES: dict[str, tuple[str, str, list[int | str]]] = {
     "half a day lost": ("%H:%M", "%I:%M", [3, "times.format", "%p"]),
     "minutes lost": ("%H:%M", "%H", [3, "times.format"]),
     "a format that is none": ("%H:%M", "%Q", [3, "times.format"]),
+    "a delimiter that is a quote": ("source_id: id", "source_id: id\ndelimiter: '\"'", [5]),
     "no YAML": ("source_id: id", "source_id: [id", [5]),
     "a list": (GOOD, "- a\n- b\n", [1]),
     "nothing": (GOOD, "", [1]),

@@ -36,6 +36,10 @@ ROWS = {
     "no such time": ("1,2026-02-30 08:00,tel,暗,,,,open,\n", "is not a time"),
     "another channel": ("1,2026-03-01 08:00,fax,暗,,,,open,\n", "'fax', which channel.values"),
     "half a position": ("1,2026-03-01 08:00,tel,暗,24.1,,,open,\n", "are not degrees"),
+    "an underscore in a position": (
+        "1,2026-03-01 08:00,tel,暗,2_4.1,112.9,,open,\n",
+        "are not degrees",
+    ),
     "words for a position": ("1,2026-03-01 08:00,tel,暗,N,E,,open,\n", "are not degrees"),
     "beyond the pole": (
         "1,2026-03-01 08:00,tel,暗,91,0,,open,\n",

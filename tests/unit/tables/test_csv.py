@@ -97,6 +97,18 @@ def test_headers_are_trimmed_and_compared_without_case(tmp_path: Path) -> None:
     assert taken(rows(tmp_path, "\ufeff ID , When,TEXT\n1,1,x\n")) == {"1": "x"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_a_quoted_header(tmp_path: Path, encoding: str) -> None:
+    held = '"id",when,text\n1,1,x\n'.encode("utf-16" if "16" in encoding else "utf-8-sig")
+    assert taken(rows(tmp_path, held, Layout(LAYOUT.columns, encoding=encoding))) == {"1": "x"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-9000", "rot13"])
+def test_an_encoding_that_is_none_is_named(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(TableError, match=f"no such encoding: {encoding}"):
+        rows(tmp_path, "id,when,text\n", Layout(LAYOUT.columns, encoding=encoding))
+
+
 @pytest.mark.parametrize(
     ("header", "columns", "words"),
     [

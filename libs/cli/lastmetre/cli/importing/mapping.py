@@ -104,7 +104,7 @@ class Mapping(Strict):
     """What the columns of a file with a header mean. A workbook has no encoding, no delimiter."""
 
     encoding: str = UTF8
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n\x00]$')] = ","
     times: Times
     source_id: Column
     channel: ByRow

@@ -104,6 +104,9 @@ def _position(cells: Cells, columns: PositionColumns) -> SubmittedPosition | Non
     if not latitude and not longitude:
         return None
     try:
+        # Python takes 1_000 for a number.
+        if "_" in latitude + longitude:
+            raise ValueError("no number")
         degrees = float(latitude), float(longitude)
     except ValueError as error:
         raise Unusable(

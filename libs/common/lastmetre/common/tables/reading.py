@@ -76,12 +76,14 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
         raw = read_xlsx(path, layout.time_format)
         yield from _rows(raw, _header(raw, path, layout))
         return
-    _refuse_other_kinds(path, layout.encoding)
     try:
-        file = path.open(encoding=layout.encoding, errors=UNDECODABLE, newline="")
-    except (LookupError, ValueError) as error:
+        utf8 = codecs.lookup(layout.encoding).name in ("utf-8", UTF8)
+        encoding = UTF8 if utf8 else layout.encoding
+        file = path.open(encoding=encoding, errors=UNDECODABLE, newline="")
+    except LookupError as error:
         raise Unreadable(str(path), [f"no such encoding: {layout.encoding}"]) from error
     with file:
+        _refuse_other_kinds(path, encoding)
         header: Header | None = None
 
         def is_row(cells: Sequence[str]) -> bool:
