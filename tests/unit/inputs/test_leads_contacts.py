@@ -1,0 +1,73 @@
+"""Leads' contacts on their way into the vault: findings 6 and 7 of the inputs that went wrong."""
+
+from typing import Any, cast
+
+import pytest
+
+from lastmetre.cli.client import ServiceClient
+from lastmetre.cli.network.command import Network, publish
+from lastmetre.cli.network.leads import Lead
+from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, ContactCheck, Reachable
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.intake.api.vault import LeadContactsSent, VaultService
+from lastmetre.intake.vault import Vault, VaultEntry
+
+
+class NoDatabase:
+    """Stands in for the host: whoever uses it fails."""
+
+
+VAULT_SERVICE = VaultService(
+    cast("ServiceHost", NoDatabase()), Vault(b"k" * 32), ContactCheck("CN")
+)
+
+
+def lead(lead_id: str, phone: str | None, email: str | None = "l1@city.example") -> Lead:
+    name = {"zh": "白云", "en": "Bai Yun"}
+    return Lead(lead_id, name, name, ("a",), phone, email, "zh")
+
+
+async def test_6_the_vault_says_which_leads_contacts_are_of_no_use() -> None:
+    phones = {"L1": "无", "L2": "1.39E+10", "L3": "010-62345678", "L4": "13800001111"}
+    contacts = [lead(lead_id, phone).contact for lead_id, phone in phones.items()]
+    sent = LeadContactsSent.model_validate({"contacts": contacts, "dry_run": True})
+    answer = await VAULT_SERVICE.keep_leads(sent)
+    assert answer["kept"] == 0
+    assert [(each["lead_id"], each["message"]) for each in answer["remarks"]] == [
+        ("L1", NO_PHONE),
+        ("L2", SCIENTIFIC),
+        ("L3", NO_TEXT_MESSAGES),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("phone", "takes_texts"), [("+861062345678", False), ("+8613800001111", True), (None, False)]
+)
+def test_7_a_reporter_with_a_landline_gets_the_email(phone: str | None, takes_texts: bool) -> None:
+    kept = VaultEntry(usable_phone=phone, usable_email="a@city.example")
+    assert VAULT_SERVICE.ways(kept) == Reachable(phone, "a@city.example", takes_texts)
+
+
+class Services:
+    """Stands in for intake and dispatch: keeps what is sent, and remarks on the first lead."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Any]] = []
+
+    def send(self, service: str, method: str, path: str, body: Any) -> Any:
+        self.sent.append((service, body))
+        if service == "intake":
+            return {
+                "kept": 1,
+                "remarks": [{"lead_id": "L1", "field": "phone", "message": NO_PHONE}],
+            }
+        return {"added": 0, "changed": 0, "removed": 0, "version": 1}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_6_the_import_warns_of_them_also_when_it_only_checks(dry_run: bool) -> None:
+    services, first = Services(), lead("L1", "无")
+    network = Network([], {}, [first], ["areas overlap"])
+    answer = publish(cast("ServiceClient", services), network, dry_run=dry_run)
+    assert answer["warnings"] == ["areas overlap", f"lead L1: phone: {NO_PHONE}"]
+    assert services.sent[0] == ("intake", {"contacts": [first.contact], "dry_run": dry_run})
