@@ -8,8 +8,9 @@ from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.network.command import Network, publish
 from lastmetre.cli.network.leads import Lead
 from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, ContactCheck, Reachable
+from lastmetre.common.contracts.vault import LeadContactsSent
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.intake.api.vault import LeadContactsSent, VaultService
+from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.vault import Vault, VaultEntry
 
 
