@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from lastmetre.devstack import Stack
 from tests.support.city import City
@@ -20,6 +21,11 @@ structlog.configure(
         ),
     ]
 )
+
+
+# No test fails because the machine had something else to do.
+settings.register_profile("without_deadline", deadline=None)
+settings.load_profile("without_deadline")
 
 
 @pytest.fixture(scope="session")
