@@ -56,6 +56,8 @@ async def publish(
     if not (added or changed or removed):
         return 0, 0, 0
     await store.replace_network(work.connection, version + 1, new)
+    announced = [*(area.area_id for area in (*added, *changed)), *removed]
+    await store.note_announced(work.connection, dict.fromkeys(announced, version + 1))
     traceparent = identities.traceparent()
     for outgoing in _announcements(work, version + 1, [*added, *changed], removed, traceparent):
         work.send(outgoing)
@@ -70,19 +72,24 @@ async def adopt_areas(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> in
     """
     version = await store.lock_network(work.connection)
     known = {area.area_id: area for area in await store.areas(work.connection)}
-    areas, newest = dict(known), version
-    for change in newest_of_each(decode_area_change(record) for record in records):
+    changes = newest_of_each(decode_area_change(record) for record in records)
+    heard_of = await store.announced_versions(work.connection, [each.area_id for each in changes])
+    areas, new = dict(known), {}
+    for change in changes:
         area_id, announced_in = change.area_id, change.network_version
-        if announced_in is not None and announced_in <= version:
-            continue
-        newest = max(newest, announced_in or version)
+        if announced_in is not None:
+            if announced_in <= heard_of.get(area_id, 0):
+                continue
+            new[area_id] = announced_in
         if isinstance(change, AreaRemoved):
             areas.pop(area_id, None)
         else:
             areas[area_id] = Area(area_id, change.name, change.town, change.outline, change.lead)
     changed = [key for key in areas.keys() | known.keys() if areas.get(key) != known.get(key)]
-    if changed or newest > version:
+    if changed or new:
+        newest = max(version, *new.values()) if new else version
         await store.replace_network(work.connection, newest, list(areas.values()))
+        await store.note_announced(work.connection, new)
         log.error("the network is behind its topic: import it again", areas=len(changed))
     return len(changed)
 

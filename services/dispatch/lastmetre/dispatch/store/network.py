@@ -1,7 +1,7 @@
 """The network of areas and leads, replaced whole by each import."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -84,3 +84,26 @@ async def replace_network(connection: "Connection", version: int, new: Sequence[
         ],
     )
     await connection.execute("UPDATE network SET version = $1", version)
+
+
+async def announced_versions(connection: "Connection", area_ids: Sequence[str]) -> dict[str, int]:
+    """The version in which each of these areas was announced, or removed, last."""
+    rows = await connection.fetch(
+        "SELECT area_id, network_version FROM area_version WHERE area_id = ANY($1::text[])",
+        area_ids,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def note_announced(connection: "Connection", versions: Mapping[str, int]) -> None:
+    """These areas were announced, or removed, in these versions."""
+    await connection.execute(
+        """
+        INSERT INTO area_version AS known
+        SELECT * FROM unnest($1::text[], $2::int[]) AS n (area_id, network_version) ORDER BY 1
+        ON CONFLICT (area_id) DO UPDATE
+            SET network_version = greatest(known.network_version, excluded.network_version)
+        """,
+        list(versions),
+        list(versions.values()),
+    )
