@@ -171,9 +171,6 @@ async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: 
         await notify.stop()
         backup = await copied_database(stack, "notify", notify.database_url)
 
-        notify.vault.away = False
-        running = await notify.start(**mail)
-
         both = asyncio.Barrier(2)
 
         async def is_killed(_: SMTP) -> None:
@@ -182,9 +179,13 @@ async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: 
             if running.process.returncode is None:
                 running.process.send_signal(signal.SIGKILL)
 
+        # Before it starts: the first message goes out at once.
         mailbox.on_data = is_killed
+        notify.vault.away = False
+        running = await notify.start(**mail)
         await notify.tell(later)
-        await running.process.wait()
+        async with asyncio.timeout(60):
+            await running.process.wait()
         mailbox.on_data = None
 
         notify.database_url = notify.environment["NOTIFY_DATABASE_URL"] = backup

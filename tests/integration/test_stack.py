@@ -170,7 +170,7 @@ def test_what_cannot_be_had_or_dies_is_named(stack: Stack, tmp_path: Path) -> No
         own = pool.submit(own_programs, tmp_path / "own", stack)
     said = broker.result()
     assert f"No broker answers at {NOWHERE} (KAFKA_BOOTSTRAP_SERVERS)" in said
-    assert "Way out: correct the variable, or unset it" in said
+    assert "Way out: correct it, and how it is entered (KAFKA_SECURITY_PROTOCOL" in said
     said = database.result()
     assert "The database of notify (NOTIFY_DATABASE_URL) does not answer" in said
     assert "Way out: correct the variable, or unset it" in said

@@ -38,6 +38,7 @@ REGISTERED = {
 # No sample of these until something goes wrong.
 ONLY_IN_TROUBLE = {
     "lastmetre_batch_retries",
+    "lastmetre_mail_refusals",
     "lastmetre_records_dead_lettered",
     "lastmetre_position_resets",
     "lastmetre_relay_restarts",
