@@ -29,3 +29,7 @@ def test_a_seed_replays_the_same_and_tracing_changes_nothing(seed: int) -> None:
     silent = simulate(seed)
     assert first.trace == again.trace
     assert (first.seconds, first.wrong) == (silent.seconds, silent.wrong)
+
+
+def test_a_dead_letter_whose_commit_fails_again_and_again_stops_no_sender() -> None:
+    assert simulate(27915).wrong == []

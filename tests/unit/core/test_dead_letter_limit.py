@@ -68,3 +68,10 @@ def test_the_key_of_a_sender_is_always_the_same_and_nobody_elses() -> None:
     senders = [Sender("t", 0, "a"), Sender("t", 1, "a"), Sender("u", 0, "a"), Sender("t", 0, "b")]
     assert len({each.key for each in senders}) == len(senders)
     assert Sender("t", 0, "a").key == senders[0].key
+
+
+def test_what_is_counted_in_a_copy_is_not_counted() -> None:
+    limit, seen = DeadLetterLimit(), records("a", 150)
+    assert limit.over(seen, bad(seen)) == {}
+    assert list(limit.copy().over(seen, bad(seen))) == [Sender("t", 0, "a")]
+    assert limit.over(seen[:49], bad(seen[:49])) == {}

@@ -123,13 +123,15 @@ class BatchTransaction:
                 cipher=self._cipher,
             )
             await self._do(work, records, reason)
-            over = self._limit.over(records, work.dead)
+            limit = self._limit.copy()
+            over = limit.over(records, work.dead)
             if over:
                 await self._tables.stop_senders(connection, self._consumer, over, now)
             await work.flush()
             if empty:
                 await self._tables.insert_offset_gaps(connection, self._consumer, empty)
         self._positions.advance(after)
+        self._limit = limit
         self.stopped_senders.update(over)
         work.committed()
         labels = self._service, self._consumer

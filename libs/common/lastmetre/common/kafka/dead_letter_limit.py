@@ -3,7 +3,7 @@ dead letters."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 from uuid import UUID, uuid5
 
@@ -55,6 +55,13 @@ class DeadLetterLimit:
 
     def __init__(self) -> None:
         self._windows: dict[Sender, _Window] = defaultdict(_Window)
+
+    def copy(self) -> "DeadLetterLimit":
+        """To count a batch in that may not be committed: a try that failed has not happened."""
+        other = DeadLetterLimit()
+        for sender, window in self._windows.items():
+            other._windows[sender] = replace(window)
+        return other
 
     def over(
         self, handled: Iterable[ConsumedRecord], dead: Iterable[tuple[ConsumedRecord, str]]
