@@ -175,7 +175,7 @@ async def test_of_two_steps(
 # --- feedback ---------------------------------------------------------------------------
 
 CLOSED: Final = ["registered", "dispatched", "resolved", "verified", "closed"]
-REOPEN: Final = seen(5, "reopen", SUPERVISOR)
+REOPEN: Final = seen(5, "reopen", OPERATOR)
 
 
 async def closed_case(city: City) -> UUID:

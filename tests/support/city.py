@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from lastmetre.common.contracts.base import CaseMessage
+from lastmetre.common.contracts.base import ActorRole, CaseMessage
 from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import FEEDBACK, FIELD_ACTIONS, PARTITIONS
 from lastmetre.common.kafka.codec import cloud_event, kafka_headers
@@ -26,6 +26,10 @@ Found = TypeVar("Found")
 
 WAIT_SECONDS: Final = 30.0
 LOOK_EVERY_SECONDS: Final = 0.05
+TERMINALS: Final = "/tests/terminals"
+"""A system that nobody has named: it speaks for leads."""
+CENTRE: Final = "/lastmetre/replay"
+"""Named in a stack's `field-systems.json`: it speaks for operators, too."""
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -187,9 +191,10 @@ class City:
         """Put requests onto their topics, in this order."""
         for request in requests:
             topic = FIELD_ACTIONS if isinstance(request, ActionRequested) else FEEDBACK
-            await self.tell(topic, request)
+            of_lead = isinstance(request, FeedbackGiven) or request.actor.role is ActorRole.LEAD
+            await self.tell(topic, request, TERMINALS if of_lead else CENTRE)
 
-    async def tell(self, topic: str, message: CaseMessage) -> None:
+    async def tell(self, topic: str, message: CaseMessage, source: str = TERMINALS) -> None:
         """Put a message of our own kinds onto a topic."""
         now = datetime.now(UTC)
         record = cloud_event(
@@ -197,7 +202,7 @@ class City:
             topic=topic,
             key=str(message.case_id),
             event_id=str(self.identities.uuid7(now)),
-            source="/tests",
+            source=source,
             occurred_at=now,
             recorded_at=now,
             traceparent=TRACE,

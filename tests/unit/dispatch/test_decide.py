@@ -128,8 +128,15 @@ def test_the_whole_way() -> None:
     assert resolved.case.closings == (7,)
 
 
-def history(*steps: ActionRequested | FeedbackGiven, position: Position | None = IN_EAST) -> Case:
-    return after(registered(position).case, *steps)
+REPORTED = NOW - timedelta(minutes=10)
+
+
+def history(
+    *steps: ActionRequested | FeedbackGiven,
+    position: Position | None = IN_EAST,
+    reported_at: datetime = REPORTED,
+) -> Case:
+    return after(registered(position).case._replace(reported_at=reported_at), *steps)
 
 
 PLACE_WEST = ask(Action.PLACE, OPERATOR, area_id="west", expected_seq=2)
@@ -162,6 +169,24 @@ REFUSED: Sequence[tuple[str, Case, ActionRequested, str]] = [
      ask(Action.PLACE, OPERATOR, area_id="idle", expected_seq=2), "area_without_lead"),
     ("tomorrow", history(), ask(Action.ACCEPT, LI, occurred_at=NOW + timedelta(days=1)),
      "happens_in_the_future"),
+    ("in 1999", history(ACCEPT),
+     ask(Action.ARRIVE, LI, occurred_at=NOW.replace(year=1999)), "happens_before_the_last_step"),
+    ("before it was reported", history(),
+     ask(Action.ACCEPT, LI, occurred_at=REPORTED - timedelta(minutes=6)),
+     "happens_before_the_last_step"),
+    ("before the step before", history(ACCEPT),
+     ask(Action.ARRIVE, LI, occurred_at=NOW - timedelta(minutes=6)),
+     "happens_before_the_last_step"),
+    ("reopened before it was closed", history(RESOLVE),
+     ask(Action.REOPEN, SUPERVISOR, expected_seq=5, occurred_at=NOW - timedelta(minutes=6)),
+     "happens_before_the_last_step"),
+    ("a week later", history(reported_at=NOW - timedelta(days=30)),
+     ask(Action.ACCEPT, LI, occurred_at=NOW - timedelta(days=7, seconds=1)),
+     "happened_too_long_ago"),
+    ("somebody else's case, with what he has not seen", history(ACCEPT),
+     ask(Action.RETURN, WANG, return_reason="not_found", expected_seq=2), "not_your_case"),
+    ("somebody else's case that is cancelled", history(CANCEL), ask(Action.ACCEPT, WANG),
+     "not_your_case"),
     ("reopen what is open", history(),
      ask(Action.REOPEN, SUPERVISOR, expected_seq=2), "not_allowed_in_state"),
     ("a lead resolves the unplaced", history(position=None), RESOLVE, "not_your_case"),
@@ -190,6 +215,12 @@ ALLOWED: Sequence[tuple[str, Case, ActionRequested, list[str]]] = [
      ["CaseReopened", "CaseDispatched"]),
     ("reopen from the queue", history(ask(Action.RESOLVE, OPERATOR), position=None),
      ask(Action.REOPEN, OPERATOR, expected_seq=5), ["CaseReopened", "CaseUnplaced"]),
+    ("on the spot, before the report came to us", history(),
+     ask(Action.RESOLVE, LI, occurred_at=REPORTED), ["CaseResolved", "CaseVerified", "CaseClosed"]),
+    ("a terminal's clock runs behind", history(ACCEPT),
+     ask(Action.ARRIVE, LI, occurred_at=NOW - timedelta(minutes=4)), ["CaseArrived"]),
+    ("offline for a week", history(reported_at=NOW - timedelta(days=30)),
+     ask(Action.ACCEPT, LI, occurred_at=NOW - timedelta(days=7)), ["CaseAccepted"]),
     ("a terminal's clock runs ahead", history(),
      ask(Action.ACCEPT, LI, occurred_at=NOW + timedelta(minutes=4)), ["CaseAccepted"]),
 ]  # fmt: skip

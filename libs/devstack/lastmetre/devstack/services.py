@@ -11,7 +11,7 @@ from lastmetre.cli.probes import readiness
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.service.kafka_settings import SECURITY_SETTINGS
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import SAMPLE_CITY, Home, Ports, write_private
+from lastmetre.devstack.home import LOCAL, SAMPLE_CITY, Home, Ports, write_private
 from lastmetre.devstack.keys import Keys
 from lastmetre.devstack.process_guard import PARENT_VARIABLE
 from lastmetre.devstack.programs import (
@@ -121,6 +121,8 @@ class Services:
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
             }
+        if service == "dispatch":
+            return {"DISPATCH_FIELD_SYSTEMS_FILE": str(LOCAL / "field-systems.json")}
         if service == "notify":
             return {"NOTIFY_OUTBOX_DIRECTORY": str(self._home.outbox)}
         return {}

@@ -35,6 +35,8 @@ STATUS_OF_REFUSAL: Final = {
     "area_unknown": 422,
     "expected_seq_missing": 422,
     "happens_in_the_future": 422,
+    "happens_before_the_last_step": 422,
+    "happened_too_long_ago": 422,
 }
 
 
@@ -223,5 +225,7 @@ def refusal(outcome: Outcome) -> Problem:
             "state": case and case.state.value,
             "seq": case.seq if case else 0,
             "meanwhile": [line_document(line) for line in outcome.events_since],
-        },
+        }
+        if outcome.may_see
+        else {"refusal": result.refusal, "action_id": str(result.request_id)},
     )

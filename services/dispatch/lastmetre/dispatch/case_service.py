@@ -32,6 +32,11 @@ class Outcome:
     case: Case | None
     events_since: Sequence[LedgerLine]
 
+    @property
+    def may_see(self) -> bool:
+        """Whether the case is any of the asker's business."""
+        return self.result.refusal not in ("not_your_case", "not_allowed_for_role")
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

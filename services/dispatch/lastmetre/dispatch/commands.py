@@ -40,6 +40,10 @@ class Command(NamedTuple):
     request: ActionRequested | FeedbackGiven
     record: ConsumedRecord | None
     traceparent: str
+    source: str | None = None
+    """The system that sent it, where it came from outside."""
+    objection: RefusalReason | None = None
+    """Why that system may not ask for this, whatever the case."""
 
     @property
     def request_id(self) -> UUID:
@@ -118,8 +122,10 @@ class _Execution:
         request, now = command.request, self._work.now
         case = self._cases[request.case_id]
         decision: Decision | Refusal
-        if isinstance(request, ActionRequested):
-            decision = decide(case, request, network=self._network, now=now)
+        if command.objection is not None:
+            decision = Refusal(command.objection)
+        elif isinstance(request, ActionRequested):
+            decision = decide(case, request, network=self._network, now=now, source=command.source)
         else:
             decision = decide_feedback(case, request, network=self._network, now=now)
         if isinstance(decision, Refusal):

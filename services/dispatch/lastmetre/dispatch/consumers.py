@@ -26,6 +26,7 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes, finish_decisions
 from lastmetre.dispatch.commands import KNOWN_WITHIN, Command, execute_all, refuse_unknown
+from lastmetre.dispatch.domain.field_systems import FieldSystems, source_named
 from lastmetre.dispatch.network import NetworkCache, adopt_areas
 from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.registering import Accepted, Registrar
@@ -49,8 +50,11 @@ class Requests:
     """One consumer of everything that is asked of dispatch, so that a case that is registered and
     acted on in one batch is decided in one transaction."""
 
-    def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
+    def __init__(
+        self, host: ServiceHost, network: NetworkCache, field_systems: FieldSystems
+    ) -> None:
         self._host = host
+        self._field_systems = field_systems
         self._network = network
         numbers = NumberReservations(lambda: host.pool)
         self._registrar = Registrar(numbers, host.settings.city_time_zone)
@@ -73,13 +77,13 @@ class Requests:
             if isinstance(message, ReportAccepted):
                 accepted.append((message, self._trace(record)))
             elif isinstance(message, ActionRequested | FeedbackGiven):
-                commands.append(Command(message, record, self._trace(record)))
+                commands.append(self._command(message, record))
         network = await self._network.current(work.connection)
         new = await self._registrar.register_all(work, network, accepted)
         if new:
             waited = await work.parked([case.case_id for case in new])
             for parked in waited.values():
-                commands.extend(self._command(record) for record in parked)
+                commands.extend(self._parked(record) for record in parked)
                 work.unpark(parked)
         _, unknown = await execute_all(work, network, commands)
         for each in unknown:
@@ -125,7 +129,7 @@ class Requests:
                 EXPIRY_BATCH,
             )
             if expired:
-                commands = [self._command(record) for record in expired]
+                commands = [self._parked(record) for record in expired]
                 network = await self._network.current(connection)
                 # The case may be known by now: it was adopted from the log, and not registered.
                 _, unknown = await execute_all(work, network, commands)
@@ -134,9 +138,16 @@ class Requests:
                 await work.flush()
         self._host.relay.wake()
 
-    def _command(self, record: ConsumedRecord) -> Command:
-        request = cast("ActionRequested | FeedbackGiven", _read(record))
-        return Command(request, record, self._trace(record))
+    def _parked(self, record: ConsumedRecord) -> Command:
+        return self._command(cast("ActionRequested | FeedbackGiven", _read(record)), record)
+
+    def _command(self, request: ActionRequested | FeedbackGiven, record: ConsumedRecord) -> Command:
+        command = Command(request, record, self._trace(record))
+        if isinstance(request, FeedbackGiven):
+            return command  # Notify alone writes there.
+        source = source_named(record.header("ce_source"))
+        objection = self._field_systems.objection(source, request.actor)
+        return command._replace(source=source, objection=objection)
 
     def _trace(self, record: ConsumedRecord) -> str:
         return record.traceparent or self._host.identities.traceparent()

@@ -1,5 +1,7 @@
 """Settings of dispatch; the rest is in lastmetre.common.service.settings."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
@@ -14,6 +16,9 @@ class DispatchSettings(ServiceSettings):
     http_port: int = Field(default=8102, validation_alias="DISPATCH_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="DISPATCH_SERVICE_KEY")
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")
+    field_systems_file: Path | None = Field(
+        default=None, validation_alias="DISPATCH_FIELD_SYSTEMS_FILE"
+    )
 
 
 class RecoverSettings(EnvironmentSettings):

@@ -84,6 +84,9 @@ class ActionEffect(CaseEvent):
     action_id: UUID | None = Field(
         default=None, description="the action that this event answers; null for a step of ours"
     )
+    action_source: Code | None = Field(
+        default=None, description="`ce_source` of the record that asked for it; null for our pages"
+    )
 
 
 class Assignment(ActionEffect):

@@ -54,6 +54,8 @@ RefusalReason = Literal[
     "area_unknown",
     "area_without_lead",
     "happens_in_the_future",
+    "happens_before_the_last_step",
+    "happened_too_long_ago",
     "not_this_closing",
     "already_rated",
 ]

@@ -36,7 +36,12 @@ from lastmetre.dispatch.domain.case import OPEN, WITH_A_LEAD, Case, apply, begin
 from lastmetre.dispatch.domain.network import Area, Network
 
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
-"""How far a terminal's clock may run ahead of ours."""
+"""How far a terminal's clock may run ahead of ours, or behind."""
+REPORTED_WITHIN: Final = timedelta(days=7)
+"""How long after a step a terminal without a connection may still report it."""
+
+PLACED_SEQ: Final = 2
+"""Of the event by which a case is first placed."""
 
 CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
 REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
@@ -81,20 +86,22 @@ RULES: Final[Mapping[Action, Rule]] = {
 
 
 class _Ledger:
-    """Collects a decision's events, each numbered after the one before; the first names the action
-    that it answers."""
+    """Collects a decision's events, each numbered after the one before; the first says `answers`:
+    the action that it answers, and who sent that."""
 
-    def __init__(self, case: Case, now: datetime, action_id: UUID | None = None) -> None:
+    def __init__(
+        self, case: Case, now: datetime, answers: Mapping[str, UUID | str | None] | None = None
+    ) -> None:
         self.case = case
         self.now = now
-        self._action_id = action_id
+        self._answers = answers or {}
         self.events: list[CaseEvent] = []
 
     def record(
         self, kind: type[CaseEvent], actor: Actor, occurred_at: datetime, **facts: Any
     ) -> None:
-        if self._action_id is not None:
-            facts["action_id"], self._action_id = self._action_id, None
+        facts |= self._answers
+        self._answers = {}
         event = kind(
             case_id=self.case.case_id,
             seq=self.case.seq + 1,
@@ -150,13 +157,18 @@ def register(
 
 
 def decide(
-    case: Case, request: ActionRequested, *, network: Network, now: datetime
+    case: Case,
+    request: ActionRequested,
+    *,
+    network: Network,
+    now: datetime,
+    source: str | None = None,
 ) -> Decision | Refusal:
-    """What an action leads to from the present state."""
+    """What an action leads to from the present state. `source` is the system that asked for it."""
     reason = _objection(case, request, network, now)
     if reason is not None:
         return Refusal(reason)
-    ledger = _Ledger(case, now, request.action_id)
+    ledger = _Ledger(case, now, {"action_id": request.action_id, "action_source": source})
     at, actor = request.occurred_at, request.actor
     match request.action:
         case Action.ACCEPT:
@@ -261,8 +273,11 @@ def _objection(
     role = request.actor.role
     if role not in rule.roles:
         return "not_allowed_for_role"
-    if request.occurred_at > now + FUTURE_TOLERANCE:
-        return "happens_in_the_future"
+    # Before anything of the case is told: it may be another's.
+    if role is ActorRole.LEAD and request.actor.id != case.lead_id:
+        return "not_your_case"
+    if (reason := _bad_time(case, request.occurred_at, now)) is not None:
+        return reason
     if request.expected_seq is None:
         if not rule.commutes:
             return "expected_seq_missing"
@@ -270,9 +285,20 @@ def _objection(
         return "case_has_moved_on"
     if case.state not in rule.states:
         return "not_allowed_in_state"
-    if role is ActorRole.LEAD and request.actor.id != case.lead_id:
-        return "not_your_case"
     return _missing(request, network)
+
+
+def _bad_time(case: Case, occurred_at: datetime, now: datetime) -> RefusalReason | None:
+    """History keeps the times that it has; what happens now cannot be told as one likes."""
+    if occurred_at > now + FUTURE_TOLERANCE:
+        return "happens_in_the_future"
+    if case.origin is Origin.IMPORT:
+        return None
+    # The first placing is ours: whoever stood there may have acted before it.
+    earliest = case.changed_at if case.seq > PLACED_SEQ else case.reported_at
+    if occurred_at < earliest - FUTURE_TOLERANCE:
+        return "happens_before_the_last_step"
+    return "happened_too_long_ago" if occurred_at < now - REPORTED_WITHIN else None
 
 
 def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:

@@ -45,6 +45,8 @@ REFUSALS: Final = {
     "area_missing": N_("Please choose an area."),
     "area_unknown": N_("That area is not there any more. Please choose another."),
     "reason_missing": N_("Please say why."),
+    "happens_before_the_last_step": N_("Something happened with the case after that time."),
+    "happened_too_long_ago": N_("That is too long ago to be reported now."),
 }
 
 
@@ -204,8 +206,8 @@ def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:
         return None
     return {
         "text": REFUSALS.get(outcome.result.refusal, N_("This was not done.")),
-        "number": outcome.case.number if outcome.case else "",
-        "meanwhile": outcome.events_since,
+        "number": outcome.case.number if outcome.case and outcome.may_see else "",
+        "meanwhile": outcome.events_since if outcome.may_see else (),
     }
 
 
