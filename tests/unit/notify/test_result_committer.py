@@ -76,7 +76,7 @@ def test_whatever_the_error_results_wait_and_are_recorded_once(
             assert committer.health() == []
             assert error.__name__ in (committer.waiting_for or "")
             await asyncio.sleep(SILENT_SECONDS)
-            assert "700 wait" in committer.health()[0]
+            assert f"{BATCH + 200} wait" in committer.health()[0]
             assert told == []
             assert committer.unrecorded == len(attempts)
             # No storm.

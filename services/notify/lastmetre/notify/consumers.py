@@ -86,6 +86,8 @@ class Consumers:
         """What is left to be asked for: a message that has had its end, which this database had
         forgotten, ends so at once and is neither sent nor told again. One that was attempted, and
         whose end nobody knows, ends as unknown, which is told."""
+        if not await adoption.is_anything_kept(work.connection):
+            return wanted
         by_id = {
             message_id(event.case_id, event.seq, request.recipient): (event, request, record)
             for each in wanted.values()

@@ -15,11 +15,11 @@ from lastmetre.notify.store.sending import Attempted
 
 log = structlog.get_logger()
 
-BATCH: Final = 500
+BATCH: Final = 2000
 RETRY_FIRST_SECONDS: Final = 0.1
 RETRY_LONGEST_SECONDS: Final = 2.0
 HELD_LONGEST_SECONDS: Final = 5.0
-HALVINGS: Final = 10
+HALVINGS: Final = 12
 """So many failures one after the other are what it takes to find one result among BATCH."""
 SILENT_SECONDS: Final = 3.0
 """Nothing recorded for so long while results wait is reported."""

@@ -37,8 +37,9 @@ from lastmetre.notify.store.sending import Attempted, Due, Key
 
 log = structlog.get_logger()
 
-BATCH: Final = 500
-UNRECORDED_MOST: Final = 1000
+BATCH: Final = 2000
+"""Fewer turns, for each waits several times behind what else the process does."""
+UNRECORDED_MOST: Final = 4000
 """So many results wait to be recorded, and nothing more is claimed."""
 POLL_SECONDS: Final = 0.1
 BALANCE_SECONDS: Final = 1.0

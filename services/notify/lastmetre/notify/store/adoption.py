@@ -135,6 +135,11 @@ async def keep(connection: "Connection", deliveries: Sequence[AdoptedDelivery]) 
     return int(status.split()[-1])
 
 
+async def is_anything_kept(connection: "Connection") -> bool:
+    """Whether the end of any message waits for the event that asks for it: hardly ever."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM adopted_delivery)"))
+
+
 async def take(
     connection: "Connection", message_ids: Sequence[UUID]
 ) -> dict[UUID, AdoptedDelivery]:
