@@ -19,8 +19,8 @@ from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.tokens import DevelopmentAuthenticator
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.dead_letters import dead_letter_router
-from lastmetre.common.service.header_limit import HeaderLimitProtocol
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.request_limits import LimitedRequests
 from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.service.stopped_senders import stopped_sender_router
 from lastmetre.common.telemetry.logs import configure_logs
@@ -165,7 +165,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
-            http=HeaderLimitProtocol,
+            http=LimitedRequests,
             lifespan="on",
             log_config=None,
             access_log=False,
