@@ -2,6 +2,8 @@
 // open what the reader has opened.
 (function () {
   'use strict';
+  // The style sheets show that a page updates itself only where it does.
+  document.documentElement.classList.add('scripted');
   function mark(lost) {
     document.querySelectorAll('[data-live]').forEach(function (badge) {
       badge.classList.toggle('lost', lost);

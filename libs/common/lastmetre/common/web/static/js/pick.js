@@ -45,7 +45,11 @@
 
     function show(area) {
       svg.querySelectorAll('.is-on').forEach(function (old) { old.classList.remove('is-on'); });
-      if (area) area.classList.add('is-on');
+      if (!area) return;
+      area.classList.add('is-on');
+      // Above its neighbours, which would cover half of its outline.
+      var above = [].filter.call(svg.children, function (each) { return !each.matches('.m-area, a'); })[0];
+      svg.insertBefore(area, above || null);
     }
 
     function say(text) { status.textContent = text; }
@@ -77,6 +81,7 @@
       // Once zoomed in, a tap also moves the map: what was tapped comes to the middle.
       if (zoom > 1) centre = at;
       view();
+      form.dispatchEvent(new Event('change'));
       return true;
     }
 
