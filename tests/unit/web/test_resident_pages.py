@@ -28,7 +28,7 @@ def page(make_pages: MakePages) -> str:
         form = Form({"text": "the lamp", "score": "4"})
         return pages.render(request, "page.html", {"form": form})
 
-    return TestClient(app).get("/page?lang=en&part=1").text
+    return str(TestClient(app).get("/page?lang=en&part=1").text)
 
 
 def test_a3_emergency_numbers_come_first_and_can_be_tapped(page: str) -> None:
