@@ -4,12 +4,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from lastmetre.common.contracts import cases
-from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.base import Actor, ActorRole, Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
 from lastmetre.devstack import Stack
@@ -64,6 +66,35 @@ async def test_a_case_from_registration_to_closing(ordinary: City) -> None:
     case = f"case_id = '{events[0].case_id}'"
     await ordinary.until(f"SELECT seq FROM subject WHERE {case}", 8)
     await once_each(ordinary, MESSAGES_A_CASE)
+
+
+async def test_the_rating_page_says_what_the_ledger_holds(ordinary: City, started: Running) -> None:
+    events = lifecycle(ordinary, "261122-0423", address={"phone": PHONE})
+    case_id = events[0].case_id
+    await ordinary.tell(events)
+    await ordinary.until_done(MESSAGES_A_CASE)
+    link = f"{started.url}/rate/{ordinary.rating_token(case_id, 7)}"
+    resident = {"actor": Actor(role=ActorRole.RESIDENT)}
+    async with httpx.AsyncClient(headers={"Accept-Language": "en"}) as browser:
+        given = await browser.post(link, json={"solved": False, "score": 1, "reopen": True})
+        assert given.status_code == 202
+        feedback_id = given.json()["feedback_id"]
+
+        async def after(seq: int, event_of_it: CaseEvent) -> str:
+            await ordinary.tell([event_of_it])
+            await ordinary.until(f"SELECT seq FROM subject WHERE case_id = '{case_id}'", seq)
+            return (await browser.get(link)).text
+
+        said: dict[str, Any] = {"case_id": case_id, "closing": 7, "solved": False, "score": 1}
+        forged = event(cases.CaseRated, 8, **said | {"feedback_id": feedback_id, "score": 5})
+        assert "is being recorded" in await after(8, forged)
+        rated = event(cases.CaseRated, 9, **said, feedback_id=feedback_id)
+        page = await after(9, rated)
+        assert "Your rating is recorded" in page
+        assert "It is taken up again" not in page
+        reopened = event(cases.CaseReopened, 10, case_id=case_id, closing=7)
+        page = await after(10, reopened.model_copy(update=resident))
+        assert "It is taken up again, as you asked" in page
 
 
 async def test_the_ledgers_order_is_waited_for(ordinary: City) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from lastmetre.common.contracts.base import Origin
-from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
+from lastmetre.common.contracts.base import ActorRole, Origin
+from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseRegistered, CaseReopened
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka import batches
@@ -24,7 +24,7 @@ from lastmetre.notify.domain.messages import (
     recipient_kind,
     shard_of,
 )
-from lastmetre.notify.store import adoption, asking
+from lastmetre.notify.store import adoption, asking, pages
 from lastmetre.notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
@@ -55,6 +55,7 @@ class Consumers:
             known.update(await asking.known_cases(work.connection, case_ids))
             return {case_id: case.seq for case_id, case in known.items()}
 
+        told: list[CaseEvent] = []
         new: list[CaseProjection] = []
         changed: list[CaseProjection] = []
         wanted: dict[Origin, list[Wanted]] = {origin: [] for origin in Origin}
@@ -67,6 +68,7 @@ class Consumers:
                     else:
                         work.dead_letter(record, "the case's first event is not its registration")
                     continue
+                told.append(event)
                 requests = messages_for(case, event)
                 case = apply(case, event, len(requests))
                 wanted[case.origin] += [(event, request, record) for request in requests]
@@ -76,6 +78,7 @@ class Consumers:
             await asking.insert_cases(work.connection, new)
         if changed:
             await asking.update_cases(work.connection, changed)
+        await _note_ratings(work, told)
         left = await self._without_adopted(work, wanted)
         await self._ask(work, left[Origin.LIVE])
         await self._suppress(work, left[Origin.IMPORT])
@@ -202,3 +205,14 @@ class Consumers:
 
     def _trace(self, record: ConsumedRecord) -> str:
         return record.traceparent or self._host.identities.traceparent()
+
+
+async def _note_ratings(work: UnitOfWork, events: Sequence[CaseEvent]) -> None:
+    """Whoever rated is told what the ledger holds of it."""
+    rated = [each for each in events if isinstance(each, CaseRated)]
+    by_residents = [each for each in events if each.actor.role is ActorRole.RESIDENT]
+    reopened = [each for each in by_residents if isinstance(each, CaseReopened)]
+    if rated:
+        await pages.note_recorded(work.connection, rated, work.now)
+    if reopened:
+        await pages.note_reopened(work.connection, reopened)

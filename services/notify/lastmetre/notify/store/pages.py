@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from lastmetre.common.contracts.cases import CaseRated, CaseReopened
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -23,6 +25,10 @@ class Rating:
     score: int
     reopen: bool
     given_at: datetime
+    recorded_at: datetime | None = None
+    """When it was known to stand in the ledger; None before that."""
+    reopened: bool = False
+    """Whether the case was taken up again for it."""
 
 
 async def insert_rating(connection: "Connection", rating: Rating) -> bool:
@@ -44,12 +50,46 @@ async def insert_rating(connection: "Connection", rating: Rating) -> bool:
 async def rating(connection: "Connection", case_id: UUID, closing: int) -> Rating | None:
     """What was said about that closing, if anything."""
     row = await connection.fetchrow(
-        "SELECT case_id, closing, feedback_id, solved, score, reopen, given_at FROM rating"
-        " WHERE case_id = $1 AND closing = $2",
+        "SELECT case_id, closing, feedback_id, solved, score, reopen, given_at, recorded_at,"
+        " reopened FROM rating WHERE case_id = $1 AND closing = $2",
         case_id,
         closing,
     )
     return Rating(**row) if row else None
+
+
+async def note_recorded(
+    connection: "Connection", rated: Sequence[CaseRated], now: datetime
+) -> None:
+    """These entries of the ledger are what was given here; another's under its id is not."""
+    await connection.execute(
+        """
+        UPDATE rating r SET recorded_at = coalesce(r.recorded_at, $6)
+        FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bool[], $5::int[])
+            AS n(case_id, feedback_id, closing, solved, score)
+        WHERE (r.case_id, r.closing, r.feedback_id, r.solved, r.score)
+            = (n.case_id, n.closing, n.feedback_id, n.solved, n.score)
+        """,
+        [each.case_id for each in rated],
+        [each.feedback_id for each in rated],
+        [each.closing for each in rated],
+        [each.solved for each in rated],
+        [each.score for each in rated],
+        now,
+    )
+
+
+async def note_reopened(connection: "Connection", reopened: Sequence[CaseReopened]) -> None:
+    """Cases that a resident's rating of these closings took up again."""
+    await connection.execute(
+        """
+        UPDATE rating r SET reopened = true
+        FROM unnest($1::uuid[], $2::int[]) AS n(case_id, closing)
+        WHERE (r.case_id, r.closing) = (n.case_id, n.closing)
+        """,
+        [each.case_id for each in reopened],
+        [each.closing for each in reopened],
+    )
 
 
 _WAITING: Final = """
