@@ -101,7 +101,9 @@ class DispatchProcess:
         self, pool: "asyncpg.Pool[asyncpg.Record]", numbers: "asyncpg.Pool[asyncpg.Record]"
     ) -> None:
         self.pool = pool
-        self.registrar = Registrar(NumberReservations(lambda: numbers), ZoneInfo("Asia/Shanghai"))
+        self.registrar = Registrar(
+            NumberReservations(lambda: numbers, lambda below: 7), ZoneInfo("Asia/Shanghai")
+        )
 
     @asynccontextmanager
     async def batch(self, **settings: str) -> AsyncIterator[UnitOfWork]:

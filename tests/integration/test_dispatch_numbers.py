@@ -38,7 +38,7 @@ async def test_a_second_process_does_not_wait_for_the_first_ones_batch(database:
             )
         third = await other.register(report(3))
     numbers = [case.number for case in (*first, *second, *third)]
-    assert numbers == ["261122-0001", "261122-0002", "261122-0003"]
+    assert numbers == ["261122-0001007", "261122-0002007", "261122-0003007"]
     assert waiting == 0
 
 
@@ -58,7 +58,7 @@ async def test_a_batch_that_is_tried_again_keeps_its_numbers(database: str) -> N
             with pytest.raises(ConnectionError):
                 await _fail(process, after_commit=False)
         cases = await process.register(report(1), report(2))
-        assert sorted(case.number for case in cases) == ["261122-0001", "261122-0002"]
+        assert sorted(case.number for case in cases) == ["261122-0001007", "261122-0002007"]
 
 
 async def test_a_commit_whose_answer_was_lost(database: str) -> None:
@@ -67,7 +67,7 @@ async def test_a_commit_whose_answer_was_lost(database: str) -> None:
         with pytest.raises(ConnectionError):
             await _fail(process, after_commit=True)
         cases = await process.register(report(1), report(2))
-        assert [case.number for case in cases] == ["261122-0002"]
+        assert [case.number for case in cases] == ["261122-0002007"]
 
 
 async def test_a_report_of_a_century_ago(database: str) -> None:
@@ -75,7 +75,11 @@ async def test_a_report_of_a_century_ago(database: str) -> None:
     async with dispatch_process(database) as process:
         cases = await process.register(old, report(2))
         cases += await process.register(report(3, reported_at=NOW.replace(year=2126)))
-        assert [case.number for case in cases] == ["261122-0001", "261122-0002", "261122-0003"]
+        assert [case.number for case in cases] == [
+            "261122-0001007",
+            "261122-0002007",
+            "261122-0003007",
+        ]
 
 
 async def test_a_number_that_is_taken_costs_a_retry_and_no_report(database: str) -> None:
@@ -86,7 +90,7 @@ async def test_a_number_that_is_taken_costs_a_retry_and_no_report(database: str)
         with pytest.raises(asyncpg.SerializationError):
             await process.register(report(4), report(5))
         cases = await process.register(report(4), report(5))
-        assert [case.number for case in cases] == ["261122-0004", "261122-0005"]
+        assert [case.number for case in cases] == ["261122-0004007", "261122-0005007"]
 
 
 async def test_many_at_once(database: str) -> None:
@@ -99,5 +103,5 @@ async def test_many_at_once(database: str) -> None:
         )
         rows = await one.rows('SELECT number FROM "case" ORDER BY number')
     assert [row[0] for row in rows] == [
-        f"{day}-{count:04d}" for day in ("261121", "261122") for count in range(1, 31)
+        f"{day}-{count:04d}007" for day in ("261121", "261122") for count in range(1, 31)
     ]

@@ -3,7 +3,7 @@
 from typing import Final
 
 _DAY_DIGITS: Final = 6
-_DIGITS: Final = range(10, 16)
+_DIGITS: Final = range(10, 19)
 
 
 def read_case_number(typed: str) -> str | None:

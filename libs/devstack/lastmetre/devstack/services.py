@@ -120,6 +120,9 @@ class Services:
             return {
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
+                # Everybody comes from one address here.
+                "INTAKE_FINDS_PER_CLIENT": "100000",
+                "INTAKE_FORMS_PER_CLIENT": "100000",
             }
         if service == "dispatch":
             return {"DISPATCH_FIELD_SYSTEMS_FILE": str(LOCAL / "field-systems.json")}

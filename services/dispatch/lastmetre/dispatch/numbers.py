@@ -1,5 +1,6 @@
 """Numbers for people, reserved in a transaction of their own before any lock is taken."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.dispatch.domain.numbers import case_number, counted_day
+from lastmetre.dispatch.domain.numbers import DRAWN_BELOW, case_number, counted_day
 from lastmetre.dispatch.store import numbers as store
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ class NumberReservations:
     lost only with its process.
     """
 
-    def __init__(self, pool: "Callable[[], Pool]") -> None:
+    def __init__(
+        self, pool: "Callable[[], Pool]", draw: Callable[[int], int] = secrets.randbelow
+    ) -> None:
         self._pool = pool
+        self._draw = draw
         self._reserved: dict[UUID, str] = {}
 
     async def reserve(self, work: UnitOfWork, days: Mapping[UUID, date]) -> dict[UUID, str]:
@@ -45,7 +49,7 @@ class NumberReservations:
             last = await store.reserve(connection, Counter(days.values()))
         for report_id, day in days.items():
             last[day] += 1
-            self._reserved[report_id] = case_number(day, last[day])
+            self._reserved[report_id] = case_number(day, last[day], self._draw(DRAWN_BELOW))
 
     def forget(self, report_ids: Sequence[UUID]) -> None:
         """These numbers have been used, or cannot be."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import build_app, pages_for, serve
-from lastmetre.common.service.clock import city_time
+from lastmetre.common.service.clock import RealClock, city_time
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.hot import HotPaths
@@ -17,6 +17,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import cases_router
 from lastmetre.intake.api.lookup import lookup_router
 from lastmetre.intake.api.vault import VaultService, vault_router
+from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.consumers import join
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
@@ -66,6 +67,8 @@ def build(settings: IntakeSettings) -> FastAPI:
     vault_service = VaultService(host, vault, check)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(host)
+    attempts = AttemptCounter(lambda: host.pool, vault.fingerprint, RealClock())
+    limits = settings.public_limits()
     app = build_app(
         host,
         [
@@ -73,8 +76,12 @@ def build(settings: IntakeSettings) -> FastAPI:
             cases_router(host),
             vault_router(vault_service),
             lookup_router(host),
-            report_router(ReportPages(host, pages, network, edge, categories, check)),
-            progress_router(ProgressPages(host, pages, network, vault_service, categories)),
+            report_router(
+                ReportPages(host, pages, network, edge, categories, check, attempts, limits)
+            ),
+            progress_router(
+                ProgressPages(host, pages, network, vault_service, categories, attempts, limits)
+            ),
         ],
         pages,
         channel_keys=channel_keys(settings.channel_keys_file),

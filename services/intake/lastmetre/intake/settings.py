@@ -1,10 +1,12 @@
 """What intake reads from its environment, beside what every service reads."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 
 from lastmetre.common.service.settings import KeyBytes, ServiceSettings
+from lastmetre.intake.domain.attempts import Limit, PublicLimits
 
 
 class IntakeSettings(ServiceSettings):
@@ -20,6 +22,12 @@ class IntakeSettings(ServiceSettings):
     category_map_file: Path | None = Field(
         default=None, validation_alias="INTAKE_CATEGORY_MAP_FILE"
     )
+    finds_per_number: int = Field(default=5, gt=0, validation_alias="INTAKE_FINDS_PER_NUMBER")
+    finds_per_client: int = Field(default=20, gt=0, validation_alias="INTAKE_FINDS_PER_CLIENT")
+    finds_in_all: int = Field(default=300, gt=0, validation_alias="INTAKE_FINDS_IN_ALL")
+    forms_per_contact: int = Field(default=5, gt=0, validation_alias="INTAKE_FORMS_PER_CONTACT")
+    forms_per_client: int = Field(default=30, gt=0, validation_alias="INTAKE_FORMS_PER_CLIENT")
+    forms_in_all: int = Field(default=2000, gt=0, validation_alias="INTAKE_FORMS_IN_ALL")
     phone_region: str = Field(default="CN", validation_alias="INTAKE_PHONE_REGION")
 
     single_bytes: int = Field(default=256 * 1024, gt=0, validation_alias="INTAKE_SINGLE_BODY_BYTES")
@@ -38,3 +46,15 @@ class IntakeSettings(ServiceSettings):
     )
     trim_after: float = Field(default=3600.0, ge=0, validation_alias="INTAKE_TRIM_AFTER_SECONDS")
     trim_every: float = Field(default=60.0, gt=0, validation_alias="INTAKE_TRIM_EVERY_SECONDS")
+
+    def public_limits(self) -> PublicLimits:
+        """Of the forms that anybody may send: finds in a quarter of an hour, reports in an hour."""
+        quarter, hour = timedelta(minutes=15), timedelta(hours=1)
+        return PublicLimits(
+            find=Limit("find", self.finds_in_all, quarter),
+            find_by_client=Limit("find_by_client", self.finds_per_client, quarter),
+            find_by_number=Limit("find_by_number", self.finds_per_number, quarter),
+            form=Limit("form", self.forms_in_all, hour),
+            form_by_client=Limit("form_by_client", self.forms_per_client, hour),
+            form_by_contact=Limit("form_by_contact", self.forms_per_contact, hour),
+        )

@@ -61,7 +61,7 @@ class CaseEvent(CaseMessage):
 
 
 class CaseRegistered(CaseEvent):
-    """立案: the case begins. `number` is for people, unique, `yymmdd-nnnn` by local day."""
+    """立案: the case begins. `number` is for people, unique, `yymmdd-nnnnnnn`, by local day."""
 
     TYPE: ClassVar[str] = "lastmetre.case.registered.v1"
 

@@ -29,7 +29,7 @@ from lastmetre.common.security.callers import (
     ServiceCaller,
     Via,
 )
-from lastmetre.common.security.origin import is_same_origin
+from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 
@@ -179,13 +179,8 @@ def admit(request: Request, rules: tuple[Rule, ...]) -> Principal:
             N_("You are known here, but this is for others."),
         )
     from_cookie = isinstance(principal, Person) and principal.via is Via.COOKIE
-    if from_cookie and request.method not in _SAFE_METHODS and not is_same_origin(request):
-        raise Problem(
-            403,
-            "/problems/cross-site",
-            N_("This came from another site"),
-            N_("Please open our own page and send it from there."),
-        )
+    if from_cookie and request.method not in _SAFE_METHODS:
+        refuse_cross_site(request)
     return principal
 
 

@@ -4,6 +4,9 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from lastmetre.common.web.problem import Problem
+from lastmetre.common.web.words import N_
+
 
 def is_same_origin(request: Request) -> bool:
     """Whether a request that changes something came from a page of this origin.
@@ -18,3 +21,14 @@ def is_same_origin(request: Request) -> bool:
     if origin is None:
         return True
     return urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Raise Problem 403 for a form that another site had somebody's browser send."""
+    if not is_same_origin(request):
+        raise Problem(
+            403,
+            "/problems/cross-site",
+            N_("This came from another site"),
+            N_("Please open our own page and send it from there."),
+        )

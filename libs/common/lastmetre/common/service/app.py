@@ -170,6 +170,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
             date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,

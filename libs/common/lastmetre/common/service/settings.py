@@ -43,6 +43,7 @@ class Settings(EnvironmentSettings):
     dispatch_public_url: str = Field(default="", validation_alias="DISPATCH_PUBLIC_URL")
     notify_public_url: str = Field(default="", validation_alias="NOTIFY_PUBLIC_URL")
     metrics_public_url: str = Field(default="", validation_alias="METRICS_PUBLIC_URL")
+    trusted_proxies: str = Field(default="127.0.0.1", validation_alias="LASTMETRE_TRUSTED_PROXIES")
     clock_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CLOCK_FILE")
 
     @property

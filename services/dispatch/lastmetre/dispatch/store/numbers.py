@@ -45,14 +45,18 @@ async def raise_counters(connection: "Connection", at_least: Mapping[date, int])
 
 
 async def skip_used(connection: "Connection", days: Iterable[date]) -> None:
-    """Raise the counters of these days above every number that a case has. Reads all cases."""
+    """Raise the counters of these days above every number that a case has. Reads all cases.
+
+    Behind the dash of a number stand the count and three digits; of before, up to six of the count.
+    """
     await connection.execute(
         """
         INSERT INTO day_number AS d (day, last)
-        SELECT w.day, max(split_part(c.number, '-', 2)::int)
+        SELECT w.day, max((CASE WHEN length(c.number) > 13
+            THEN substr(c.number, 8, length(c.number) - 10) ELSE substr(c.number, 8) END)::int)
         FROM unnest($1::date[]) AS w(day)
         JOIN "case" c ON c.number LIKE to_char(w.day, 'YYMMDD') || '-%'
-        WHERE c.number ~ '^[0-9]{6}-[0-9]{4,9}$'
+        WHERE c.number ~ '^[0-9]{6}-[0-9]{4,12}$'
         GROUP BY w.day ORDER BY w.day
         ON CONFLICT (day) DO UPDATE SET last = greatest(d.last, excluded.last)
         """,

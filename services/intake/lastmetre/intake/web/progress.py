@@ -1,7 +1,5 @@
 """`/progress`: what became of a report, for whoever holds its secret link."""
 
-import time
-from collections import OrderedDict
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +10,7 @@ from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ends_with
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, read_form
@@ -20,6 +19,8 @@ from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.api.vault import VaultService
+from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.domain.attempts import PublicLimits, client_of
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.store import cases
 from lastmetre.intake.store.cases import Followed
@@ -27,31 +28,10 @@ from lastmetre.intake.store.pool import connected
 from lastmetre.intake.vault import VaultEntry
 from lastmetre.intake.web.network import Drawn, Network
 
-_TRIES: Final = 5
-_TRIES_WITHIN_SECONDS: Final = 900.0
-_NUMBERS_WATCHED: Final = 10_000
+_RETRY_AFTER_SECONDS: Final = "900"
 _CASE_ID_BYTES: Final = 16
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 60
-
-
-class RateLimiter:
-    """Counts wrong tails by case number: four digits are quickly tried through."""
-
-    def __init__(self) -> None:
-        self._failed: OrderedDict[str, list[float]] = OrderedDict()
-
-    def exhausted(self, number: str, now: float) -> bool:
-        """Whether too many failed lately. `now` is monotonic, seconds."""
-        recent = [at for at in self._failed.get(number, []) if now - at < _TRIES_WITHIN_SECONDS]
-        return len(recent) >= _TRIES
-
-    def failed(self, number: str, now: float) -> None:
-        """Note one; the numbers tried longest ago are forgotten first."""
-        recent = self._failed.pop(number, [])[-_TRIES:]
-        self._failed[number] = [*recent, now]
-        if len(self._failed) > _NUMBERS_WATCHED:
-            self._failed.popitem(last=False)
 
 
 class ProgressPages:
@@ -64,21 +44,32 @@ class ProgressPages:
         network: Network,
         vault: VaultService,
         categories: Categories,
+        attempts: AttemptCounter,
+        limits: PublicLimits,
     ) -> None:
         self._host = host
         self._pages = pages
         self._network = network
         self._vault = vault
         self._categories = categories
-        self._tries = RateLimiter()
+        self._attempts = attempts
+        self._limits = limits
 
     def ask(self, request: Request, form: Form, status: int = 200) -> Response:
         """The page that asks for number and digits."""
         context = {"form": form, "not_found": status in (404, 429), "later": status == 429}
-        return self._pages.render(request, "find.html", context, status)
+        response = self._pages.render(request, "find.html", context, status)
+        if status == 429:
+            response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        return response
 
     async def find(self, request: Request) -> Response:
-        """Lead to the progress page of the number and phone that were typed."""
+        """Lead to the progress page of the number and phone that were typed.
+
+        A try counts before anybody looks, and only one that came off is forgotten: four digits are
+        quickly tried through, by many requests at once and by many clients.
+        """
+        refuse_cross_site(request)
         form = await read_form(request)
         typed = form.require("number", N_("Please type the number of your report"))
         tail = form.require("tail", N_("Please type the last four digits of your phone"))
@@ -86,15 +77,17 @@ class ProgressPages:
             form.fail("tail", N_("Four digits, please"))
         if form.errors:
             return self.ask(request, form, 422)
-        number, now = read_case_number(typed), time.monotonic()
+        number = read_case_number(typed)
         if number is None:
             return self.ask(request, form, 404)
-        if self._tries.exhausted(number, now):
+        client = client_of(request.client.host if request.client else None)
+        attempts = self._limits.finding(client, number)
+        if await self._attempts.reserve(attempts) is not None:
             return self.ask(request, form, 429)
         identity = await self._identity(number, tail)
         if identity is None:
-            self._tries.failed(number, now)
             return self.ask(request, form, 404)
+        await self._attempts.release(attempts)
         return self._to(identity)
 
     async def lead_on(self, secret: str) -> Response:

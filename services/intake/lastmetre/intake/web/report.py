@@ -13,6 +13,7 @@ from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, grouped, read_form
@@ -20,6 +21,8 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
+from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
@@ -45,6 +48,8 @@ class ReportPages:
         edge: ReportPublisher,
         categories: Categories,
         check: ContactCheck,
+        attempts: AttemptCounter,
+        limits: PublicLimits,
     ) -> None:
         self._host = host
         self._pages = pages
@@ -52,9 +57,17 @@ class ReportPages:
         self._edge = edge
         self._categories = categories
         self._check = check
+        self._attempts = attempts
+        self._limits = limits
 
     async def show(
-        self, request: Request, form: Form, status: int = 200, *, not_acknowledged: bool = False
+        self,
+        request: Request,
+        form: Form,
+        status: int = 200,
+        *,
+        not_acknowledged: bool = False,
+        too_many: bool = False,
     ) -> Response:
         """The form, with what was typed and what is wrong with it."""
         wording = self._pages.wordings[self._pages.language_of(request)]
@@ -75,6 +88,7 @@ class ReportPages:
             "drawing": drawing,
             "areas": grouped((towns.get(key, ""), name, key) for key, name in names.items()),
             "not_acknowledged": not_acknowledged,
+            "too_many": too_many,
         }
         return self._pages.render(request, "report.html", context, status)
 
@@ -87,11 +101,14 @@ class ReportPages:
 
     async def take(self, request: Request) -> Response:
         """Send what was typed; a second click sends the same report, which counts once."""
+        refuse_cross_site(request)
         form = await read_form(request)
         drawn = await self._drawn()
         report = self._report(form, drawn, self._pages.language_of(request))
         if report is None:
             return await self.show(request, form, 422)
+        if (passed := await self._count(request, report)) is not None:
+            return await self._refuse(request, form, passed)
         try:
             await self._edge.take(Channel.APP, SENDER, [report], None)
         except NotAcknowledged:
@@ -102,6 +119,27 @@ class ReportPages:
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
         secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/report/sent/{secret}", 303)
+
+    async def _count(self, request: Request, report: ReportSubmitted) -> Limit | None:
+        """Each report is one for whoever sends it, and for whoever is written to about it."""
+        contact = report.contact or SubmittedContact()
+        usable = self._check.usable(contact.phone, contact.email)
+        client = client_of(request.client.host if request.client else None)
+        reached = [each for each in (usable.phone, usable.email) if each]
+        return await self._attempts.reserve_even_without_database(
+            self._limits.reporting(client, reached)
+        )
+
+    async def _refuse(self, request: Request, form: Form, passed: Limit) -> Response:
+        of_contact = passed is self._limits.form_by_contact
+        if of_contact:
+            form.fail(
+                "phone" if form.value("phone") else "email",
+                N_("Many reports have come with it lately. Please leave it out, or call 12345"),
+            )
+        response = await self.show(request, form, 429, too_many=not of_contact)
+        response.headers["Retry-After"] = str(int(passed.window.total_seconds()))
+        return response
 
     def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
         """What was typed as a report; None if something in it has to be put right."""
