@@ -150,6 +150,12 @@ def masked_phone(phone: str) -> str:
     return f"****{national[-2:]}" if len(national) >= 6 else "****"
 
 
+def masked_email(address: str) -> str:
+    """`c****@example.org`: the first letter, and where the mailbox is."""
+    mailbox, _, domain = address.rpartition("@")
+    return f"{mailbox[:1]}****@{domain}"
+
+
 def ends_with(phone: str, tail: str) -> bool:
     """Whether the digits of `phone` end with the four digits `tail`."""
     return len(tail) == 4 and re.sub(r"\D", "", phone).endswith(tail)

@@ -108,9 +108,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
     @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR, ServiceKey("intake", "metrics"))
     async def case(known_as: str) -> Response:
         """By id or by the number for people."""
-        case_id = _uuid(known_as)
-        if case_id is None:
-            case_id = await service.case_numbered(known_as)
+        case_id = await service.case_known_as(known_as)
         found = None if case_id is None else await service.case(case_id)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
@@ -172,13 +170,6 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
         )
 
     return router
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def checked_area(body: AreaBody) -> Area:

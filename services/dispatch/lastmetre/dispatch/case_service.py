@@ -18,7 +18,7 @@ from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.network import NetworkCache, publish
 from lastmetre.dispatch.store import cases as store
 from lastmetre.dispatch.store import ledger
-from lastmetre.dispatch.store.ledger import LedgerLine
+from lastmetre.dispatch.store.ledger import LedgerLine, Step
 from lastmetre.dispatch.store.results import CommandResult
 
 log = structlog.get_logger()
@@ -80,6 +80,19 @@ class CaseService:
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             case = await store.case_by_id(connection, case_id)
             return None if case is None else (case, await ledger.after(connection, case_id, 0))
+
+    async def case_with_steps(self, case_id: UUID) -> tuple[Case, list[Step]] | None:
+        """A case and what happened to it, with all that was said of that."""
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            case = await store.case_by_id(connection, case_id)
+            return None if case is None else (case, await ledger.steps_of(connection, case_id))
+
+    async def case_known_as(self, known_as: str) -> UUID | None:
+        """The case's id, by itself or by the number for people; whatever was typed."""
+        try:
+            return UUID(known_as)
+        except ValueError:
+            return await self.case_numbered(known_as)
 
     async def case_numbered(self, number: str) -> UUID | None:
         """The case that people know by `number`; whatever was typed."""

@@ -7,13 +7,16 @@ from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.dispatch.api import api_router
+from lastmetre.dispatch.case_messages import CaseMessagesClient
 from lastmetre.dispatch.case_service import CaseService
 from lastmetre.dispatch.consumers import SENDS_TO, Requests
 from lastmetre.dispatch.field_systems_file import read_field_systems
 from lastmetre.dispatch.network import NetworkCache
 from lastmetre.dispatch.settings import DispatchSettings
 from lastmetre.dispatch.vault import VaultClient
-from lastmetre.dispatch.web.pages import pages_router
+from lastmetre.dispatch.web.actions import Actions, actions_router
+from lastmetre.dispatch.web.case_view import CaseView
+from lastmetre.dispatch.web.pages import StaffPages, pages_router
 
 NAME = "dispatch"
 
@@ -24,11 +27,17 @@ def create_app(settings: DispatchSettings) -> FastAPI:
     network = NetworkCache()
     Requests(host, network, read_field_systems(settings.field_systems_file))
     service = CaseService(host, network)
-    vault = VaultClient(settings.intake_internal_url, settings.service_key.get_secret_value())
+    key = settings.service_key.get_secret_value()
+    vault = VaultClient(settings.intake_internal_url, key)
+    messages = CaseMessagesClient(settings.notify_internal_url or settings.notify_public_url, key)
     pages = pages_for(settings, NAME, static_path="/work/static")
+    categories = read_categories(settings.categories_file)
+    view = CaseView(host, service, vault, messages, pages, categories)
+    views = StaffPages(host, service, view, pages)
     routers = (
         api_router(host, service),
-        pages_router(host, service, vault, pages, read_categories(settings.categories_file)),
+        pages_router(service, views),
+        actions_router(Actions(host, service, views)),
     )
     return build_app(host, routers, pages)
 

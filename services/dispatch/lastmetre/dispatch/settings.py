@@ -16,6 +16,11 @@ class DispatchSettings(ServiceSettings):
     http_port: int = Field(default=8102, validation_alias="DISPATCH_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="DISPATCH_SERVICE_KEY")
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")
+    notify_internal_url: str | None = Field(
+        default=None,
+        validation_alias="NOTIFY_INTERNAL_URL",
+        description="where messages are asked for; unset: at notify's public address",
+    )
     field_systems_file: Path | None = Field(
         default=None, validation_alias="DISPATCH_FIELD_SYSTEMS_FILE"
     )

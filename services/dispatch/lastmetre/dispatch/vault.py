@@ -9,7 +9,14 @@ import httpx
 import structlog
 from pydantic import ValidationError
 
-from lastmetre.common.contracts.vault import VAULT_PREFIX, ReportText, ReportTexts, TextsAsked
+from lastmetre.common.contracts.vault import (
+    VAULT_PREFIX,
+    ContactAsked,
+    ContactInFull,
+    ReportText,
+    ReportTexts,
+    TextsAsked,
+)
 
 log = structlog.get_logger()
 
@@ -45,3 +52,18 @@ class VaultClient:
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("texts cannot be had", error=type(error).__name__)
             return {}
+
+    async def contact(self, report_id: UUID, actor: str) -> ContactInFull | None:
+        """A reporter's contact; intake notes that `actor` has read it. None while intake is away,
+        or if it has none."""
+        try:
+            response = await self._client.post(
+                f"{VAULT_PREFIX}/contacts/look",
+                content=ContactAsked(report_id=report_id, actor=actor).model_dump_json(),
+                headers={"Content-Type": "application/json"},
+            )
+            response.raise_for_status()
+            return ContactInFull.model_validate_json(response.content)
+        except (httpx.HTTPError, ValidationError) as error:
+            log.warning("a contact cannot be had", error=type(error).__name__)
+            return None

@@ -13,6 +13,7 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
 from lastmetre.notify.api import api_router
+from lastmetre.notify.case_messages import CaseMessages
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
 from lastmetre.notify.sending.attempts import KafkaAttemptLog
@@ -39,7 +40,9 @@ def create_app(settings: NotifySettings) -> FastAPI:
     host.publishes(NOTIFY_DELIVERIES, adopt_deliveries)
     host.publishes(FEEDBACK, adopt_feedback)
     attempts = KafkaAttemptLog(settings.kafka, settings.topic_prefix, host.clock)
-    sender = build_sender(host, settings, attempts)
+    texts = build_texts(host, settings)
+    vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
+    sender = build_sender(host, settings, attempts, texts, vault)
     Consumers(host, RealClock(), sender.wake)
     host.background(sender.run)
     if settings.smtp_host:
@@ -48,14 +51,16 @@ def create_app(settings: NotifySettings) -> FastAPI:
     host.background(MessageGauges(host, RealClock()).run)
     ratings = Ratings(host)
     pages = pages_for(settings, NAME, static_path="/rate/static")
-    routers = (api_router(host), pages_router(host, ratings, pages))
+    routers = (
+        api_router(host, CaseMessages(host, vault, texts)),
+        pages_router(host, ratings, pages),
+    )
     return build_app(host, routers, pages)
 
 
-def build_sender(host: ServiceHost, settings: NotifySettings, attempts: AttemptLog) -> Sender:
-    """The sender with its providers, as configured."""
-    routing = build_routing(settings, attempts)
-    texts = Texts(
+def build_texts(host: ServiceHost, settings: NotifySettings) -> Texts:
+    """The words of messages, with links to our pages."""
+    return Texts(
         host.links,
         {
             "intake": settings.intake_public_url,
@@ -64,7 +69,13 @@ def build_sender(host: ServiceHost, settings: NotifySettings, attempts: AttemptL
         },
         read_categories(settings.categories_file),
     )
-    vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
+
+
+def build_sender(
+    host: ServiceHost, settings: NotifySettings, attempts: AttemptLog, texts: Texts, vault: Vault
+) -> Sender:
+    """The sender with its providers, as configured."""
+    routing = build_routing(settings, attempts)
     backoff = Backoff(settings.retry_first, settings.retry_longest)
     return Sender(
         partial(sending_session, settings.database_url.get_secret_value(), host.connection_check),

@@ -67,6 +67,21 @@ class ReportTexts(Model):
     reports: dict[UUID, ReportText]
 
 
+class ContactAsked(Asked):
+    """A person reads a reporter's contact: `actor` as in the ledger, `lead:L017`."""
+
+    report_id: UUID
+    actor: Code
+
+
+class ContactInFull(Model):
+    """A reporter's contact as it was typed."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+
+
 class LeadContactSent(Asked):
     """A lead's contact."""
 

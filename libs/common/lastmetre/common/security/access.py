@@ -36,10 +36,10 @@ from lastmetre.common.web.words import N_
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 PAGES_OF = {
-    Role.LEAD: frozenset({"/work"}),
-    Role.OPERATOR: frozenset({"/centre", "/board", "/messages"}),
-    Role.SUPERVISOR: frozenset({"/board", "/messages"}),
-    Role.ADMINISTRATOR: frozenset({"/centre", "/board", "/messages"}),
+    Role.LEAD: frozenset({"/work", "/cases"}),
+    Role.OPERATOR: frozenset({"/centre", "/cases", "/board", "/messages"}),
+    Role.SUPERVISOR: frozenset({"/cases", "/board", "/messages"}),
+    Role.ADMINISTRATOR: frozenset({"/centre", "/cases", "/board", "/messages"}),
 }
 """The pages of each role, by the first part of their path: what its pages link to."""
 

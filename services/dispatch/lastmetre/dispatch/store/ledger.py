@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
+from lastmetre.common.contracts import cases
+from lastmetre.common.contracts.base import message_types
 from lastmetre.common.contracts.cases import CaseEvent
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
+
+_EVENTS: Final = cast("dict[str, type[CaseEvent]]", message_types(cases))
 
 EventId = tuple[UUID, int]
 """A case and a seq."""
@@ -84,6 +88,27 @@ async def after(connection: "Connection", case_id: UUID, seq: int) -> list[Ledge
         seq,
     )
     return [LedgerLine(*row) for row in rows]
+
+
+class Step(NamedTuple):
+    """An entry of the ledger with the event; None in rows older than bodies."""
+
+    line: LedgerLine
+    event: CaseEvent | None
+
+
+async def steps_of(connection: "Connection", case_id: UUID) -> list[Step]:
+    """What happened to a case, in order, with all that was said of it."""
+    rows = await connection.fetch(
+        "SELECT seq, type, occurred_at, recorded_at, actor_role, actor_id, body FROM ledger"
+        " WHERE case_id = $1 ORDER BY seq",
+        case_id,
+    )
+    return [Step(LedgerLine(*row[:-1]), _event(row["type"], row["body"])) for row in rows]
+
+
+def _event(type_: str, body: bytes | None) -> CaseEvent | None:
+    return None if body is None else _EVENTS[type_].from_json(body)
 
 
 async def last_lines(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, LedgerLine]:

@@ -1,40 +1,27 @@
-"""`/work` for leads, `/centre` for operators, and the route that their buttons post to."""
+"""`/work` for leads, `/centre` for operators, `/cases/{number}` for all staff."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from lastmetre.common.categories import Categories
-from lastmetre.common.contracts.cases import CaseReturned
 from lastmetre.common.security.access import GuardedRoute, allow, person_of
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.bodies import read_model
-from lastmetre.common.web.forms import Form, grouped, read_form
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.languages import Language
-from lastmetre.common.web.problems import Problem, field_errors
-from lastmetre.common.web.wording import Wording
+from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
+from lastmetre.dispatch.api import STAFF
 from lastmetre.dispatch.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.case import Case
-from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.store.ledger import LedgerLine
-from lastmetre.dispatch.vault import VaultClient
-from lastmetre.dispatch.web.sketch import case_map, lead_map
+from lastmetre.dispatch.store.ledger import Step
+from lastmetre.dispatch.web.case_view import CENTRE, OPERATORS, CaseView, may_see, may_see_contact
+from lastmetre.dispatch.web.sketch import lead_map
 
-ACTION_BYTES: Final = 16 * 1024
 ROWS: Final = 60
-OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
-CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
-CANDIDATES: Final = 3
 MAP: Final = N_("Sketch of the area; its numbers match the list")
-AROUND: Final = N_("Sketch of the place and the areas around it")
 
 REFUSALS: Final = {
     "case_has_moved_on": N_("The case has moved on. Please look at it as it is now."),
@@ -45,39 +32,19 @@ REFUSALS: Final = {
     "area_missing": N_("Please choose an area."),
     "area_unknown": N_("That area is not there any more. Please choose another."),
     "reason_missing": N_("Please say why."),
-    "happens_before_the_last_step": N_("Something happened with the case after that time."),
-    "happened_too_long_ago": N_("That is too long ago to be reported now."),
 }
 
 
-class CasePages:
+class StaffPages:
     """Renders the pages that a member of staff may see."""
 
     def __init__(
-        self,
-        host: ServiceHost,
-        service: CaseService,
-        vault: VaultClient,
-        pages: Pages,
-        categories: Categories,
+        self, host: ServiceHost, service: CaseService, view: CaseView, pages: Pages
     ) -> None:
         self._host = host
         self._service = service
-        self._vault = vault
+        self._view = view
         self._pages = pages
-        self._categories = categories
-
-    async def rows(self, cases: Sequence[Case], language: str) -> list[dict[str, Any]]:
-        """Cases with their words, as the templates show them."""
-        texts = await self._vault.texts([case.report_id for case in cases])
-        return [
-            {
-                "case": case,
-                "category": getattr(self._categories.name(case.category), language),
-                "said": texts.get(case.report_id),
-            }
-            for case in cases
-        ]
 
     async def worklist(
         self, request: Request, outcome: Outcome | None = None, status: int = 200
@@ -93,7 +60,7 @@ class CasePages:
             if area.lead and area.lead.lead_id == person.lead_id
         ]
         context = {
-            "rows": await self.rows(cases, language),
+            "rows": await self._view.rows(cases, language),
             "total": total,
             "areas": mine,
             "lead": mine[0].lead if mine else None,
@@ -106,148 +73,101 @@ class CasePages:
                 self._pages.wordings[language].distance,
             ),
             "now": self._host.clock.now(),
-            "notice": _notice(outcome),
+            "notice": notice_of(outcome),
         }
         return self._pages.render(request, "work.html", context, status)
 
     async def centre(
         self,
         request: Request,
-        case_id: UUID | None = None,
+        base: str,
+        number: str | None = None,
         outcome: Outcome | None = None,
         status: int = 200,
     ) -> Response:
         """The queue of cases that no lead has, and one case: that, or the longest waiting."""
+        person = person_of(request)
         language = self._pages.language_of(request)
         cases, total = await self._service.queue(ROWS)
-        wanted = case_id or (cases[0].case_id if cases else None)
-        found = await self._service.case(wanted) if wanted else None
-        if case_id and found is None:
-            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        number = "" if case_id else request.query_params.get("number", "").strip()[:40]
+        wanted = number or (cases[0].number if cases else None)
+        found = await self._found(wanted) if wanted else None
         context = {
-            "rows": await self.rows(cases, language),
+            "rows": await self._view.rows(cases, language),
             "total": total,
-            "alone": case_id is not None,
-            "operates": person_of(request).role in OPERATORS,
+            "role": person.role.value,
             "now": self._host.clock.now(),
-            "notice": _notice(outcome),
-            "number": number,
-            "not_found": bool(number),
+            "notice": notice_of(outcome),
+            "number": "" if found else number or "",
+            "not_found": number is not None and found is None,
             "row": None,
+            "base": base,
+            "chosen": found is not None and number is not None,
         }
         if found:
-            context |= await self._one(*found, language)
+            context |= await self._view.one(*found, person, language)
         return self._pages.render(request, "centre.html", context, status)
 
-    async def _one(
-        self, case: Case, ledger: Sequence[LedgerLine], language: Language
-    ) -> dict[str, Any]:
-        """A case with its ledger, its surroundings and what an operator can do about it."""
-        network = await self._service.network()
-        label = self._pages.translations[language].gettext(AROUND)
-        wording = self._pages.wordings[language]
-        return {
-            "row": (await self.rows([case], language))[0],
-            "ledger": ledger,
-            "area": network.areas.get(case.area_id or ""),
-            "here": network.locate([case.position])[0],
-            "drawing": case_map(network, case, language, label, wording.distance),
-            "candidates": await self._candidates(network, case),
-            "gave_back": {line.actor_id for line in ledger if line.type == CaseReturned.TYPE},
-            "areas": _choices(network, wording),
-            "leads": {
-                area.lead.lead_id: wording.own(area.lead.name)
-                for area in network.areas.values()
-                if area.lead
-            },
-        }
+    async def case(
+        self,
+        request: Request,
+        known_as: str,
+        outcome: Outcome | None = None,
+        status: int = 200,
+        *,
+        with_contact: bool = False,
+    ) -> Response:
+        """One case on a page of its own. `with_contact` shows the reporter's, which is logged."""
+        person = person_of(request)
+        found = await self._found(known_as)
+        if found is None:
+            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
+        case, steps = found
+        if not may_see(steps, person):
+            raise Problem(
+                403,
+                "/problems/not-your-case",
+                N_("This case is not yours"),
+                N_("A lead sees the cases that he has or has had."),
+            )
+        context = await self._view.one(case, steps, person, self._pages.language_of(request))
+        context |= {"notice": notice_of(outcome), "base": "", "number": ""}
+        if with_contact:
+            if not may_see_contact(case, person):
+                raise Problem(403, "/problems/not-allowed", N_("This is not open to you"))
+            context["contact"] = await self._view.contact(case, person)
+        template = "case_for_lead.html" if person.role is Role.LEAD else "case.html"
+        if with_contact and "hx-request" in request.headers:
+            template = "_contact.html"
+        response = self._pages.render(request, template, context, status)
+        if with_contact:
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
-    async def _candidates(self, network: Network, case: Case) -> list[dict[str, Any]]:
-        """Who could take a case with a position: the leads of the closest areas."""
-        if case.position is None or not case.is_open:
-            return []
-        nearest = network.nearest(case.position, CANDIDATES)
-        leads = [area.lead.lead_id for area, _ in nearest if area.lead]
-        open_cases = await self._service.open_counts(leads)
-        return [
-            {"area": area, "metres": metres, "open": open_cases.get(area.lead.lead_id, 0)}
-            for area, metres in nearest
-            if area.lead and area.area_id != case.area_id
-        ]
-
-    async def after_action(self, request: Request, outcome: Outcome, back: str) -> Response:
-        """Back to the page that the button was on; a refusal is shown there."""
-        if outcome.result.refusal is None:
-            return RedirectResponse(back, status_code=303)
-        status = refusal(outcome).status
-        if outcome.case is None:
-            raise refusal(outcome)
-        if back.startswith("/centre"):
-            return await self.centre(request, outcome.case.case_id, outcome, status)
-        return await self.worklist(request, outcome, status)
+    async def _found(self, known_as: str) -> tuple[Case, list[Step]] | None:
+        case_id = await self._service.case_known_as(known_as)
+        return None if case_id is None else await self._service.case_with_steps(case_id)
 
 
-def _choices(network: Network, wording: Wording) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The areas that somebody answers for by their town, as (id, area · lead)."""
-    return grouped(
-        (
-            wording.own(area.town) if area.town else "",
-            wording.own(area.name) + wording.dot + wording.own(area.lead.name),
-            area.area_id,
-        )
-        for area in network.areas.values()
-        if area.lead
-    )
-
-
-def _notice(outcome: Outcome | None) -> Mapping[str, Any] | None:
+def notice_of(outcome: Outcome | None) -> Mapping[str, Any] | None:
+    """Why an action was refused, for the page that its button was on."""
     if outcome is None or outcome.result.refusal is None:
         return None
     return {
         "text": REFUSALS.get(outcome.result.refusal, N_("This was not done.")),
-        "number": outcome.case.number if outcome.case and outcome.may_see else "",
-        "meanwhile": outcome.events_since if outcome.may_see else (),
+        "number": outcome.case.number if outcome.case else "",
+        "meanwhile": outcome.events_since,
     }
 
 
-def _body_of(form: Form) -> ActionBody:
-    values = {
-        name: form.value(name)
-        for name in ("action", "action_id", "expected_seq", "area_id", "return_reason",
-                     "cancel_reason")
-        if form.value(name)
-    }  # fmt: skip
-    try:
-        return ActionBody.model_validate(values)
-    except ValidationError as error:
-        raise Problem(
-            422,
-            "/problems/invalid",
-            N_("Something in the request is not right"),
-            extra={"errors": field_errors(error.errors(include_url=False))},
-        ) from error
+def asked_for(request: Request) -> str | None:
+    """The number that was typed, or of the case that was chosen in the list."""
+    typed = request.query_params.get("number", "").strip()[:40]
+    return typed or request.query_params.get("case")
 
 
-def _back(form: Form, role: Role, case_id: UUID) -> str:
-    """Only to our own pages that this role may see, wherever the form says."""
-    if role is Role.LEAD:
-        return f"/work#case-{case_id}"
-    if role in OPERATORS and form.value("back") == "/centre":
-        return "/centre"
-    return f"/centre/cases/{case_id}"
-
-
-def pages_router(
-    host: ServiceHost,
-    service: CaseService,
-    vault: VaultClient,
-    pages: Pages,
-    categories: Categories,
-) -> APIRouter:
-    """Routes of the pages."""
+def pages_router(service: CaseService, views: StaffPages) -> APIRouter:
+    """Routes of the pages. Their actions: `actions`."""
     router = APIRouter(route_class=GuardedRoute)
-    views = CasePages(host, service, vault, pages, categories)
 
     @router.get("/work")
     @allow(Role.LEAD)
@@ -257,76 +177,29 @@ def pages_router(
     @router.get("/centre")
     @allow(*OPERATORS)
     async def centre(request: Request) -> Response:
-        number = request.query_params.get("number", "").strip()
-        found = await service.case_numbered(number) if 0 < len(number) <= 40 else None
-        if found:
-            return RedirectResponse(f"/centre/cases/{found}", status_code=303)
-        return await views.centre(request)
+        return await views.centre(request, "/centre", asked_for(request))
+
+    @router.get("/cases")
+    @allow(*CENTRE)
+    async def cases(request: Request) -> Response:
+        return await views.centre(request, "/cases", asked_for(request))
 
     @router.get("/centre/cases/{case_id}")
     @allow(*CENTRE)
-    async def case(request: Request, case_id: UUID) -> Response:
-        return await views.centre(request, case_id)
+    async def case_by_id(case_id: UUID) -> Response:
+        found = await service.case(case_id)
+        if found is None:
+            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
+        return RedirectResponse(f"/cases/{found[0].number}", 303)
 
-    router.include_router(_action_routes(host, service, views))
-    return router
-
-
-def _action_routes(host: ServiceHost, service: CaseService, views: CasePages) -> APIRouter:
-    """Two, because the cookie of a page link holds for the first part of its path only."""
-    router = APIRouter(route_class=GuardedRoute)
-
-    @router.post("/work/cases/{case_id}/actions")
+    @router.get("/cases/{known_as}")
     @allow(*STAFF)
-    async def execute(request: Request, case_id: UUID) -> Response:
-        return await take(request, case_id)
+    async def case(request: Request, known_as: str) -> Response:
+        return await views.case(request, known_as)
 
-    @router.post("/centre/cases/{case_id}/actions")
-    @allow(*CENTRE)
-    async def act_at_the_centre(request: Request, case_id: UUID) -> Response:
-        return await take(request, case_id)
-
-    # A refusal's page stands at these addresses: opened anew, perhaps in the other language.
-    @router.get("/work/cases/{case_id}/actions")
-    @allow(Role.LEAD)
-    async def worklist_again(request: Request, case_id: UUID) -> Response:
-        return RedirectResponse(f"/work?{request.url.query}#case-{case_id}", 303)
-
-    @router.get("/centre/cases/{case_id}/actions")
-    @allow(*CENTRE)
-    async def case_again(request: Request, case_id: UUID) -> Response:
-        return RedirectResponse(f"/centre/cases/{case_id}?{request.url.query}", 303)
-
-    async def take(request: Request, case_id: UUID) -> Response:
-        person = person_of(request)
-        if not host.relay.has_room.is_set():
-            raise Problem(
-                503,
-                "/problems/busy",
-                N_("Not available for a moment"),
-                headers={"Retry-After": "5"},
-            )
-        is_form = request.headers.get("content-type", "").startswith("application/x-www-form")
-        if is_form:
-            form = await read_form(request)
-            body = _body_of(form)
-        else:
-            body = await read_model(request, ActionBody, ACTION_BYTES)
-        outcome = await service.execute(
-            requested(body, case_id, person, host), traceparent_of(request, host)
-        )
-        if is_form:
-            return await views.after_action(request, outcome, _back(form, person.role, case_id))
-        if outcome.result.refusal is not None or outcome.case is None:
-            raise refusal(outcome)
-        return JSONResponse(
-            {
-                "done": True,
-                "action_id": str(outcome.result.request_id),
-                "case_id": str(outcome.result.case_id),
-                "state": outcome.case.state.value,
-                "seq": outcome.result.seq,
-            }
-        )
+    @router.post("/cases/{known_as}/contact")
+    @allow(*STAFF)
+    async def contact(request: Request, known_as: str) -> Response:
+        return await views.case(request, known_as, with_contact=True)
 
     return router

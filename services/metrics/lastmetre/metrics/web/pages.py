@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from lastmetre.common.security.access import PAGES_OF, Anyone, GuardedRoute, allow, person_of
+from lastmetre.common.security.access import Anyone, GuardedRoute, allow, person_of
 from lastmetre.common.web.kit import Pages
 from lastmetre.metrics.api import STAFF
 from lastmetre.metrics.board import Board
@@ -61,7 +61,7 @@ def board_router(board: Board, pages: Pages) -> APIRouter:
         shown = None if choice.day else figures.period.name
         return view.context() | {
             "wall": request.url.path.endswith("/wall"),
-            "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
+            "role": person_of(request).role.value,
             "query": choice.query(),
             "periods": [
                 (name, choice.query(period=each.value, day=None), each is shown)

@@ -4,6 +4,7 @@ A template's first line is the subject (for e-mail), the rest after an empty lin
 """
 
 from functools import lru_cache
+from typing import Final, Protocol
 from uuid import UUID
 
 from jinja2 import PackageLoader, StrictUndefined, Template
@@ -16,7 +17,30 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.text import one_line
 from lastmetre.notify.domain.messages import Kind, lead_of
 from lastmetre.notify.domain.ratings import rating_identity
-from lastmetre.notify.store.sending import Due
+
+LEFT_OUT: Final = "…"
+"""What staff read in place of a link: it opens the reporter's own pages to whoever has it."""
+
+
+class Described(Protocol):
+    """A message as far as its words need it."""
+
+    @property
+    def case_id(self) -> UUID: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def lead_zh(self) -> str | None: ...
+    @property
+    def lead_en(self) -> str | None: ...
 
 
 class Texts:
@@ -42,8 +66,19 @@ class Texts:
         for template in self._templates.values():
             template.globals = {}  # none are used, and each rendering would copy them
 
-    def write(self, message: Due, language: Language) -> tuple[str, str]:
-        """CaseProjection and text of a message."""
+    def write(self, message: Described, language: Language) -> tuple[str, str]:
+        """Subject and text of a message."""
+        progress = "" if lead_of(message.recipient) else self._progress(message.case_id)
+        rating = self._rating(message) if message.kind == Kind.CLOSED else ""
+        return self._written(message, language, progress, rating)
+
+    def write_without_links(self, message: Described, language: Language) -> tuple[str, str]:
+        """Subject and text of a message as others than its recipient may read it."""
+        return self._written(message, language, LEFT_OUT, LEFT_OUT)
+
+    def _written(
+        self, message: Described, language: Language, progress: str, rating: str
+    ) -> tuple[str, str]:
         category = None
         if message.category != UNKNOWN:
             category = _own(self._categories.name(message.category), language)
@@ -52,8 +87,8 @@ class Texts:
             number=message.number,
             lead=lead and one_line(lead),
             category=category,
-            progress_link="" if lead_of(message.recipient) else self._progress(message.case_id),
-            rating_link=self._rating(message) if message.kind == Kind.CLOSED else "",
+            progress_link=progress,
+            rating_link=rating,
             work_link=f"{self._urls['dispatch']}/work",
         )
         subject, _, body = text.partition("\n\n")
@@ -63,7 +98,7 @@ class Texts:
         token = self._links.seal(LinkPurpose.PROGRESS, case_id.bytes)
         return f"{self._urls['intake']}/progress/case/{token}"
 
-    def _rating(self, message: Due) -> str:
+    def _rating(self, message: Described) -> str:
         identity = rating_identity(message.case_id, message.seq)
         return f"{self._urls['notify']}/rate/{self._links.seal(LinkPurpose.RATE, identity)}"
 

@@ -83,10 +83,10 @@ async def finish_waiting(
                 AS n(case_id, recipient, seq, result, provider, error, occurred_at)
             WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
             RETURNING w.case_id, w.recipient, w.seq, w.kind, n.result, n.provider, n.error,
-                n.occurred_at
+                n.occurred_at, w.lead_zh, w.lead_en
         )
         INSERT INTO message_done
-            (case_id, recipient, seq, kind, result, provider, error, occurred_at)
+            (case_id, recipient, seq, kind, result, provider, error, occurred_at, lead_zh, lead_en)
         SELECT * FROM ended
         """,
         *zip(

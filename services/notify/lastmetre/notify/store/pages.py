@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.cases import CaseRated, CaseReopened
@@ -92,27 +92,52 @@ async def note_reopened(connection: "Connection", reopened: Sequence[CaseReopene
     )
 
 
+class StoredMessage(NamedTuple):
+    """A message about a case, waiting or at its end. What only one of the two has is None."""
+
+    case_id: UUID
+    number: str
+    report_id: UUID
+    language: str
+    category: str
+    seq: int
+    recipient: str
+    kind: str
+    lead_zh: str | None
+    lead_en: str | None
+    state: str
+    provider: str | None
+    attempts: int | None
+    error: str | None
+    occurred_at: datetime
+    asked_at: datetime | None
+    not_before: datetime | None
+
+
 _WAITING: Final = """
-    SELECT w.case_id, s.number, w.seq, w.recipient, w.kind,
+    SELECT w.case_id, s.number, s.report_id, s.language, s.category, w.seq, w.recipient, w.kind,
+        w.lead_zh, w.lead_en,
         CASE WHEN w.sending_by IS NULL THEN 'pending' ELSE 'sending' END AS state,
         w.sending_by AS provider, w.attempts, w.error, w.occurred_at, w.asked_at, w.not_before
     FROM message_waiting w JOIN subject s USING (case_id)
 """
 _DONE: Final = """
-    SELECT d.case_id, s.number, d.seq, d.recipient, d.kind, d.result AS state, d.provider,
+    SELECT d.case_id, s.number, s.report_id, s.language, s.category, d.seq, d.recipient, d.kind,
+        d.lead_zh, d.lead_en, d.result AS state, d.provider,
         NULL::int AS attempts, d.error, d.occurred_at, NULL::timestamptz AS asked_at,
         NULL::timestamptz AS not_before
     FROM message_done d JOIN subject s USING (case_id)
 """
 
 
-async def messages_of(connection: "Connection", case_id: UUID) -> list["asyncpg.Record"]:
+async def messages_of(connection: "Connection", case_id: UUID) -> list[StoredMessage]:
     """Every message about a case, in order of the events."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         f"{_WAITING} WHERE case_id = $1 UNION ALL {_DONE} WHERE case_id = $1"
         " ORDER BY seq, recipient DESC",
         case_id,
     )
+    return [StoredMessage(*row) for row in rows]
 
 
 async def latest_waiting(connection: "Connection", limit: int) -> list["asyncpg.Record"]:

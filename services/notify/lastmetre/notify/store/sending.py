@@ -153,11 +153,12 @@ async def finish(
                 AS n(case_id, recipient, seq, attempts)
             WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
                 AND w.attempts = n.attempts
-            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent, w.lead_zh, w.lead_en
         ), kept AS (
             INSERT INTO message_done
-                (case_id, recipient, seq, kind, result, provider, error, occurred_at)
-            SELECT case_id, recipient, seq, kind, $5, $6, $7, $8 FROM ended
+                (case_id, recipient, seq, kind, result, provider, error, occurred_at,
+                 lead_zh, lead_en)
+            SELECT case_id, recipient, seq, kind, $5, $6, $7, $8, lead_zh, lead_en FROM ended
         )
         SELECT case_id, recipient, seq, traceparent FROM ended
         """,

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.security.access import PAGES_OF, GuardedRoute, SecretLink, allow, person_of
+from lastmetre.common.security.access import GuardedRoute, SecretLink, allow, person_of
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
@@ -108,7 +108,7 @@ async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Resp
             rows += await store.latest_done(connection, results, LOG_ROWS)
     context = {
         "state": state,
-        "sees_queue": "/centre" in PAGES_OF[person_of(request).role],
+        "role": person_of(request).role.value,
         "states": STATES,
         "waiting": waiting,
         "rows": [
