@@ -65,7 +65,7 @@ async def test_a_word_without_an_end_widens_no_page(
     await expect(work.get_by_text("w" * 150).first).to_be_visible()
     assert await faults_of(work) == []
     operator = await visit("zh", screen)
-    path = f"/centre/cases/{case_id}"
+    path = f"/cases/{case_id}"
     centre = await operator.open(staff_url(town, "dispatch", path, Role.OPERATOR))
     assert await faults_of(centre) == []
     label = centre.locator(".facts dt").first

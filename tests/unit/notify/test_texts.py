@@ -82,3 +82,14 @@ def test_what_names_no_closing(identity: bytes | None) -> None:
 def test_a_closing_is_rated_once() -> None:
     assert Closing(CASE, 6).feedback_id == Closing(CASE, 6).feedback_id
     assert Closing(CASE, 6).feedback_id != Closing(CASE, 9).feedback_id
+
+
+@pytest.mark.parametrize(("kind", "language"), list(product(Kind, Language)))
+def test_staff_read_the_words_without_the_reporters_links(kind: Kind, language: Language) -> None:
+    """Whoever has a link rates, or takes up again, in the reporter's name."""
+    sent = TEXTS.write(due(kind), language)[1]
+    read = TEXTS.write_without_links(due(kind), language)[1]
+    assert "http://in" not in read
+    assert "http://no" not in read
+    words = [line for line in sent.splitlines() if "http" not in line]
+    assert [line for line in words if line not in read] == []

@@ -204,7 +204,7 @@ def test_a_page_link_leaves_a_cookie_and_no_token_in_the_address() -> None:
 def test_one_link_opens_what_the_pages_of_that_role_link_to() -> None:
     answer = CLIENT.get("/centre", params={"token": token(Role.OPERATOR)})
     paths = [re.search(r"Path=(\S+);", each) for each in answer.headers.get_list("set-cookie")]
-    assert [path[1] for path in paths if path] == ["/board", "/centre", "/messages"]
+    assert [path[1] for path in paths if path] == ["/board", "/cases", "/centre", "/messages"]
 
 
 def test_a_page_link_over_https_leaves_a_secure_cookie() -> None:

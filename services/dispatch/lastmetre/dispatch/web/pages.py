@@ -122,6 +122,9 @@ class StaffPages:
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         case, steps = found
+        if request.method == "GET" and known_as != case.number:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"/cases/{case.number}{query}", 303)
         if not may_see(steps, person):
             raise Problem(
                 403,
