@@ -41,8 +41,11 @@ OF_THREE: Final = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
-    "broker.session.timeout.ms": "3000",
-    "controller.quorum.fetch.timeout.ms": "2000",
+    # A controller that is frozen is replaced first, and then the session begins anew: together
+    # they have to be less than the time within which partitions take records again.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "2000",
+    "controller.quorum.fetch.timeout.ms": "1500",
     "unclean.leader.election.enable": "false",
 }
 

@@ -31,6 +31,8 @@ class Producer:
     """Stands in for aiokafka's: notes what is sent when, and acknowledges at once."""
 
     def __init__(self) -> None:
+        self.client = self.cluster = self
+        self.leader = 1
         self.sent: list[tuple[float, list[bytes]]] = []
         self.broken = False
         self.leaderless: set[int] = set()
@@ -38,6 +40,12 @@ class Producer:
 
     def create_batch(self) -> Batch:
         return Batch()
+
+    def leader_for_partition(self, _: object) -> int:
+        return self.leader
+
+    async def force_metadata_update(self) -> bool:
+        return True
 
     async def send_batch(self, batch: Batch, _: str, *, partition: int) -> "asyncio.Future[None]":
         if self.broken:
@@ -112,6 +120,28 @@ async def test_a_partition_without_a_leader_holds_up_itself_alone() -> None:
     await door.send("channels.app", [Report(other, b"", [])])
     assert [keys for _, keys in replacement.sent] == [[other]]
     stuck.cancel()
+
+
+@pytest.mark.parametrize(("moved", "seconds"), [(True, 1.5), (False, 4.0)])
+def test_a_batch_is_not_left_with_a_frozen_broker_once_another_one_leads(
+    moved: bool, seconds: float
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        producer = Producer()
+        door = edge(producer)
+        producer.leaderless.update(range(PARTITIONS))  # it answers nothing
+        began = loop.time()
+        stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+        await asyncio.sleep(1.5)
+        producer.leader += moved
+        await door._ask_for_metadata(producer)  # type: ignore[arg-type]
+        with pytest.raises(NotAcknowledged):
+            await stuck
+        assert loop.time() - began == pytest.approx(seconds, abs=FLUSH_SECONDS)
+        assert door._broken.is_set()
+
+    run_virtually(main())
 
 
 async def test_a_partition_that_failed_waits_for_another_producer() -> None:

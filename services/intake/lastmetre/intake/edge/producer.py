@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.contracts.topics import PARTITIONS
@@ -76,6 +77,30 @@ class _PartitionQueue:
         """The producer that failed here: it would refuse every later batch of this partition."""
 
 
+class _Batch(NamedTuple):
+    """What is in flight with a producer: since when, and with which leader."""
+
+    queue: _PartitionQueue
+    producer: "AIOKafkaProducer"
+    sent_at: float
+    leader: int | None
+    limit: asyncio.Timeout
+
+    def abandon(self, now: float) -> None:
+        """Wait no longer for a broker that is not the leader any more: it may be frozen."""
+        if now - self.sent_at > METADATA_SECONDS and self.leader != _leader(
+            self.producer, self.queue
+        ):
+            with suppress(RuntimeError):  # it has ended this moment
+                self.limit.reschedule(now)
+
+
+def _leader(producer: "AIOKafkaProducer", queue: _PartitionQueue) -> int | None:
+    partition = TopicPartition(queue.topic, queue.partition)
+    leader: int | None = producer.client.cluster.leader_for_partition(partition)
+    return leader
+
+
 class EdgeProducer:
     """Takes reports into Kafka with acks=all.
 
@@ -94,7 +119,7 @@ class EdgeProducer:
         self._bytes = 0
         self._producer: AIOKafkaProducer | None = None
         self._queues: dict[tuple[str, int], _PartitionQueue] = {}
-        self._in_flight: dict[asyncio.Task[None], tuple[AIOKafkaProducer, float]] = {}
+        self._in_flight: dict[asyncio.Task[None], _Batch] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
@@ -113,7 +138,7 @@ class EdgeProducer:
         now = asyncio.get_running_loop().time()
         if self._producer is None or not self._connected:
             return "no connection to Kafka"
-        began = min((began for _, began in self._in_flight.values()), default=now)
+        began = min((each.sent_at for each in self._in_flight.values()), default=now)
         if now - began > SILENT_SECONDS and self._acknowledged_at < began:
             return f"Kafka has acknowledged nothing for {now - began:.0f} s"
         if self._failure and now - self._failure[0] < RETRY_SECONDS:
@@ -190,6 +215,10 @@ class EdgeProducer:
                 answered = bool(await producer.client.force_metadata_update())
         if self._producer is producer:
             self._connected = answered
+            now = asyncio.get_running_loop().time()
+            for batch in self._in_flight.values():
+                if batch.producer is producer:
+                    batch.abandon(now)
 
     async def send(self, topic: str, reports: Sequence[Report]) -> None:
         """Returns once Kafka has all of them; raises NotAcknowledged, and then it may have some."""
@@ -229,14 +258,17 @@ class EdgeProducer:
         for queue in self._queues.values():
             if queue.waiting and not queue.sending and queue.broken is not producer:
                 queue.sending = True
-                task = asyncio.create_task(self._send(queue, producer))
-                self._in_flight[task] = producer, now
+                limit = asyncio.timeout(self._access.request_timeout)
+                batch = _Batch(queue, producer, now, _leader(producer, queue), limit)
+                task = asyncio.create_task(self._send(batch))
+                self._in_flight[task] = batch
                 task.add_done_callback(self._in_flight.pop)
 
-    async def _send(self, queue: _PartitionQueue, producer: "AIOKafkaProducer") -> None:
+    async def _send(self, batch: _Batch) -> None:
         """Send what waits in a queue, as much as fits a batch."""
+        queue, producer = batch.queue, batch.producer
         try:
-            await self._send_batch(queue, producer)
+            await self._send_batch(queue, producer, batch.limit)
         except (KafkaError, OSError, TimeoutError) as error:
             kind = type(error).__name__
             log.warning(
@@ -254,7 +286,9 @@ class EdgeProducer:
             if queue.waiting:
                 self._flush_soon()
 
-    async def _send_batch(self, queue: _PartitionQueue, producer: "AIOKafkaProducer") -> None:
+    async def _send_batch(
+        self, queue: _PartitionQueue, producer: "AIOKafkaProducer", limit: asyncio.Timeout
+    ) -> None:
         batch = producer.create_batch()
         added: list[_PendingAcknowledgement] = []
         size = 0
@@ -271,7 +305,7 @@ class EdgeProducer:
             size += len(report.value)
         try:
             if added:
-                async with asyncio.timeout(self._access.request_timeout):
+                async with limit:
                     sent = await producer.send_batch(batch, queue.topic, partition=queue.partition)
                     await sent
                 self._acknowledged_at = asyncio.get_running_loop().time()
@@ -287,7 +321,7 @@ class EdgeProducer:
 
     async def _end_batches(self, producer: "AIOKafkaProducer") -> None:
         """Wait for what is in flight with a producer; each batch ends in time by itself."""
-        batches = [task for task, (by, _) in self._in_flight.items() if by is producer]
+        batches = [task for task, each in self._in_flight.items() if each.producer is producer]
         try:
             await asyncio.gather(*batches, return_exceptions=True)
         except asyncio.CancelledError:
