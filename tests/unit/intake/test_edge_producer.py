@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.intake.edge.in_flight import BytesInFlight
 from lastmetre.intake.edge.producer import (
     FLUSH_SECONDS,
     SILENT_SECONDS,
@@ -62,7 +63,10 @@ class Producer:
 
 def edge(producer: Producer) -> EdgeProducer:
     made = EdgeProducer(
-        KafkaAccess.plaintext("nowhere:9092"), prefix="", bytes_limit=1000, within=5
+        KafkaAccess.plaintext("nowhere:9092"),
+        prefix="",
+        in_flight=BytesInFlight(4000, "web-form"),
+        within=5,
     )
     made._connected = True
     made._producer = producer  # type: ignore[assignment]
@@ -78,8 +82,10 @@ def test_reports_that_come_close_upon_each_other_are_sent_together() -> None:
         producer = Producer()
         door = edge(producer)
         await asyncio.sleep(FLUSH_SECONDS)
-        await door.send("channels.app", [report(0)])
-        await asyncio.gather(*(door.send("channels.app", [report(n)]) for n in range(1, 30)))
+        await door.send("channels.app", [report(0)], "desk")
+        await asyncio.gather(
+            *(door.send("channels.app", [report(n)], "desk") for n in range(1, 30))
+        )
         (first, one), (second, rest) = producer.sent
         assert (len(one), len(rest)) == (1, 29)
         assert second - first == pytest.approx(FLUSH_SECONDS)
@@ -92,15 +98,15 @@ async def test_a_broken_producer_fails_its_batch_and_keeps_the_rest_for_the_next
     door = edge(producer)
     producer.broken = True
     with pytest.raises(NotAcknowledged):
-        await door.send("channels.app", [report(0)])
+        await door.send("channels.app", [report(0)], "desk")
     door._producer = None  # as `run` does until there is another one
-    waiting = asyncio.create_task(door.send("channels.app", [report(1)]))
+    waiting = asyncio.create_task(door.send("channels.app", [report(1)], "desk"))
     await asyncio.sleep(0)
     replacement = Producer()
     door._producer = replacement  # type: ignore[assignment]
     await waiting
     assert [keys for _, keys in replacement.sent] == [[b"one partition"]]
-    assert door._bytes == 0
+    assert door._in_memory._held.total() == 0
 
 
 async def test_a_partition_without_a_leader_holds_up_itself_alone() -> None:
@@ -109,15 +115,15 @@ async def test_a_partition_without_a_leader_holds_up_itself_alone() -> None:
     (dead,) = partitions_of([b"one partition"], PARTITIONS)
     other = next(key for key in KEYS if partitions_of([key], PARTITIONS) != [dead])
     producer.leaderless.add(dead)
-    stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+    stuck = asyncio.create_task(door.send("channels.app", [report(0)], "desk"))
     for _ in range(3):
-        await door.send("channels.app", [Report(other, b"", [])])
+        await door.send("channels.app", [Report(other, b"", [])], "desk")
     assert not stuck.done()
     assert door.not_acknowledging is None
     # Another producer takes its place while the batch of the first is still in flight.
     replacement = Producer()
     door._producer = replacement  # type: ignore[assignment]
-    await door.send("channels.app", [Report(other, b"", [])])
+    await door.send("channels.app", [Report(other, b"", [])], "desk")
     assert [keys for _, keys in replacement.sent] == [[other]]
     stuck.cancel()
 
@@ -149,13 +155,13 @@ async def test_a_partition_that_failed_waits_for_another_producer() -> None:
     door = edge(producer)
     producer.broken = True
     with pytest.raises(NotAcknowledged):
-        await door.send("channels.app", [report(0)])
+        await door.send("channels.app", [report(0)], "desk")
     assert door.not_acknowledging == "Kafka did not acknowledge the last reports: KafkaError"
     producer.broken = False
     (failed,) = partitions_of([b"one partition"], PARTITIONS)
     other = next(key for key in KEYS if partitions_of([key], PARTITIONS) != [failed])
-    waiting = asyncio.create_task(door.send("channels.app", [report(1)]))
-    await door.send("channels.app", [Report(other, b"", [])])
+    waiting = asyncio.create_task(door.send("channels.app", [report(1)], "desk"))
+    await door.send("channels.app", [Report(other, b"", [])], "desk")
     assert door.not_acknowledging is None, "another partition was acknowledged since"
     assert [keys for _, keys in producer.sent] == [[other]]
     replacement = Producer()
@@ -170,7 +176,7 @@ async def test_silence_is_told_once_an_attempt_is_old(monkeypatch: pytest.Monkey
     door = edge(producer)
     producer.leaderless.update(range(PARTITIONS))
     loop = asyncio.get_running_loop()
-    stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+    stuck = asyncio.create_task(door.send("channels.app", [report(0)], "desk"))
     await producer.asked.wait()
     assert door.not_acknowledging is None
     real = loop.time

@@ -10,7 +10,7 @@ from lastmetre.common.security.tokens import read_channel_keys
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.reading import read_table
 from lastmetre.intake.domain.categories import CategoryCodes
-from lastmetre.intake.domain.submission import channel_and_sender, source_of
+from lastmetre.intake.domain.submission import OPEN_SENDER, channel_and_sender, source_of
 
 COLUMNS: Final = Columns(("category", "code"), ("channel",))
 
@@ -44,4 +44,6 @@ def channel_keys(path: Path) -> dict[str, ChannelCaller]:
         Channel(caller.channel)
         if channel_and_sender(source_of(caller.channel, caller.sender)) is None:
             raise ValueError(f"{path}: {caller.sender!r} cannot be a sender's name")
+        if caller.sender == OPEN_SENDER:
+            raise ValueError(f"{path}: {OPEN_SENDER} is our own form, which has no key")
     return keys

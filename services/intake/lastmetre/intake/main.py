@@ -19,6 +19,8 @@ from lastmetre.intake.api.lookup import lookup_router
 from lastmetre.intake.api.vault import VaultService, vault_router
 from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.consumers import join
+from lastmetre.intake.domain.submission import OPEN_SENDER
+from lastmetre.intake.edge.in_flight import BytesInFlight
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
 from lastmetre.intake.edge.taking import ReportPublisher
@@ -50,7 +52,7 @@ def build(settings: IntakeSettings) -> FastAPI:
     producer = EdgeProducer(
         settings.kafka,
         prefix=settings.topic_prefix,
-        bytes_limit=settings.bytes_in_flight,
+        in_flight=BytesInFlight(settings.bytes_in_flight, OPEN_SENDER),
         within=settings.acknowledge_within,
     )
     host.background(producer.run, needs_database=False)

@@ -6,6 +6,8 @@ from typing import Final
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.reports import ReportSubmitted
 
+OPEN_SENDER: Final = "web-form"
+"""Whoever fills in our own form: nobody has a key for it."""
 _SOURCE: Final = re.compile(
     rf"/channels/({'|'.join(channel.value for channel in Channel)})/([^/\x00-\x1f\x7f]{{1,120}})"
 )

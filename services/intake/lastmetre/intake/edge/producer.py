@@ -1,7 +1,7 @@
 """Concurrent reports on their way into Kafka, gathered by partition: one request for many."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -14,6 +14,7 @@ from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.clients import idempotent_producer
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.intake.edge.in_flight import BytesInFlight
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -47,10 +48,11 @@ class Report(NamedTuple):
 class _PendingAcknowledgement:
     """One caller's wait for all of its reports."""
 
-    __slots__ = ("done", "missing")
+    __slots__ = ("done", "missing", "sender")
 
-    def __init__(self, missing: int) -> None:
+    def __init__(self, missing: int, sender: str) -> None:
         self.missing = missing
+        self.sender = sender
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def acknowledge(self) -> None:
@@ -104,19 +106,18 @@ def _leader(producer: "AIOKafkaProducer", queue: _PartitionQueue) -> int | None:
 class EdgeProducer:
     """Takes reports into Kafka with acks=all.
 
-    `bytes_limit` bounds what is held in memory: bodies being read and records not yet
-    acknowledged. `within` is how long a caller waits, seconds. A partition that fails waits for
-    another producer; the others go on with the one that they have until that is there.
+    `in_flight` bounds what is held in memory. `within` is how long a caller waits, seconds. A
+    partition that fails waits for another producer; the others go on with the one that they have
+    until that is there.
     """
 
     def __init__(
-        self, access: KafkaAccess, *, prefix: str, bytes_limit: int, within: float
+        self, access: KafkaAccess, *, prefix: str, in_flight: BytesInFlight, within: float
     ) -> None:
         self._access = access
         self._prefix = prefix
-        self._bytes_limit = bytes_limit
+        self._in_memory = in_flight
         self._within = within
-        self._bytes = 0
         self._producer: AIOKafkaProducer | None = None
         self._queues: dict[tuple[str, int], _PartitionQueue] = {}
         self._in_flight: dict[asyncio.Task[None], _Batch] = {}
@@ -145,15 +146,14 @@ class EdgeProducer:
             return f"Kafka did not acknowledge the last reports: {self._failure[1]}"
         return None
 
-    def reserve(self, size: int) -> None:
-        """Count bytes in; raises NotAcknowledged over the limit. `release` counts them out."""
-        if self._bytes + size > self._bytes_limit:
+    def reserve(self, sender: str, size: int) -> None:
+        """Count bytes in; raises NotAcknowledged over a limit. `release` counts them out."""
+        if not self._in_memory.reserve(sender, size):
             raise NotAcknowledged("too many bytes in flight")
-        self._bytes += size
 
-    def release(self, size: int) -> None:
+    def release(self, sender: str, size: int) -> None:
         """Count bytes out."""
-        self._bytes -= size
+        self._in_memory.release(sender, size)
 
     async def run(self) -> None:
         """Keep a working producer until cancelled."""
@@ -220,12 +220,12 @@ class EdgeProducer:
                 if batch.producer is producer:
                     batch.abandon(now)
 
-    async def send(self, topic: str, reports: Sequence[Report]) -> None:
+    async def send(self, topic: str, reports: Sequence[Report], sender: str) -> None:
         """Returns once Kafka has all of them; raises NotAcknowledged, and then it may have some."""
         if not reports:
             return
-        self.reserve(sum(len(report.value) for report in reports))
-        pending = _PendingAcknowledgement(len(reports))
+        self.reserve(sender, sum(len(report.value) for report in reports))
+        pending = _PendingAcknowledgement(len(reports), sender)
         partitions = partitions_of([report.key for report in reports], PARTITIONS)
         for report, partition in zip(reports, partitions, strict=True):
             self._queue(topic, partition).waiting.append((report, pending))
@@ -291,7 +291,7 @@ class EdgeProducer:
     ) -> None:
         batch = producer.create_batch()
         added: list[_PendingAcknowledgement] = []
-        size = 0
+        taken: Counter[str] = Counter()
         while queue.waiting:
             report, pending = queue.waiting[0]
             if not pending.done.done():
@@ -302,7 +302,7 @@ class EdgeProducer:
                     break
                 added.append(pending)
             queue.waiting.popleft()
-            size += len(report.value)
+            taken[pending.sender] += len(report.value)
         try:
             if added:
                 async with limit:
@@ -315,7 +315,8 @@ class EdgeProducer:
                 pending.fail(NotAcknowledged("Kafka did not acknowledge it"))
             raise
         finally:
-            self.release(size)
+            for sender, size in taken.items():
+                self.release(sender, size)
         for pending in added:
             pending.acknowledge()
 
@@ -333,7 +334,7 @@ class EdgeProducer:
         """Forget what nobody waits for any more, so that an outage does not fill the memory."""
         for queue in self._queues.values():
             kept = [each for each in queue.waiting if not each[1].done.done()]
-            self.release(
-                sum(len(report.value) for report, pending in queue.waiting if pending.done.done())
-            )
+            for report, pending in queue.waiting:
+                if pending.done.done():
+                    self.release(pending.sender, len(report.value))
             queue.waiting = deque(kept)

@@ -76,7 +76,7 @@ class _Bodies:
         self._single = settings.single_bytes
         self._array = settings.array_bytes
 
-    async def document(self, request: Request) -> Any:
+    async def document(self, request: Request, sender: str) -> Any:
         """The JSON value in the body. Raises Problem."""
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Problem(415, "/problems/encoded", N_("This kind of content is not taken here"))
@@ -86,7 +86,7 @@ class _Bodies:
         body = bytearray()
         try:
             async for chunk in request.stream():
-                self._producer.reserve(len(chunk))
+                self._producer.reserve(sender, len(chunk))
                 body += chunk
                 if len(body) > self._array:
                     raise _too_large()
@@ -96,7 +96,7 @@ class _Bodies:
         except NotAcknowledged as error:
             raise not_acknowledged() from error
         finally:
-            self._producer.release(len(body))
+            self._producer.release(sender, len(body))
 
     def _parsed(self, sent: bytearray) -> Any:
         body = sent.removeprefix(BYTE_ORDER_MARK)
@@ -118,7 +118,7 @@ def edge_endpoint(edge: ReportPublisher, settings: IntakeSettings, check: Contac
     bodies = _Bodies(edge, settings)
 
     async def take(request: Request, channel: Channel, sender: str) -> Response:
-        document = await bodies.document(request)
+        document = await bodies.document(request, sender)
         trace = request.headers.get("traceparent")
         give = _giver(edge, channel, sender, trace.encode("latin-1") if trace else None)
         remark = partial(remarks, check=check, now=edge.now())

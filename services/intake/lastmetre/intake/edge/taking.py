@@ -78,7 +78,7 @@ class ReportPublisher:
                 ("traceparent", trace or self._identities.traceparent().encode()),
             ]
             records.append(Report(source_id, canonical(report), headers))
-        await self.producer.send(channel_topic(channel), records)
+        await self.producer.send(channel_topic(channel), records, sender)
         metrics.REPORTS_TAKEN.labels(channel.value).inc(len(taken))
         return taken
 

@@ -23,6 +23,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
 from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
+from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
@@ -31,7 +32,6 @@ from lastmetre.intake.store.cases import Followed
 from lastmetre.intake.store.pool import connected
 from lastmetre.intake.web.network import NOTHING_DRAWN, Drawn, Network, point_inside
 
-SENDER: Final = "web-form"
 _MOST_TEXT: Final = 2000
 _MOST_LINE: Final = 200
 _WITHIN_AREA_METRES: Final = 1000.0
@@ -110,12 +110,14 @@ class ReportPages:
         if (passed := await self._count(request, report)) is not None:
             return await self._refuse(request, form, passed)
         try:
-            await self._edge.take(Channel.APP, SENDER, [report], None)
+            await self._edge.take(Channel.APP, OPEN_SENDER, [report], None)
         except NotAcknowledged:
             response = await self.show(request, form, 503, not_acknowledged=True)
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
-        identity = self._host.links.receipt_identity(SENDER, Channel.APP.value, report.source_id)
+        identity = self._host.links.receipt_identity(
+            OPEN_SENDER, Channel.APP.value, report.source_id
+        )
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
         secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/report/sent/{secret}", 303)
@@ -161,7 +163,7 @@ class ReportPages:
         try:
             return ReportSubmitted(
                 source_id=form.value("source_id"),
-                sub_channel=SENDER,
+                sub_channel=OPEN_SENDER,
                 category=category if category in known else None,
                 text=form.value("text") or None,
                 address=form.value("address") or None,
