@@ -138,7 +138,7 @@ def test_a_batch_is_not_left_with_a_frozen_broker_once_another_one_leads(
         door = edge(producer)
         producer.leaderless.update(range(PARTITIONS))  # it answers nothing
         began = loop.time()
-        stuck = asyncio.create_task(door.send("channels.app", [report(0)]))
+        stuck = asyncio.create_task(door.send("channels.app", [report(0)], "desk"))
         await asyncio.sleep(1.5)
         producer.leader += moved
         await door._ask_for_metadata(producer)  # type: ignore[arg-type]
