@@ -251,7 +251,13 @@ async def test_board(city: tuple[Metrics, World]) -> None:
     assert f"{len(world.scenarios)} cases" in re.sub(r"\s+", " ", live.text)
     assert "<html" not in live.text
     assert all(f"Area {n}" in live.text for n in range(1, 5))
-    assert "too few cases" in empty.text
+    seen = re.search(r'name="seen" value="(\w+)"', live.text)
+    assert seen is not None
+    async with metrics.client(Role.SUPERVISOR) as client:
+        again = await client.get("/board/live", params={"period": "all", "seen": seen[1]})
+        other = await client.get("/board/live", params={"period": "all", "seen": "another"})
+    assert (again.status_code, other.status_code) == (204, 200)
+    assert "as-of" in again.headers["hx-trigger"]
     assert "Nothing was reported in this period" in empty.text
     for answer in (page, live, empty):
         assert "style=" not in answer.text

@@ -72,3 +72,18 @@ async def test_a_word_without_an_end_widens_no_page(
     box = await label.bounding_box()
     assert box is not None
     assert box["width"] > box["height"]  # a label of two characters stays on one line
+
+
+async def test_the_wall_lists_what_it_numbers(town: City, visit: Visit) -> None:
+    """A21: the list beside the map is not on the wall."""
+    await town.new_case(f"wall-{uuid.uuid4()}", position=INSIDE)
+    supervisor = await visit("en", "desktop")
+    board = await supervisor.open(staff_url(town, "metrics", "/board", Role.SUPERVISOR))
+    await board.get_by_role("link", name="For a wall screen").click()
+    await board.set_viewport_size({"width": 1920, "height": 1080})
+    numbers = board.locator(".b-map .m-num")
+    await expect(numbers.first).to_have_text("1", timeout=SLOWEST_UPDATE)
+    listed = await board.locator(".wall-list .no").all_inner_texts()
+    assert sorted(await numbers.all_inner_texts()) == sorted(listed)
+    tall = "document.documentElement.scrollHeight > document.documentElement.clientHeight"
+    assert not await board.evaluate(tall)

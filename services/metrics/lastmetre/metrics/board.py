@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
+from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from lastmetre.metrics.domain.indicators import FIRST_RESPONSE, RESOLUTION, Stag
 from lastmetre.metrics.domain.periods import Period, PeriodName, period_of
 from lastmetre.metrics.domain.statistics import Estimate
 from lastmetre.metrics.store import board, facts, report_and_message_counts
-from lastmetre.metrics.store.board import Curve
+from lastmetre.metrics.store.board import Curve, Median
 from lastmetre.metrics.store.figures import snapshot
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class Network:
     map: AreaMap | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figures:
     """Everything on the board, as of `now`. None is no data."""
 
@@ -51,8 +53,8 @@ class Figures:
     curve: Curve | None
     curve_before: Curve | None
     first_response: Curve | None
-    first_response_before: float | None
-    resolution_median: float | None
+    first_response_before: Median | None
+    resolution_median: Median | None
     resolved: Estimate | None
     score: Estimate | None
     solved: Estimate | None
@@ -63,6 +65,18 @@ class Figures:
     reports: Sequence[asyncpg.Record]
     recent_activity: Sequence[asyncpg.Record]
     network: Network
+
+    @cached_property
+    def version(self) -> str:
+        """Another one as soon as anything but the time is another, and each quarter of an hour:
+        at midnight a time of day becomes one of yesterday."""
+        quarter = int(self.now.timestamp()) // 900
+        figures = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in ("now", "network")
+        }
+        return sha256(repr((quarter, figures, self.network.state)).encode()).hexdigest()[:16]
 
 
 Choice = tuple[PeriodName | None, date | None, str]

@@ -97,17 +97,27 @@ async def curve(connection: "Connection", period: Period, stage: Stage) -> Curve
     return Curve(row["n"], row["quantiles"]) if row["n"] else None
 
 
-async def median(connection: "Connection", period: Period, stage: Stage) -> float | None:
-    """A stage's median in the period, in seconds."""
-    value: float | None = await connection.fetchval(
+class Median(NamedTuple):
+    """A stage's median over `n` cases, in seconds."""
+
+    n: int
+    seconds: float
+
+
+async def median(connection: "Connection", period: Period, stage: Stage) -> Median | None:
+    """A stage's median in the period; None is no data."""
+    row = await connection.fetchrow(
         f"""
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY {seconds(stage.start, stage.end)})
+        SELECT count(*) AS n,
+               percentile_cont(0.5)
+                   WITHIN GROUP (ORDER BY {seconds(stage.start, stage.end)}) AS seconds
         FROM fact WHERE {_IN_PERIOD} AND {_counted(stage)}
         """,  # noqa: S608
         period.first,
         period.last,
     )
-    return value
+    assert row is not None
+    return Median(*row) if row["n"] else None
 
 
 async def hourly(connection: "Connection", period: Period, zone: str) -> list[asyncpg.Record]:
@@ -132,11 +142,16 @@ async def hourly(connection: "Connection", period: Period, zone: str) -> list[as
 
 
 async def by_area(connection: "Connection", period: Period) -> list[asyncpg.Record]:
-    """The period's cases and the open ones among them, by area."""
+    """By area: the cases open now, whenever they were reported, and all cases of the period."""
     return await connection.fetch(
         f"""
-        SELECT area_id, count(*) AS cases, count(*) FILTER (WHERE open) AS open
-        FROM fact WHERE {_IN_PERIOD} AND area_id IS NOT NULL GROUP BY area_id
+        SELECT area_id, sum(open)::bigint AS open, sum(cases)::bigint AS cases
+        FROM (SELECT area_id, count(*) AS open, 0 AS cases FROM fact
+              WHERE open AND area_id IS NOT NULL GROUP BY area_id
+              UNION ALL
+              SELECT area_id, 0, count(*) FROM fact
+              WHERE {_IN_PERIOD} AND area_id IS NOT NULL GROUP BY area_id) AS counted
+        GROUP BY area_id
         """,  # noqa: S608
         period.first,
         period.last,

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import asyncpg
 from markupsafe import Markup
 
 from lastmetre.common.web.svg.maps import Fill, Look
-from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.web.reader import Reader
 
 BINS: Final[tuple[Fill, ...]] = ("q1", "q2", "q3", "q4", "q5")
@@ -56,31 +54,35 @@ class AreaRow:
 
 
 class Areas(Reader):
-    """Open cases by area, of the cases reported in the period."""
+    """Open cases by area, as of now: a count needs no minimum of cases."""
 
     def context(self) -> dict[str, Any]:
         """What the template shows."""
         counts = self._f.by_area
-        scale = Scale.over([row["open"] for row in counts.values() if row["cases"] >= FEW])
-        rows = {
-            area_id: self._row(area, counts.get(area_id), scale)
+        names = {
+            area_id: self._w.own(dict(area), "name")
             for area_id, area in self._f.network.areas.items()
         }
-        rows = _numbered(rows)
+        opened = {area_id: counts[area_id]["open"] if area_id in counts else 0 for area_id in names}
+        scale = Scale.over(list(opened.values()))
+        rows = _numbered(
+            {
+                area_id: AreaRow(
+                    name,
+                    scale.fill(opened[area_id]),
+                    opened[area_id],
+                    counts[area_id]["cases"] if area_id in counts else 0,
+                )
+                for area_id, name in names.items()
+            }
+        )
         listed = list(rows.values())
         return {
             "map": self._map(rows),
-            "legend": self._legend(scale, {row.fill == "few" for row in listed}),
+            "legend": self._legend(scale),
             "area_rows": listed[:LISTED],
             "more_area_rows": listed[LISTED:],
         }
-
-    def _row(self, area: asyncpg.Record, found: asyncpg.Record | None, scale: Scale) -> AreaRow:
-        name = self._w.own(dict(area), "name")
-        if found is None:
-            return AreaRow(name, "few", 0, 0)
-        fill: Fill = scale.fill(found["open"]) if found["cases"] >= FEW else "few"
-        return AreaRow(name, fill, found["open"], found["cases"])
 
     def _map(self, rows: Mapping[str, AreaRow]) -> Markup | None:
         drawn = self._f.network.map
@@ -97,28 +99,17 @@ class Areas(Reader):
         )
 
     def _tip(self, row: AreaRow) -> str:
-        if row.fill == "few":
-            return self._("too few cases")
-        return self._(
-            "%(open)s open of %(cases)s",
-            open=self._w.number(row.open),
-            cases=self._w.number(row.cases),
-        )
+        return self.ngettext("%(num)s open", "%(num)s open", row.open)
 
-    def _legend(self, scale: Scale, few: set[bool]) -> list[tuple[Fill, str, str]]:
-        """The colours and the hatch, as far as they are on the map."""
+    def _legend(self, scale: Scale) -> list[tuple[Fill, str, str]]:
         ends = [self._("few open"), "", "", "", self._("many open")]
-        entries = [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
-        hatched: list[tuple[Fill, str, str]] = [("few", self._("too few cases"), "")]
-        return (entries if False in few else []) + (hatched if True in few else [])
+        return [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
 
 
 def _numbered(rows: Mapping[str, AreaRow]) -> dict[str, AreaRow]:
     """Those with the most open cases first, and the first few of them numbered."""
     order = sorted(rows.items(), key=lambda item: (-item[1].open, -item[1].cases, item[1].name))
     return {
-        area_id: replace(row, number=str(place))
-        if place <= NUMBERED and row.open and row.fill != "few"
-        else row
+        area_id: replace(row, number=str(place)) if place <= NUMBERED and row.open else row
         for place, (area_id, row) in enumerate(order, start=1)
     }

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from lastmetre.common.security.access import Anyone, GuardedRoute, allow, person_of
 from lastmetre.common.web.kit import Pages
 from lastmetre.metrics.api import STAFF
-from lastmetre.metrics.board import Board
+from lastmetre.metrics.board import Board, Figures
 from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
 from lastmetre.metrics.domain.periods import PeriodName
 from lastmetre.metrics.store.board import CURVES
@@ -54,7 +55,12 @@ def board_router(board: Board, pages: Pages) -> APIRouter:
     router = APIRouter(route_class=GuardedRoute)
 
     async def context(request: Request, choice: Choice) -> dict[str, Any]:
-        figures = await board.figures(choice.period, choice.day, choice.stage)
+        return shown(request, choice, await figures_of(choice))
+
+    async def figures_of(choice: Choice) -> Figures:
+        return await board.figures(choice.period, choice.day, choice.stage)
+
+    def shown(request: Request, choice: Choice, figures: Figures) -> dict[str, Any]:
         language = pages.language_of(request)
         wording = pages.wordings[language]
         view = BoardView(figures, wording, pages.translations[language])
@@ -80,8 +86,17 @@ def board_router(board: Board, pages: Pages) -> APIRouter:
 
     @router.get("/board/live")
     @allow(*STAFF)
-    async def live(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
-        return pages.render(request, "live.html", await context(request, choice))
+    async def live(
+        request: Request, choice: Annotated[Choice, Depends()], seen: str = ""
+    ) -> Response:
+        figures = await figures_of(choice)
+        as_of = pages.wordings[pages.language_of(request)].seconds(figures.now)
+        if seen == figures.version:
+            response = Response(status_code=204)
+        else:
+            response = pages.render(request, "live.html", shown(request, choice, figures))
+        response.headers["HX-Trigger"] = to_json({"as-of": as_of}).decode()
+        return response
 
     @router.get("/board/wall")
     @allow(*STAFF)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from lastmetre.common.web.svg.charts import share_line, whisker
 from lastmetre.common.web.wording import NO_BREAK
 from lastmetre.metrics.domain import statistics
+from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.domain.statistics import Z95
 from lastmetre.metrics.web.names import CHANNEL_NAMES, CHANNELS
 from lastmetre.metrics.web.reader import Reader
@@ -48,11 +49,18 @@ class Tiles(Reader):
     def _nothing(self, name: str, note: str) -> Tile:
         return Tile(name, "–", note=note)
 
+    def _too_few(self, name: str, cases: str) -> Tile:
+        """That there is something, and that it says nothing yet."""
+        return self._nothing(name, self._("%(cases)s: too few to tell", cases=cases))
+
     def _first_response(self) -> Tile:
         name = self._("First response (median)")
         curve = self._f.first_response
         if curve is None:
             return self._nothing(name, self._("No data: nobody recorded an acceptance"))
+        cases = self.ngettext("%(num)s case", "%(num)s cases", curve.n)
+        if curve.n < FEW:
+            return self._too_few(name, cases)
         middle = curve.quantile(0.5)
         half = Z95 * 0.5 / sqrt(curve.n)
         low, high = curve.quantile(0.5 - half), curve.quantile(0.5 + half)
@@ -61,16 +69,17 @@ class Tiles(Reader):
             "%(low)s to %(high)s · %(cases)s",
             low=self._length(low),
             high=self._length(high),
-            cases=self.ngettext("%(num)s case", "%(num)s cases", curve.n),
+            cases=cases,
         )
         drawing = whisker(middle, low, high, scale=(0, max(curve.quantile(0.9), high)), label=note)
         return Tile(name, value, unit, drawing, note, *self._compared(middle))
 
     def _compared(self, middle: float) -> tuple[str, str, str]:
         """How the first response compares with the period before: words, direction, icon."""
-        before = self._f.first_response_before
-        if before is None:
+        median = self._f.first_response_before
+        if median is None or median.n < FEW:
             return "", "same", ""
+        before = median.seconds
         if abs(middle - before) <= SAME_AS_BEFORE * before:
             return self._("as before"), "same", "minus"
         change = self._length(abs(middle - before))
@@ -83,14 +92,16 @@ class Tiles(Reader):
         share = self._f.resolved
         if share is None:
             return self._nothing(name, self._("No data: no cases yet"))
+        cases = self.ngettext("%(num)s case", "%(num)s cases", share.n)
+        if share.n < FEW:
+            return self._too_few(name, cases)
         assert share.low is not None
         assert share.high is not None
         note = f"{self._w.percent(share.low)}–{self._w.percent(share.high)}"
-        cases = self.ngettext("%(num)s case", "%(num)s cases", share.n)
         median = self._f.resolution_median
         change = (
-            self._("half of them within %(time)s", time=self._w.duration(median))
-            if median is not None
+            self._("half of them within %(time)s", time=self._w.duration(median.seconds))
+            if median is not None and median.n >= FEW
             else ""
         )
         return Tile(
@@ -109,10 +120,9 @@ class Tiles(Reader):
         if score is None:
             return self._nothing(name, self._("No data: nobody has rated yet"))
         answers = self.ngettext("%(num)s rating", "%(num)s ratings", score.n)
+        if score.n < FEW or score.low is None or score.high is None:
+            return self._too_few(name, answers)
         value = self._w.number(score.value, 2)
-        if score.low is None or score.high is None:
-            unknown = self._("range unknown")
-            return Tile(name, value, "/ 5", note=f"{answers}{self._w.dot}{unknown}")
         note = f"{self._w.number(score.low, 2)}–{self._w.number(score.high, 2)}"
         note += self._w.dot + answers
         drawing = whisker(score.value, score.low, score.high, scale=(1, 5), label=note)
@@ -123,23 +133,24 @@ class Tiles(Reader):
         return Tile(name, value, "/ 5", drawing, note, change, icon="message-square")
 
     def _open(self) -> Tile:
-        summary = self._f.summary
-        unplaced, everywhere = summary["unplaced"], sum(row["cases"] for row in self._f.open_now)
-        with_lead = summary["open"] - unplaced
+        """As of now, whenever reported; and how many of the period's cases are among them."""
+        now: dict[str, int] = defaultdict(int)
+        for row in self._f.open_now:
+            now["queue" if row["state"] == "unplaced" else "lead"] += row["cases"]
+        everywhere, of_period = sum(now.values()), self._f.summary["open"]
         note = self._(
             "%(lead)s with a lead · %(queue)s in the queue",
-            lead=self._w.number(with_lead),
-            queue=self._w.number(unplaced),
+            lead=self._w.number(now["lead"]),
+            queue=self._w.number(now["queue"]),
         )
-        parts = [("done", summary["cases"] - summary["open"]), ("open", with_lead),
-                 ("over", unplaced)]  # fmt: skip
+        drawing = share_line([("open", now["lead"]), ("over", now["queue"])], label=note)
         return Tile(
-            self._("Still open"),
-            self._w.number(summary["open"]),
-            self._t.ungettext("case", "cases", summary["open"]),
-            share_line(parts, label=note) if summary["cases"] else "",
+            self._("Open now"),
+            self._w.number(everywhere),
+            self._t.ungettext("case", "cases", everywhere),
+            drawing if everywhere else "",
             note,
-            self._("%(number)s open in all", number=self._w.number(everywhere)),
+            self._("%(number)s of them reported in this period", number=self._w.number(of_period)),
             icon="layers",
         )
 
@@ -159,7 +170,7 @@ class Tiles(Reader):
         )
         name, value = self._("Reports"), self._w.number(reported)
         valid = statistics.rate(min(self._f.summary["cases"], reported), reported)
-        if valid is None or valid.low is None or valid.high is None:
+        if valid is None or valid.n < FEW or valid.low is None or valid.high is None:
             return Tile(name, value, note=note)
         return Tile(
             name,

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from lastmetre.common.web.svg.charts import Column, TimeAxis, flow_columns, response_curve, whisker
 from lastmetre.common.web.svg.charts import Curve as DrawnCurve
+from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.domain.periods import PeriodName
 from lastmetre.metrics.domain.statistics import Z95
 from lastmetre.metrics.store.board import CURVE_STEPS, Curve
@@ -37,6 +38,7 @@ class BoardView(Reader):
         """What the template shows."""
         return {
             "figures": self._f,
+            "compared": self._f.curve_before is not None and self._f.curve_before.n >= FEW,
             "now": self._f.now,
             "heading": self.heading(),
             "days": self.days(),
@@ -112,10 +114,10 @@ class BoardView(Reader):
     def curve(self) -> Markup | None:
         """What share of the cases was done within which time."""
         now, before = self._f.curve, self._f.curve_before
-        if now is None:
+        if now is None or now.n < FEW:
             return None
         drawn = [DrawnCurve(_points(now), band=_band(now))]
-        if before is not None:
+        if before is not None and before.n >= FEW:
             drawn.append(DrawnCurve(_points(before), "prev"))
         axis = TimeAxis.up_to(max(now.quantile(CURVE_SHOWS), 1))
         label = self._(
@@ -132,7 +134,7 @@ class BoardView(Reader):
         rows = []
         for share in (0.25, 0.5, 0.75, 0.9, 0.99):
             times = [
-                self._length(curve.quantile(share)) if curve else "–"
+                self._length(curve.quantile(share)) if curve and curve.n >= FEW else "–"
                 for curve in (self._f.curve, self._f.curve_before)
             ]
             rows.append((self._w.percent(share, 0), times[0], times[1]))
@@ -144,7 +146,9 @@ class BoardView(Reader):
         """Name, figure, range in words and drawing of what the reporters said."""
         rows = []
         score, solved = self._f.score, self._f.solved
-        if score is not None and score.low is not None and score.high is not None:
+        if score is None or score.n < FEW:
+            return []
+        if score.low is not None and score.high is not None:
             words = f"{self._w.number(score.low, 2)}–{self._w.number(score.high, 2)}"
             rows.append((
                 self._("Mean score of 5"), self._w.number(score.value, 2), words,
@@ -162,7 +166,7 @@ class BoardView(Reader):
     def spot_whisker(self) -> Markup | None:
         """What share of the patrol findings was fixed on the spot."""
         share = self._f.fixed_on_spot
-        if share is None or share.low is None or share.high is None:
+        if share is None or share.n < FEW or share.low is None or share.high is None:
             return None
         words = f"{self._w.percent(share.low)}–{self._w.percent(share.high)}"
         return whisker(share.value, share.low, share.high, scale=(0, 1), label=words, kind="bar")

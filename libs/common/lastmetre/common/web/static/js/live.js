@@ -18,6 +18,12 @@
   document.addEventListener('htmx:afterRequest', function (event) {
     mark(!event.detail.successful);
   });
+  // Nothing but the time is another: the answer brings that alone.
+  document.addEventListener('as-of', function (event) {
+    document.querySelectorAll('time.clock').forEach(function (clock) {
+      clock.textContent = event.detail.value;
+    });
+  });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
     return !(name === 'open' && element.tagName === 'DETAILS');
   };
