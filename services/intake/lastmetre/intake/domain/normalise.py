@@ -14,8 +14,8 @@ from lastmetre.common.contracts.reports import (
     ReportSubmitted,
     SubmittedPosition,
 )
+from lastmetre.common.datum import to_wgs84
 from lastmetre.intake.domain.categories import CategoryCodes
-from lastmetre.intake.domain.datum import to_wgs84
 
 FUTURE_ALLOWED: Final = timedelta(days=1)
 BELIEVED_FOR: Final = timedelta(days=366)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastmetre.common.contracts.reports import Datum
-from lastmetre.intake.domain.datum import bd09_to_wgs84, gcj02_to_bd09, gcj02_to_wgs84, to_wgs84
-from lastmetre.intake.domain.datum import wgs84_to_gcj02 as shift
+from lastmetre.common.datum import bd09_to_wgs84, gcj02_to_bd09, gcj02_to_wgs84, to_wgs84
+from lastmetre.common.datum import wgs84_to_gcj02 as shift
 
 METRES_PER_DEGREE = 111_195.0
 inland_longitudes = st.floats(100, 120)
