@@ -9,6 +9,7 @@ import pytest
 from lastmetre.cli.network.areas import Properties, read_areas
 from lastmetre.cli.network.findings import Findings
 from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import Datum
 from lastmetre.common.contracts.topics import MESSAGE_BYTES
 from lastmetre.common.outlines import OUTLINE_BYTES, BadOutline, read_outline
 from lastmetre.common.web.problems import Problem
@@ -102,6 +103,42 @@ def test_17_the_largest_outline_that_is_taken_fits_into_a_record() -> None:
         }
     )
     assert len(message.to_json()) < MESSAGE_BYTES - 32 * 1024
+
+
+@pytest.mark.parametrize("datum", ["gcj02", "bd09"])
+def test_29_areas_drawn_on_another_datum_are_brought_to_wgs84(datum: str) -> None:
+    """Against DOMAIN's check vector."""
+    drawn = {"gcj02": (113.756993, 23.017977), "bd09": (113.763407, 23.024311)}[datum]
+    corner = [[*drawn], [drawn[0] + 0.01, drawn[1]], [drawn[0], drawn[1] + 0.01], [*drawn]]
+    findings = Findings()
+    (area,) = read_areas(collection(polygon(corner)), Properties("id"), findings, Datum(datum))
+    assert not findings.errors
+    assert area.outline["coordinates"][0][0] == pytest.approx([113.7518, 23.0207], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("urn:ogc:def:crs:OGC:1.3:CRS84", True),
+        ("urn:ogc:def:crs:EPSG::4490", True),
+        ("EPSG:4326", True),
+        ("urn:ogc:def:crs:EPSG::3857", False),
+        ("EPSG:2326", False),
+    ],
+)
+def test_29_a_file_that_says_that_it_is_on_something_else_is_refused(
+    name: str, taken: bool
+) -> None:
+    findings = Findings()
+    crs = {"crs": {"type": "name", "properties": {"name": name}}}
+    read = read_areas(collection(polygon(SQUARE)) | crs, Properties("id"), findings)
+    assert (len(read), len(findings.errors)) == ((1, 0) if taken else (0, 1))
+    assert taken or "EPSG:4326" in findings.errors[0]
+
+
+def collection(geometry: dict[str, Any]) -> dict[str, Any]:
+    feature = {"type": "Feature", "properties": {"id": "yq-0101"}, "geometry": geometry}
+    return {"type": "FeatureCollection", "features": [feature]}
 
 
 def area(outline: dict[str, Any]) -> AreaBody:

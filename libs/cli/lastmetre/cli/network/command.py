@@ -13,6 +13,7 @@ from lastmetre.cli.network.areas import Area, Properties, read_areas
 from lastmetre.cli.network.findings import Findings
 from lastmetre.cli.network.leads import Lead, lead_by_area, read_leads
 from lastmetre.cli.profile import installation
+from lastmetre.common.contracts.reports import Datum
 
 app = typer.Typer(
     name="network", help="Areas and the leads who answer for them.", no_args_is_help=True
@@ -46,6 +47,10 @@ def import_network(
     name_property_en: Annotated[str, typer.Option(help="Its English name.")] = "name_en",
     town_property_zh: Annotated[str, typer.Option(help="Its town in Chinese.")] = "town_zh",
     town_property_en: Annotated[str, typer.Option(help="Its town in English.")] = "town_en",
+    datum: Annotated[
+        Datum,
+        typer.Option(help="What the areas are drawn on. Chinese web maps use gcj02, Baidu's bd09."),
+    ] = Datum.WGS84,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check, and say what would change.")
     ] = False,
@@ -63,7 +68,7 @@ def import_network(
     properties = Properties(
         id_property, name_property_zh, name_property_en, town_property_zh, town_property_en
     )
-    network = read_network(areas, properties, leads)
+    network = read_network(areas, properties, leads, datum)
     with ServiceClient(installation()) as services, working("sending the network"):
         answer = publish(services, network, dry_run=dry_run)
     for each in answer["warnings"]:
@@ -91,11 +96,13 @@ class Network:
     warnings: list[str]
 
 
-def read_network(areas: Path, properties: Properties, leads: Path | None) -> Network:
+def read_network(
+    areas: Path, properties: Properties, leads: Path | None, datum: Datum = Datum.WGS84
+) -> Network:
     """The network in these files. Raises Trouble that names every error in them."""
     findings = Findings()
     with working("checking areas and leads"):
-        read = read_areas(_document(areas), properties, findings)
+        read = read_areas(_document(areas), properties, findings, datum)
         people = read_leads(leads, findings) if leads else []
         placed = lead_by_area(people, {area.area_id for area in read}, findings)
     if findings.errors:
@@ -107,7 +114,8 @@ def read_network(areas: Path, properties: Properties, leads: Path | None) -> Net
 
 
 def publish(services: ServiceClient, network: Network, *, dry_run: bool = False) -> dict[str, Any]:
-    """Contacts first: whoever gets a case must be reachable."""
+    """Contacts first: whoever gets a case must be reachable. And before them the areas are looked
+    at, for contacts that belong to no network would be wrong."""
     placed = network.placed
     body = {
         "areas": [
@@ -122,6 +130,8 @@ def publish(services: ServiceClient, network: Network, *, dry_run: bool = False)
         ],
         "dry_run": dry_run,
     }
+    if not dry_run:
+        services.send("dispatch", "PUT", "/network", body | {"dry_run": True})
     contacts = [lead.contact for lead in network.people]
     remarks: list[dict[str, str]] = []
     if contacts:
