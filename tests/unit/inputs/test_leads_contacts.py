@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from lastmetre.cli.client import ServiceClient
+from lastmetre.cli.console import Trouble
 from lastmetre.cli.network.command import Network, publish
 from lastmetre.cli.network.leads import Lead
 from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, ContactCheck, Reachable
@@ -52,8 +53,9 @@ def test_7_a_reporter_with_a_landline_gets_the_email(phone: str | None, takes_te
 class Services:
     """Stands in for intake and dispatch: keeps what is sent, and remarks on the first lead."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses: bool = False) -> None:
         self.sent: list[tuple[str, Any]] = []
+        self.refuses = refuses
 
     def send(self, service: str, method: str, path: str, body: Any) -> Any:
         self.sent.append((service, body))
@@ -62,7 +64,10 @@ class Services:
                 "kept": 1,
                 "remarks": [{"lead_id": "L1", "field": "phone", "message": NO_PHONE}],
             }
-        return {"added": 0, "changed": 0, "removed": 0, "version": 1}
+        if self.refuses:
+            raise Trouble("dispatch: 422, The outline of an area is not good")
+        left = {"open_cases_left": {"lead-0101": 12}}
+        return {"added": 0, "changed": 0, "removed": 0, "version": 1} | left
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -70,5 +75,15 @@ def test_6_the_import_warns_of_them_also_when_it_only_checks(dry_run: bool) -> N
     services, first = Services(), lead("L1", "无")
     network = Network([], {}, [first], ["areas overlap"])
     answer = publish(cast("ServiceClient", services), network, dry_run=dry_run)
-    assert answer["warnings"] == ["areas overlap", f"lead L1: phone: {NO_PHONE}"]
-    assert services.sent[0] == ("intake", {"contacts": [first.contact], "dry_run": dry_run})
+    areas, contact, cases = answer["warnings"]
+    assert (areas, contact) == ("areas overlap", f"lead L1: phone: {NO_PHONE}")
+    assert "12 open cases stay with lead-0101" in cases  # finding 18
+    assert ("intake", {"contacts": [first.contact], "dry_run": dry_run}) in services.sent
+
+
+def test_17_a_network_that_is_refused_changes_no_contact() -> None:
+    services = Services(refuses=True)
+    network = Network([], {}, [lead("L1", "13800001111")], [])
+    with pytest.raises(Trouble):
+        publish(cast("ServiceClient", services), network)
+    assert [service for service, _ in services.sent] == ["dispatch"]

@@ -164,6 +164,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
                 "added": published.added,
                 "changed": published.changed,
                 "removed": published.removed,
+                "open_cases_left": published.open_cases_left,
                 "version": (await service.network()).version,
                 "dry_run": body.dry_run,
             }

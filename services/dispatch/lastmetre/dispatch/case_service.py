@@ -1,6 +1,6 @@
 """Requests by people: decided in the request's own transaction, answered at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -45,6 +45,8 @@ class Published:
     added: int
     changed: int
     removed: int
+    open_cases_left: Mapping[str, int]
+    """Of each lead who has no area in it any more: his open cases stay with him."""
 
 
 class CaseService:
@@ -132,6 +134,8 @@ class CaseService:
             try:
                 work = self._host.unit_of_work(connection, CONSUMER)
                 counts = await publish(work, areas, self._host.identities)
+                leads = {area.lead.lead_id for area in areas if area.lead}
+                left = await store.open_counts_of_others(connection, sorted(leads))
                 await work.flush()
             except BaseException:
                 await transaction.rollback()
@@ -141,4 +145,4 @@ class CaseService:
             else:
                 await transaction.commit()
                 self._host.relay.wake()
-        return Published(*counts)
+        return Published(*counts, left)

@@ -140,7 +140,11 @@ def publish(services: ServiceClient, network: Network, *, dry_run: bool = False)
         remarks = kept.get("remarks", [])
     answer: dict[str, Any] = services.send("dispatch", "PUT", "/network", body)
     counts = {"areas": len(network.areas), "leads": len(network.people)}
-    return {**counts, **answer, "dry_run": dry_run, "warnings": _warnings(network, remarks)}
+    warnings = _warnings(network, remarks) + [
+        f"{cases} open cases stay with {lead_id}, who has no area any more: place them anew"
+        for lead_id, cases in answer.get("open_cases_left", {}).items()
+    ]
+    return {**counts, **answer, "dry_run": dry_run, "warnings": warnings}
 
 
 def _warnings(network: Network, remarks: list[dict[str, str]]) -> list[str]:

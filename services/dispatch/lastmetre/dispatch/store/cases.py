@@ -162,6 +162,18 @@ async def open_counts(connection: "Connection", lead_ids: Sequence[str]) -> dict
     return {row["lead_id"]: row["count"] for row in rows}
 
 
+async def open_counts_of_others(
+    connection: "Connection", lead_ids: Sequence[str]
+) -> dict[str, int]:
+    """How many open cases each lead has who is none of these."""
+    rows = await connection.fetch(
+        'SELECT lead_id, count(*) FROM "case" WHERE is_open AND lead_id <> ALL($1::text[])'
+        " GROUP BY lead_id ORDER BY lead_id",
+        lead_ids,
+    )
+    return {row["lead_id"]: row["count"] for row in rows}
+
+
 async def case_id_of(connection: "Connection", number: str) -> UUID | None:
     """The case with that number for people."""
     found: UUID | None = await connection.fetchval(
