@@ -167,8 +167,8 @@ async def open_counts_of_others(
 ) -> dict[str, int]:
     """How many open cases each lead has who is none of these."""
     rows = await connection.fetch(
-        'SELECT lead_id, count(*) FROM "case" WHERE is_open AND lead_id <> ALL($1::text[])'
-        " GROUP BY lead_id ORDER BY lead_id",
+        'SELECT lead_id, count(*) FROM "case" WHERE is_open AND lead_id IS NOT NULL'
+        " AND lead_id <> ALL($1::text[]) GROUP BY lead_id ORDER BY lead_id",
         lead_ids,
     )
     return {row["lead_id"]: row["count"] for row in rows}
