@@ -5,14 +5,31 @@ Imports the standard library alone, so that the handlers stand before what takes
 
 import os
 import signal
+import sys
 from importlib import import_module
+
+WRONG_SETTINGS = 2
 
 
 def start(main_module: str) -> None:
-    """Import the module and run its `main`; SIGTERM and SIGINT are minded from now on."""
+    """Import the module and run its `main`; SIGTERM and SIGINT are minded from now on.
+
+    Ends with WRONG_SETTINGS and a line for each setting that is missing or wrong.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end_before_anything_began)
-    import_module(main_module).main()
+    main = import_module(main_module).main
+    try:
+        main()
+    except Exception as error:
+        from lastmetre.common.service.wrong_settings import in_words
+
+        words = in_words(error)
+        if words is None:
+            raise
+        sys.stderr.write(f"{main_module} cannot start. {words}\n")
+        sys.stderr.write("README, Configuration, tells what each setting is.\n")
+        sys.exit(WRONG_SETTINGS)
 
 
 def _end_before_anything_began(*_: object) -> None:
