@@ -57,6 +57,8 @@ class Sending:
                 if answer["status"] != TAKEN:
                     self._refuse(each, _in_words(answer["errors"]))
                     continue
+                if remarks := answer.get("remarks"):
+                    self._findings.note(each.line, each.report.source_id, _in_words(remarks))
                 if self._receipts:
                     sender = self._services.sender(each.channel)
                     self._receipts.write(_receipt_line(each, sender, answer["receipt"]))
