@@ -1,9 +1,9 @@
-"""The topics as the design lists them: name, key, kept for how many days, compacted."""
+"""Each topic: its key, for how many days it is kept, and whether it is compacted."""
 
 from lastmetre.common.contracts.topics import PARTITIONS, TOPICS
 
 FOR_EVER = None
-DESIGN = {
+EXPECTED = {
     "channels.hotline": ("source id", FOR_EVER, False),  # trimmed behind intake's position
     "channels.app": ("source id", FOR_EVER, False),
     "channels.patrol": ("source id", FOR_EVER, False),
@@ -23,14 +23,14 @@ SHORT_LIVED = {"channels.hotline", "channels.app", "channels.patrol", "intake.dl
 DAY = 86_400_000
 
 
-def test_topics_are_those_of_the_design() -> None:
+def test_topics_are_kept_as_their_readers_need_them() -> None:
     declared = {
         each.name: (each.key, each.settings["retention.ms"], each.settings["cleanup.policy"])
         for each in TOPICS
     }
     assert declared == {
         name: (key, str(-1 if days is None else days * DAY), "compact" if compacted else "delete")
-        for name, (key, days, compacted) in DESIGN.items()
+        for name, (key, days, compacted) in EXPECTED.items()
     }
     assert {each.name for each in TOPICS if each.short_lived} == SHORT_LIVED
     assert {each.settings["message.timestamp.type"] for each in TOPICS} == {"LogAppendTime"}

@@ -1,4 +1,4 @@
-"""FastStream's AsyncAPI of each service: the channels of DESIGN's table, with our models."""
+"""FastStream's AsyncAPI of each service: the channels it reads, with our models."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """Races for a case: both orders forced, by a lock on its row or by the log's order.
 
-| race of DESIGN, section 4 | held here or in |
+| race | held here or in |
 |---|---|
 | dispatch × cancel, cancel × accept, reassign × the old lead's accept, return × resolve | `RACES` |
 | feedback on the first closing × second closing, two feedbacks, feedback × reopen | here, below |

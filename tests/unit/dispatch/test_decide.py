@@ -1,4 +1,4 @@
-"""What may become of a case: DESIGN section 4 as a table."""
+"""What may become of a case, as a table."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""GCJ-02 and BD-09 against DOMAIN's check vector, the oracle `prcoords`, and themselves."""
+"""GCJ-02 and BD-09 against a check vector from elsewhere, the oracle `prcoords`, and themselves."""
 
 import numpy as np
 import prcoords

@@ -107,7 +107,7 @@ def test_17_the_largest_outline_that_is_taken_fits_into_a_record() -> None:
 
 @pytest.mark.parametrize("datum", ["gcj02", "bd09"])
 def test_29_areas_drawn_on_another_datum_are_brought_to_wgs84(datum: str) -> None:
-    """Against DOMAIN's check vector."""
+    """Against a check vector of GCJ-02 and BD-09 from elsewhere."""
     drawn = {"gcj02": (113.756993, 23.017977), "bd09": (113.763407, 23.024311)}[datum]
     corner = [[*drawn], [drawn[0] + 0.01, drawn[1]], [drawn[0], drawn[1] + 0.01], [*drawn]]
     findings = Findings()
