@@ -1,6 +1,7 @@
 """What the relay says of a partition that takes nothing."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -9,7 +10,7 @@ from lastmetre.common.kafka.ports import Acknowledgement, BrokerError, TopicPart
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import OutboxBatch
 from lastmetre.common.outbox.relay import Relay
-from tests.simulation.clock import run_virtually
+from tests.simulation.clock import VirtualLoop, run_virtually
 
 STUCK = TopicPartition("dispatch.dlq", 0)
 FAILS_AFTER_SECONDS = 4.0
@@ -45,9 +46,7 @@ class _Outbox:
         pass
 
 
-def test_a_partition_that_fails_again_and_again_is_told_until_nothing_waits_there() -> None:
-    outbox = _Outbox()
-
+def relay_of(outbox: _Outbox) -> Relay:
     @asynccontextmanager
     async def session() -> AsyncIterator[_Outbox]:
         yield outbox
@@ -55,11 +54,17 @@ def test_a_partition_that_fails_again_and_again_is_told_until_nothing_waits_ther
     async def connect() -> _Outbox:
         return outbox
 
+    return Relay(
+        service="dispatch", open_session=session, connect=connect, lasting=frozenset(),
+        random=Random(1),
+    )  # fmt: skip
+
+
+def test_a_partition_that_fails_again_and_again_is_told_until_nothing_waits_there() -> None:
+    outbox = _Outbox()
+
     async def main() -> None:
-        relay = Relay(
-            service="dispatch", open_session=session, connect=connect, lasting=frozenset(),
-            random=Random(1),
-        )  # fmt: skip
+        relay = relay_of(outbox)
         running = asyncio.create_task(relay.run())
         await asyncio.sleep(3)
         assert relay.missing() == []
@@ -72,5 +77,23 @@ def test_a_partition_that_fails_again_and_again_is_told_until_nothing_waits_ther
         assert relay.missing() == []
         relay.stop()
         await running
+
+    run_virtually(main())
+
+
+def test_a_send_that_fails_after_the_relay_has_ended_is_no_forgotten_error() -> None:
+    """Seed 104603 of the simulation: whether it was reported hung on the garbage collector."""
+
+    async def main() -> None:
+        running = asyncio.create_task(relay_of(_Outbox()).run())
+        await asyncio.sleep(FAILS_AFTER_SECONDS - 1)
+        running.cancel()
+        await asyncio.wait([running])
+        del running
+        await asyncio.sleep(2)
+        gc.collect()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        assert loop.unhandled == []
 
     run_virtually(main())

@@ -213,10 +213,16 @@ class Relay:
             rows = found[: _fitting(found)]
             records = [message for row in rows for message in row.messages]
             answer = asyncio.ensure_future(producer.send(partition, records))
-            answer.add_done_callback(lambda _: self._wake.set())
+            answer.add_done_callback(self._answered)
             self._in_flight[shard] = _InFlight(rows, now, answer)
             sent += 1
         return sent
+
+    def _answered(self, answer: "asyncio.Future[Any]") -> None:
+        # Looked at also where nobody settles it any more: asyncio would report it as forgotten.
+        if not answer.cancelled():
+            answer.exception()
+        self._wake.set()
 
     def _forget_failing(self, head: Sequence[OutboxBatch]) -> None:
         """Nothing of ours waits there any more: it was taken out, or is another process's."""
