@@ -94,7 +94,10 @@ def make_app() -> FastAPI:
         app,
         DevelopmentAuthenticator(
             KEY,
-            service_keys={"notify": key_digest("notify-key"), "metrics": key_digest("metrics-key")},
+            service_keys={
+                "notify": [key_digest("notify-key")],
+                "metrics": [key_digest("metrics-key"), key_digest("next-metrics-key")],
+            },
             channel_keys={
                 key_digest("hotline-key"): ChannelCaller("hotline", "12345"),
                 key_digest("app-key"): ChannelCaller("app", "mini"),

@@ -6,6 +6,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from lastmetre.common.security.callers import ChannelCaller, Role
+from lastmetre.common.security.keys import key_id
 from lastmetre.common.security.tokens import issue_token, key_digest, read_channel_keys
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -15,7 +16,7 @@ NOW = datetime(2026, 11, 22, 7, 18, tzinfo=UTC)
 def test_a_token_holds_what_the_contract_says_and_nothing_else() -> None:
     token = issue_token(KEY, "li.min", Role.LEAD, "L017", NOW, timedelta(hours=2))
     decoded = jwt.decode(token, OctKey.import_key(KEY), algorithms=["HS256"])
-    assert decoded.header == {"alg": "HS256", "typ": "JWT"} or decoded.header == {"alg": "HS256"}
+    assert decoded.header == {"alg": "HS256", "typ": "JWT", "kid": key_id(KEY).hex()}
     assert decoded.claims == {
         "sub": "li.min",
         "role": "lead",

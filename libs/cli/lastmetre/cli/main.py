@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "metrics": "lastmetre.cli.metrics_command:app",
     "migrate": "lastmetre.cli.migrate:migrate",
     "recover": "lastmetre.cli.recover:recover",
+    "rotate": "lastmetre.cli.rotate:app",
     "topics": "lastmetre.cli.topics:app",
     "token": "lastmetre.cli.credentials:token",
     "channel-key": "lastmetre.cli.credentials:channel_key",

@@ -27,7 +27,14 @@ from lastmetre.devstack.waiting import wait_until
 
 _READY_SECONDS = 90
 _HOST = "127.0.0.1"
-_KEYS_FROM_HOME = ("LASTMETRE_TOKEN_KEY", "LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
+_KEYS_FROM_HOME = (
+    "LASTMETRE_TOKEN_KEY",
+    "LASTMETRE_TOKEN_OLD_KEYS",
+    "LASTMETRE_LINK_KEY",
+    "LASTMETRE_LINK_OLD_KEYS",
+    "LASTMETRE_IDENTITY_KEY",
+    "INTAKE_VAULT_KEY",
+)
 _CATEGORIES = "LASTMETRE_CATEGORIES_FILE"
 _FREELY_SET = (
     *(f"{s.upper()}_PUBLIC_URL" for s in SERVICES),
@@ -104,7 +111,6 @@ class Services:
             "INTAKE_INTERNAL_URL": self.url("intake"),
             _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
             "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
-            "LASTMETRE_LINK_KEY_FILE": str(secrets / "link_key"),
             "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),
             f"{name}_SERVICE_KEY": self._keys.service_keys[service],
             **self._only_for(service),
@@ -116,8 +122,10 @@ class Services:
         return file
 
     def _only_for(self, service: str) -> dict[str, str]:
+        links = {"LASTMETRE_LINK_KEY_FILE": str(self._home.secrets / "link_key")}
         if service == "intake":
             return {
+                **links,
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
                 # Everybody comes from one address here.
@@ -127,7 +135,7 @@ class Services:
         if service == "dispatch":
             return {"DISPATCH_FIELD_SYSTEMS_FILE": str(LOCAL / "field-systems.json")}
         if service == "notify":
-            return {"NOTIFY_OUTBOX_DIRECTORY": str(self._home.outbox)}
+            return {**links, "NOTIFY_OUTBOX_DIRECTORY": str(self._home.outbox)}
         return {}
 
     def wait(

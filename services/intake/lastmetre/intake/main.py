@@ -28,7 +28,7 @@ from lastmetre.intake.files import channel_keys, read_category_codes
 from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.settings import IntakeSettings
 from lastmetre.intake.trimming import Trimmer
-from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters, Vault
+from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.web.network import Network
 from lastmetre.intake.web.progress import ProgressPages, progress_router
 from lastmetre.intake.web.report import ReportPages, report_router
@@ -36,7 +36,7 @@ from lastmetre.intake.web.report import ReportPages, report_router
 
 def build(settings: IntakeSettings) -> FastAPI:
     """The service; raises OSError or ValueError for files that cannot be read."""
-    vault = Vault(settings.vault_key)
+    vault = settings.vault()
     host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
     categories = read_categories(settings.categories_file)
     check = ContactCheck(settings.phone_region)

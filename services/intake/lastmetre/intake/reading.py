@@ -34,7 +34,7 @@ from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender
 from lastmetre.intake.store import reports as store
 from lastmetre.intake.store.reports import DuplicateRecord, KnownReport, NewReport, RecordPosition
-from lastmetre.intake.vault import Vault, VaultEntry
+from lastmetre.intake.vault import Vault, VaultEntry, conflict_of, open_conflict
 
 SOURCE: Final = "/intake"
 _NAMED_AT_MOST: Final = 80
@@ -265,13 +265,13 @@ class ReportIngestor:
 
     def _says(self, sealed: bytes, report_id: UUID) -> bytes:
         """The fingerprint of a conflict's body."""
-        return self._vault.fingerprint(self._vault.open(sealed, report_id.bytes))
+        return self._vault.fingerprint(open_conflict(self._vault, sealed, report_id))
 
     def _duplicate(self, arrival: IncomingReport, counts: KnownReport) -> DuplicateRecord:
         """Where the contents that count are missing nobody can tell: for a person to look at."""
         if arrival.fingerprint == counts.fingerprint:
             return DuplicateRecord(arrival.place, counts.report_id, "repeated", None)
-        body = self._vault.seal(canonical(arrival.report), counts.report_id.bytes)
+        body = self._vault.seal(canonical(arrival.report), conflict_of(counts.report_id))
         return DuplicateRecord(arrival.place, counts.report_id, "conflict", body)
 
 

@@ -2,14 +2,46 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
-from lastmetre.common.service.settings import KeyBytes, ServiceSettings
+from lastmetre.common.service.kafka_settings import EnvironmentSettings
+from lastmetre.common.service.settings import KeyBytes, LinkSettings, OldKeys, OptionalKey
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
+from lastmetre.intake.vault import Vault
 
 
-class IntakeSettings(ServiceSettings):
+class VaultSettings(EnvironmentSettings):
+    """The vault's keys."""
+
+    vault_key: KeyBytes = Field(validation_alias="INTAKE_VAULT_KEY")
+    vault_old_keys: OldKeys = Field(validation_alias="INTAKE_VAULT_OLD_KEYS")
+    fingerprint_key: OptionalKey = Field(default=None, validation_alias="INTAKE_FINGERPRINT_KEY")
+
+    @model_validator(mode="after")
+    def _fingerprints_outlive_the_vault_key(self) -> Self:
+        if self.vault_old_keys and self.fingerprint_key is None:
+            raise ValueError(
+                "with INTAKE_VAULT_OLD_KEYS goes INTAKE_FINGERPRINT_KEY, the first vault key: else"
+                " repetitions of reports would be taken for contradictions"
+            )
+        return self
+
+    def vault(self) -> Vault:
+        """The vault of this installation."""
+        return Vault(
+            self.vault_key, old_keys=self.vault_old_keys, fingerprint_key=self.fingerprint_key
+        )
+
+
+class ResealSettings(VaultSettings):
+    """What `lastmetre.intake.reseal` reads: it serves nobody."""
+
+    database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")
+
+
+class IntakeSettings(VaultSettings, LinkSettings):
     """Settings of the intake service. Durations are in seconds, sizes in bytes."""
 
     database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")
@@ -17,7 +49,6 @@ class IntakeSettings(ServiceSettings):
     http_port: int = Field(default=8101, validation_alias="INTAKE_HTTP_PORT")
     service_key: SecretStr = Field(validation_alias="INTAKE_SERVICE_KEY")
 
-    vault_key: KeyBytes = Field(validation_alias="INTAKE_VAULT_KEY")
     channel_keys_file: Path = Field(validation_alias="INTAKE_CHANNEL_KEYS_FILE")
     category_map_file: Path | None = Field(
         default=None, validation_alias="INTAKE_CATEGORY_MAP_FILE"

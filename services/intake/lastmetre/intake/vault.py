@@ -2,7 +2,10 @@
 
 import hmac
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Self
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -10,9 +13,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lastmetre.common.contact import Reachable
 from lastmetre.common.contracts.base import Language, Model
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.security.keys import KEY_ID_BYTES, key_id
 
 _NONCE_BYTES: Final = 12
-_DEAD_LETTER: Final = b"dead-letter"
+NAMED: Final = b"LMv1"
+_HEAD_BYTES: Final = len(NAMED) + KEY_ID_BYTES
+DEAD_LETTER: Final = b"dead-letter"
 _FINGERPRINTS: Final = b"fingerprints"
 
 
@@ -61,36 +67,85 @@ class LeadContact(Model):
 
 
 class CannotOpen(Exception):
-    """Sealed with another key, or moved to another row."""
+    """Sealed with a key that is not known here, moved to another row, or damaged."""
+
+    def __init__(self, key: bytes | None, *, known: bool) -> None:
+        super().__init__("the vault cannot open a row: are all of its keys here?")
+        self.key = key
+        """The id of the key that it was sealed with; None if it names none, as those of before."""
+        self.key_is_known = known
+        """Whether that key is here: then the row is damaged."""
 
 
 class Vault:
-    """Seals and opens with one key. `belongs_to` is authenticated: a sealed value cannot move."""
+    """Seals with one key, opens with that and old ones. `belongs_to` is authenticated: a sealed
+    value cannot move.
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key[:32])
-        fingerprint_key = hmac.digest(key[:32], _FINGERPRINTS, "sha256")
-        self._fingerprints = hmac.new(fingerprint_key, digestmod="sha256")
+    `fingerprint_key` is the first vault key that the installation had. Where it is named, keys have
+    been replaced, or will be: what is sealed names its key then, and builds of before cannot open
+    it.
+    """
+
+    def __init__(
+        self, key: bytes, *, old_keys: Sequence[bytes] = (), fingerprint_key: bytes | None = None
+    ) -> None:
+        keys = [each[:32] for each in (key, *old_keys)]
+        self._ciphers = {key_id(each): AESGCM(each) for each in keys}
+        self._key_id = key_id(keys[0])
+        self._names_key = fingerprint_key is not None
+        first = (fingerprint_key or key)[:32]
+        keyed_by = hmac.digest(first, _FINGERPRINTS, "sha256")
+        self._fingerprints = hmac.new(keyed_by, digestmod="sha256")
 
     def seal(self, body: bytes, belongs_to: bytes) -> bytes:
-        """Nonce, ciphertext and tag."""
+        """Nonce, ciphertext and tag, behind the key's id if it is named."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, body, belongs_to)
+        sealed = nonce + self._ciphers[self._key_id].encrypt(nonce, body, belongs_to)
+        return NAMED + self._key_id + sealed if self._names_key else sealed
 
     def open(self, sealed: bytes, belongs_to: bytes) -> bytes:
         """What was sealed; raises CannotOpen."""
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], belongs_to)
-        except InvalidTag as error:
-            raise CannotOpen("the vault cannot open a row: is INTAKE_VAULT_KEY the old one?") from (
-                error
-            )
+        named = key_named(sealed)
+        if named is not None and (cipher := self._ciphers.get(named)):
+            with suppress(InvalidTag):
+                return _decrypted(cipher, sealed[_HEAD_BYTES:], belongs_to)
+        # A nonce may begin as a name does.
+        for cipher in self._ciphers.values():
+            with suppress(InvalidTag):
+                return _decrypted(cipher, sealed, belongs_to)
+        raise CannotOpen(named, known=named in self._ciphers)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it names the key that is sealed with now."""
+        return key_named(sealed) == self._key_id
 
     def fingerprint(self, body: bytes) -> bytes:
         """Tells a body from another. Keyed: a short text could be guessed from a plain hash."""
         keyed = self._fingerprints.copy()
         keyed.update(body)
         return keyed.digest()
+
+
+def _decrypted(cipher: AESGCM, sealed: bytes, belongs_to: bytes) -> bytes:
+    return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], belongs_to)
+
+
+def key_named(sealed: bytes) -> bytes | None:
+    """The id of the key that a sealed value names; None for one of before."""
+    return sealed[len(NAMED) : _HEAD_BYTES] if sealed.startswith(NAMED) else None
+
+
+def conflict_of(report_id: UUID) -> bytes:
+    """What the body of a record that contradicts a report is bound to."""
+    return b"conflict\0" + report_id.bytes
+
+
+def open_conflict(vault: Vault, sealed: bytes, report_id: UUID) -> bytes:
+    """Such a body; those of before are bound as the report's own row. Raises CannotOpen."""
+    try:
+        return vault.open(sealed, conflict_of(report_id))
+    except CannotOpen:
+        return vault.open(sealed, report_id.bytes)
 
 
 class EncryptedDeadLetters:
@@ -101,8 +156,8 @@ class EncryptedDeadLetters:
 
     def seal(self, body: bytes) -> bytes:
         """As it is stored."""
-        return self._vault.seal(body, _DEAD_LETTER)
+        return self._vault.seal(body, DEAD_LETTER)
 
     def open(self, sealed: bytes) -> bytes:
         """As it came."""
-        return self._vault.open(sealed, _DEAD_LETTER)
+        return self._vault.open(sealed, DEAD_LETTER)

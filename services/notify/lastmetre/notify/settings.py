@@ -5,13 +5,13 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from lastmetre.common.service.settings import ServiceSettings
+from lastmetre.common.service.settings import LinkSettings
 
 SUBMISSIONS_PORT: Final = 465
 """RFC 8314: mail submission with TLS from the first byte."""
 
 
-class NotifySettings(ServiceSettings):
+class NotifySettings(LinkSettings):
     """Settings of the notify service. Durations are in seconds."""
 
     database_url: SecretStr = Field(validation_alias="NOTIFY_DATABASE_URL")

@@ -39,10 +39,12 @@ class Contact(Model):
 
 
 class Contacts(Model):
-    """Whom the vault does not know is left out."""
+    """Whom the vault does not know is left out, and so is whose row is damaged: those are named."""
 
     reports: dict[UUID, Contact] = Field(default_factory=dict)
     leads: dict[str, Contact] = Field(default_factory=dict)
+    unreadable_reports: list[UUID] = Field(default_factory=list)
+    unreadable_leads: list[str] = Field(default_factory=list)
 
 
 class TextsAsked(Asked):

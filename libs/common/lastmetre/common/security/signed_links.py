@@ -2,10 +2,14 @@
 
 A secret is `identity + tag`, the tag an HMAC-SHA256 of the identity under a purpose of its own,
 so that a receipt does not reveal the link to its progress page.
+
+The key of the tags can be replaced: links that an old one made are opened as long as it is known.
+The key of the identities cannot, for by it a repetition of a report is recognised.
 """
 
 import base64
 import hmac
+from collections.abc import Sequence
 from enum import StrEnum
 
 RECEIPT_IDENTITY_BYTES = 12
@@ -20,16 +24,26 @@ class LinkPurpose(StrEnum):
     RATE = "rate"
 
 
+_Keyed = dict[LinkPurpose, "hmac.HMAC"]
+
+
 class SignedLinks:
-    """Seals and opens secrets with one key."""
+    """Seals secrets with one key, and opens those of that one and of old ones.
 
-    def __init__(self, key: bytes) -> None:
+    `identity_key` is the first link key that the installation had; None where that is `key`.
+    """
+
+    def __init__(
+        self, key: bytes, *, old_keys: Sequence[bytes] = (), identity_key: bytes | None = None
+    ) -> None:
         # Copies of one that has the key take two thirds of the time.
-        self._identity = hmac.new(key, b"identity\0", "sha256")
-        self._keyed = {each: hmac.new(key, each.encode() + b"\0", "sha256") for each in LinkPurpose}
+        self._identity = hmac.new(identity_key or key, b"identity\0", "sha256")
+        self._keyed: _Keyed = _tags_of(key)
+        self._old = [_tags_of(each) for each in old_keys]
 
-    def _tag(self, purpose: LinkPurpose, identity: bytes) -> bytes:
-        keyed = self._keyed[purpose].copy()
+    @staticmethod
+    def _tag(keys: _Keyed, purpose: LinkPurpose, identity: bytes) -> bytes:
+        keyed = keys[purpose].copy()
         keyed.update(identity)
         return keyed.digest()[: _TAG_BYTES[purpose]]
 
@@ -41,7 +55,7 @@ class SignedLinks:
 
     def seal(self, purpose: LinkPurpose, identity: bytes) -> str:
         """The secret for `identity`: letters and digits only, safe in a URL and on the phone."""
-        sealed = identity + self._tag(purpose, identity)
+        sealed = identity + self._tag(self._keyed, purpose, identity)
         return base64.b32encode(sealed).decode().rstrip("=").lower()
 
     def open(self, purpose: LinkPurpose, secret: str) -> bytes | None:
@@ -55,4 +69,12 @@ class SignedLinks:
             return None
         identity = sealed[: -_TAG_BYTES[purpose]]
         tag = sealed[-_TAG_BYTES[purpose] :]
-        return identity if hmac.compare_digest(tag, self._tag(purpose, identity)) else None
+        ours = any(
+            hmac.compare_digest(tag, self._tag(keys, purpose, identity))
+            for keys in (self._keyed, *self._old)
+        )
+        return identity if ours else None
+
+
+def _tags_of(key: bytes) -> _Keyed:
+    return {each: hmac.new(key, each.encode() + b"\0", "sha256") for each in LinkPurpose}

@@ -6,7 +6,8 @@ known here only by their SHA-256, so whoever reads the settings cannot call.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from lastmetre.common.security.callers import (
     ServiceCaller,
     Via,
 )
+from lastmetre.common.security.keys import key_id
 from lastmetre.common.service.clock import Clock
 
 if TYPE_CHECKING:  # a command signs tokens and has no use for a web framework
@@ -62,7 +64,7 @@ def issue_token(
     Raises ValueError if a lead comes without a `lead_id`, or anyone else with one.
     """
     claims = _Claims(sub=subject, role=role, lead_id=lead_id, exp=int((now + lifetime).timestamp()))
-    header = {"alg": _ALGORITHM}
+    header = {"alg": _ALGORITHM, "kid": key_id(key).hex()}
     return jwt.encode(
         header, claims.model_dump(exclude_none=True, mode="json"), OctKey.import_key(key)
     )
@@ -91,20 +93,24 @@ def read_channel_keys(path: Path) -> dict[str, ChannelCaller]:
 class DevelopmentAuthenticator:
     """Knows people by token, services and channels by key.
 
-    `service_keys` maps a service's name to its key's SHA-256, `channel_keys` a key's SHA-256 to the
-    channel and sender. `clock` must be the real one: tokens do not live in the demo's time-lapse.
+    Tokens of `old_token_keys` still hold. `service_keys` maps a service's name to the SHA-256 of
+    its key, or of several, `channel_keys` a key's SHA-256 to the channel and sender. `clock` must
+    be the real one: tokens do not live in the demo's time-lapse.
     """
 
     def __init__(
         self,
         token_key: bytes,
         *,
-        service_keys: Mapping[str, str],
+        service_keys: Mapping[str, Sequence[str]],
         channel_keys: Mapping[str, ChannelCaller],
         clock: Clock,
+        old_token_keys: Sequence[bytes] = (),
     ) -> None:
-        self._token_key = OctKey.import_key(token_key)
-        self._service_keys = tuple(service_keys.items())
+        self._token_keys = [OctKey.import_key(key) for key in (token_key, *old_token_keys)]
+        self._service_keys = tuple(
+            (name, digest) for name, digests in service_keys.items() for digest in digests
+        )
         self._channel_keys = channel_keys
         self._clock = clock
 
@@ -148,4 +154,9 @@ class DevelopmentAuthenticator:
         return Person(claims.sub, claims.role, claims.lead_id, via)
 
     def _verified(self, token: str) -> dict[str, Any]:
-        return jwt.decode(token, self._token_key, algorithms=[_ALGORITHM]).claims
+        """The claims, by one of the keys; raises the JoseError or ValueError of the last."""
+        *old, last = self._token_keys
+        for key in old:
+            with suppress(JoseError, ValueError):
+                return jwt.decode(token, key, algorithms=[_ALGORITHM]).claims
+        return jwt.decode(token, last, algorithms=[_ALGORITHM]).claims

@@ -96,6 +96,7 @@ def build_app(
         app,
         DevelopmentAuthenticator(
             settings.token_key,
+            old_token_keys=settings.token_old_keys,
             service_keys=settings.service_keys,
             channel_keys=channel_keys or {},
             clock=RealClock(),

@@ -33,7 +33,7 @@ from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
 from lastmetre.common.service.measuring import Measuring
-from lastmetre.common.service.settings import ServiceSettings
+from lastmetre.common.service.settings import LinkSettings, ServiceSettings
 from lastmetre.common.service.tasks import OwnedTasks, Work
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ServiceHost:
         self.settings = settings
         self.clock = settings.clock()
         self.identities = IdGenerator()
-        self.links = SignedLinks(settings.link_key)
+        self._links = settings.links() if isinstance(settings, LinkSettings) else None
         self.cipher = cipher or NoCipher()
         self.consumers: list[BatchConsumer] = []
         self.tasks = OwnedTasks()
@@ -109,6 +109,13 @@ class ServiceHost:
         if self._pool is None:
             raise RuntimeError("the host is not started")
         return self._pool
+
+    @property
+    def links(self) -> SignedLinks:
+        """The secret links, for a service whose settings have their key."""
+        if self._links is None:
+            raise RuntimeError(f"{self.name} has no business with secret links")
+        return self._links
 
     @property
     def connection_check(self) -> IdentityCheck:

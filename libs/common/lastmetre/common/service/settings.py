@@ -2,12 +2,14 @@
 
 import base64
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
 
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.clock import Clock, RealClock, TimeLapseClock
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
 
@@ -19,7 +21,30 @@ def _key_bytes(value: object) -> object:
     return value
 
 
-KeyBytes = Annotated[bytes, BeforeValidator(_key_bytes), Field(min_length=32, repr=False)]
+_Key = Annotated[bytes, BeforeValidator(_key_bytes), Field(min_length=32)]
+KeyBytes = Annotated[_Key, Field(repr=False)]
+OptionalKey = Annotated[_Key | None, Field(repr=False)]
+
+
+def _key_list(value: object) -> object:
+    """Keys with white space or commas between them."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+OldKeys = Annotated[
+    tuple[_Key, ...], NoDecode, BeforeValidator(_key_list), Field(default=(), repr=False)
+]
+"""Keys that a newer one has replaced, and that are known for a while yet."""
+
+
+def _digests(value: object) -> object:
+    """Of each service one SHA-256, or a list of them while its key is being replaced."""
+    if not isinstance(value, dict):
+        return value
+    return {name: [each] if isinstance(each, str) else each for name, each in value.items()}
+
+
+ServiceKeys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_digests)]
 
 
 CITY_TIME_ZONE: Final = Field(
@@ -31,8 +56,8 @@ class Settings(EnvironmentSettings):
     """What every service reads. Names and values: README, Configuration."""
 
     token_key: KeyBytes = Field(validation_alias="LASTMETRE_TOKEN_KEY")
-    link_key: KeyBytes = Field(validation_alias="LASTMETRE_LINK_KEY")
-    service_keys: dict[str, str] = Field(
+    token_old_keys: OldKeys = Field(validation_alias="LASTMETRE_TOKEN_OLD_KEYS")
+    service_keys: ServiceKeys = Field(
         default_factory=dict, validation_alias="LASTMETRE_SERVICE_KEYS"
     )
     city_time_zone: ZoneInfo = CITY_TIME_ZONE
@@ -64,3 +89,26 @@ class ServiceSettings(Settings):
     http_host: str = "127.0.0.1"
     http_port: int
     service_key: SecretStr
+
+
+class LinkSettings(ServiceSettings):
+    """What the services read that make or open secret links: intake and notify, and no others."""
+
+    link_key: KeyBytes = Field(validation_alias="LASTMETRE_LINK_KEY")
+    link_old_keys: OldKeys = Field(validation_alias="LASTMETRE_LINK_OLD_KEYS")
+    identity_key: OptionalKey = Field(default=None, validation_alias="LASTMETRE_IDENTITY_KEY")
+
+    @model_validator(mode="after")
+    def _identities_outlive_the_link_key(self) -> Self:
+        if self.link_old_keys and self.identity_key is None:
+            raise ValueError(
+                "with LASTMETRE_LINK_OLD_KEYS goes LASTMETRE_IDENTITY_KEY, the first link key: else"
+                " repetitions of reports would be taken for new ones"
+            )
+        return self
+
+    def links(self) -> SignedLinks:
+        """The secret links of this installation."""
+        return SignedLinks(
+            self.link_key, old_keys=self.link_old_keys, identity_key=self.identity_key
+        )

@@ -82,6 +82,11 @@ REPORTS_REFUSED: Final = Counter(
     "Reports that the edge refused, by HTTP status.",
     ["channel", "status"],
 )
+VAULT_DAMAGED: Final = Counter(
+    "lastmetre_vault_damaged_rows",
+    "Times that a row of the vault could not be opened, though its key is here.",
+    ["kind"],
+)
 MESSAGES: Final = Counter(
     "lastmetre_messages", "Messages by what became of them.", ["recipient", "provider", "result"]
 )

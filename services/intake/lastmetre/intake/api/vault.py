@@ -1,5 +1,6 @@
 """The vault for services: each route is open to the one that needs it; who reads is logged."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.opening import belongs_to, opened
 from lastmetre.intake.store import leads, reports
 from lastmetre.intake.store.pool import connected
 from lastmetre.intake.vault import LeadContact, Vault, VaultEntry
@@ -39,11 +41,6 @@ class ContactAsked(Asked):
 
     report_id: UUID
     actor: Code
-
-
-def lead_binding(lead_id: str) -> bytes:
-    """What a lead's sealed contact is bound to."""
-    return b"lead\0" + lead_id.encode()
 
 
 class VaultService:
@@ -63,29 +60,30 @@ class VaultService:
     async def kept(self, report_ids: list[UUID]) -> dict[UUID, VaultEntry]:
         """What was typed into these reports."""
         async with connected(self._host.pool) as connection:
-            return self._opened(await reports.sealed_of(connection, report_ids))
-
-    def _opened(self, sealed: dict[UUID, bytes]) -> dict[UUID, VaultEntry]:
-        return {
-            report_id: VaultEntry.model_validate_json(self._vault.open(each, report_id.bytes))
-            for report_id, each in sealed.items()
-        }
+            sealed = await reports.sealed_of(connection, report_ids)
+            bodies, _ = await opened(connection, self._vault, sealed)
+        return _entries(bodies)
 
     async def contacts(self, asked: ContactsAsked) -> Contacts:
         """Usable ways to reach reporters and leads."""
         async with connected(self._host.pool) as connection:
-            kept = self._opened(await reports.sealed_of(connection, asked.report_ids))
-            sealed = await leads.sealed_of(connection, asked.lead_ids)
+            of_reports = await reports.sealed_of(connection, asked.report_ids)
+            bodies, damaged = await opened(connection, self._vault, of_reports)
+            of_leads = await leads.sealed_of(connection, asked.lead_ids)
+            lead_bodies, damaged_leads = await opened(connection, self._vault, of_leads)
+        kept = _entries(bodies)
         return Contacts(
             reports={
                 report_id: _for_messages(self.ways(each), each.language)
                 for report_id, each in kept.items()
             },
-            leads={lead_id: self._lead(lead_id, each) for lead_id, each in sealed.items()},
+            leads={lead_id: self._lead(each) for lead_id, each in lead_bodies.items()},
+            unreadable_reports=damaged,
+            unreadable_leads=damaged_leads,
         )
 
-    def _lead(self, lead_id: str, sealed: bytes) -> Contact:
-        kept = LeadContact.model_validate_json(self._vault.open(sealed, lead_binding(lead_id)))
+    def _lead(self, body: bytes) -> Contact:
+        kept = LeadContact.model_validate_json(body)
         return _for_messages(self._check.usable(kept.phone, kept.email), kept.language)
 
     async def texts(self, asked: TextsAsked) -> ReportTexts:
@@ -132,7 +130,7 @@ class VaultService:
         rows = {
             each.lead_id: self._vault.seal(
                 LeadContact(phone=each.phone, email=each.email, language=each.language).to_json(),
-                lead_binding(each.lead_id),
+                belongs_to(each.lead_id),
             )
             for each in sent.contacts
         }
@@ -172,6 +170,10 @@ def vault_router(vault_service: VaultService) -> APIRouter:
         return _private(await vault_service.keep_leads(await read_model(request, LeadContactsSent)))
 
     return router
+
+
+def _entries(bodies: Mapping[UUID, bytes]) -> dict[UUID, VaultEntry]:
+    return {each: VaultEntry.model_validate_json(body) for each, body in bodies.items()}
 
 
 def _for_messages(ways: Reachable, language: Language) -> Contact:

@@ -77,7 +77,12 @@ class MessageRenderer:
         rendered: list[RenderedMessage] = []
         undeliverable: list[Undeliverable] = []
         for message in messages:
-            made = self._render(message, _contact(message, contacts))
+            contact = _contact(message, contacts)
+            made = (
+                Undeliverable(message, "contact_unreadable")
+                if contact is None and _is_unreadable(message, contacts)
+                else self._render(message, contact)
+            )
             if isinstance(made, RenderedMessage):
                 rendered.append(made)
             else:
@@ -112,6 +117,14 @@ class MessageRenderer:
             traceparent=message.traceparent,
         )
         return RenderedMessage(message, outbound, provider)
+
+
+def _is_unreadable(message: Due, contacts: Contacts) -> bool:
+    """Whether the vault has the contact, and cannot open it."""
+    lead_id = lead_of(message.recipient)
+    if lead_id is None:
+        return message.report_id in contacts.unreadable_reports
+    return lead_id in contacts.unreadable_leads
 
 
 def _contact(message: Due, contacts: Contacts) -> Contact | None:

@@ -44,6 +44,8 @@ class Vault:
             )
             found.reports.update(answer.reports)
             found.leads.update(answer.leads)
+            found.unreadable_reports.extend(answer.unreadable_reports)
+            found.unreadable_leads.extend(answer.unreadable_leads)
         return found
 
     async def _ask(self, asked: ContactsAsked) -> Contacts:

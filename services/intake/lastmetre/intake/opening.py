@@ -1,0 +1,69 @@
+"""Opens rows of the vault: one that is damaged keeps nobody else's from being opened."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
+
+import structlog
+
+from lastmetre.common.telemetry import metrics
+from lastmetre.intake.store import sealed as store
+from lastmetre.intake.vault import NAMED, CannotOpen, Vault
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+log = structlog.get_logger()
+
+LOOKED_AT: Final = 20
+"""Other rows that tell whether a key is the right one."""
+
+Owner = TypeVar("Owner", bound=UUID | str)
+
+
+def belongs_to(owner: UUID | str) -> bytes:
+    """What a sealed value is bound to: a report, or a lead by his id."""
+    return owner.bytes if isinstance(owner, UUID) else b"lead\0" + owner.encode()
+
+
+async def opened(
+    connection: "Connection", vault: Vault, rows: Mapping[Owner, bytes]
+) -> tuple[dict[Owner, bytes], list[Owner]]:
+    """What these rows hold, and those that are damaged, which is logged and counted.
+
+    Raises CannotOpen where it is not the row that is at fault but a key that is not here: then
+    nobody's contact is taken for lost.
+    """
+    bodies: dict[Owner, bytes] = {}
+    failed: dict[Owner, CannotOpen] = {}
+    for owner, sealed in rows.items():
+        try:
+            bodies[owner] = vault.open(sealed, belongs_to(owner))
+        except CannotOpen as error:
+            failed[owner] = error
+    at_fault = [rows[owner] for owner in failed]
+    for owner, failure in failed.items():
+        if not failure.key_is_known and await _key_is_missing(connection, vault, failure, at_fault):
+            raise failure
+        kind = "report" if isinstance(owner, UUID) else "lead"
+        metrics.VAULT_DAMAGED.labels(kind).inc()
+        log.error("a row of the vault is damaged", kind=kind, id=str(owner))
+    return bodies, list(failed)
+
+
+async def _key_is_missing(
+    connection: "Connection", vault: Vault, failure: CannotOpen, at_fault: Sequence[bytes]
+) -> bool:
+    """Whether other rows, too, were sealed with the key of this one, and cannot be opened."""
+    if failure.key is not None:
+        return await store.begins_so(connection, NAMED + failure.key, at_fault)
+    others = await store.beginning_otherwise(connection, NAMED, at_fault, LOOKED_AT)
+    return not any(_opens(vault, owner, sealed) for owner, sealed in others)
+
+
+def _opens(vault: Vault, owner: UUID | str, sealed: bytes) -> bool:
+    try:
+        vault.open(sealed, belongs_to(owner))
+    except CannotOpen:
+        return False
+    return True

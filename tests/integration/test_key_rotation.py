@@ -1,0 +1,174 @@
+"""Keys replaced under a running intake, and a vault with a damaged row."""
+
+import base64
+import secrets
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from lastmetre.intake.resealing import reseal
+from lastmetre.intake.vault import Vault
+from tests.integration.intake_city import IntakeCity, Running
+
+pytestmark = pytest.mark.slow
+
+
+def key_text() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def key_bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text)
+
+
+def report(source_id: str, phone: str = "13800138000") -> dict[str, object]:
+    return {"source_id": source_id, "text": "路灯不亮", "contact": {"phone": phone}}
+
+
+async def send(client: httpx.AsyncClient, city: IntakeCity, source_id: str) -> dict[str, str]:
+    answer = await client.post(
+        "/channels/hotline/reports", json=report(source_id), headers=city.key("hotline")
+    )
+    assert answer.status_code == 202
+    taken: dict[str, str] = answer.json()
+    return taken
+
+
+async def opens(client: httpx.AsyncClient, taken: dict[str, str]) -> tuple[int, int, bool]:
+    """Whether receipt and progress page open, and whether the page has the text."""
+    page = await client.get(taken["progress_url"].removeprefix("http://intake"))
+    receipt = await client.get(f"/cases/{taken['receipt']}")
+    return receipt.status_code, page.status_code, "路灯不亮" in page.text
+
+
+async def contacts(client: httpx.AsyncClient, city: IntakeCity) -> httpx.Response:
+    ids = [str(row[0]) for row in await city.fetch("SELECT report_id FROM report")]
+    return await client.post(
+        "/api/intake/v1/contacts",
+        headers=city.service("notify"),
+        json={"report_ids": ids, "lead_ids": ["L1", "L2"]},
+    )
+
+
+async def stop(running: Running) -> None:
+    running.process.terminate()
+    await running.process.wait()
+
+
+async def test_all_keys_of_intake_are_replaced(intake_city: IntakeCity) -> None:
+    first = {
+        name: intake_city.environment[name] for name in ("LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
+    }
+    link, vault = key_text(), key_text()
+    during: dict[str, Any] = {
+        "LASTMETRE_LINK_KEY": link,
+        "LASTMETRE_LINK_OLD_KEYS": first["LASTMETRE_LINK_KEY"],
+        "LASTMETRE_IDENTITY_KEY": first["LASTMETRE_LINK_KEY"],
+        "INTAKE_VAULT_KEY": vault,
+        "INTAKE_VAULT_OLD_KEYS": first["INTAKE_VAULT_KEY"],
+        "INTAKE_FINGERPRINT_KEY": first["INTAKE_VAULT_KEY"],
+    }
+    async with intake_city.open() as city:
+        running = await city.start()
+        async with city.client(running) as client:
+            before = await send(client, city, "1")
+            assert await city.until_read() == Counter(accepted=1)
+        await stop(running)
+
+        running = await city.start(**during)
+        async with city.client(running) as client:
+            assert await opens(client, before) == (200, 200, True)
+            again = await send(client, city, "1")
+            assert again != before
+            new = await send(client, city, "2")
+            assert await city.until_read() == Counter(accepted=2, repeated=1)
+            for taken in (before, again, new):
+                assert await opens(client, taken) == (200, 200, True)
+            found = (await contacts(client, city)).json()
+            assert [each["phone"] for each in found["reports"].values()] == ["+8613800138000"] * 2
+        await stop(running)
+
+        rotated = Vault(
+            key_bytes(vault), old_keys=[key_bytes(first["INTAKE_VAULT_KEY"])],
+            fingerprint_key=key_bytes(first["INTAKE_VAULT_KEY"]),
+        )  # fmt: skip
+        url = city.environment["INTAKE_DATABASE_URL"]
+        reading, writing = await asyncpg.connect(url), await asyncpg.connect(url)
+        try:
+            planned = await reseal(reading, writing, rotated, dry_run=True)
+            assert (planned.columns["vault.sealed"].values, planned.ok) == (2, True)
+            assert planned.columns["vault.sealed"].sealed_anew == 1
+            done = await reseal(reading, writing, rotated, dry_run=False)
+            assert (done.columns["vault.sealed"].sealed_anew, done.ok) == (1, True)
+            nothing = await reseal(reading, writing, rotated, dry_run=False)
+            assert (nothing.columns["vault.sealed"].current, nothing.ok) == (2, True)
+        finally:
+            await reading.close()
+            await writing.close()
+
+        running = await city.start(**during | {"INTAKE_VAULT_OLD_KEYS": ""})
+        async with city.client(running) as client:
+            for taken in (before, again, new):
+                assert await opens(client, taken) == (200, 200, True)
+            await send(client, city, "1")
+            assert await city.until_read() == Counter(accepted=2, repeated=2)
+
+
+async def test_a_damaged_row_stops_nobody_elses_messages(intake_city: IntakeCity) -> None:
+    async with intake_city.open() as city:
+        running = await city.start()
+        async with city.client(running) as client:
+            for number in range(3):
+                await send(client, city, f"{number}")
+            await city.until_read()
+            leads = [{"lead_id": each, "phone": "13900000001"} for each in ("L1", "L2")]
+            kept = await client.put(
+                "/api/intake/v1/lead-contacts",
+                headers=city.administrator(),
+                json={"contacts": leads},
+            )
+            assert kept.json() == {"kept": 2}
+            spoil = "SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1)"
+            await city.fetch(f"UPDATE lead_contact {spoil} WHERE lead_id = 'L1'")
+            await city.fetch(
+                f"UPDATE vault {spoil}"
+                " WHERE report_id = (SELECT min(report_id::text)::uuid FROM vault)"
+            )
+            answer = await contacts(client, city)
+            assert answer.status_code == 200
+            found = answer.json()
+            assert list(found["leads"]) == ["L2"]
+            assert found["unreadable_leads"] == ["L1"]
+            assert len(found["reports"]) == 2
+            assert len(found["unreadable_reports"]) == 1
+            metrics = (await client.get("/metrics")).text
+            assert 'lastmetre_vault_damaged_rows_total{kind="lead"} 1.0' in metrics
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["rows of before", "rows that name their key"])
+async def test_a_key_that_is_missing_is_waited_for(intake_city: IntakeCity, named: bool) -> None:
+    """Nobody's contact is taken for lost because somebody forgot an old key."""
+    async with intake_city.open() as city:
+        first = city.environment["INTAKE_VAULT_KEY"]
+        naming: dict[str, Any] = {"INTAKE_FINGERPRINT_KEY": first} if named else {}
+        running = await city.start(**naming)
+        async with city.client(running) as client:
+            for number in range(3):
+                await send(client, city, f"{uuid4()}-{number}")
+            await city.until_read()
+            assert (await contacts(client, city)).status_code == 200
+        await stop(running)
+        mistaken: dict[str, Any] = {"INTAKE_VAULT_KEY": key_text(), "INTAKE_FINGERPRINT_KEY": first}
+        running = await city.start(**mistaken)
+        async with city.client(running) as client:
+            await send(client, city, "after")
+            await city.until_read()
+            assert (await contacts(client, city)).status_code == 503
+        await stop(running)
+        running = await city.start(**mistaken | {"INTAKE_VAULT_OLD_KEYS": first})
+        async with city.client(running) as client:
+            assert len((await contacts(client, city)).json()["reports"]) == 4
