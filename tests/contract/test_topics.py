@@ -35,3 +35,13 @@ def test_topics_are_kept_as_their_readers_need_them() -> None:
     assert {each.name for each in TOPICS if each.short_lived} == SHORT_LIVED
     assert {each.settings["message.timestamp.type"] for each in TOPICS} == {"LogAppendTime"}
     assert PARTITIONS == 12
+
+
+def test_files_with_personal_data_are_short() -> None:
+    """A broker deletes whole files only: what is trimmed stays readable in the one it writes to."""
+    for each in TOPICS:
+        if each.name in SHORT_LIVED:
+            assert int(each.settings["segment.ms"]) <= 3_600_000
+            assert int(each.settings["segment.bytes"]) <= 64 * 1024 * 1024
+        else:
+            assert "segment.ms" not in each.settings, "the operator's"

@@ -90,12 +90,15 @@ class Home:
         return Path(tempfile.gettempdir()) / f"lastmetre-{os.getuid()}-{digest}.sock"
 
     def make(self) -> None:
-        """Make the folders; keys and settings are nobody else's business."""
+        """Make the folders; keys, settings, logs and messages are nobody else's business."""
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (self.run, self.data, self.logs, self.outbox, self.secrets):
             folder.mkdir(exist_ok=True)
-        for folder in (self.run, self.secrets):
+        for folder in (self.run, self.logs, self.outbox, self.secrets):
             folder.chmod(0o700)
+        # The database's own user has to get through these, and sees no names in them.
+        for folder in (self.root, self.data):
+            folder.chmod(0o711)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -63,6 +63,7 @@ class Kafka:
         self._write_arguments(self._arguments, jars, ["kafka.Kafka", str(self._settings)])
         if not self._data.exists():
             self._format(jars, cancelled)
+        self._data.chmod(0o700)  # reports stand in it as they were sent
 
     def _write_settings(self, path: Path, data: Path) -> None:
         template = Template((LOCAL / "server.properties").read_text("utf-8"))

@@ -9,6 +9,8 @@ PARTITIONS: Final = 12
 REPLICAS: Final = 3
 """Copies of each partition. A development stack has as many as it has brokers, up to this."""
 DAY_MS: Final = 24 * 60 * 60 * 1000
+HOUR_MS: Final = 60 * 60 * 1000
+SEGMENT_BYTES: Final = 64 * 1024 * 1024
 FOR_EVER: Final = -1
 MESSAGE_BYTES: Final = 1_048_576
 """Largest record that a topic takes, bytes."""
@@ -31,7 +33,10 @@ class Topic:
     @property
     def settings(self) -> dict[str, str]:
         """Topic configuration as Kafka names it."""
-        return {
+        # A broker deletes whole files, and never the one that it writes to: of what is trimmed,
+        # that one stays readable on its disk until another record begins a new one.
+        segments = {"segment.ms": str(HOUR_MS), "segment.bytes": str(SEGMENT_BYTES)}
+        return (segments if self.short_lived else {}) | {
             "cleanup.policy": "compact" if self.compacted else "delete",
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
