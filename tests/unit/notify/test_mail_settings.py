@@ -46,3 +46,24 @@ def test_28_both_kinds_of_tls_are_a_mistake_that_is_told_at_the_start(
     mail.setenv("NOTIFY_SMTP_STARTTLS", "true")
     with pytest.raises(ValidationError, match="NOTIFY_SMTP_TLS"):
         NotifySettings()
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"NOTIFY_SMTP_PORT": "25"}, True),
+        ({"NOTIFY_SMTP_PORT": "465", "NOTIFY_SMTP_TLS": "false"}, True),
+        ({"NOTIFY_SMTP_PORT": "587", "NOTIFY_SMTP_STARTTLS": "true"}, False),
+        ({"NOTIFY_SMTP_PORT": "465"}, False),
+    ],
+)
+def test_a_password_goes_by_tls_or_not_at_all(
+    mail: pytest.MonkeyPatch, more: dict[str, str], refused: bool
+) -> None:
+    for name, value in {**more, "NOTIFY_SMTP_USER": "x", "NOTIFY_SMTP_PASSWORD": "y"}.items():
+        mail.setenv(name, value)
+    if refused:
+        with pytest.raises(ValidationError, match="NOTIFY_SMTP_PASSWORD"):
+            NotifySettings()
+    else:
+        assert NotifySettings().smtp_password is not None

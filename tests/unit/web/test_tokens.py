@@ -39,3 +39,9 @@ def test_channel_keys_are_read_by_their_digest(tmp_path: Path) -> None:
     path.write_text('[{"channel": "app"}]')
     with pytest.raises(ValueError, match="sender"):
         read_channel_keys(path)
+
+
+@pytest.mark.parametrize("subject", ["", "x" * 121, "a\nb", "a\0"])
+def test_a_subject_can_stand_in_the_ledger(subject: str) -> None:
+    with pytest.raises(ValueError, match="sub"):
+        issue_token(KEY, subject, Role.OPERATOR, None, NOW, timedelta(hours=1))

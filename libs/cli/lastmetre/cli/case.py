@@ -10,7 +10,13 @@ from pydantic_core import from_json
 from rich.table import Table
 
 from lastmetre.cli.client import Refused, ServiceClient
-from lastmetre.cli.console import STDOUT, Trouble, print_document, working
+from lastmetre.cli.console import (
+    STDOUT,
+    Trouble,
+    as_it_is,
+    print_document,
+    working,
+)
 from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
@@ -137,21 +143,22 @@ def _print(document: Mapping[str, Any]) -> None:
     head = Table.grid(padding=(0, 2))
     for name in ("number", "case_id", "report_id", "state", "area_id", "lead_id", "trace_ids"):
         value = document[name]
-        head.add_row(name, ", ".join(value) if isinstance(value, list) else str(value or "–"))
+        head.add_row(name, as_it_is(", ".join(value) if isinstance(value, list) else value or "–"))
     STDOUT.print(head)
     table = Table("happened", "recorded", "on the topic", "what", box=None, header_style="bold")
     for step in document["way"]:
-        table.add_row(
+        cells = (
             step["occurred_at"] or "–",
             step["recorded_at"] or "–",
             f"{step['topic']}-{step['partition']}@{step['offset']}",
             _what(step),
         )
+        table.add_row(*map(as_it_is, cells))
     STDOUT.print(table)
     figures = Table.grid(padding=(0, 2))
     for name, value in (document["figures"] or {}).items():
         if value is not None and (name.endswith("_at") or name in _FIGURES):
-            figures.add_row(name, str(value))
+            figures.add_row(name, as_it_is(value))
     STDOUT.print(figures)
 
 

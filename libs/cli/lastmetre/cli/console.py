@@ -1,11 +1,12 @@
 """What every command says and how it ends: one document on stdout, everything else on stderr."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+_CONTROLS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+"""Of terminals (C0, ESC, C1), and what turns the direction of writing."""
 
 STDERR = Console(stderr=True, highlight=False)
 STDOUT = Console(highlight=False)
@@ -47,20 +54,25 @@ class UsedWrongly(Trouble):
 def print_trouble(problem: str, way_out: str = "") -> None:
     """Say what is wrong, and the way out, on stderr."""
     STDERR.print("[bold red]Not done:[/] ", end="")
-    STDERR.print(problem, markup=False, soft_wrap=True)
+    STDERR.print(as_it_is(problem), soft_wrap=True)
     if way_out:
-        STDERR.print(f"Way out: {way_out}", markup=False, soft_wrap=True)
+        STDERR.print(as_it_is(f"Way out: {way_out}"), soft_wrap=True)
+
+
+def as_it_is(text: object) -> Text:
+    """What somebody else wrote: no markup of ours, and nothing that would control a terminal."""
+    return Text(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(text)))
 
 
 def say(text: str) -> None:
     """A line for people, on stderr."""
-    STDERR.print(text, markup=False, soft_wrap=True)
+    STDERR.print(as_it_is(text), soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Something that a person should look at, on stderr."""
     STDERR.print("[yellow]Mind:[/] ", end="")
-    STDERR.print(text, markup=False, soft_wrap=True)
+    STDERR.print(as_it_is(text), soft_wrap=True)
 
 
 def print_document(document: Any) -> None:

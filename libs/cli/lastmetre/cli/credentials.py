@@ -50,7 +50,7 @@ def credential_of(
 def token(
     role: Annotated[Role, typer.Option(help="What the holder is.")],
     lead_id: Annotated[str | None, typer.Option(help="Which lead; needed for a lead.")] = None,
-    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="Good for so long.")] = 12,
+    hours: Annotated[float, typer.Option(min=0.01, max=12, help="Good for so long.")] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """A development token, signed with the installation's key, and the link that signs in with it.

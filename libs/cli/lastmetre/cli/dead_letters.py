@@ -10,7 +10,15 @@ import typer
 from rich.table import Table
 
 from lastmetre.cli.client import Refused, ServiceClient
-from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, progress_bar, say
+from lastmetre.cli.console import (
+    STDOUT,
+    Trouble,
+    UsedWrongly,
+    as_it_is,
+    print_document,
+    progress_bar,
+    say,
+)
 from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import SERVICES
 
@@ -64,9 +72,9 @@ def _table(letters: list[dict[str, Any]]) -> Table:
     for column in ("service", "id", "flow", "from", "key", "died at", "replayed", "why"):
         table.add_column(column, overflow="fold")
     for each in letters:
-        table.add_row(
+        cells = (
             each["service"],
-            str(each["id"]),
+            each["id"],
             each["flow"],
             f"{each['topic']}/{each['partition']}@{each['offset']}",
             each["key"] or "",
@@ -74,6 +82,7 @@ def _table(letters: list[dict[str, Any]]) -> Table:
             (each["replayed_at"] or "")[:19] + (" corrected" if each["corrected"] else ""),
             each["error"],
         )
+        table.add_row(*map(as_it_is, cells))
     return table
 
 
@@ -91,10 +100,10 @@ def show(
     for name, value in found.items():
         if name not in ("headers", "body", "body_base64"):
             STDOUT.print(f"[bold]{name}[/] ", end="")
-            STDOUT.print(str(value), markup=False, soft_wrap=True)
+            STDOUT.print(as_it_is(value), soft_wrap=True)
     for name, value in found["headers"].items():
-        STDOUT.print(f"  {name}: {value}", markup=False, soft_wrap=True)
-    STDOUT.print(found["body"] or "(no body)", markup=False, soft_wrap=True)
+        STDOUT.print(as_it_is(f"  {name}: {value}"), soft_wrap=True)
+    STDOUT.print(as_it_is(found["body"] or "(no body)"), soft_wrap=True)
 
 
 def replay(

@@ -6,7 +6,15 @@ import typer
 from rich.table import Table
 
 from lastmetre.cli.client import Refused, ServiceClient
-from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, say, working
+from lastmetre.cli.console import (
+    STDOUT,
+    Trouble,
+    UsedWrongly,
+    as_it_is,
+    print_document,
+    say,
+    working,
+)
 from lastmetre.cli.dead_letters import Json, Service, known_service
 from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import SERVICES
@@ -41,14 +49,15 @@ def _table(stopped: list[dict[str, Any]]) -> Table:
     for column in ("service", "sender", "topic", "stopped at", "held back", "why"):
         table.add_column(column, overflow="fold")
     for each in stopped:
-        table.add_row(
+        cells = (
             each["service"],
             repr(each["source"]),
             f"{each['topic']}/{each['partition']}",
             each["stopped_at"][:19],
-            str(each["held_back"]),
+            each["held_back"],
             each["reason"] or "",
         )
+        table.add_row(*map(as_it_is, cells))
     return table
 
 

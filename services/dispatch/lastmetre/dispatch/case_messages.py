@@ -30,6 +30,7 @@ class CaseMessagesClient:
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             timeout=TIMEOUT_SECONDS,
+            trust_env=False,  # no proxy or .netrc of the process sees our key
             headers={"Authorization": f"Bearer {self.service_key}"},
         )
 

@@ -34,6 +34,7 @@ class VaultClient:
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             timeout=TIMEOUT_SECONDS,
+            trust_env=False,  # no proxy or .netrc of the process sees our key
             headers={"Authorization": f"Bearer {self.service_key}"},
         )
 

@@ -53,6 +53,15 @@ class NotifySettings(LinkSettings):
         return self.smtp_port == SUBMISSIONS_PORT if self.smtp_tls is None else self.smtp_tls
 
     @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if self.smtp_password and not (self.smtp_starttls or self.smtp_implicit_tls):
+            raise ValueError(
+                "NOTIFY_SMTP_PASSWORD needs NOTIFY_SMTP_STARTTLS or NOTIFY_SMTP_TLS: else it would"
+                " go to the mail server in the clear"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_kind_of_tls(self) -> Self:
         if self.smtp_starttls and self.smtp_implicit_tls:
             raise ValueError(

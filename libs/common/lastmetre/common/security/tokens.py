@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
+from lastmetre.common.contracts.base import Code
 from lastmetre.common.security.callers import (
     TOKEN_COOKIE,
     TOKEN_PARAMETER,
@@ -39,10 +40,10 @@ _ALGORITHM = "HS256"
 class _Claims(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=False, frozen=True)
 
-    sub: str
+    sub: Code
     role: Role
     exp: int
-    lead_id: str | None = None
+    lead_id: Code | None = None
 
     @model_validator(mode="after")
     def _leads_have_an_id(self) -> "_Claims":
@@ -61,7 +62,8 @@ def issue_token(
 ) -> str:
     """A signed token for a person, good from `now` (real time, aware) for `lifetime`.
 
-    Raises ValueError if a lead comes without a `lead_id`, or anyone else with one.
+    Raises ValueError if a lead comes without a `lead_id`, or anyone else with one, and for a
+    subject that cannot stand in the ledger.
     """
     claims = _Claims(sub=subject, role=role, lead_id=lead_id, exp=int((now + lifetime).timestamp()))
     header = {"alg": _ALGORITHM, "kid": key_id(key).hex()}

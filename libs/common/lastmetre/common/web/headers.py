@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_ONLY_BY_TLS = b"strict-transport-security", b"max-age=31536000"
+
 
 class SecurityHeaders:
     """Adds the headers to each HTTP response: nothing inline, nothing from elsewhere, no framing.
@@ -30,7 +32,8 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._headers]
+                secure = [_ONLY_BY_TLS] if scope.get("scheme") == "https" else []
+                message["headers"] = [*message.get("headers", ()), *self._headers, *secure]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -29,6 +29,7 @@ from lastmetre.common.web.wording import Wording
 
 _KIT = "lastmetre.common.web"
 _YEAR = 365 * 86400
+_PERSONAL = ("/progress/", "/report/sent/", "/work", "/centre", "/cases", "/messages", "/rate/")
 _WORTH_COMPRESSING = 1024
 
 
@@ -139,7 +140,7 @@ class Pages:
         body = text.encode("utf-8", "replace")
         headers = {
             "Content-Language": "zh-CN" if language == "zh" else "en",
-            "Cache-Control": "private, no-cache",
+            "Cache-Control": cache_control(request.url.path),
             "Vary": "Accept-Language, Cookie, Accept-Encoding",
         }
         accepted = request.headers.get("accept-encoding", "")
@@ -160,6 +161,12 @@ class Pages:
         """Where a form may lead: here, and the other services' pages that answers redirect to."""
         origins = {urlsplit(url)[:2] for url in self._public_urls.values()}
         return ["'self'", *sorted(f"{scheme}://{host}" for scheme, host in origins)]
+
+
+def cache_control(path: str) -> str:
+    """What a browser may keep of a page: of those with names and what somebody wrote nothing, not
+    even on its disk; of others a copy, so that what was typed is there after a step back."""
+    return "no-store" if path.startswith(_PERSONAL) else "private, no-cache"
 
 
 def _with_figures(ngettext: Any, wording: Wording) -> Any:

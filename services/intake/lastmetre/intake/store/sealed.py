@@ -69,9 +69,9 @@ async def begins_so(connection: "Connection", head: bytes, except_for: Sequence[
     """Whether another value of the vault, or of a lead, begins with these bytes."""
     found: bool = await connection.fetchval(
         """
-        SELECT EXISTS (SELECT 1 FROM vault WHERE substr(sealed, 1, length($1)) = $1
-                AND sealed <> ALL($2::bytea[]))
-            OR EXISTS (SELECT 1 FROM lead_contact WHERE substr(sealed, 1, length($1)) = $1
+        SELECT EXISTS (SELECT 1 FROM
+            (SELECT sealed FROM vault UNION ALL SELECT sealed FROM lead_contact) AS kept
+            WHERE substr(sealed, 1, length($1::bytea)) = $1::bytea
                 AND sealed <> ALL($2::bytea[]))
         """,
         head,
@@ -87,7 +87,8 @@ async def beginning_otherwise(
     found: list[tuple[UUID | str, bytes]] = []
     for table, owner in (("vault", "report_id"), ("lead_contact", "lead_id")):
         rows = await connection.fetch(
-            f"SELECT {owner}, sealed FROM {table} WHERE substr(sealed, 1, length($1)) <> $1"  # noqa: S608
+            f"SELECT {owner}, sealed FROM {table}"  # noqa: S608
+            " WHERE substr(sealed, 1, length($1::bytea)) <> $1::bytea"
             f" AND sealed <> ALL($2::bytea[]) ORDER BY {owner} DESC LIMIT $3",
             head,
             except_for,
