@@ -41,10 +41,11 @@ async def opened(
             bodies[owner] = vault.open(sealed, belongs_to(owner))
         except CannotOpen as error:
             failed[owner] = error
-    at_fault = [rows[owner] for owner in failed]
     for owner, failure in failed.items():
-        if not failure.key_is_known and await _key_is_missing(connection, vault, failure, at_fault):
-            raise failure
+        if not failure.key_is_known:
+            at_fault = [rows[each] for each in failed] if failure.key is None else [rows[owner]]
+            if await _key_is_missing(connection, vault, failure.key, at_fault):
+                raise failure
         kind = "report" if isinstance(owner, UUID) else "lead"
         metrics.VAULT_DAMAGED.labels(kind).inc()
         log.error("a row of the vault is damaged", kind=kind, id=str(owner))
@@ -52,11 +53,12 @@ async def opened(
 
 
 async def _key_is_missing(
-    connection: "Connection", vault: Vault, failure: CannotOpen, at_fault: Sequence[bytes]
+    connection: "Connection", vault: Vault, key: bytes | None, at_fault: Sequence[bytes]
 ) -> bool:
-    """Whether other rows, too, were sealed with the key of this one, and cannot be opened."""
-    if failure.key is not None:
-        return await store.begins_so(connection, NAMED + failure.key, at_fault)
+    """Whether it is not these rows that are at fault: others name that key, too; or, where they
+    name none, no other such row can be opened either."""
+    if key is not None:
+        return await store.begins_so(connection, NAMED + key, at_fault)
     others = await store.beginning_otherwise(connection, NAMED, at_fault, LOOKED_AT)
     return not any(_opens(vault, owner, sealed) for owner, sealed in others)
 

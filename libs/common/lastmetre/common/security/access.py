@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount
 
+from lastmetre.common.security import security_log
 from lastmetre.common.security.callers import (
     TOKEN_COOKIE,
     TOKEN_PARAMETER,
@@ -150,7 +151,7 @@ class GuardedRoute(APIRoute):
             if isinstance(principal, Person) and principal.via is Via.LINK:
                 return _keep_token(request, principal.role)
             request.state.principal = principal
-            return await handler(request)
+            return await security_log.recorded(request, principal, handler)
 
         return guarded_handler
 
@@ -164,6 +165,7 @@ def admit(request: Request, rules: tuple[Rule, ...]) -> Principal:
     authenticator: Authenticator = request.app.state.authenticator
     principal = authenticator.identify(request)
     if principal is None:
+        security_log.refused(request, 401, None, "not_signed_in")
         raise Problem(
             401,
             "/problems/not-signed-in",
@@ -172,6 +174,7 @@ def admit(request: Request, rules: tuple[Rule, ...]) -> Principal:
             headers={"WWW-Authenticate": "Bearer"},
         )
     if not any(satisfies(principal, rule, request.path_params) for rule in rules):
+        security_log.refused(request, 403, principal, "not_allowed")
         raise Problem(
             403,
             "/problems/not-allowed",

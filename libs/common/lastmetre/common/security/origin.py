@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from lastmetre.common.security import security_log
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 
@@ -26,6 +27,7 @@ def is_same_origin(request: Request) -> bool:
 def refuse_cross_site(request: Request) -> None:
     """Raise Problem 403 for a form that another site had somebody's browser send."""
     if not is_same_origin(request):
+        security_log.refused(request, 403, None, "cross_site")
         raise Problem(
             403,
             "/problems/cross-site",

@@ -82,6 +82,12 @@ REPORTS_REFUSED: Final = Counter(
     "Reports that the edge refused, by HTTP status.",
     ["channel", "status"],
 )
+ACCESS_REFUSED: Final = Counter(
+    "lastmetre_access_refused", "Requests that were not let in.", ["status", "why"]
+)
+VAULT_OPENED: Final = Counter(
+    "lastmetre_vault_opened_rows", "Contacts and texts opened for services.", ["service", "kind"]
+)
 VAULT_DAMAGED: Final = Counter(
     "lastmetre_vault_damaged_rows",
     "Times that a row of the vault could not be opened, though its key is here.",

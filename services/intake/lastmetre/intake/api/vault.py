@@ -1,4 +1,7 @@
-"""The vault for services: each route is open to the one that needs it; who reads is logged."""
+"""The vault for services: each route is open to the one that needs it.
+
+What a person reads is noted one by one (`contact_look`), what services have opened is counted.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +25,7 @@ from lastmetre.common.contracts.vault import (
     ReportTexts,
     TextsAsked,
 )
+from lastmetre.common.security import security_log
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role, ServiceCaller
 from lastmetre.common.service.host import ServiceHost
@@ -71,6 +75,7 @@ class VaultService:
             bodies, damaged = await opened(connection, self._vault, of_reports)
             of_leads = await leads.sealed_of(connection, asked.lead_ids)
             lead_bodies, damaged_leads = await opened(connection, self._vault, of_leads)
+        security_log.opened("notify", "contact", len(bodies) + len(lead_bodies))
         kept = _entries(bodies)
         return Contacts(
             reports={
@@ -89,6 +94,7 @@ class VaultService:
     async def texts(self, asked: TextsAsked) -> ReportTexts:
         """What reporters wrote, with as much of their phone as tells one from another."""
         kept = await self.kept(asked.report_ids)
+        security_log.opened("dispatch", "text", len(kept))
         return ReportTexts(
             reports={
                 report_id: ReportText(
