@@ -16,7 +16,6 @@ KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 RIGHT = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     "LASTMETRE_TOKEN_KEY": KEY,
-    "LASTMETRE_LINK_KEY": KEY,
     "METRICS_DATABASE_URL": "postgresql://127.0.0.1:1/metrics",
     "METRICS_SERVICE_KEY": KEY,
 }
@@ -32,10 +31,10 @@ RIGHT = {
         ({"LASTMETRE_CITY_TIME_ZONE": "Asia/Nowhere"}, ["LASTMETRE_CITY_TIME_ZONE: "]),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, ["SASL_SSL needs KAFKA_SASL_MECHANISM"]),
         (
-            {"LASTMETRE_LINK_KEY": None, "METRICS_SERVICE_KEY": None},
-            ["LASTMETRE_LINK_KEY", "METRICS_SERVICE_KEY"],
+            {"LASTMETRE_TOKEN_KEY": None, "METRICS_SERVICE_KEY": None},
+            ["LASTMETRE_TOKEN_KEY", "METRICS_SERVICE_KEY"],
         ),
-        ({"LASTMETRE_LINK_KEY_FILE": "/nowhere/link.key"}, ["/nowhere/link.key: No such file"]),
+        ({"LASTMETRE_TOKEN_KEY_FILE": "/nowhere/token.key"}, ["/nowhere/token.key: No such file"]),
     ],
 )
 def test_every_setting_that_is_wrong_is_named(
