@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "recover": "lastmetre.cli.recover:recover",
     "rotate": "lastmetre.cli.rotate:app",
     "topics": "lastmetre.cli.topics:app",
+    "vault": "lastmetre.cli.vault:app",
     "token": "lastmetre.cli.credentials:token",
     "channel-key": "lastmetre.cli.credentials:channel_key",
 }

@@ -35,10 +35,14 @@ class VaultSettings(EnvironmentSettings):
         )
 
 
-class ResealSettings(VaultSettings):
-    """What `lastmetre.intake.reseal` reads: it serves nobody."""
+class DatabaseSettings(EnvironmentSettings):
+    """What tools read that need the database alone."""
 
     database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")
+
+
+class ResealSettings(VaultSettings, DatabaseSettings):
+    """What `lastmetre.intake.reseal` reads: it serves nobody."""
 
 
 class IntakeSettings(VaultSettings, LinkSettings):

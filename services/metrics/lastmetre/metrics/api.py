@@ -27,7 +27,8 @@ from lastmetre.metrics.prometheus_view import prometheus_view
 from lastmetre.metrics.store import facts
 
 STAFF: Final = (Role.SUPERVISOR, Role.OPERATOR, Role.ADMINISTRATOR)
-SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics")
+SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics", "prometheus")
+"""Prometheus has a key of its own: a supervisor's token could reopen cases."""
 MOST_DIMENSIONS: Final = 2
 MOST_FACTS: Final = 5000
 

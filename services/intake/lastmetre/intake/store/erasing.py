@@ -1,0 +1,80 @@
+"""Erases what is personal of reports; that they were, and what became of them, stays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lastmetre.common.postgres.database import Connection
+
+_ENDED: Final = ["closed", "cancelled", "rated"]
+"""Last events of a case that nobody is told anything more of."""
+
+
+async def report_numbered(connection: "Connection", number: str) -> UUID | None:
+    """The report that the case with that number began with."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT report_id FROM case_view WHERE number = $1", number
+    )
+    return found
+
+
+async def kept_before(
+    connection: "Connection", before: "datetime", after: UUID | None, limit: int
+) -> list[UUID]:
+    """Reports in the vault that came before then and are at their end, in order behind `after`."""
+    rows = await connection.fetch(
+        """
+        SELECT v.report_id FROM vault v JOIN report r USING (report_id)
+            LEFT JOIN case_view c USING (report_id)
+        WHERE r.appended_at < extract(epoch FROM $1::timestamptz) * 1000
+            AND ($2::uuid IS NULL OR v.report_id > $2)
+            AND (r.outcome = 'rejected' OR (
+                SELECT e->>1 FROM timeline t, json_array_elements(t.events) AS e
+                WHERE t.case_id = c.case_id ORDER BY (e->>0)::int DESC LIMIT 1) = ANY($3::text[]))
+        ORDER BY v.report_id LIMIT $4
+        """,
+        before,
+        after,
+        _ENDED,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
+    """Erase contacts and texts of these reports; returns of how many there was something."""
+    status = await connection.execute(
+        "DELETE FROM vault WHERE report_id = ANY($1::uuid[])", report_ids
+    )
+    await connection.execute(
+        "UPDATE later_record SET sealed = NULL WHERE report_id = ANY($1::uuid[])"
+        " AND sealed IS NOT NULL",
+        report_ids,
+    )
+    await connection.execute(
+        "UPDATE report SET sent_position = NULL WHERE report_id = ANY($1::uuid[])"
+        " AND sent_position IS NOT NULL",
+        report_ids,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def forget_letters(connection: "Connection", before: "datetime") -> int:
+    """Erase the bodies of dead letters that were replayed before then; returns how many."""
+    status = await connection.execute(
+        "UPDATE dead_letter SET value = NULL, corrected_value = NULL WHERE replayed_at < $1"
+        " AND (value IS NOT NULL OR corrected_value IS NOT NULL)",
+        before,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def letters_waiting(connection: "Connection", before: "datetime") -> int:
+    """Dead letters that died before then and still wait for a person, body and all."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND died_at < $1", before
+    )
+    return count

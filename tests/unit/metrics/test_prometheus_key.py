@@ -1,0 +1,11 @@
+"""Prometheus reads figures with a key of its own, and can do nothing else."""
+
+from lastmetre.common.security.access import satisfies
+from lastmetre.common.security.callers import Role, ServiceCaller
+from lastmetre.metrics.api import SERVICES
+
+
+def test_prometheus_reads_figures_and_is_nobody_on_the_staff() -> None:
+    prometheus = ServiceCaller("prometheus")
+    assert satisfies(prometheus, SERVICES, {})
+    assert not any(satisfies(prometheus, role, {}) for role in Role)
