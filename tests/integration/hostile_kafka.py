@@ -158,9 +158,19 @@ def refused_actions(about: Asking) -> Mapping[str, tuple[bytes, str]]:
         "as no lead": (action(actor={"role": "lead"}), "not_your_case"),
         "in the future": (action(occurred_at="2199-01-01T00:00:00Z"), "happens_in_the_future"),
         "out of turn": (action(action="arrive"), "not_allowed_in_state"),
-        "cancel unseen": (
-            action(action="cancel", actor={"role": "operator"}, cancel_reason="x"),
+        "return unseen": (
+            action(action="return", return_reason="not_found"),
             "expected_seq_missing",
+        ),
+        "in 1999": (action(occurred_at="1999-01-01T00:00:00Z"), "happens_before_the_last_step"),
+        # The system that asks is one that nobody has named: it speaks for leads alone.
+        "as an operator": (
+            action(action="cancel", actor={"role": "operator"}, cancel_reason="x", expected_seq=2),
+            "not_allowed_for_role",
+        ),
+        "as an administrator": (
+            action(action="place", actor={"role": "administrator"}, area_id="A1", expected_seq=2),
+            "not_allowed_for_role",
         ),
     }
 
