@@ -82,8 +82,10 @@ class StackOfTwoBuilds(Stack):
         path = ":".join(map(str, folders))
         # Each build asks its own intake, as behind one address either would be found.
         vault = f"INTAKE_INTERNAL_URL={self.old_url('intake')}"
+        # All of its services read the key of links, in which two have no share any more.
+        links = f"LASTMETRE_LINK_KEY_FILE={self.home.secrets / 'link_key'}"
         command = guarded(
-            ["env", f"PYTHONPATH={path}", vault, sys.executable, "-m", service],
+            ["env", f"PYTHONPATH={path}", vault, links, sys.executable, "-m", service],
             environment=self.write_environment(service, PROCESS),
         )
         with self.old_log(service).open("ab") as log:
