@@ -241,13 +241,16 @@ async def test_the_edge_without_a_database_and_without_kafka(city: IntakeCity) -
         await eventually(takes)
         assert (await client.get("/progress/x")).status_code == 404
         assert (await client.get("/report")).status_code == 200
+        form = {"text": "井盖坏了", "address": "书院巷", "phone": "13800138000"}
+        sent = [(await client.post("/report", data=form)).status_code for _ in range(6)]
+        assert sent == [303] * 5 + [429], "this process counts by itself"
         lookup = {"sender": "a", "channel": "app", "source_ids": ["1"]}
         answer = await client.post(
             "/api/intake/v1/lookup", json=lookup, headers=city.administrator()
         )
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     await city.start()
-    assert (await city.until_read())["accepted"] == 1
+    assert (await city.until_read())["accepted"] == 6
 
     deaf = await city.start(
         until_ready=False,
