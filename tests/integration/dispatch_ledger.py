@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Language, Origin, Position
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import LocalName, PublishedLead
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
@@ -24,7 +25,6 @@ from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
 from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes
 from lastmetre.dispatch.commands import Command, execute_all
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.numbers import NumberReservations
 from lastmetre.dispatch.registering import Registrar

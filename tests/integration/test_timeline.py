@@ -65,7 +65,7 @@ async def test_rows_of_single_events_are_kept_and_written_on(database: str) -> N
     finally:
         await connection.close()
     assert timeline == OLD + NEW
-    view = CaseView(CASE, REPORT, "261122-0001", timeline)
+    view = CaseView(CASE, "261122-0001", 1, timeline)
     assert (view.seq, view.state, view.area_id) == (6, "dispatched", "A2")
     assert view.lead is not None
     assert view.lead.lead_id == "L2"

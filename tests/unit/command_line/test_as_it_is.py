@@ -51,7 +51,9 @@ def test_so_can_a_case(capsys: pytest.CaptureFixture[str]) -> None:
         "topic": "case.events", "partition": 0, "offset": 1, "type": HOSTILE,
         "occurred_at": HOSTILE, "recorded_at": None, "body": {"category": HOSTILE},
     }  # fmt: skip
-    head = dict.fromkeys(("number", "case_id", "report_id", "state", "area_id", "lead_id"), HOSTILE)
+    head = dict.fromkeys(
+        ("number", "case_id", "report_ids", "state", "area_id", "lead_id"), HOSTILE
+    )
     case._print({**head, "trace_ids": [], "way": [step], "figures": {"solved": HOSTILE}})
     text = capsys.readouterr().out
     assert "[/foo]" in text

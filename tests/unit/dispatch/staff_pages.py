@@ -12,6 +12,7 @@ from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Channel, Language, Origin
 from lastmetre.common.contracts.case_messages import CaseMessageText
+from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import (
     CaseEvent,
     CaseRegistered,
@@ -22,7 +23,6 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
-from lastmetre.dispatch.domain.case import Case, fold
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.store.ledger import LedgerLine, Step
 from lastmetre.dispatch.web.case_view import CaseView

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Language, Origin, Position
+from lastmetre.common.contracts.case_model import Case, apply, begin
 from lastmetre.common.contracts.cases import CaseState, LocalName, PublishedLead
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
-from lastmetre.dispatch.domain.case import Case, apply, begin
 from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback, register
 from lastmetre.dispatch.domain.network import Area, Network
 
@@ -300,7 +300,7 @@ def test_the_ledger_alone_tells_the_case(actions: list[Action], data: st.DataObj
             events += decided.events
             case = decided.case
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    folded = begin(events[0])  # type: ignore[arg-type]
+    folded = begin(events[0])
     for event in events[1:]:
         folded = apply(folded, event)
     assert folded == case

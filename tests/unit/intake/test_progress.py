@@ -18,6 +18,8 @@ from lastmetre.common.contracts.cases import (
     CaseReturned,
     CaseUnplaced,
     CaseVerified,
+    ReportMerged,
+    ReportSplit,
 )
 from lastmetre.intake.domain.case_view import CaseView, entry
 from lastmetre.intake.domain.progress import steps
@@ -52,6 +54,16 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
         CaseUnplaced: {"reason": "returned"},
         CaseReturned: {"lead_id": "L1", "reason": "wrong_area"},
         CaseReopened: {"closing": 5},
+        ReportMerged: {
+            "report_id": UUID(int=3),
+            "channel": "hotline",
+            "origin": "live",
+            "category": "06010",
+            "reported_at": BEGIN,
+            "reporter_reachable": True,
+            "language": "zh",
+        },
+        ReportSplit: {"report_id": UUID(int=3), "split_case_id": UUID(int=4)},
     }
     return [
         kind.model_validate(
@@ -69,7 +81,7 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
 
 
 def view_of(events: list[CaseEvent]) -> CaseView:
-    return CaseView(CASE, REPORT, "261122-0001", [entry(event) for event in events])
+    return CaseView(CASE, "261122-0001", 1, [entry(event) for event in events])
 
 
 def shown(*kinds: type[CaseEvent]) -> str:
@@ -123,3 +135,18 @@ def test_lead_is_published_and_forgotten_when_unplaced() -> None:
     assert view.lead is None
     assert view.area_id is None
     assert view.state == "unplaced"
+
+
+def test_reports_that_join_or_leave_change_no_step_and_say_nothing_of_others() -> None:
+    view = view_of(ledger(CaseRegistered, CaseDispatched, ReportMerged, ReportSplit))
+    assert [each.type for each in view.timeline[2:]] == ["report_merged", "report_split"]
+    assert [each.details for each in view.timeline[2:]] == [{}, {}]
+    assert (view.state, view.seq, view.area_id) == ("dispatched", 4, "A1")
+    assert shown(CaseRegistered, CaseDispatched, ReportMerged) == shown(
+        CaseRegistered, CaseDispatched
+    )
+
+
+def test_between_two_events_of_one_decision_nobody_has_the_case() -> None:
+    view = view_of(ledger(CaseRegistered, CaseDispatched, CaseReturned))
+    assert (view.state, view.area_id, view.lead) == ("unplaced", None, None)

@@ -28,6 +28,8 @@ _KINDS: dict[str, type[CaseEvent]] = {
     "cancelled": cases.CaseCancelled,
     "rated": cases.CaseRated,
     "reopened": cases.CaseReopened,
+    "report_merged": cases.ReportMerged,
+    "report_split": cases.ReportSplit,
 }
 
 Step = tuple[str, float, dict[str, Any]]
@@ -88,6 +90,14 @@ def _usual(kind: str, reported_at: datetime) -> dict[str, Any]:
             return {"feedback_id": UUID(int=7), "closing": 7, "solved": True, "score": 5}
         case "reopened":
             return {"closing": 7}
+        case "report_merged":
+            return {
+                "report_id": UUID(int=9), "channel": Channel.HOTLINE, "origin": Origin.LIVE,
+                "category": "06010", "reported_at": reported_at, "reporter_reachable": True,
+                "language": Language.CHINESE,
+            }  # fmt: skip
+        case "report_split":
+            return {"report_id": UUID(int=9), "split_case_id": UUID(int=10)}
     return {}
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastmetre.common.contracts.base import Channel, Origin
+from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply, fold
+from lastmetre.metrics.domain.fact import Fact, apply, fold
 from tests.unit.metrics.ledgers import CASE, REPORTED, WHOLE_WAY, lead, ledger, step
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -39,7 +40,7 @@ def test_the_whole_way() -> None:
         dispatched_at=after(1), accepted_at=after(5), arrived_at=after(20), resolved_at=after(50),
         verified_at=after(60), closed_at=after(61), closing=7, cancelled_at=None,
         cancel_reason=None, returns=0, reopenings=0, rated_at=after(90), rated_closing=7,
-        solved=True, score=5, closed_before_reported=False, fixed_on_spot=False,
+        solved=True, score=5, closed_before_reported=False, fixed_on_spot=False, reports=1,
     )  # fmt: skip
 
 
@@ -146,6 +147,18 @@ WAYS: list[tuple[str, list[Any], dict[str, Any]]] = [
         [step("registered", origin=Origin.IMPORT, source_category="Bulky Items")],
         {"origin": "import", "source_category": "Bulky Items"},
     ),
+    (
+        "further reports join and change nothing else",
+        [step("registered"), step("dispatched", 1), step("accepted", 2),
+         step("report_merged", 3), step("report_merged", 4, report_id=UUID(int=8))],
+        {"reports": 3, "state": "accepted", "lead_id": "L01", "channel": "app",
+         "reported_at": REPORTED, "open": True},
+    ),
+    (
+        "a report that has joined leaves",
+        [step("registered"), step("report_merged", 3), step("report_split", 4)],
+        {"reports": 1, "state": "registered"},
+    ),
 ]  # fmt: skip
 
 
@@ -198,7 +211,8 @@ def told(draw: st.DrawFn) -> tuple[list[CaseEvent], list[CaseEvent]]:
         st.lists(
             st.sampled_from(
                 ["dispatched", "unplaced", "accepted", "arrived", "resolved", "returned",
-                 "verified", "closed", "cancelled", "rated", "reopened", "reassigned"]
+                 "verified", "closed", "cancelled", "rated", "reopened", "reassigned",
+                 "report_merged", "report_split"]
             ),
             max_size=12,
         )

@@ -10,6 +10,7 @@ from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, LocalNam
 
 CASE = UUID("01936a5e-0000-7000-8000-000000000001")
 REPORT = UUID("01936a5d-0000-7000-8000-000000000001")
+FURTHER_REPORT = UUID("01936a5d-0000-7000-8000-000000000002")
 BEGUN = datetime(2026, 11, 22, 6, 46, tzinfo=UTC)
 
 
@@ -68,6 +69,12 @@ _FURTHER: dict[type[CaseEvent], dict[str, Any]] = {
         "feedback_id": REPORT, "closing": 5, "solved": True, "score": 5,
     },
     cases.CaseReopened: {"closing": 5},
+    cases.ReportMerged: {
+        "report_id": FURTHER_REPORT, "channel": Channel.HOTLINE, "origin": Origin.LIVE,
+        "category": "unknown", "reported_at": BEGUN, "reporter_reachable": True,
+        "language": Language.ENGLISH,
+    },
+    cases.ReportSplit: {"report_id": FURTHER_REPORT, "split_case_id": UUID(int=9)},
 }  # fmt: skip
 
 

@@ -4,11 +4,21 @@ import pytest
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Origin
+from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent, CaseState
+from lastmetre.common.contracts.deliveries import Recipient
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first, messages_for
-from lastmetre.notify.domain.messages import REPORTER, Kind, message_id, shard_of
-from tests.unit.notify.ledger import CASE, LI, WANG, event, registered
+from lastmetre.notify.domain.messages import (
+    REPORTER,
+    Kind,
+    lead_of,
+    merged_report_of,
+    message_id,
+    recipient_kind,
+    shard_of,
+)
+from tests.unit.notify.ledger import CASE, FURTHER_REPORT, LI, WANG, event, registered
 
 Told = list[tuple[Kind, str]]
 
@@ -26,6 +36,7 @@ def fold(*kinds: type[CaseEvent], reachable: bool = True) -> tuple[CaseProjectio
 
 
 LEAD_1, LEAD_2 = "lead:L001", "lead:L002"
+FURTHER = f"reporter:{FURTHER_REPORT}"
 TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
     ([cases.CaseDispatched], [(Kind.ASSIGNED, LEAD_1), (Kind.RECEIVED, REPORTER)]),
     ([cases.CaseUnplaced], [(Kind.RECEIVED, REPORTER)]),
@@ -47,6 +58,18 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
     (
         [cases.CaseDispatched, cases.CaseReassigned],
         [(Kind.HANDED_OVER, LEAD_1), (Kind.ASSIGNED, LEAD_2)],
+    ),
+    ([cases.CaseDispatched, cases.ReportMerged], [(Kind.MERGED, FURTHER)]),
+    (
+        [cases.CaseDispatched, cases.ReportMerged, cases.CaseClosed],
+        [(Kind.CLOSED, REPORTER), (Kind.CLOSED, FURTHER)],
+    ),
+    # A report that joins before the case was placed: that is news to the first reporter alone.
+    ([cases.ReportMerged, cases.CaseUnplaced], [(Kind.RECEIVED, REPORTER)]),
+    ([cases.CaseDispatched, cases.ReportMerged, cases.ReportSplit], []),
+    (
+        [cases.CaseDispatched, cases.ReportMerged, cases.ReportSplit, cases.CaseClosed],
+        [(Kind.CLOSED, REPORTER)],
     ),
 ]
 
@@ -70,6 +93,36 @@ def test_the_table_holds_every_event() -> None:
 def test_who_cannot_be_reached_is_not_written_to(kinds: list[type[CaseEvent]]) -> None:
     _, told = fold(*kinds, reachable=False)
     assert all(recipient != REPORTER for step in told for _, recipient in step)
+
+
+def test_each_reporter_is_told_if_he_can_be_reached_and_his_report_is_no_history() -> None:
+    case, _ = fold(cases.CaseDispatched, reachable=False)
+    silent = event(cases.ReportMerged, 3, reporter_reachable=False)
+    assert messages_for(case, silent) == []
+    case = apply(case, silent, 0)
+    past = event(cases.ReportMerged, 4, report_id=CASE, origin=Origin.IMPORT)
+    case = apply(case, past, 1)
+    asked = messages_for(case, event(cases.CaseAccepted, 5))
+    assert [(each.recipient, each.origin) for each in asked] == [
+        (f"reporter:{CASE}", Origin.IMPORT)
+    ]
+
+
+def test_a_report_joins_once_and_only_one_that_joined_leaves() -> None:
+    case, _ = fold(cases.CaseDispatched, cases.ReportMerged)
+    for contradiction in (
+        event(cases.ReportMerged, 4),
+        event(cases.ReportMerged, 4, report_id=case.report_id),
+        event(cases.ReportSplit, 4, report_id=case.report_id),
+    ):
+        with pytest.raises(LedgerBroken):
+            apply(case, contradiction, 0)
+
+
+def test_what_stands_for_a_reporter() -> None:
+    assert recipient_kind(FURTHER) is recipient_kind(REPORTER) is Recipient.REPORTER
+    assert (merged_report_of(FURTHER), merged_report_of(REPORTER)) == (FURTHER_REPORT, None)
+    assert lead_of(FURTHER) is None
 
 
 def test_a_case_that_stays_with_its_lead_is_not_handed_over() -> None:

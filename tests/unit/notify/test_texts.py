@@ -71,7 +71,7 @@ def test_links_open_what_they_are_for() -> None:
     assert set(addresses) == {"http://no/rate", "http://in/progress/case"}
     identity = LINKS.open(LinkPurpose.RATE, addresses["http://no/rate"])
     assert closing_of(identity) == Closing(CASE, 6)
-    assert LINKS.open(LinkPurpose.PROGRESS, addresses["http://in/progress/case"]) == CASE.bytes
+    assert LINKS.open(LinkPurpose.PROGRESS, addresses["http://in/progress/case"]) == REPORT.bytes
 
 
 @pytest.mark.parametrize("identity", [None, b"", CASE.bytes, CASE.bytes + b"\0" * 4, b"x" * 21])

@@ -1,56 +1,42 @@
-"""What a case's ledger comes to: the audit's own fold, beside those of the services."""
+"""What a case's ledger comes to: the model that all readers share, and when each step happened.
+
+The steps are worked out here anew, beside metrics, whose facts are checked by them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.case_model import SHORT_NAMES, Case, LedgerBroken, apply, begin
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
-
-ENDED: Final = frozenset({"closed", "cancelled"})
-
-
-class NotALedger(ValueError):
-    """It does not begin with a registration."""
 
 
 @dataclass(slots=True)
 class CaseProjection:
     """A case after some of its events. Times are aware; the first, unless a step can be undone."""
 
+    case: Case
     registered: CaseRegistered
-    changed_at: datetime
     types: list[str]
     """The short name of each event."""
-    last: type[CaseEvent] = CaseRegistered
-    seq: int = 1
-    state: str = "registered"
-    area_id: str | None = None
-    lead_id: str | None = None
-    unplaced_reason: str | None = None
+    merged: list[cases.ReportMerged] = field(default_factory=list)
+    """Of the reports that have joined and are there still, in their order."""
     dispatched_at: datetime | None = None
     accepted_at: datetime | None = None
     arrived_at: datetime | None = None
     resolved_at: datetime | None = None
     verified_at: datetime | None = None
     closed_at: datetime | None = None
-    closings: list[int] = field(default_factory=list)
     closing: int | None = None
     cancelled_at: datetime | None = None
     cancel_reason: str | None = None
     returns: int = 0
     reopenings: int = 0
-    rated: list[int] = field(default_factory=list)
     rated_at: datetime | None = None
     solved: bool | None = None
     score: int | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Closed or cancelled, and not taken up again."""
-        return self.state in ENDED
 
     @property
     def closed_before_reported(self) -> bool:
@@ -64,67 +50,63 @@ class CaseProjection:
         return first.channel is Channel.PATROL and self.resolved_at == first.reported_at
 
 
-def short_name(event: CaseEvent) -> str:
-    """`accepted` for `lastmetre.case.accepted.v1`."""
-    return event.TYPE.split(".")[2]
-
-
 def fold(events: Sequence[CaseEvent]) -> CaseProjection:
-    """The case after `events`, which are 1 to the last in order; raises NotALedger."""
-    first = events[0]
-    if not isinstance(first, CaseRegistered):
-        raise NotALedger
-    case = CaseProjection(first, first.occurred_at, [short_name(first)])
+    """The case after `events`, which are 1 to the last in order; raises LedgerBroken."""
+    case, first = begin(events[0]), events[0]
+    assert isinstance(first, CaseRegistered)
+    projection = CaseProjection(case, first, [SHORT_NAMES[first.TYPE]])
     for event in events[1:]:
-        _step(case, event)
-    return case
+        projection.case = apply(projection.case, event)
+        projection.types.append(SHORT_NAMES[event.TYPE])
+        _note(projection, event)
+    return projection
 
 
-def _step(case: CaseProjection, event: CaseEvent) -> None:
+def folded(events: Sequence[CaseEvent]) -> CaseProjection | None:
+    """The same; None where they are no ledger."""
+    try:
+        return fold(events)
+    except LedgerBroken:
+        return None
+
+
+def _note(projection: CaseProjection, event: CaseEvent) -> None:
+    """When the step was, and what else is counted of it."""
     at = event.occurred_at
-    case.seq, case.last = event.seq, type(event)
-    case.types.append(short_name(event))
-    if isinstance(event, cases.CaseRated):
-        case.rated.append(event.closing)
-        case.rated_at, case.solved, case.score = at, event.solved, event.score
-        return
-    case.changed_at = at
     match event:
         case cases.CaseDispatched() | cases.CaseReassigned():
-            case.state, case.unplaced_reason = "dispatched", None
-            case.area_id, case.lead_id = event.area_id, event.lead.lead_id
-            case.dispatched_at = case.dispatched_at or at
-        case cases.CaseUnplaced():
-            _take_away(case, event.reason)
-        case cases.CaseReturned():
-            _take_away(case, "returned")
-            case.returns += 1
-        case _:
-            _handle(case, event)
-
-
-def _handle(case: CaseProjection, event: CaseEvent) -> None:
-    at = event.occurred_at
-    match event:
+            projection.dispatched_at = projection.dispatched_at or at
         case cases.CaseAccepted():
-            case.state, case.accepted_at = "accepted", case.accepted_at or at
+            projection.accepted_at = projection.accepted_at or at
         case cases.CaseArrived():
-            case.state, case.arrived_at = "on_site", case.arrived_at or at
+            projection.arrived_at = projection.arrived_at or at
         case cases.CaseResolved():
-            case.state, case.resolved_at = "resolved", at
+            projection.resolved_at = at
         case cases.CaseVerified():
-            case.state, case.verified_at = "verified", at
+            projection.verified_at = at
         case cases.CaseClosed():
-            case.state, case.closed_at, case.closing = "closed", at, event.seq
-            case.closings.append(event.seq)
+            projection.closed_at, projection.closing = at, event.seq
         case cases.CaseCancelled():
-            case.state, case.cancelled_at, case.cancel_reason = "cancelled", at, event.reason
+            projection.cancelled_at, projection.cancel_reason = at, event.reason
+        case _:
+            _note_aside(projection, event)
+
+
+def _note_aside(projection: CaseProjection, event: CaseEvent) -> None:
+    """What leads back or aside."""
+    match event:
+        case cases.CaseReturned():
+            projection.returns += 1
         case cases.CaseReopened():
-            case.state = "registered"
-            case.resolved_at = case.verified_at = case.closed_at = case.closing = None
-            case.reopenings += 1
-
-
-def _take_away(case: CaseProjection, reason: str) -> None:
-    case.state, case.unplaced_reason = "unplaced", reason
-    case.area_id = case.lead_id = None
+            projection.resolved_at = projection.verified_at = None
+            projection.closed_at = projection.closing = None
+            projection.reopenings += 1
+        case cases.CaseRated():
+            projection.rated_at = event.occurred_at
+            projection.solved, projection.score = event.solved, event.score
+        case cases.ReportMerged():
+            projection.merged.append(event)
+        case cases.ReportSplit():
+            projection.merged = [
+                each for each in projection.merged if each.report_id != event.report_id
+            ]

@@ -1,17 +1,14 @@
 """The ledger: whole in dispatch and on the topic, the same in both; dispatch's cases follow it."""
 
-from typing import Any, Final
+from typing import Any
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.case_projection import CaseProjection, NotALedger, fold
+from lastmetre.audit.case_projection import CaseProjection, folded
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
-
-# Dispatch counts a case as open while somebody still has to do something.
-OPEN_IN_DISPATCH: Final = frozenset({"registered", "unplaced", "dispatched", "accepted", "on_site"})
 
 
 class CaseLines:
@@ -22,6 +19,7 @@ class CaseLines:
         self._balance = balance
         self._case_of_report: dict[str, str] = {}
         self._case_of_number: dict[str, str] = {}
+        self._joined: dict[str, str] = {}
 
     async def check(self, partition_view: PartitionView) -> None:
         """Count one partition."""
@@ -67,11 +65,22 @@ class CaseLines:
                 line.differ(report_id, f"this report is two cases: {other} and {case_id}")
             if namesake != case_id:
                 line.differ(event.number, f"two cases have this number: {namesake} and {case_id}")
+        last = max(ledger.events, default=0)
+        projection = projection_after(ledger, last) if last else None
+        for merged in projection.merged if projection else ():
+            line.expected["reports merged"] += 1
+            other = self._joined.setdefault(str(merged.report_id), case_id)
+            if other != case_id:
+                line.differ(merged.report_id, f"has joined two cases: {other} and {case_id}")
 
     def finish(self) -> None:
         """What only shows when all cases were seen."""
         line = self._balance.line("one_case")
         line.actual["reports that are cases"] = len(self._case_of_report)
+        line.actual["reports that have joined a case"] = len(self._joined)
+        for report_id in sorted(self._joined.keys() & self._case_of_report.keys()):
+            own, joined = self._case_of_report[report_id], self._joined[report_id]
+            line.differ(report_id, f"is the case {own}, and has joined {joined}")
 
     def _whole_in_dispatch(self, case_id: str, case: Row | None, rows: list[Row]) -> None:
         line = self._balance.line("ledger_in_dispatch")
@@ -139,12 +148,7 @@ class CaseLines:
 def projection_after(ledger: Ledger, seq: int) -> CaseProjection | None:
     """What events 1 to `seq` come to; None where one is missing or they are no ledger."""
     events = ledger.up_to(seq)
-    if events is None:
-        return None
-    try:
-        return fold(events)
-    except NotALedger:
-        return None
+    return None if events is None else folded(events)
 
 
 def _compare_run(line: Line, case_id: str, seqs: list[int], last: int, where: str) -> None:
@@ -169,25 +173,26 @@ def _entry(event: CaseEvent) -> dict[str, Any]:
 
 
 def _case_columns(projection: CaseProjection) -> dict[str, Any]:
-    first = projection.registered
+    case = projection.case
     return {
-        "state": projection.state,
-        "is_open": projection.state in OPEN_IN_DISPATCH,
-        "number": first.number,
-        "report_id": first.report_id,
-        "channel": first.channel.value,
-        "origin": first.origin.value,
-        "category": first.category,
-        "language": first.language.value,
-        "reported_at": first.reported_at,
-        "latitude": first.position.latitude if first.position else None,
-        "longitude": first.position.longitude if first.position else None,
-        "changed_at": projection.changed_at,
-        "area_id": projection.area_id,
-        "lead_id": projection.lead_id,
-        "unplaced_reason": projection.unplaced_reason,
-        "closings": projection.closings,
-        "rated": projection.rated,
+        "state": case.state.value,
+        "is_open": case.is_open,
+        "number": case.number,
+        "report_id": case.report_id,
+        "channel": case.channel.value,
+        "origin": case.origin.value,
+        "category": case.category,
+        "language": case.language.value,
+        "reported_at": case.reported_at,
+        "latitude": case.position.latitude if case.position else None,
+        "longitude": case.position.longitude if case.position else None,
+        "changed_at": case.changed_at,
+        "area_id": case.area_id,
+        "lead_id": case.lead_id,
+        "unplaced_reason": case.unplaced_reason,
+        "closings": list(case.closings),
+        "rated": list(case.rated),
+        "merged": list(case.merged),
     }
 
 

@@ -43,12 +43,13 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
 
     A lead hears of it when he gets a case and when it is taken from him for another. A reporter who
     can be reached hears when the case was first placed or put into the queue, and of each step
-    that matters to him.
+    that matters to him. One whose report joins hears that, and of each step from then on.
     """
     first = events[0]
     assert isinstance(first, cases.CaseRegistered)
     asked: set[Key] = set()
     acknowledged = not first.reporter_reachable
+    joined: set[UUID] = set()
     for event in events:
         to: list[str] = []
         if isinstance(event, cases.Assignment):
@@ -61,6 +62,13 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
         ):
             to.append("reporter")
             acknowledged = acknowledged or placed
+        if isinstance(event, TOLD_TO_REPORTERS):
+            to += [f"reporter:{report_id}" for report_id in joined]
+        elif isinstance(event, cases.ReportMerged) and event.reporter_reachable:
+            to.append(f"reporter:{event.report_id}")
+            joined.add(event.report_id)
+        elif isinstance(event, cases.ReportSplit):
+            joined.discard(event.report_id)
         asked.update(Key(case_id, event.seq, recipient) for recipient in to)
     return asked
 
@@ -207,7 +215,7 @@ def _first_tellings(
 
 
 def _kind(recipient: str) -> str:
-    return "lead" if recipient.startswith("lead:") else recipient
+    return "lead" if recipient.startswith("lead:") else "reporter"
 
 
 def _end(message: MessageDelivered) -> tuple[object, ...]:

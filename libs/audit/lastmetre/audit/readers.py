@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.case_projection import CaseProjection
 from lastmetre.audit.cases import different, projection_after
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, Snapshot
-from lastmetre.common.contracts.cases import CaseReopened, CaseReturned
+from lastmetre.common.contracts.case_model import ENDED
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import CASE_EVENTS
 
@@ -27,12 +29,15 @@ class View:
 
 
 def _of_intake(projection: CaseProjection) -> dict[str, Any]:
-    first = projection.registered
-    columns: dict[str, Any] = {"report_id": first.report_id, "number": first.number}
-    # A return or a reopening is followed by where the case went, which is what residents see.
-    if projection.last not in (CaseReturned, CaseReopened):
-        columns["area_id"] = projection.area_id
-    return columns | {"types": projection.types, "seqs": list(range(1, projection.seq + 1))}
+    case = projection.case
+    return {
+        "report_id": case.report_id,
+        "number": case.number,
+        "area_id": case.area_id,
+        "types": projection.types,
+        "seqs": list(range(1, case.seq + 1)),
+        "merged": sorted(case.merged),
+    }
 
 
 def _of_notify(projection: CaseProjection) -> dict[str, Any]:
@@ -42,12 +47,18 @@ def _of_notify(projection: CaseProjection) -> dict[str, Any]:
         "number": first.number,
         "reporter_reachable": first.reporter_reachable,
         "origin": first.origin.value,
-        "lead_id": projection.lead_id,
+        "lead_id": projection.case.lead_id,
+        "merged": to_json(
+            [
+                (each.report_id, each.language, each.origin, each.reporter_reachable)
+                for each in projection.merged
+            ]
+        ).decode(),
     }
 
 
 def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
-    first = projection.registered
+    first, case = projection.registered, projection.case
     return {
         "number": first.number,
         "report_id": first.report_id,
@@ -60,11 +71,11 @@ def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
         # A case's number begins with the local day that it was reported on.
         "day": first.number[:6],
         "registered_at": first.occurred_at,
-        "state": projection.state,
-        "open": not projection.ended,
-        "area_id": projection.area_id,
-        "lead_id": projection.lead_id,
-        "unplaced_reason": projection.unplaced_reason,
+        "state": case.state.value,
+        "open": case.state not in ENDED,
+        "area_id": case.area_id,
+        "lead_id": case.lead_id,
+        "unplaced_reason": case.unplaced_reason,
         "dispatched_at": projection.dispatched_at,
         "accepted_at": projection.accepted_at,
         "arrived_at": projection.arrived_at,
@@ -77,11 +88,12 @@ def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
         "returns": projection.returns,
         "reopenings": projection.reopenings,
         "rated_at": projection.rated_at,
-        "rated_closing": projection.rated[-1] if projection.rated else None,
+        "rated_closing": case.rated[-1] if case.rated else None,
         "solved": projection.solved,
         "score": projection.score,
         "closed_before_reported": projection.closed_before_reported,
         "fixed_on_spot": projection.fixed_on_spot,
+        "reports": len(case.report_ids),
     }
 
 
@@ -90,12 +102,15 @@ VIEWS: Final[Mapping[str, View]] = {
         "applied_intake",
         """
         SELECT v.case_id::text AS id, v.seq, v.report_id, v.number, t.types, t.seqs,
-            t.area_ids[1] AS area_id
+            t.area_ids[1] AS area_id, ARRAY(
+                SELECT m.report_id FROM merged_report m WHERE m.case_id = v.case_id
+                ORDER BY m.report_id) AS merged
         FROM case_view v LEFT JOIN LATERAL (
             SELECT array_agg(e->>1 ORDER BY (e->>0)::int) AS types,
                 array_agg((e->>0)::int ORDER BY (e->>0)::int) AS seqs,
                 array_agg(e->4->>'area_id' ORDER BY (e->>0)::int DESC)
-                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced')) AS area_ids
+                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced', 'returned'))
+                    AS area_ids
             FROM timeline, json_array_elements(events) AS e
             WHERE timeline.case_id = v.case_id) t ON true
         WHERE v.case_id = ANY($1::uuid[])
@@ -104,7 +119,8 @@ VIEWS: Final[Mapping[str, View]] = {
     ),
     "notify": View(
         "applied_notify",
-        "SELECT case_id::text AS id, * FROM subject WHERE case_id = ANY($1::uuid[])",
+        "SELECT case_id::text AS id, seq, report_id, number, reporter_reachable, origin, lead_id,"
+        " coalesce(merged::text, '[]') AS merged FROM subject WHERE case_id = ANY($1::uuid[])",
         _of_notify,
     ),
     "metrics": View(

@@ -56,7 +56,11 @@ class _ReportsOfPartition:
 
 async def _reports_by_partition(cut: ConsistentCut) -> AsyncIterator[_ReportsOfPartition]:
     known = await ids(cut.intake, "SELECT report_id::text FROM report")
-    known |= await ids(cut.dispatch, 'SELECT report_id::text FROM "case"')
+    known |= await ids(
+        cut.dispatch,
+        'SELECT report_id::text FROM "case"',
+        "SELECT unnest(merged)::text FROM \"case\" WHERE merged <> '{}'",
+    )
     for partition, report_ids in enumerate(by_partition(known)):
         reports = _ReportsOfPartition(partition, report_ids)
         place = REPORTS, partition
@@ -123,7 +127,8 @@ def _published(
 async def _registered(
     cut: ConsistentCut, balance: Balance, reports: _ReportsOfPartition, rows: dict[str, Row]
 ) -> None:
-    """Each accepted report that dispatch has read is a case; no case is of anything else."""
+    """Each accepted report that dispatch has read is a case or has joined one; no case is of
+    anything else."""
     line = balance.line("registered")
     place = REPORTS, reports.partition
     flow = READERS["dispatch"][REPORTS]
@@ -136,12 +141,20 @@ async def _registered(
             [*reports.report_ids, *reports.observed],
         )
     }
+    merged = {
+        row["id"]: row["case_id"]
+        for row in await cut.dispatch.rows(
+            'SELECT id::text, case_id::text AS case_id FROM "case", unnest(merged) AS joined(id)'
+            " WHERE merged <> '{}' AND merged && $1::uuid[] AND id = ANY($1::uuid[])",
+            [*reports.report_ids, *reports.observed],
+        )
+    }
     for identity, observed in reports.observed.items():
         if not isinstance(observed.message, ReportAccepted):
             continue
         line.expected["accepted reports"] += 1
-        if cases.pop(identity, None):
-            line.actual["registered"] += 1
+        if became := _became(identity, cases, merged):
+            line.actual[became] += 1
         elif not 0 <= observed.offset < position:
             line.actual["on their way"] += 1
         elif what := _set_aside(cut, (flow, place, observed.offset)):
@@ -152,12 +165,19 @@ async def _registered(
     for identity, row in rows.items():
         if identity not in reports.observed and row["outcome"] == "accepted" and not kept:
             line.expected["accepted reports"] += 1
-            if cases.pop(identity, None):
-                line.actual["registered"] += 1
+            if became := _became(identity, cases, merged):
+                line.actual[became] += 1
             else:
                 line.differ(identity, "is no longer on the topic, and is no case")
-    for identity, case_id in cases.items():
+    for identity, case_id in [*cases.items(), *merged.items()]:
         line.differ(case_id, f"is a case of {identity}, which intake never accepted")
+
+
+def _became(identity: str, cases: dict[str, str], merged: dict[str, str]) -> str | None:
+    """What dispatch has made of a report; it is taken out of there."""
+    if cases.pop(identity, None):
+        return "registered"
+    return "merged" if merged.pop(identity, None) else None
 
 
 async def _counted(cut: ConsistentCut, balance: Balance, reports: _ReportsOfPartition) -> set[str]:

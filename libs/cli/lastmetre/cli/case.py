@@ -1,7 +1,7 @@
 """`lastmetre case show`: the whole way of one case."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -71,7 +71,7 @@ def show(
         figures = _figures(services, found["case_id"])
     try:
         with working("reading the topics"):
-            way = asyncio.run(_way(found["case_id"], found["report_id"]))
+            way = asyncio.run(_way(found["case_id"], found["report_ids"]))
     except TopicsUnreadable as error:
         raise Trouble(error.problem, error.way_out) from error
     document = {
@@ -97,15 +97,16 @@ def _figures(services: ServiceClient, case_id: str) -> dict[str, Any] | None:
     return found
 
 
-async def _way(case_id: str, report_id: str) -> list[dict[str, Any]]:
+async def _way(case_id: str, report_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Everything on the topics about it, in the order in which it was appended."""
-    keys = {REPORTS: report_id.encode(), **dict.fromkeys(BY_CASE, case_id.encode())}
-    places = [(topic, partitions_of([key], PARTITIONS)[0]) for topic, key in keys.items()]
+    keys = {(REPORTS, each.encode()) for each in report_ids}
+    keys |= {(topic, case_id.encode()) for topic in BY_CASE}
+    places = sorted({(topic, partitions_of([key], PARTITIONS)[0]) for topic, key in keys})
     found: list[ConsumedRecord] = []
     async with open_topics(*installation().broker()) as topics:
         starts, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, starts, ends):
-            if record.key == keys[record.topic]:
+            if (record.topic, record.key) in keys:
                 found.append(record)
     found.sort(key=lambda record: (record.timestamp, record.topic, record.offset))
     return [_step(record) for record in found]
@@ -141,7 +142,7 @@ def _body(record: ConsumedRecord) -> Any:
 
 def _print(document: Mapping[str, Any]) -> None:
     head = Table.grid(padding=(0, 2))
-    for name in ("number", "case_id", "report_id", "state", "area_id", "lead_id", "trace_ids"):
+    for name in ("number", "case_id", "report_ids", "state", "area_id", "lead_id", "trace_ids"):
         value = document[name]
         head.add_row(name, as_it_is(", ".join(value) if isinstance(value, list) else value or "–"))
     STDOUT.print(head)

@@ -14,12 +14,12 @@ import structlog
 
 from lastmetre.common.contracts import cases as case_contracts
 from lastmetre.common.contracts.base import Message, message_types
+from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import ActionEffect, CaseEvent, CaseRated, CaseRegistered
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.commands import append_events
-from lastmetre.dispatch.domain.case import Case, fold
 from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED, finish
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.numbers import parse_number

@@ -118,6 +118,7 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
                 "case_id": str(known.case_id),
                 "number": known.number,
                 "report_id": str(known.report_id),
+                "report_ids": [str(each) for each in known.report_ids],
                 "state": known.state.value,
                 "seq": known.seq,
                 "area_id": known.area_id,

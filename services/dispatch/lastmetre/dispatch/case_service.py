@@ -7,13 +7,13 @@ from uuid import UUID
 import structlog
 
 from lastmetre.common.case_numbers import read_case_number
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.dispatch.commands import Command, execute_all, refused
 from lastmetre.dispatch.consumers import CONSUMER
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.network import NetworkCache, publish
 from lastmetre.dispatch.store import cases as store

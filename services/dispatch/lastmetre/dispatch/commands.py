@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.requests import (
     ActionAnswered,
@@ -15,7 +16,6 @@ from lastmetre.common.contracts.requests import (
 from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
 from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0, kind_of
 from lastmetre.dispatch.domain.network import Network

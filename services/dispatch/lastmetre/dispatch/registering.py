@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
 from lastmetre.dispatch.commands import append_events
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.decide import register
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.numbers import NumberReservations

@@ -1,9 +1,17 @@
 """Kafka in: the channels' reports, the ledger for progress pages, the network for the form."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from lastmetre.common.contracts.base import Channel
-from lastmetre.common.contracts.cases import CaseRegistered
+from lastmetre.common.contracts.cases import (
+    CaseEvent,
+    CaseRegistered,
+    ReportMerged,
+    ReportSplit,
+)
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, REPORTS, channel_topic
 from lastmetre.common.kafka import batches
@@ -24,9 +32,11 @@ from lastmetre.intake.adopting import adopt_reports
 from lastmetre.intake.domain.case_view import entry
 from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.store import areas, cases
-from lastmetre.intake.store.cases import NewCase, Told
+from lastmetre.intake.store.cases import Joining, NewCase, Told
 
 CHANNELS_FLOW = "channels"
+# Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
+_OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit})
 
 
 def join(host: ServiceHost, reader: ReportIngestor) -> None:
@@ -52,6 +62,7 @@ async def follow_cases(work: Work, records: batches.CaseEvents) -> None:
     new: list[NewCase] = []
     moved: list[tuple[UUID, int]] = []
     told: list[Told] = []
+    changes: list[CaseEvent] = []
     for case_id, events in ready:
         first, seq = events[0][0], events[-1][0].seq
         if case_id in known:
@@ -61,11 +72,33 @@ async def follow_cases(work: Work, records: batches.CaseEvents) -> None:
         else:
             raise BadRecord("the ledger of a case begins with its registration")
         told.append(Told(case_id, seq, [entry(event) for event, _ in events]))
+        changes += [event for event, _ in events if type(event) in _OF_REPORTS]
     if new:
         await cases.add(work.connection, new)
     if moved:
         await cases.move(work.connection, moved)
     await cases.append_timelines(work.connection, told)
+    if changes:
+        await _follow_reports(work, changes)
+
+
+async def _follow_reports(work: Work, changes: Sequence[CaseEvent]) -> None:
+    """Keep which reports have joined a case that was registered for another one."""
+    joined: dict[tuple[UUID, UUID], datetime] = {}
+    left: list[tuple[UUID, UUID]] = []
+    for event in changes:
+        assert isinstance(event, ReportMerged | ReportSplit)
+        pair = event.report_id, event.case_id
+        if isinstance(event, ReportMerged):
+            joined[pair] = event.recorded_at
+        else:
+            joined.pop(pair, None)
+            left.append(pair)
+    if left:
+        await cases.remove_merged(work.connection, left)
+    if joined:
+        new = [Joining(*pair, recorded_at) for pair, recorded_at in joined.items()]
+        await cases.add_merged(work.connection, new)
 
 
 async def follow_network(work: Work, records: batches.Areas) -> None:

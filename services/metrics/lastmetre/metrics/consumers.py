@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import to_json
 
+from lastmetre.common.contracts.case_model import SHORT_NAMES, LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import MessageAttempted, MessageDelivered
 from lastmetre.common.contracts.network import AreaPublished
@@ -27,7 +28,7 @@ from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
+from lastmetre.metrics.domain.fact import Fact, apply
 from lastmetre.metrics.store import facts, report_and_message_counts
 from lastmetre.metrics.store.facts import ACTIVITY_KEPT, RecentActivity
 from lastmetre.metrics.store.report_and_message_counts import Area, Message, Report
@@ -169,7 +170,7 @@ def _recent_activity(steps: Sequence[tuple[CaseEvent, Fact]]) -> list[RecentActi
             fact.number,
             fact.channel,
             fact.area_id,
-            event.TYPE.split(".")[2],
+            SHORT_NAMES[event.TYPE],
             event.occurred_at,
         )
         for event, fact in newest

@@ -41,6 +41,8 @@ class Cases:
     reopenings: int = 0
     closed_before_reported: int = 0
     fixed_on_spot: int = 0
+    merged_reports: int = 0
+    """Reports that have joined these cases, besides the one that each was registered for."""
     states: Counts = field(default_factory=lambda: defaultdict(int))
     cancelled: Counts = field(default_factory=lambda: defaultdict(int))
     waiting: Counts = field(default_factory=lambda: defaultdict(int))
@@ -56,7 +58,7 @@ class Cases:
         state, unplaced = row["state"], row["unplaced_reason"]
         self.registered += cases
         for name in ("matched", "open", "returned", "returns", "reopened", "reopenings",
-                     "closed_before_reported", "fixed_on_spot"):  # fmt: skip
+                     "closed_before_reported", "fixed_on_spot", "merged_reports"):  # fmt: skip
             setattr(self, name, getattr(self, name) + row[name])
         self.states[state] += cases
         self.by_channel[row["in_channel"], state] += cases

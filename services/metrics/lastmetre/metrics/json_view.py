@@ -84,7 +84,9 @@ def _reports(reports: Reports | None, cases: Cases) -> dict[str, Any] | None:
         "accepted": accepted,
         "rejected": rejected,
         "rejected_by_reason": reports.reasons,
-        "valid_report_rate": cases.registered / reported if reported else None,
+        "valid_report_rate": (
+            (cases.registered + cases.merged_reports) / reported if reported else None
+        ),
     }
 
 
@@ -106,6 +108,7 @@ def _cases(cases: Cases) -> dict[str, Any]:
         "reopened": cases.reopened,
         "reopenings": cases.reopenings,
         "fixed_on_spot": cases.fixed_on_spot,
+        "merged_reports": cases.merged_reports,
         "closed_before_reported": cases.closed_before_reported,
     }
 

@@ -32,6 +32,8 @@ FAMILIES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "Cases that were taken up again at least once.", ()),
     "lastmetre_cases_fixed_on_spot": (
         "Patrol findings dealt with at the moment they were found.", ()),
+    "lastmetre_cases_merged_reports": (
+        "Reports that have joined a case, besides the one that it was registered for.", ()),
     "lastmetre_cases_closed_before_reported": (
         "Cases whose source says they were closed before they were reported.", ()),
     "lastmetre_case_response_seconds": (
@@ -135,6 +137,7 @@ def _case_samples(group: Group) -> Iterator[Sample]:
     yield "lastmetre_cases_matched", (), cases.matched
     yield "lastmetre_cases_returned", (), cases.returned
     yield "lastmetre_cases_reopened", (), cases.reopened
+    yield "lastmetre_cases_merged_reports", (), cases.merged_reports
     yield "lastmetre_cases_fixed_on_spot", (), cases.fixed_on_spot
     yield "lastmetre_cases_closed_before_reported", (), cases.closed_before_reported
 

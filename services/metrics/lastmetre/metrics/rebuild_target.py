@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
-from lastmetre.metrics.domain.fact import Fact, LedgerBroken, apply
+from lastmetre.metrics.domain.fact import Fact, apply
 from lastmetre.metrics.store import facts
 from lastmetre.metrics.store.rebuilding import REBUILD_TABLE
 

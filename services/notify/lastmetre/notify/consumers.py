@@ -5,12 +5,13 @@ from typing import Final
 from uuid import UUID
 
 from lastmetre.common.contracts.base import ActorRole, Origin
-from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseRegistered, CaseReopened
+from lastmetre.common.contracts.case_model import LedgerBroken
+from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseReopened
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka import batches
 from lastmetre.common.kafka.case_sequence import in_case_order
-from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.clock import Clock
@@ -62,16 +63,17 @@ class Consumers:
         for case_id, events in await in_case_order(work, records, last_seqs):
             case = known.get(case_id)
             for event, record in events:
-                if case is None:
-                    if isinstance(event, CaseRegistered):
+                try:
+                    if case is None:
                         case = first(event)
-                    else:
-                        work.dead_letter(record, "the case's first event is not its registration")
-                    continue
+                        continue
+                    requests = messages_for(case, event)
+                    case = apply(case, event, len(requests))
+                except LedgerBroken as error:
+                    raise BadRecord(str(error)) from error
                 told.append(event)
-                requests = messages_for(case, event)
-                case = apply(case, event, len(requests))
-                wanted[case.origin] += [(event, request, record) for request in requests]
+                for request in requests:
+                    wanted[request.origin].append((event, request, record))
             if case is not None:
                 (changed if case_id in known else new).append(case)
         if new:

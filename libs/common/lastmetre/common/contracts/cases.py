@@ -60,12 +60,9 @@ class CaseEvent(CaseMessage):
     actor: Actor
 
 
-class CaseRegistered(CaseEvent):
-    """立案: the case begins. `number` is for people, unique, `yymmdd-nnnnnnn`, by local day."""
+class ReportOfCase(CaseEvent):
+    """A report becomes one of the case's reports: what of it the ledger publishes."""
 
-    TYPE: ClassVar[str] = "lastmetre.case.registered.v1"
-
-    number: Code
     report_id: UUID
     channel: Channel
     sub_channel: Code | None = None
@@ -76,6 +73,36 @@ class CaseRegistered(CaseEvent):
     position: Position | None = None
     reporter_reachable: bool
     language: Language
+
+
+class CaseRegistered(ReportOfCase):
+    """立案: the case begins. `number` is for people, unique, `yymmdd-nnnnnnn`, by local day.
+
+    Its report stays with the case for as long as there is one.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.case.registered.v1"
+
+    number: Code
+
+
+class ReportMerged(ReportOfCase):
+    """并案: a further report of the same problem joins the case, which stays as it was."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.report_merged.v1"
+
+
+class ReportSplit(CaseEvent):
+    """拆分: a report that had joined the case leaves it, and is the case `split_case_id` now.
+
+    That case's ledger begins with a registration of its own, which is complete in itself. The
+    report that the case was registered for cannot leave.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.case.report_split.v1"
+
+    report_id: UUID
+    split_case_id: UUID
 
 
 class ActionEffect(CaseEvent):

@@ -1,10 +1,11 @@
 """Messages on `channels.*` (a report as its channel sent it) and `reports` (normalised)."""
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic_core import PydanticCustomError
 
 from lastmetre.common.contracts.base import (
     Channel,
@@ -69,6 +70,9 @@ class ReportSubmitted(Message):
     origin: Origin = Origin.LIVE
 
 
+HEXADECIMAL: Final = "^[0-9a-f]+$"
+
+
 class ReportSource(Model):
     """The channel record that counted for a report, so that intake can come back from the log.
 
@@ -76,7 +80,7 @@ class ReportSource(Model):
     says nothing about a person and opens no page without the link key.
     """
 
-    identity: str = Field(pattern="^[0-9a-f]+$", description="hexadecimal")
+    identity: str = Field(pattern=HEXADECIMAL, description="hexadecimal")
     topic: ShortText
     partition: int = Field(ge=0)
     offset: int = Field(ge=0)
@@ -114,6 +118,14 @@ RejectionReason = Literal[
 ]
 
 
+def _at_least_one(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    # With a bound on its length, pydantic calls a tuple too short whose one value is not known yet:
+    # a dead letter, where the record has to wait for a newer build.
+    if not reasons:
+        raise PydanticCustomError("too_short", "There is at least one reason")
+    return reasons
+
+
 class ReportRejected(Message):
     """A report that was read but cannot become a case. Key: report id."""
 
@@ -125,5 +137,7 @@ class ReportRejected(Message):
     origin: Origin
     reported_at: AwareDatetime
     received_at: AwareDatetime
-    reasons: tuple[RejectionReason, ...] = Field(min_length=1)
+    reasons: Annotated[tuple[RejectionReason, ...], AfterValidator(_at_least_one)] = Field(
+        json_schema_extra={"minItems": 1}
+    )
     came_from: ReportSource | None = None

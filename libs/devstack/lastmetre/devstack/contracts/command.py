@@ -8,7 +8,7 @@ import typer
 
 from lastmetre.cli.console import Trouble, UsedWrongly, say
 from lastmetre.common.contracts.messages import MESSAGE_TYPES
-from lastmetre.devstack.contracts.compatibility import breaking_changes, consumers_first
+from lastmetre.devstack.contracts.compatibility import Meaning, changes
 from lastmetre.devstack.contracts.samples import sample_of
 from lastmetre.devstack.contracts.schemas import documents, message_schema
 from lastmetre.devstack.home import CHECKOUT
@@ -42,19 +42,18 @@ def generate() -> None:
             "This works in a checkout only: the schemas are files of the repository.",
             "clone the repository, then `make demo` or `make up` installs the command there.",
         )
-    refused: list[str] = []
-    written = 0
-    for name, document in documents().items():
-        path = SCHEMAS / name
-        if name != "topics.json" and path.exists():
-            before = json.loads(path.read_text("utf-8"))
-            broken = breaking_changes(before, document)
-            for each in consumers_first(before, document):
-                say(f"consumers first: {path.stem}: {each} stops a reader that is older")
-            refused.extend(f"{path.stem}: {each}" for each in broken)
-            if broken:
-                continue
-        written += _write(path, as_text(document))
+    generated = documents()
+    topics = generated.pop("topics.json")
+    before = {path.name: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json")}
+    before.pop("topics.json", None)
+    found = changes(before, generated)
+    for each in found:
+        say(f"{each.message.removesuffix('.json')}: {each.what}: {each.meaning}")
+    refused = {each.message for each in found if each.meaning is Meaning.CANNOT_READ}
+    written = _write(SCHEMAS / "topics.json", as_text(topics))
+    for name, document in generated.items():
+        if name not in refused:
+            written += _write(SCHEMAS / name, as_text(document))
     for name, kind in MESSAGE_TYPES.items():
         path = SAMPLES / f"{name}.json"
         if not path.exists():
@@ -62,7 +61,7 @@ def generate() -> None:
     say(f"{written} files written, the others were as they should be")
     if refused:
         raise Trouble(
-            "changes that readers could not live with:\n  " + "\n  ".join(refused),
+            "these have changes that readers could not live with: " + ", ".join(sorted(refused)),
             "give the message a new version (a class with a TYPE that ends in the next number).",
         )
 

@@ -1,12 +1,11 @@
-"""What has changed about a message of the same version that somebody could not read any more.
+"""What a change of the contracts means for a reader that is older.
 
-A new optional field is harmless: who does not know it passes over it. A new value of an enum, or
-a new type, stops the partitions of a reader that is older (`consumers_first`): consumers are
-deployed before producers. Everything that was ever written must stay readable.
+Everything that was ever written must stay readable: what breaks that needs a new version.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 Schema = Mapping[str, Any]
 
@@ -14,14 +13,50 @@ _LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 _UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 
 
+class Meaning(StrEnum):
+    """What a reader does that was built before the change, on a topic of our own. What a partner
+    sends and we cannot read is a dead letter."""
+
+    PASSES_OVER = "an older reader passes over it"
+    WAITS = "consumers first: an older reader's partition waits at it"
+    CANNOT_READ = "readers could not live with it"
+
+
+class Change(NamedTuple):
+    """A change of a message, named by its type; `what` as `path: what`."""
+
+    message: str
+    what: str
+    meaning: Meaning
+
+
+def changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> list[Change]:
+    """What has changed about the messages, of which `old` and `new` are the schemas by type."""
+    found = [
+        Change(name, "removed", Meaning.CANNOT_READ) for name in sorted(old.keys() - new.keys())
+    ]
+    for name, schema in sorted(new.items()):
+        before = old.get(name)
+        if before is None:
+            found.append(Change(name, "a new message", Meaning.WAITS))
+            continue
+        found += [
+            Change(name, each, Meaning.CANNOT_READ) for each in breaking_changes(before, schema)
+        ]
+        comparison = _Comparison(before, schema)
+        found += [
+            Change(name, each, Meaning.WAITS) for each in comparison.new_values(before, schema, "")
+        ]
+        found += [
+            Change(name, each, Meaning.PASSES_OVER)
+            for each in comparison.new_fields(before, schema, "")
+        ]
+    return found
+
+
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Each change that breaks readers, as `path: what`; empty if the new schema may replace it."""
     return list(_Comparison(old, new).differences(old, new, ""))
-
-
-def consumers_first(old: Schema, new: Schema) -> list[str]:
-    """Each new value of an enum, as `path: value`: an older reader's partition waits at it."""
-    return list(_Comparison(old, new).new_values(old, new, ""))
 
 
 class _Comparison:
@@ -41,17 +76,32 @@ class _Comparison:
                 yield from self._same_kind(alternative, after[kind], path)
 
     def new_values(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        """Values that an enum had not before."""
+        for inner, was, now in self._pairs(old, new, path):
+            added = (_values(now) or set()) - (_values(was) or _values(now) or set())
+            yield from (f"{inner or 'body'}: {value}" for value in sorted(map(str, added)))
+
+    def new_fields(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
+        """Fields that were not there before, and need not be."""
+        for inner, was, now in self._pairs(old, new, path):
+            added = now.get("properties", {}).keys() - was.get("properties", {}).keys()
+            yield from (
+                f"{inner}.{name}: a new field".removeprefix(".")
+                for name in sorted(added - set(now.get("required", ())))
+            )
+
+    def _pairs(self, old: Schema, new: Schema, path: str) -> Iterator[tuple[str, Schema, Schema]]:
+        """What both have: (path, as it was, as it is), outer ones first."""
         before, after = _alternatives(old, self._old), _alternatives(new, self._new)
         for kind in before.keys() & after.keys():
             was, now = before[kind], after[kind]
-            added = (_values(now) or set()) - (_values(was) or _values(now) or set())
-            yield from (f"{path or 'body'}: {value}" for value in sorted(map(str, added)))
+            yield path, was, now
             if "items" in was and "items" in now:
-                yield from self.new_values(was["items"], now["items"], f"{path}[]")
+                yield from self._pairs(was["items"], now["items"], f"{path}[]")
             known: Schema = was.get("properties", {})
             for name in known.keys() & now.get("properties", {}).keys():
                 inner = f"{path}.{name}" if path else name
-                yield from self.new_values(known[name], now["properties"][name], inner)
+                yield from self._pairs(known[name], now["properties"][name], inner)
 
     def _same_kind(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
         where = path or "body"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lastmetre.common.contracts.reports import HEXADECIMAL
+
 Schema = Mapping[str, Any]
 
 _STRINGS: Final = {
@@ -41,6 +43,8 @@ def _value(schema: Schema, document: Schema, name: str) -> Any:
 def _scalar(schema: Schema, name: str) -> Any:
     match schema["type"]:
         case "string":
+            if schema.get("pattern") == HEXADECIMAL:
+                return "0a1b2c"
             return _STRINGS.get(schema.get("format", ""), f"样本 {name}".strip())
         case "boolean":
             return True

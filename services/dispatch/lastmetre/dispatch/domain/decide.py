@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Origin
+from lastmetre.common.contracts.case_model import OPEN, WITH_A_LEAD, Case, apply, begin
 from lastmetre.common.contracts.cases import (
     CaseAccepted,
     CaseArrived,
@@ -32,7 +33,6 @@ from lastmetre.common.contracts.requests import (
     FeedbackGiven,
     RefusalReason,
 )
-from lastmetre.dispatch.domain.case import OPEN, WITH_A_LEAD, Case, apply, begin
 from lastmetre.dispatch.domain.network import Area, Network
 
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)

@@ -1,46 +1,60 @@
 """Cases as they stand."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from lastmetre.common.contracts.base import Channel, Language, Origin, Position
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import CaseState
-from lastmetre.dispatch.domain.case import Case
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-_CASE_COLUMNS = (
-    "case_id", "seq", "state", "is_open", "number", "report_id", "channel", "origin", "category",
-    "language", "reported_at", "latitude", "longitude", "changed_at", "area_id", "lead_id",
-    "unplaced_reason", "closings", "rated",
+_COLUMNS: Final[Mapping[str, str]] = {
+    "case_id": "uuid", "seq": "int", "state": "text", "is_open": "boolean", "number": "text",
+    "report_id": "uuid", "channel": "text", "origin": "text", "category": "text",
+    "language": "text", "reported_at": "timestamptz", "latitude": "float8", "longitude": "float8",
+    "changed_at": "timestamptz", "area_id": "text", "lead_id": "text", "unplaced_reason": "text",
+    "closings": "int[]", "rated": "int[]", "merged": "uuid[]",
+}  # fmt: skip
+"""The columns of "case" with their types, in the order of `_row`."""
+_CHANGING: Final = (
+    "seq", "state", "is_open", "changed_at", "area_id", "lead_id", "unplaced_reason", "closings",
+    "rated", "merged",
 )  # fmt: skip
-_SELECT_CASE = f'SELECT {", ".join(_CASE_COLUMNS)} FROM "case"'  # noqa: S608
+"""Those that an event can change."""
+_ARRAYS: Final = frozenset({"closings", "rated", "merged"})
+_SELECT_CASE: Final = f'SELECT {", ".join(_COLUMNS)} FROM "case"'  # noqa: S608
 
 
 def _case(row: asyncpg.Record) -> Case:
-    latitude, longitude = row["latitude"], row["longitude"]
+    (
+        case_id, seq, state, _, number, report_id, channel, origin, category, language,
+        reported_at, latitude, longitude, changed_at, area_id, lead_id, unplaced_reason, closings,
+        rated, merged,
+    ) = row  # fmt: skip
     return Case(
-        case_id=row["case_id"],
-        seq=row["seq"],
-        state=CaseState(row["state"]),
-        number=row["number"],
-        report_id=row["report_id"],
-        channel=Channel(row["channel"]),
-        origin=Origin(row["origin"]),
-        category=row["category"],
-        language=Language(row["language"]),
-        reported_at=row["reported_at"],
+        case_id=case_id,
+        seq=seq,
+        state=CaseState(state),
+        number=number,
+        report_id=report_id,
+        channel=Channel(channel),
+        origin=Origin(origin),
+        category=category,
+        language=Language(language),
+        reported_at=reported_at,
         position=None if latitude is None else Position(latitude=latitude, longitude=longitude),
-        changed_at=row["changed_at"],
-        area_id=row["area_id"],
-        lead_id=row["lead_id"],
-        unplaced_reason=row["unplaced_reason"],
-        closings=tuple(row["closings"]),
-        rated=tuple(row["rated"]),
+        changed_at=changed_at,
+        area_id=area_id,
+        lead_id=lead_id,
+        unplaced_reason=unplaced_reason,
+        closings=tuple(closings),
+        rated=tuple(rated),
+        merged=tuple(merged),
     )
 
 
@@ -51,16 +65,19 @@ def _row(case: Case) -> tuple[object, ...]:
         case.channel, case.origin, case.category, case.language, case.reported_at,
         position.latitude if position else None,
         position.longitude if position else None, case.changed_at, case.area_id, case.lead_id,
-        case.unplaced_reason, case.closings, case.rated,
+        case.unplaced_reason, case.closings, case.rated, case.merged,
     )  # fmt: skip
 
 
 async def known_reports(connection: "Connection", report_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the reports that have become cases already."""
+    """Those of the reports that belong to a case already: it was registered for them, or they have
+    joined it."""
     rows = await connection.fetch(
-        'SELECT report_id FROM "case" WHERE report_id = ANY($1::uuid[])', report_ids
+        'SELECT report_id FROM "case" WHERE report_id = ANY($1::uuid[])'
+        " UNION ALL SELECT unnest(merged) FROM \"case\" WHERE merged <> '{}' AND merged && $1",
+        report_ids,
     )
-    return {row[0] for row in rows}
+    return {row[0] for row in rows}.intersection(report_ids)
 
 
 async def last_seqs(connection: "Connection", case_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -74,7 +91,7 @@ async def last_seqs(connection: "Connection", case_ids: Iterable[UUID]) -> dict[
 async def insert_cases(connection: "Connection", cases: Iterable[Case]) -> None:
     """New cases, by COPY."""
     await connection.copy_records_to_table(
-        "case", records=[_row(each) for each in cases], columns=_CASE_COLUMNS
+        "case", records=map(_row, cases), columns=tuple(_COLUMNS)
     )
 
 
@@ -88,35 +105,37 @@ async def lock_cases(connection: "Connection", case_ids: Iterable[UUID]) -> dict
 
 
 async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
-    """What a step can change, for all of these in one statement."""
+    """What an event can change, for all of these in one statement."""
+    if not cases:
+        return
+    values = dict(zip(_COLUMNS, zip(*map(_row, cases), strict=True), strict=False))
     await connection.execute(
-        """
-        UPDATE "case" c SET
-            seq = n.seq, state = n.state, is_open = n.is_open, changed_at = n.changed_at,
-            area_id = n.area_id, lead_id = n.lead_id, unplaced_reason = n.unplaced_reason,
-            closings = n.closings::int[], rated = n.rated::int[]
-        FROM unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], $5::timestamptz[],
-                    $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-            AS n(case_id, seq, state, is_open, changed_at, area_id, lead_id, unplaced_reason,
-                 closings, rated)
-        WHERE c.case_id = n.case_id
-        """,
-        [case.case_id for case in cases],
-        [case.seq for case in cases],
-        [case.state for case in cases],
-        [case.is_open for case in cases],
-        [case.changed_at for case in cases],
-        [case.area_id for case in cases],
-        [case.lead_id for case in cases],
-        [case.unplaced_reason for case in cases],
-        [_array(case.closings) for case in cases],
-        [_array(case.rated) for case in cases],
+        _UPDATE,
+        values["case_id"],
+        *(
+            list(map(_array, values[name])) if name in _ARRAYS else values[name]
+            for name in _CHANGING
+        ),
     )
 
 
-def _array(numbers: tuple[int, ...]) -> str:
+def _array(elements: Any) -> str:
     """As PostgreSQL writes an array: unnest cannot take a list of lists of different lengths."""
-    return f"{{{','.join(map(str, numbers))}}}"
+    return f"{{{','.join(map(str, elements))}}}"
+
+
+def _update() -> str:
+    sent = ["uuid", *("text" if name in _ARRAYS else _COLUMNS[name] for name in _CHANGING)]
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(sent, 1))
+    changes = ", ".join(f"{name} = n.{name}::{_COLUMNS[name]}" for name in _CHANGING)
+    return (
+        f'UPDATE "case" c SET {changes}'  # noqa: S608
+        f" FROM unnest({arrays}) AS n(case_id, {', '.join(_CHANGING)})"
+        " WHERE c.case_id = n.case_id"
+    )
+
+
+_UPDATE: Final = _update()
 
 
 async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:

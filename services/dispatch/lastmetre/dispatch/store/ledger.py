@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from lastmetre.common.contracts import cases
-from lastmetre.common.contracts.base import message_types
+from lastmetre.common.contracts.case_model import EVENT_TYPES, SHORT_NAMES
 from lastmetre.common.contracts.cases import CaseEvent
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-
-_EVENTS: Final = cast("dict[str, type[CaseEvent]]", message_types(cases))
 
 EventId = tuple[UUID, int]
 """A case and a seq."""
@@ -45,6 +42,11 @@ class LedgerLine(NamedTuple):
     recorded_at: datetime
     actor_role: str
     actor_id: str | None
+
+    @property
+    def short_name(self) -> str:
+        """`accepted` for `lastmetre.case.accepted.v1`."""
+        return SHORT_NAMES[self.type]
 
 
 async def append(connection: "Connection", entries: Iterable[LedgerEntry]) -> None:
@@ -108,7 +110,7 @@ async def steps_of(connection: "Connection", case_id: UUID) -> list[Step]:
 
 
 def _event(type_: str, body: bytes | None) -> CaseEvent | None:
-    return None if body is None else _EVENTS[type_].from_json(body)
+    return None if body is None else EVENT_TYPES[type_].from_json(body)
 
 
 async def last_lines(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, LedgerLine]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from lastmetre.common.categories import Categories
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import Assignment, CaseReturned
 from lastmetre.common.contracts.vault import ContactInFull
 from lastmetre.common.security.callers import Person, Role
@@ -15,7 +16,6 @@ from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.case_messages import CaseMessagesClient
 from lastmetre.dispatch.case_service import CaseService
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.store.ledger import Step
 from lastmetre.dispatch.vault import VaultClient
@@ -48,12 +48,13 @@ class CaseView:
 
     async def rows(self, cases: Sequence[Case], language: str) -> list[dict[str, Any]]:
         """Cases with their words, as the templates show them."""
-        texts = await self._vault.texts([case.report_id for case in cases])
+        texts = await self._vault.texts([each for case in cases for each in case.report_ids])
         return [
             {
                 "case": case,
                 "category": getattr(self._categories.name(case.category), language),
                 "said": texts.get(case.report_id),
+                "merged": [texts.get(each) for each in case.merged],
             }
             for case in cases
         ]

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.security.access import GuardedRoute, allow, person_of
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.host import ServiceHost
@@ -15,7 +16,6 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.api import STAFF
 from lastmetre.dispatch.case_service import CaseService, Outcome
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.store.ledger import Step
 from lastmetre.dispatch.web.case_view import CENTRE, OPERATORS, CaseView, may_see, may_see_contact
 from lastmetre.dispatch.web.sketch import lead_map

@@ -5,9 +5,9 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
+from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.web.svg.geometry import Projection, rings_of
 from lastmetre.common.web.svg.maps import AreaMap, Look, Pin
-from lastmetre.dispatch.domain.case import Case
 from lastmetre.dispatch.domain.network import Area, Network
 
 WIDTH, HEIGHT, MARGIN = 376, 190, 12

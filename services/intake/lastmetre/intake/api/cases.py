@@ -67,6 +67,7 @@ def _document(followed: Followed | None) -> dict[str, Any]:
         document |= {
             "number": followed.view.number,
             "seq": followed.view.seq,
+            "reports": followed.view.reports,
             "lead": lead.model_dump(mode="json") if lead else None,
             "timeline": [
                 {

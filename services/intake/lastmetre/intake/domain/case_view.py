@@ -1,4 +1,4 @@
-"""A case as its reporter sees it: what the ledger tells of it, with nothing that is not published.
+"""A case as its reporters see it: what the ledger tells of it, with nothing that is not published.
 
 Kept are the events alone. Where the case stands is read from these when somebody looks, which
 happens less often than something is told.
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts import cases
-from lastmetre.common.contracts.base import message_types
+from lastmetre.common.contracts.case_model import PLACING_NAMES, SHORT_NAMES, STATE_AFTER_NAME
 from lastmetre.common.contracts.cases import CaseEvent, CaseState, PublishedLead
 
 
@@ -28,8 +28,9 @@ class CaseView(NamedTuple):
     """A case with its timeline, which begins with its registration."""
 
     case_id: UUID
-    report_id: UUID
     number: str
+    reports: int
+    """How many there are of the same problem."""
     timeline: Sequence[Entry]
 
     @property
@@ -38,61 +39,42 @@ class CaseView(NamedTuple):
         return self.timeline[-1].seq
 
     @property
-    def state(self) -> str:
+    def state(self) -> CaseState:
         """Where the case stands after it."""
         return state_after(entry.type for entry in self.timeline)
 
     @property
     def area_id(self) -> str | None:
         """Whose case it is now; None while nobody has it."""
-        return self._assignment.get("area_id")
+        return self._placement.get("area_id")
 
     @property
     def lead(self) -> PublishedLead | None:
         """Who has it now."""
-        lead = self._assignment.get("lead")
+        lead = self._placement.get("lead")
         return PublishedLead.model_validate(lead) if lead else None
 
     @property
-    def _assignment(self) -> dict[str, Any]:
-        given = (entry for entry in reversed(self.timeline) if entry.type in _PLACING)
-        return next((entry.details for entry in given), {})
+    def _placement(self) -> dict[str, Any]:
+        placed = (entry for entry in reversed(self.timeline) if entry.type in PLACING_NAMES)
+        return next((entry.details for entry in placed), {})
 
 
-_STATE_AFTER: Final = {
-    "registered": CaseState.REGISTERED,
-    "unplaced": CaseState.UNPLACED,
-    "dispatched": CaseState.DISPATCHED,
-    "reassigned": CaseState.DISPATCHED,
-    "accepted": CaseState.ACCEPTED,
-    "arrived": CaseState.ON_SITE,
-    "resolved": CaseState.RESOLVED,
-    "verified": CaseState.VERIFIED,
-    "closed": CaseState.CLOSED,
-    "cancelled": CaseState.CANCELLED,
-}
-_PLACING: Final = frozenset({"dispatched", "reassigned", "unplaced"})
-
-
-def state_after(types: Iterable[str]) -> str:
-    """The state after events of these short names; some of them leave it as it was."""
-    return [state for each in types if (state := _STATE_AFTER.get(each))][-1].value
+def state_after(types: Iterable[str]) -> CaseState:
+    """The state after events of these short names, the first of which registers the case."""
+    return [state for each in types if (state := STATE_AFTER_NAME[each])][-1]
 
 
 def entry(event: CaseEvent) -> Entry:
-    """The timeline's line for `event`."""
+    """The timeline's line for `event`. Of other reporters it says nothing."""
     details = _DETAILS.get(type(event))
     return Entry(
         event.seq,
-        _SHORT_NAMES[event.TYPE],
+        SHORT_NAMES[event.TYPE],
         event.occurred_at,
         event.recorded_at,
         details(event) if details else {},
     )
-
-
-_SHORT_NAMES: Final = {name: name.split(".")[2] for name in message_types(cases)}
-"""`accepted` for `lastmetre.case.accepted.v1`."""
 
 
 def _assigned(event: cases.Assignment) -> dict[str, Any]:

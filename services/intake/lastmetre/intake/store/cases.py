@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
@@ -48,6 +48,29 @@ async def move(connection: "Connection", moved: Sequence[tuple[UUID, int]]) -> N
     )
 
 
+class Joining(NamedTuple):
+    """A row of `merged_report`."""
+
+    report_id: UUID
+    case_id: UUID
+    merged_at: datetime
+
+
+async def add_merged(connection: "Connection", joined: Sequence[Joining]) -> None:
+    """Note reports that have joined a case."""
+    await connection.copy_records_to_table("merged_report", records=joined, columns=Joining._fields)
+
+
+async def remove_merged(connection: "Connection", left: Sequence[tuple[UUID, UUID]]) -> None:
+    """Note reports that have left a case: (report id, case id)."""
+    await connection.execute(
+        "DELETE FROM merged_report"
+        " WHERE (report_id, case_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))",
+        [report_id for report_id, _ in left],
+        [case_id for _, case_id in left],
+    )
+
+
 class Told(NamedTuple):
     """What one turn told of a case, up to the event `seq`."""
 
@@ -85,22 +108,34 @@ class Followed(NamedTuple):
         return self.view.timeline if self.view else ()
 
 
-_FOLLOWED = """
-    SELECT r.report_id, r.identity, r.channel, r.outcome, r.reasons, r.category, r.reported_at,
-        r.latitude, r.longitude, c.case_id, c.number
-    FROM report r LEFT JOIN case_view c USING (report_id)
+CASE_OF_REPORT: Final = """
+    LEFT JOIN case_view own USING (report_id)
+    LEFT JOIN LATERAL (
+        SELECT m.case_id FROM merged_report m WHERE m.report_id = r.report_id
+        ORDER BY m.merged_at DESC LIMIT 1) joined ON true
+    LEFT JOIN case_view c ON c.case_id = coalesce(joined.case_id, own.case_id)
 """
+"""SQL, after `FROM report r`: the case `c` of each report; one that it has joined comes before the
+one that was registered for it."""
 
 
 async def followed(connection: "Connection", identity: bytes) -> Followed | None:
     """The report with this identity, its case and timeline; None if it was not read yet."""
-    row = await connection.fetchrow(f"{_FOLLOWED} WHERE r.identity = $1", identity)
+    row = await connection.fetchrow(
+        f"""
+        SELECT r.report_id, r.identity, r.channel, r.outcome, r.reasons, r.category, r.reported_at,
+            r.latitude, r.longitude, c.case_id, c.number,
+            (SELECT count(*) FROM merged_report m WHERE m.case_id = c.case_id) AS merged
+        FROM report r {CASE_OF_REPORT} WHERE r.identity = $1
+        """,  # noqa: S608
+        identity,
+    )
     if row is None:
         return None
     view = None
     if (case_id := row["case_id"]) is not None:
         events = await timeline(connection, case_id)
-        view = CaseView(case_id, row["report_id"], row["number"], events)
+        view = CaseView(case_id, row["number"], 1 + row["merged"], events)
     return Followed(
         row["report_id"],
         row["identity"],
@@ -133,22 +168,28 @@ async def timeline(connection: "Connection", case_id: UUID) -> list[Entry]:
     ]
 
 
-async def by_number(connection: "Connection", number: str) -> tuple[UUID, bytes] | None:
-    """The report id and identity of the case with this number."""
-    row = await connection.fetchrow(
+async def by_number(connection: "Connection", number: str) -> list[tuple[UUID, bytes]]:
+    """The report id and identity of each report of the case with this number."""
+    rows = await connection.fetch(
         """
-        SELECT r.report_id, r.identity FROM case_view c JOIN report r USING (report_id)
-        WHERE c.number = $1
+        SELECT r.report_id, r.identity FROM (
+            SELECT report_id FROM case_view WHERE number = $1
+            UNION ALL SELECT m.report_id FROM case_view c JOIN merged_report m USING (case_id)
+            WHERE c.number = $1) AS of_case
+        JOIN report r USING (report_id)
         """,
         number,
     )
-    return (row[0], row[1]) if row else None
+    return [(row[0], row[1]) for row in rows]
 
 
-async def identity_of(connection: "Connection", case_id: UUID) -> bytes | None:
-    """The identity of the report that became this case."""
+async def identity_of(connection: "Connection", case_or_report_id: UUID) -> bytes | None:
+    """The identity of a report, or of the one that a case was registered for: ids of reports and
+    cases are never the same."""
     identity: bytes | None = await connection.fetchval(
-        "SELECT r.identity FROM case_view c JOIN report r USING (report_id) WHERE c.case_id = $1",
-        case_id,
+        "SELECT identity FROM report WHERE report_id = $1"
+        " UNION ALL SELECT r.identity FROM case_view c JOIN report r USING (report_id)"
+        " WHERE c.case_id = $1",
+        case_or_report_id,
     )
     return identity

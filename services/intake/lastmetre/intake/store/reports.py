@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from lastmetre.common.contracts.case_model import PLACING_NAMES
+from lastmetre.intake.store.cases import CASE_OF_REPORT
+
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
@@ -253,18 +256,19 @@ class Found(NamedTuple):
 async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list[Found]:
     """Reports of these identities with the cases they became."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT r.identity, r.report_id, r.outcome, r.reasons, c.case_id, c.number, c.seq, t.types,
             t.lead_ids[1]
-        FROM report r LEFT JOIN case_view c USING (report_id) LEFT JOIN LATERAL (
+        FROM report r {CASE_OF_REPORT} LEFT JOIN LATERAL (
             SELECT array_agg(e->>1 ORDER BY (e->>0)::int) AS types,
                 array_agg(e->4->'lead'->>'lead_id' ORDER BY (e->>0)::int DESC)
-                    FILTER (WHERE e->>1 IN ('dispatched', 'reassigned', 'unplaced')) AS lead_ids
+                    FILTER (WHERE e->>1 = ANY($2::text[])) AS lead_ids
             FROM timeline, json_array_elements(events) AS e
             WHERE timeline.case_id = c.case_id) t ON true
         WHERE r.identity = ANY($1::bytea[])
-        """,
+        """,  # noqa: S608
         identities,
+        list(PLACING_NAMES),
     )
     return [Found(*row) for row in rows]
 

@@ -29,7 +29,7 @@ from lastmetre.intake.vault import VaultEntry
 from lastmetre.intake.web.network import Drawn, Network
 
 _RETRY_AFTER_SECONDS: Final = "900"
-_CASE_ID_BYTES: Final = 16
+_UUID_BYTES: Final = 16
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 60
 
@@ -91,12 +91,13 @@ class ProgressPages:
         return self._to(identity)
 
     async def lead_on(self, secret: str) -> Response:
-        """From the link in a message, which knows the case only, to the report's own page."""
-        case_id = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
-        if len(case_id) != _CASE_ID_BYTES:
+        """From the link in a message to the report's own page. The link knows the report's id; in
+        older messages the case's, of which there was one report."""
+        known_as = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        if len(known_as) != _UUID_BYTES:
             raise nothing_here()
         async with connected(self._host.pool) as connection:
-            identity = await cases.identity_of(connection, UUID(bytes=case_id))
+            identity = await cases.identity_of(connection, UUID(bytes=known_as))
         if identity is None:
             raise nothing_here()
         return self._to(identity)
@@ -108,12 +109,13 @@ class ProgressPages:
     async def _identity(self, number: str, tail: str) -> bytes | None:
         async with connected(self._host.pool) as connection:
             found = await cases.by_number(connection, number)
-        if found is None:
-            return None
-        report_id, identity = found
-        kept = (await self._vault.kept([report_id])).get(report_id)
-        phones = (kept.phone, kept.usable_phone) if kept else ()
-        return identity if any(ends_with(phone, tail) for phone in phones if phone) else None
+        kept = await self._vault.kept([report_id for report_id, _ in found])
+        for report_id, identity in found:
+            entry = kept.get(report_id)
+            phones = (entry.phone, entry.usable_phone) if entry else ()
+            if any(ends_with(phone, tail) for phone in phones if phone):
+                return identity
+        return None
 
     async def show(self, request: Request, secret: str) -> Response:
         """The progress page; it fetches itself again every few seconds."""

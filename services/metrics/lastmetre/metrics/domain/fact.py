@@ -12,6 +12,12 @@ from zoneinfo import ZoneInfo
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.case_model import (
+    ENDED,
+    STATE_AFTER,
+    LedgerBroken,
+    placement_after,
+)
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, CaseState
 
 
@@ -64,15 +70,11 @@ class Fact(NamedTuple):
     """The source's times contradict each other: no response time can be had from them."""
     fixed_on_spot: bool
     """Found on patrol and dealt with at the same moment."""
+    reports: int
+    """The one that it was registered for, and those that have joined it."""
 
 
 Changes = dict[str, Any]
-
-ENDED: Final = frozenset({CaseState.CLOSED, CaseState.CANCELLED})
-
-
-class LedgerBroken(ValueError):
-    """The events are not a case's ledger: it does not begin with a registration, or has a hole."""
 
 
 def apply(fact: Fact | None, event: CaseEvent, zone: ZoneInfo) -> Fact:
@@ -86,10 +88,17 @@ def apply(fact: Fact | None, event: CaseEvent, zone: ZoneInfo) -> Fact:
         return _begin(event, zone)
     if event.seq <= fact.seq:
         return fact
-    change = _CHANGES.get(type(event))
-    if event.seq != fact.seq + 1 or change is None:
+    if event.seq != fact.seq + 1 or type(event) is CaseRegistered:
         raise LedgerBroken(f"seq {event.seq}, {event.TYPE} cannot follow seq {fact.seq}")
-    return _with(fact, {"seq": event.seq, **change(fact, event)})
+    changes: Changes = {"seq": event.seq}
+    if (state := STATE_AFTER[type(event)]) is not None:
+        changes["state"], changes["open"] = state, state not in ENDED
+    if (placement := placement_after(event)) is not None:
+        changes["area_id"], lead, changes["unplaced_reason"] = placement
+        changes["lead_id"] = lead.lead_id if lead else None
+    if (marks := _MARKS.get(type(event))) is not None:
+        changes |= marks(fact, event)
+    return _with(fact, changes)
 
 
 _AT: Final = {name: at for at, name in enumerate(Fact._fields)}
@@ -147,66 +156,39 @@ def _begin(event: CaseRegistered, zone: ZoneInfo) -> Fact:
         score=None,
         closed_before_reported=False,
         fixed_on_spot=False,
+        reports=1,
     )
 
 
-def _assigned(fact: Fact, event: cases.Assignment) -> Changes:
-    return {
-        "state": CaseState.DISPATCHED,
-        "area_id": event.area_id,
-        "lead_id": event.lead.lead_id,
-        "unplaced_reason": None,
-        "dispatched_at": fact.dispatched_at or event.occurred_at,
-    }
-
-
-def _unplaced(_: Fact, event: cases.CaseUnplaced) -> Changes:
-    return _with_nobody(event.reason)
-
-
-def _with_nobody(reason: str) -> Changes:
-    return {
-        "state": CaseState.UNPLACED,
-        "area_id": None,
-        "lead_id": None,
-        "unplaced_reason": reason,
-    }
+def _dispatched(fact: Fact, event: cases.Assignment) -> Changes:
+    return {"dispatched_at": fact.dispatched_at or event.occurred_at}
 
 
 def _accepted(fact: Fact, event: cases.CaseAccepted) -> Changes:
-    return {
-        "state": CaseState.ACCEPTED,
-        "accepted_at": fact.accepted_at or event.occurred_at,
-    }
+    return {"accepted_at": fact.accepted_at or event.occurred_at}
 
 
 def _arrived(fact: Fact, event: cases.CaseArrived) -> Changes:
-    return {
-        "state": CaseState.ON_SITE,
-        "arrived_at": fact.arrived_at or event.occurred_at,
-    }
+    return {"arrived_at": fact.arrived_at or event.occurred_at}
 
 
 def _resolved(fact: Fact, event: cases.CaseResolved) -> Changes:
     return {
-        "state": CaseState.RESOLVED,
         "resolved_at": event.occurred_at,
         "fixed_on_spot": fact.channel == Channel.PATROL and event.occurred_at == fact.reported_at,
     }
 
 
 def _returned(fact: Fact, _: cases.CaseReturned) -> Changes:
-    return {**_with_nobody("returned"), "returns": fact.returns + 1}
+    return {"returns": fact.returns + 1}
 
 
 def _verified(_: Fact, event: cases.CaseVerified) -> Changes:
-    return {"state": CaseState.VERIFIED, "verified_at": event.occurred_at}
+    return {"verified_at": event.occurred_at}
 
 
 def _closed(fact: Fact, event: cases.CaseClosed) -> Changes:
     return {
-        "state": CaseState.CLOSED,
-        "open": False,
         "closed_at": event.occurred_at,
         "closing": event.seq,
         "closed_before_reported": event.occurred_at < fact.reported_at,
@@ -214,12 +196,7 @@ def _closed(fact: Fact, event: cases.CaseClosed) -> Changes:
 
 
 def _cancelled(_: Fact, event: cases.CaseCancelled) -> Changes:
-    return {
-        "state": CaseState.CANCELLED,
-        "open": False,
-        "cancelled_at": event.occurred_at,
-        "cancel_reason": event.reason,
-    }
+    return {"cancelled_at": event.occurred_at, "cancel_reason": event.reason}
 
 
 def _rated(_: Fact, event: cases.CaseRated) -> Changes:
@@ -233,8 +210,6 @@ def _rated(_: Fact, event: cases.CaseRated) -> Changes:
 
 def _reopened(fact: Fact, _: cases.CaseReopened) -> Changes:
     return {
-        "state": CaseState.REGISTERED,
-        "open": True,
         "resolved_at": None,
         "verified_at": None,
         "closed_at": None,
@@ -245,10 +220,17 @@ def _reopened(fact: Fact, _: cases.CaseReopened) -> Changes:
     }
 
 
-_CHANGES: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
-    cases.CaseDispatched: _assigned,
-    cases.CaseReassigned: _assigned,
-    cases.CaseUnplaced: _unplaced,
+def _merged(fact: Fact, _: cases.ReportMerged) -> Changes:
+    return {"reports": fact.reports + 1}
+
+
+def _split(fact: Fact, _: cases.ReportSplit) -> Changes:
+    return {"reports": fact.reports - 1}
+
+
+_MARKS: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
+    cases.CaseDispatched: _dispatched,
+    cases.CaseReassigned: _dispatched,
     cases.CaseAccepted: _accepted,
     cases.CaseArrived: _arrived,
     cases.CaseResolved: _resolved,
@@ -258,4 +240,7 @@ _CHANGES: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
     cases.CaseCancelled: _cancelled,
     cases.CaseRated: _rated,
     cases.CaseReopened: _reopened,
+    cases.ReportMerged: _merged,
+    cases.ReportSplit: _split,
 }
+"""What an event adds to where the case stands and who has it."""

@@ -67,6 +67,7 @@ async def summary(connection: "Connection", period: Period) -> asyncpg.Record:
                count(*) FILTER (WHERE reopenings > 0) AS reopened,
                count(*) FILTER (WHERE closed_before_reported) AS closed_before_reported,
                count(*) FILTER (WHERE fixed_on_spot) AS fixed_on_spot,
+               coalesce(sum(reports), 0)::bigint AS reports,
                count(*) FILTER (WHERE channel = 'patrol') AS patrol,
                count(score) AS answers, count(*) FILTER (WHERE solved) AS solved,
                coalesce(sum(score), 0)::bigint AS total,

@@ -26,7 +26,7 @@ _TYPES: Final = {
     "closed_at": "timestamptz", "closing": "int", "cancelled_at": "timestamptz",
     "cancel_reason": "text", "returns": "int", "reopenings": "int", "rated_at": "timestamptz",
     "rated_closing": "int", "solved": "boolean", "score": "smallint",
-    "closed_before_reported": "boolean", "fixed_on_spot": "boolean",
+    "closed_before_reported": "boolean", "fixed_on_spot": "boolean", "reports": "int",
 }  # fmt: skip
 _PLACES: Final = range(len(COLUMNS))
 

@@ -86,7 +86,8 @@ async def count_cases(
                sum(reopenings)::bigint AS reopenings,
                count(*) FILTER (WHERE reopenings > 0) AS reopened,
                count(*) FILTER (WHERE closed_before_reported) AS closed_before_reported,
-               count(*) FILTER (WHERE fixed_on_spot) AS fixed_on_spot
+               count(*) FILTER (WHERE fixed_on_spot) AS fixed_on_spot,
+               (sum(reports) - count(*))::bigint AS merged_reports
         FROM fact WHERE {_SELECTED}
         {_group(by, "fact.channel", "state", "cancel_reason", "unplaced_reason")}
         """,  # noqa: S608

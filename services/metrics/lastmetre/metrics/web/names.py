@@ -34,6 +34,8 @@ STEP_NAMES: Final = {
     "cancelled": N_("Cancelled"),
     "rated": N_("Rated"),
     "reopened": N_("Taken up again"),
+    "report_merged": N_("Another report joined"),
+    "report_split": N_("A report became a case of its own"),
 }
 STEP_LOOKS: Final = {
     "reassigned": "dispatched",
@@ -41,6 +43,8 @@ STEP_LOOKS: Final = {
     "returned": "unplaced",
     "rated": "closed",
     "reopened": "registered",
+    "report_merged": "registered",
+    "report_split": "cancelled",
 }
 """Which state's mark a step has, where it is not its own."""
 CURVE_TITLES: Final = {

@@ -169,7 +169,7 @@ class Tiles(Reader):
             for each in CHANNELS
         )
         name, value = self._("Reports"), self._w.number(reported)
-        valid = statistics.rate(min(self._f.summary["cases"], reported), reported)
+        valid = statistics.rate(min(self._f.summary["reports"], reported), reported)
         if valid is None or valid.n < FEW or valid.low is None or valid.high is None:
             return Tile(name, value, note=note)
         return Tile(

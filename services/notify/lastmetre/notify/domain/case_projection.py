@@ -6,8 +6,36 @@ from uuid import UUID
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Language, Origin
-from lastmetre.common.contracts.cases import CaseEvent, CaseState, LocalName
-from lastmetre.notify.domain.messages import REPORTER, Kind, MessageRequest, lead_recipient
+from lastmetre.common.contracts.case_model import (
+    STATE_AFTER,
+    LedgerBroken,
+    merged_after,
+    placement_after,
+)
+from lastmetre.common.contracts.cases import (
+    CaseEvent,
+    CaseRegistered,
+    CaseState,
+    LocalName,
+    ReportMerged,
+    ReportSplit,
+)
+from lastmetre.notify.domain.messages import (
+    REPORTER,
+    Kind,
+    MessageRequest,
+    lead_recipient,
+    merged_recipient,
+)
+
+
+class MergedReport(NamedTuple):
+    """A report that has joined a case, as far as messages to its reporter need it."""
+
+    report_id: UUID
+    language: Language
+    origin: Origin
+    reporter_reachable: bool
 
 
 class CaseProjection(NamedTuple):
@@ -26,23 +54,10 @@ class CaseProjection(NamedTuple):
     state: CaseState
     lead_id: str | None = None
     lead: LocalName | None = None
+    merged: tuple[MergedReport, ...] = ()
 
 
-# Events that leave a case's state as it was are not here.
-_STATES: Final[Mapping[type[CaseEvent], CaseState]] = {
-    cases.CaseDispatched: CaseState.DISPATCHED,
-    cases.CaseReassigned: CaseState.DISPATCHED,
-    cases.CaseUnplaced: CaseState.UNPLACED,
-    cases.CaseAccepted: CaseState.ACCEPTED,
-    cases.CaseArrived: CaseState.ON_SITE,
-    cases.CaseResolved: CaseState.RESOLVED,
-    cases.CaseReturned: CaseState.REGISTERED,
-    cases.CaseVerified: CaseState.VERIFIED,
-    cases.CaseClosed: CaseState.CLOSED,
-    cases.CaseCancelled: CaseState.CANCELLED,
-    cases.CaseReopened: CaseState.REGISTERED,
-}
-_TO_REPORTER: Final[Mapping[type[CaseEvent], Kind]] = {
+_TO_REPORTERS: Final[Mapping[type[CaseEvent], Kind]] = {
     cases.CaseAccepted: Kind.ACCEPTED,
     cases.CaseArrived: Kind.ARRIVED,
     cases.CaseClosed: Kind.CLOSED,
@@ -50,11 +65,15 @@ _TO_REPORTER: Final[Mapping[type[CaseEvent], Kind]] = {
     cases.CaseReopened: Kind.REOPENED,
 }
 _PLACING: Final = frozenset({cases.CaseDispatched, cases.CaseUnplaced})
-_WITHOUT_LEAD: Final = frozenset({cases.CaseUnplaced, cases.CaseReturned})
+# Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
+_ASSIGNING: Final = frozenset({cases.CaseDispatched, cases.CaseReassigned})
+_OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit})
 
 
-def first(event: cases.CaseRegistered) -> CaseProjection:
-    """The case as its first event leaves it."""
+def first(event: CaseEvent) -> CaseProjection:
+    """The case as its first event leaves it; raises LedgerBroken if that registers none."""
+    if not isinstance(event, CaseRegistered):
+        raise LedgerBroken("the case's first event is not its registration")
     return CaseProjection(
         case_id=event.case_id,
         seq=event.seq,
@@ -72,40 +91,72 @@ def first(event: cases.CaseRegistered) -> CaseProjection:
 
 def messages_for(case: CaseProjection, event: CaseEvent) -> list[MessageRequest]:
     """The messages that `event` asks for, `case` being the case before it."""
-    found: list[MessageRequest] = []
-    if isinstance(event, cases.Assignment):
-        # A case can move between two areas of one lead: then nothing is handed over.
-        if isinstance(event, cases.CaseReassigned) and event.previous_lead_id != event.lead.lead_id:
-            former = lead_recipient(event.previous_lead_id)
-            found.append(MessageRequest(Kind.HANDED_OVER, former, event.lead.name))
-        found.append(
-            MessageRequest(Kind.ASSIGNED, lead_recipient(event.lead.lead_id), event.lead.name)
-        )
-    if case.reporter_reachable:
-        if _acknowledges(case, event):
-            lead = event.lead.name if isinstance(event, cases.Assignment) else None
-            found.append(MessageRequest(Kind.RECEIVED, REPORTER, lead))
-        elif kind := _TO_REPORTER.get(type(event)):
-            found.append(MessageRequest(kind, REPORTER, case.lead))
+    kind = type(event)
+    found = _to_leads(case, event) if kind in _ASSIGNING else []
+    if _acknowledges(case, kind):
+        if case.reporter_reachable:
+            placement = placement_after(event)
+            lead = placement.lead.name if placement and placement.lead else None
+            found.append(MessageRequest(Kind.RECEIVED, REPORTER, case.origin, lead))
+    elif what := _TO_REPORTERS.get(kind):
+        if case.reporter_reachable:
+            found.append(MessageRequest(what, REPORTER, case.origin, case.lead))
+        if case.merged:
+            found += [
+                MessageRequest(what, merged_recipient(each.report_id), each.origin, case.lead)
+                for each in case.merged
+                if each.reporter_reachable
+            ]
+    elif kind in _OF_REPORTS and isinstance(event, ReportMerged) and event.reporter_reachable:
+        recipient = merged_recipient(event.report_id)
+        found.append(MessageRequest(Kind.MERGED, recipient, event.origin, case.lead))
     return found
 
 
-def _acknowledges(case: CaseProjection, event: CaseEvent) -> bool:
-    return not case.acknowledged and type(event) in _PLACING
+def _to_leads(case: CaseProjection, event: CaseEvent) -> list[MessageRequest]:
+    """To the lead who gets the case, and to the one whom it is taken from."""
+    assert isinstance(event, cases.Assignment)
+    lead_id, name = event.lead.lead_id, event.lead.name
+    assigned = MessageRequest(Kind.ASSIGNED, lead_recipient(lead_id), case.origin, name)
+    # A case can move between two areas of one lead: then nothing is handed over.
+    if isinstance(event, cases.CaseReassigned) and event.previous_lead_id != lead_id:
+        former = lead_recipient(event.previous_lead_id)
+        return [MessageRequest(Kind.HANDED_OVER, former, case.origin, name), assigned]
+    return [assigned]
+
+
+def _acknowledges(case: CaseProjection, kind: type[CaseEvent]) -> bool:
+    return not case.acknowledged and kind in _PLACING
 
 
 def apply(case: CaseProjection, event: CaseEvent, asked: int) -> CaseProjection:
-    """The case after `event`, which asked for that many messages."""
-    lead_id, lead = case.lead_id, case.lead
-    if isinstance(event, cases.Assignment):
-        lead_id, lead = event.lead.lead_id, event.lead.name
-    elif type(event) in _WITHOUT_LEAD:
-        lead_id = lead = None
+    """The case after `event`, which asked for that many messages; raises LedgerBroken."""
+    kind, asked = type(event), case.asked + asked
+    if kind in _OF_REPORTS:
+        return case._replace(seq=event.seq, asked=asked, merged=_merged(case, event))
+    state = STATE_AFTER[kind] or case.state
+    placement = placement_after(event)
+    if placement is None:
+        return case._replace(seq=event.seq, asked=asked, state=state)
+    lead = placement.lead
     return case._replace(
         seq=event.seq,
-        asked=case.asked + asked,
-        acknowledged=case.acknowledged or _acknowledges(case, event),
-        state=_STATES.get(type(event), case.state),
-        lead_id=lead_id,
-        lead=lead,
+        asked=asked,
+        acknowledged=case.acknowledged or kind in _PLACING,
+        state=state,
+        lead_id=lead.lead_id if lead else None,
+        lead=lead.name if lead else None,
     )
+
+
+def _merged(case: CaseProjection, event: CaseEvent) -> tuple[MergedReport, ...]:
+    """The reports that have joined, after one has joined or left."""
+    assert isinstance(event, ReportMerged | ReportSplit)
+    known = {each.report_id: each for each in case.merged}
+    if isinstance(event, ReportMerged):
+        known.setdefault(
+            event.report_id,
+            MergedReport(event.report_id, event.language, event.origin, event.reporter_reachable),
+        )
+    merged = merged_after(case.report_id, tuple(each.report_id for each in case.merged), event)
+    return tuple(known[each] for each in merged)

@@ -5,6 +5,7 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.deliveries import Recipient
 
@@ -20,6 +21,7 @@ class Kind(StrEnum):
     """What a message says. Each has a text in every language."""
 
     RECEIVED = "received"
+    MERGED = "merged"
     ACCEPTED = "accepted"
     ARRIVED = "arrived"
     CLOSED = "closed"
@@ -30,6 +32,19 @@ class Kind(StrEnum):
 
 
 REPORTER: Final = "reporter"
+"""The recipient that stands for the reporter whose report a case was registered for."""
+_MERGED_PREFIX: Final = "reporter:"
+
+
+def merged_recipient(report_id: UUID) -> str:
+    """The recipient that stands for the reporter of a report that has joined a case."""
+    return f"{_MERGED_PREFIX}{report_id}"
+
+
+def merged_report_of(recipient: str) -> UUID | None:
+    """The report that has joined the case, if its reporter is the recipient."""
+    report_id = recipient.removeprefix(_MERGED_PREFIX)
+    return None if report_id == recipient else UUID(report_id)
 
 
 def lead_recipient(lead_id: str) -> str:
@@ -38,13 +53,13 @@ def lead_recipient(lead_id: str) -> str:
 
 
 def lead_of(recipient: str) -> str | None:
-    """The lead's id, or None if the recipient is the reporter."""
+    """The lead's id, or None if the recipient is a reporter."""
     return recipient.removeprefix(_LEAD_PREFIX) if recipient.startswith(_LEAD_PREFIX) else None
 
 
 def recipient_kind(recipient: str) -> Recipient:
-    """Whether a recipient is the reporter or a lead."""
-    return Recipient.REPORTER if recipient == REPORTER else Recipient.LEAD
+    """Whether a recipient is a reporter or a lead."""
+    return Recipient.LEAD if recipient.startswith(_LEAD_PREFIX) else Recipient.REPORTER
 
 
 INTERRUPTED: Final = "interrupted"
@@ -52,10 +67,12 @@ INTERRUPTED: Final = "interrupted"
 
 
 class MessageRequest(NamedTuple):
-    """A message that an event asks for. `lead` is whom its text names."""
+    """A message that an event asks for. `lead` is whom its text names. Of history (`origin`) nobody
+    is told: the case's for its leads, the report's for its reporter."""
 
     kind: Kind
     recipient: str
+    origin: Origin
     lead: LocalName | None = None
 
 

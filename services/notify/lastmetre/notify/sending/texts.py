@@ -28,6 +28,8 @@ class Described(Protocol):
     @property
     def case_id(self) -> UUID: ...
     @property
+    def report_id(self) -> UUID: ...
+    @property
     def seq(self) -> int: ...
     @property
     def recipient(self) -> str: ...
@@ -68,7 +70,7 @@ class Texts:
 
     def write(self, message: Described, language: Language) -> tuple[str, str]:
         """Subject and text of a message."""
-        progress = "" if lead_of(message.recipient) else self._progress(message.case_id)
+        progress = "" if lead_of(message.recipient) else self._progress(message.report_id)
         rating = self._rating(message) if message.kind == Kind.CLOSED else ""
         return self._written(message, language, progress, rating)
 
@@ -94,8 +96,8 @@ class Texts:
         subject, _, body = text.partition("\n\n")
         return one_line(subject), body.strip()
 
-    def _seal_progress(self, case_id: UUID) -> str:
-        token = self._links.seal(LinkPurpose.PROGRESS, case_id.bytes)
+    def _seal_progress(self, report_id: UUID) -> str:
+        token = self._links.seal(LinkPurpose.PROGRESS, report_id.bytes)
         return f"{self._urls['intake']}/progress/case/{token}"
 
     def _rating(self, message: Described) -> str:

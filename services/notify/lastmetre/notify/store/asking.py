@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
+from pydantic_core import from_json, to_json
+
 from lastmetre.common.contracts.base import Language, Origin
 from lastmetre.common.contracts.cases import CaseState, LocalName
-from lastmetre.notify.domain.case_projection import CaseProjection
+from lastmetre.notify.domain.case_projection import CaseProjection, MergedReport
+from lastmetre.notify.domain.messages import merged_report_of
 
 if TYPE_CHECKING:
     import asyncpg
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 _CASE_COLUMNS: Final = (
     "case_id, seq, asked, reporter_reachable, acknowledged, report_id, number, language, origin,"
-    " category, state, lead_id, lead_zh, lead_en"
+    " category, state, lead_id, lead_zh, lead_en, merged"
 )
 
 
@@ -40,7 +43,39 @@ def _case(row: "asyncpg.Record") -> CaseProjection:
         CaseState(row["state"]),
         row["lead_id"],
         local_name(row["lead_zh"], row["lead_en"]),
+        read_merged(row["merged"]),
     )
+
+
+def read_merged(column: str | None) -> tuple[MergedReport, ...]:
+    """The reports that have joined a case, as its column `merged` names them."""
+    if column is None:
+        return ()
+    return tuple(
+        MergedReport(UUID(report_id), Language(language), Origin(origin), reachable)
+        for report_id, language, origin, reachable in from_json(column)
+    )
+
+
+class ReporterColumns(NamedTuple):
+    """What a row says of the reporter that a message is for, beside the message."""
+
+    report_id: UUID
+    language: str
+
+
+def reporter_of(recipient: str, of_case: ReporterColumns, merged: str | None) -> ReporterColumns:
+    """The report whose reporter is meant: one that has joined the case (column `merged`), or the
+    case's own."""
+    report_id = merged_report_of(recipient)
+    if report_id is None:
+        return of_case
+    languages = {each.report_id: each.language.value for each in read_merged(merged)}
+    return ReporterColumns(report_id, languages.get(report_id, of_case.language))
+
+
+def _merged(case: CaseProjection) -> str | None:
+    return to_json(case.merged).decode() if case.merged else None
 
 
 async def known_cases(
@@ -86,6 +121,7 @@ async def insert_cases(connection: "Connection", projections: Sequence[CaseProje
                 s.lead_id,
                 s.lead.zh if s.lead else None,
                 s.lead.en if s.lead else None,
+                _merged(s),
             )
             for s in projections
         ],
@@ -98,10 +134,11 @@ async def update_cases(connection: "Connection", projections: Sequence[CaseProje
     await connection.execute(
         """
         UPDATE subject s SET seq = n.seq, asked = n.asked, acknowledged = n.acknowledged,
-            state = n.state, lead_id = n.lead_id, lead_zh = n.lead_zh, lead_en = n.lead_en
+            state = n.state, lead_id = n.lead_id, lead_zh = n.lead_zh, lead_en = n.lead_en,
+            merged = n.merged::json
         FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bool[], $5::text[], $6::text[],
-            $7::text[], $8::text[])
-            AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en)
+            $7::text[], $8::text[], $9::text[])
+            AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en, merged)
         WHERE s.case_id = n.case_id
         """,
         [s.case_id for s in projections],
@@ -112,6 +149,7 @@ async def update_cases(connection: "Connection", projections: Sequence[CaseProje
         [s.lead_id for s in projections],
         [s.lead.zh if s.lead else None for s in projections],
         [s.lead.en if s.lead else None for s in projections],
+        [_merged(s) for s in projections],
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.cases import CaseRated, CaseReopened
+from lastmetre.notify.store.asking import ReporterColumns, reporter_of
 
 if TYPE_CHECKING:
     import asyncpg
@@ -98,6 +99,7 @@ class StoredMessage(NamedTuple):
     case_id: UUID
     number: str
     report_id: UUID
+    """Of the reporter, or of the case where the recipient is a lead."""
     language: str
     category: str
     seq: int
@@ -118,14 +120,15 @@ _WAITING: Final = """
     SELECT w.case_id, s.number, s.report_id, s.language, s.category, w.seq, w.recipient, w.kind,
         w.lead_zh, w.lead_en,
         CASE WHEN w.sending_by IS NULL THEN 'pending' ELSE 'sending' END AS state,
-        w.sending_by AS provider, w.attempts, w.error, w.occurred_at, w.asked_at, w.not_before
+        w.sending_by AS provider, w.attempts, w.error, w.occurred_at, w.asked_at, w.not_before,
+        s.merged::text AS merged
     FROM message_waiting w JOIN subject s USING (case_id)
 """
 _DONE: Final = """
     SELECT d.case_id, s.number, s.report_id, s.language, s.category, d.seq, d.recipient, d.kind,
         d.lead_zh, d.lead_en, d.result AS state, d.provider,
         NULL::int AS attempts, d.error, d.occurred_at, NULL::timestamptz AS asked_at,
-        NULL::timestamptz AS not_before
+        NULL::timestamptz AS not_before, s.merged::text AS merged
     FROM message_done d JOIN subject s USING (case_id)
 """
 
@@ -137,7 +140,13 @@ async def messages_of(connection: "Connection", case_id: UUID) -> list[StoredMes
         " ORDER BY seq, recipient DESC",
         case_id,
     )
-    return [StoredMessage(*row) for row in rows]
+    return [_stored(row) for row in rows]
+
+
+def _stored(row: "asyncpg.Record") -> StoredMessage:
+    message = StoredMessage(*row[:-1])
+    own = ReporterColumns(message.report_id, message.language)
+    return message._replace(**reporter_of(message.recipient, own, row["merged"])._asdict())
 
 
 async def latest_waiting(connection: "Connection", limit: int) -> list["asyncpg.Record"]:

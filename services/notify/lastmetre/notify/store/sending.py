@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.store.asking import ReporterColumns, reporter_of
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from lastmetre.common.postgres.database import Connection
 
 Key = tuple[UUID, str, int]
@@ -43,6 +46,7 @@ class Due(NamedTuple):
     lead_zh: str | None
     lead_en: str | None
     report_id: UUID
+    """Of the reporter, or of the case where the recipient is a lead."""
     number: str
     language: str
     category: str
@@ -69,7 +73,8 @@ async def due(
     rows = await connection.fetch(
         """
         SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
-            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category
+            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category,
+            s.merged
         FROM message_waiting w JOIN subject s USING (case_id)
         WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
             AND w.sending_by IS NULL AND w.seq = (
@@ -82,7 +87,15 @@ async def due(
         shards,
         limit,
     )
-    return [Due(*row) for row in rows]
+    return [_due(row) for row in rows]
+
+
+def _due(row: "asyncpg.Record") -> Due:
+    message, merged = Due._make(row[:-1]), row["merged"]
+    if merged is None:
+        return message
+    own = ReporterColumns(message.report_id, message.language)
+    return message._replace(**reporter_of(message.recipient, own, merged)._asdict())
 
 
 async def claim(
