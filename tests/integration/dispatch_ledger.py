@@ -23,12 +23,12 @@ from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import create_pool, server_settings
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
-from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes
-from lastmetre.dispatch.commands import Command, execute_all
+from lastmetre.dispatch.adapters.postgres.results import CommandResult
+from lastmetre.dispatch.application.adopt_log import adopt_events, adopt_outcomes
+from lastmetre.dispatch.application.execute_commands import Command, execute_all
+from lastmetre.dispatch.application.register_reports import Registrar
+from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.numbers import NumberReservations
-from lastmetre.dispatch.registering import Registrar
-from lastmetre.dispatch.store.results import CommandResult
 
 NOW: Final = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -23,8 +23,8 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.store.ledger import LedgerLine, Step
 from lastmetre.dispatch.web.case_view import CaseView
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)

@@ -11,10 +11,10 @@ from tests.unit.dispatch.test_decide import IN_EAST, NETWORK, NOW, registered
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.dispatch.commands import Command, _Execution
+from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
+from lastmetre.dispatch.application.execute_commands import Command, _Execution
 from lastmetre.dispatch.domain.decide import Decision, decide
 from lastmetre.dispatch.domain.field_systems import FieldSystem, FieldSystems, source_named
-from lastmetre.dispatch.field_systems_file import read_field_systems
 
 LEAD, OPERATOR, ADMINISTRATOR = ActorRole.LEAD, ActorRole.OPERATOR, ActorRole.ADMINISTRATOR
 NAMED = FieldSystems(

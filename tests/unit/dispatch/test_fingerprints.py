@@ -8,9 +8,9 @@ import pytest
 
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
-from lastmetre.dispatch.commands import Command, replayed_result
+from lastmetre.dispatch.adapters.postgres.results import CommandResult
+from lastmetre.dispatch.application.execute_commands import Command, replayed_result
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
-from lastmetre.dispatch.store.results import CommandResult
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE = UUID("01936f00-0000-7000-8000-000000000001")

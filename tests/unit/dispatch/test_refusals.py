@@ -5,10 +5,10 @@ from uuid import UUID
 import pytest
 from tests.unit.dispatch.test_decide import IN_EAST, NOW, registered
 
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
+from lastmetre.dispatch.adapters.postgres.results import CommandResult
 from lastmetre.dispatch.api import refusal
-from lastmetre.dispatch.case_service import Outcome
-from lastmetre.dispatch.store.ledger import LedgerLine
-from lastmetre.dispatch.store.results import CommandResult
+from lastmetre.dispatch.application.case_service import Outcome
 
 LINES = [LedgerLine(3, "lastmetre.case.accepted.v1", NOW, NOW, "lead", "lead-0101")]
 

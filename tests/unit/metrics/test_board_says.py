@@ -22,7 +22,8 @@ from lastmetre.metrics.web.view import BoardView
 NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 TODAY = Period(PeriodName.TODAY, date(2026, 11, 30), date(2026, 11, 30))
 NOBODY = dict.fromkeys(
-    ("cases", "reports", "open", "unplaced", "with_lead", "closed", "cancelled", "resolved", "returned",
+    ("cases", "reports", "open", "unplaced", "with_lead", "closed", "cancelled", "resolved",
+     "returned",
      "reopened", "closed_before_reported", "fixed_on_spot", "patrol", "answers", "solved", "total",
      "squares"), 0,
 )  # fmt: skip

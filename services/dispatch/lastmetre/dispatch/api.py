@@ -20,9 +20,9 @@ from lastmetre.common.service.ids import TRACEPARENT
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.case_service import CaseService, Outcome
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
+from lastmetre.dispatch.application.case_service import CaseService, Outcome
 from lastmetre.dispatch.domain.network import Area
-from lastmetre.dispatch.store.ledger import LedgerLine
 
 NETWORK_BYTES: Final = 64 * 1024 * 1024
 STAFF: Final = (Role.LEAD, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)

@@ -24,12 +24,17 @@ from lastmetre.common.postgres import dead_letter_table, stopped_sender_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.dispatch.adopting import adopt_events, adopt_outcomes, finish_decisions
-from lastmetre.dispatch.commands import KNOWN_WITHIN, Command, execute_all, refuse_unknown
+from lastmetre.dispatch.application.adopt_log import adopt_events, adopt_outcomes, finish_decisions
+from lastmetre.dispatch.application.execute_commands import (
+    KNOWN_WITHIN,
+    Command,
+    execute_all,
+    refuse_unknown,
+)
+from lastmetre.dispatch.application.publish_network import NetworkCache, adopt_areas
+from lastmetre.dispatch.application.register_reports import Accepted, Registrar
+from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.domain.field_systems import FieldSystems, source_named
-from lastmetre.dispatch.network import NetworkCache, adopt_areas
-from lastmetre.dispatch.numbers import NumberReservations
-from lastmetre.dispatch.registering import Accepted, Registrar
 
 log = structlog.get_logger()
 

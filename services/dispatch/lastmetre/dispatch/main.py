@@ -6,14 +6,14 @@ from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.tables.categories import read_categories
+from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
+from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
+from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.api import api_router
-from lastmetre.dispatch.case_messages import CaseMessagesClient
-from lastmetre.dispatch.case_service import CaseService
+from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.publish_network import NetworkCache
 from lastmetre.dispatch.consumers import SENDS_TO, Requests
-from lastmetre.dispatch.field_systems_file import read_field_systems
-from lastmetre.dispatch.network import NetworkCache
 from lastmetre.dispatch.settings import DispatchSettings
-from lastmetre.dispatch.vault import VaultClient
 from lastmetre.dispatch.web.actions import Actions, actions_router
 from lastmetre.dispatch.web.case_view import CaseView
 from lastmetre.dispatch.web.pages import StaffPages, pages_router

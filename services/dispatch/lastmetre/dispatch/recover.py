@@ -35,11 +35,11 @@ from lastmetre.common.kafka.topic_reader import Offsets, Topics, TopicsUnreadabl
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.postgres.outbox_table import append_outbox
-from lastmetre.dispatch.network import SOURCE
+from lastmetre.dispatch.adapters.postgres import cases, recovery
+from lastmetre.dispatch.adapters.postgres.ledger import event_id
+from lastmetre.dispatch.adapters.postgres.recovery import KeptEvent, TopicEvent
+from lastmetre.dispatch.application.publish_network import SOURCE
 from lastmetre.dispatch.settings import RecoverSettings
-from lastmetre.dispatch.store import cases, recovery
-from lastmetre.dispatch.store.ledger import event_id
-from lastmetre.dispatch.store.recovery import KeptEvent, TopicEvent
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection

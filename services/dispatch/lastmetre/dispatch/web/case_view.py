@@ -14,11 +14,11 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.languages import Language
 from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.case_messages import CaseMessagesClient
-from lastmetre.dispatch.case_service import CaseService
+from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
+from lastmetre.dispatch.adapters.postgres.ledger import Step
+from lastmetre.dispatch.adapters.vault import VaultClient
+from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.store.ledger import Step
-from lastmetre.dispatch.vault import VaultClient
 from lastmetre.dispatch.web.sketch import case_map
 
 CANDIDATES: Final = 3

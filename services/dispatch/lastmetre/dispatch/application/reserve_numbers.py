@@ -9,8 +9,8 @@ from uuid import UUID
 
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.dispatch.adapters.postgres import numbers as store
 from lastmetre.dispatch.domain.numbers import DRAWN_BELOW, case_number, counted_day
-from lastmetre.dispatch.store import numbers as store
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Pool

@@ -19,18 +19,18 @@ from lastmetre.common.contracts.cases import ActionEffect, CaseEvent, CaseRated,
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.dispatch.commands import append_events
-from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED, finish
-from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.domain.numbers import parse_number
-from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store import ledger, numbers
-from lastmetre.dispatch.store.ledger import LedgerEntry, event_id
-from lastmetre.dispatch.store.results import (
+from lastmetre.dispatch.adapters.postgres import cases as store
+from lastmetre.dispatch.adapters.postgres import ledger, numbers
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry, event_id
+from lastmetre.dispatch.adapters.postgres.results import (
     FEEDBACK_KIND,
     CommandResult,
     insert_unknown_results,
 )
+from lastmetre.dispatch.application.execute_commands import append_events
+from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED, finish
+from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.domain.numbers import parse_number
 
 log = structlog.get_logger()
 

@@ -16,19 +16,19 @@ from lastmetre.common.contracts.requests import (
 from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
 from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
-from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0, kind_of
-from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.network import SOURCE
-from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store import ledger
-from lastmetre.dispatch.store.ledger import LedgerEntry
-from lastmetre.dispatch.store.results import (
+from lastmetre.dispatch.adapters.postgres import cases as store
+from lastmetre.dispatch.adapters.postgres import ledger
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
+from lastmetre.dispatch.adapters.postgres.results import (
     CommandId,
     CommandResult,
     insert_results,
     results_of,
 )
+from lastmetre.dispatch.application.publish_network import SOURCE
+from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
+from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0, kind_of
+from lastmetre.dispatch.domain.network import Network
 
 KNOWN_WITHIN: Final = timedelta(minutes=10)
 """How long an action may wait for its case to become known."""

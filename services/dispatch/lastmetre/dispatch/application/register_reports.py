@@ -11,13 +11,13 @@ from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
-from lastmetre.dispatch.commands import append_events
+from lastmetre.dispatch.adapters.postgres import cases as store
+from lastmetre.dispatch.adapters.postgres import ledger
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
+from lastmetre.dispatch.application.execute_commands import append_events
+from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.domain.decide import register
 from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.numbers import NumberReservations
-from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store import ledger
-from lastmetre.dispatch.store.ledger import LedgerEntry
 
 Accepted = tuple[ReportAccepted, str]
 """A report and the trace that it came with."""

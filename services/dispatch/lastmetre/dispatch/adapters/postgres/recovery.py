@@ -10,7 +10,7 @@ import asyncpg
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import kafka_headers
 from lastmetre.common.kafka.positions import StoredOffset
-from lastmetre.dispatch.store.ledger import EventId, event_id
+from lastmetre.dispatch.adapters.postgres.ledger import EventId, event_id
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection

@@ -12,14 +12,14 @@ from lastmetre.common.contracts.requests import ActionRequested
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry.logs import of_case
-from lastmetre.dispatch.commands import Command, execute_all, refused
+from lastmetre.dispatch.adapters.postgres import cases as store
+from lastmetre.dispatch.adapters.postgres import ledger
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
+from lastmetre.dispatch.adapters.postgres.results import CommandResult
+from lastmetre.dispatch.application.execute_commands import Command, execute_all, refused
+from lastmetre.dispatch.application.publish_network import NetworkCache, publish
 from lastmetre.dispatch.consumers import CONSUMER
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.network import NetworkCache, publish
-from lastmetre.dispatch.store import cases as store
-from lastmetre.dispatch.store import ledger
-from lastmetre.dispatch.store.ledger import LedgerLine, Step
-from lastmetre.dispatch.store.results import CommandResult
 
 log = structlog.get_logger()
 

@@ -16,8 +16,8 @@ from lastmetre.common.kafka.area_changes import (
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import IdGenerator
+from lastmetre.dispatch.adapters.postgres import network as store
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.store import network as store
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection

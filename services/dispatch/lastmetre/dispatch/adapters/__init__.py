@@ -1,0 +1,1 @@
+"""What is outside: the database, the vault, files."""

@@ -1,0 +1,1 @@
+"""Use cases, called by Kafka, API and pages alike."""
