@@ -17,8 +17,7 @@ from lastmetre.common.outbox.unit_of_work import NoCipher, UnitOfWork
 from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import PostgresDatabase, create_pool, server_settings
 from lastmetre.common.service.kafka_clients import KafkaClients
-from lastmetre.dispatch.application.adopt_log import adopt_events, adopt_outcomes
-from lastmetre.dispatch.application.publish_network import adopt_areas
+from lastmetre.dispatch.application.adopt_log import adopt_areas, adopt_events, adopt_outcomes
 from tests.bench.figures import Spread, Starting
 from tests.bench.ground import Plot
 

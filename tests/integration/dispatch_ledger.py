@@ -25,9 +25,10 @@ from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
 from lastmetre.dispatch.adapters.postgres.results import CommandResult
 from lastmetre.dispatch.application.adopt_log import adopt_events, adopt_outcomes
-from lastmetre.dispatch.application.execute_commands import Command, execute_all
+from lastmetre.dispatch.application.execute_commands import execute_all
 from lastmetre.dispatch.application.register_reports import Registrar
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
+from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.network import Area, Network
 
 NOW: Final = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -132,8 +133,8 @@ class DispatchProcess:
     async def ask(self, *requests: ActionRequested | FeedbackGiven) -> list[CommandResult]:
         """Execute, as a batch of its own."""
         async with self.batch() as work:
-            done, _ = await execute_all(work, NETWORK, [Command(r, None, TRACE) for r in requests])
-            return done
+            results = await execute_all(work, NETWORK, [Command(r, TRACE) for r in requests])
+            return [each for each in results if each is not None]
 
     async def adopt(self, records: Sequence[ConsumedRecord]) -> int:
         """Take in records of both topics."""

@@ -11,8 +11,10 @@ from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
-from lastmetre.dispatch.application.adopt_log import LogHasGap, finish_decisions
-from lastmetre.dispatch.application.publish_network import NetworkCache, adopt_areas, publish
+from lastmetre.dispatch.application.adopt_log import LogHasGap, adopt_areas
+from lastmetre.dispatch.application.finish_decisions import finish_decisions
+from lastmetre.dispatch.application.network_cache import NetworkCache
+from lastmetre.dispatch.application.publish_network import publish
 from lastmetre.dispatch.application.register_reports import case_id_of
 from tests.integration.dispatch_ledger import (
     NETWORK,

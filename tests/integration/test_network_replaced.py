@@ -3,7 +3,7 @@
 import pytest
 
 from lastmetre.devstack import Stack
-from lastmetre.dispatch.store.cases import open_counts_of_others
+from lastmetre.dispatch.adapters.postgres.cases import open_counts_of_others
 from tests.integration.dispatch_ledger import dispatch_process, report
 from tests.support.databases import fresh_database
 

@@ -15,7 +15,8 @@ from lastmetre.common.contracts.case_model import Case, apply, begin
 from lastmetre.common.contracts.cases import CaseState, LocalName, PublishedLead
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
-from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback, register
+from lastmetre.dispatch.domain.commands import Command
+from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, register
 from lastmetre.dispatch.domain.network import Area, Network
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -84,13 +85,13 @@ def names(decision: Decision | Refusal) -> list[str]:
     return [type(event).__name__ for event in decision.events]
 
 
+def decided_on(case: Case, request: ActionRequested | FeedbackGiven) -> Decision | Refusal:
+    return decide(case, Command(request, ""), network=NETWORK, now=NOW)
+
+
 def after(case: Case, *steps: ActionRequested | FeedbackGiven) -> Case:
     for step in steps:
-        known = (
-            decide(case, step, network=NETWORK, now=NOW)
-            if isinstance(step, ActionRequested)
-            else decide_feedback(case, step, network=NETWORK, now=NOW)
-        )
+        known = decided_on(case, step)
         assert isinstance(known, Decision), (step, known)
         case = known.case
     return case
@@ -122,7 +123,7 @@ def test_the_whole_way() -> None:
     case = registered(IN_EAST).case
     case = after(case, ACCEPT, ARRIVE)
     assert case.state is CaseState.ON_SITE
-    resolved = decide(case, RESOLVE, network=NETWORK, now=NOW)
+    resolved = decided_on(case, RESOLVE)
     assert names(resolved) == ["CaseResolved", "CaseVerified", "CaseClosed"]
     assert isinstance(resolved, Decision)
     assert resolved.case.closings == (7,)
@@ -199,7 +200,7 @@ REFUSED: Sequence[tuple[str, Case, ActionRequested, str]] = [
     ids=[each[0] for each in REFUSED],
 )
 def test_refused_with_the_reason(case: Case, request_: ActionRequested, reason: str) -> None:
-    assert decide(case, request_, network=NETWORK, now=NOW) == Refusal(reason)  # type: ignore[arg-type]
+    assert decided_on(case, request_) == Refusal(reason)  # type: ignore[arg-type]
 
 
 ALLOWED: Sequence[tuple[str, Case, ActionRequested, list[str]]] = [
@@ -230,7 +231,7 @@ ALLOWED: Sequence[tuple[str, Case, ActionRequested, list[str]]] = [
     ("case", "request_", "events"), [each[1:] for each in ALLOWED], ids=[e[0] for e in ALLOWED]
 )
 def test_done(case: Case, request_: ActionRequested, events: list[str]) -> None:
-    assert names(decide(case, request_, network=NETWORK, now=NOW)) == events
+    assert names(decided_on(case, request_)) == events
 
 
 def rating(closing: int, *, solved: bool = True, reopen: bool = False) -> FeedbackGiven:
@@ -267,7 +268,7 @@ REOPEN = ask(Action.REOPEN, SUPERVISOR, expected_seq=5)
 def test_a_rating_judges_the_closing_it_names(
     case: Case, feedback: FeedbackGiven, result: list[str] | Refusal
 ) -> None:
-    decided = decide_feedback(case, feedback, network=NETWORK, now=NOW)
+    decided = decided_on(case, feedback)
     assert decided == result if isinstance(result, Refusal) else names(decided) == result
 
 
@@ -275,7 +276,7 @@ def test_machine_steps_of_history_inherit_the_time_of_their_cause() -> None:
     then = NOW - timedelta(days=3000)
     begun = registered(IN_EAST, Origin.IMPORT)
     assert {event.occurred_at for event in begun.events} == {NOW - timedelta(minutes=10)}
-    closed = decide(begun.case, ask(Action.RESOLVE, LI, occurred_at=then), network=NETWORK, now=NOW)
+    closed = decided_on(begun.case, ask(Action.RESOLVE, LI, occurred_at=then))
     assert isinstance(closed, Decision)
     assert {event.occurred_at for event in closed.events} == {then}
     assert {event.recorded_at for event in closed.events} == {NOW}
@@ -295,7 +296,7 @@ def test_the_ledger_alone_tells_the_case(actions: list[Action], data: st.DataObj
             return_reason="not_found",
             cancel_reason="x",
         )
-        decided = decide(case, request, network=NETWORK, now=NOW)
+        decided = decided_on(case, request)
         if isinstance(decided, Decision):
             events += decided.events
             case = decided.case

@@ -1,8 +1,6 @@
 """For whom a system that writes to `field.actions` may speak."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 import pytest
@@ -10,10 +8,9 @@ from tests.unit.dispatch.test_decide import IN_EAST, NETWORK, NOW, registered
 
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
-from lastmetre.dispatch.application.execute_commands import Command, _Execution
-from lastmetre.dispatch.domain.decide import Decision, decide
+from lastmetre.dispatch.domain.commands import Command
+from lastmetre.dispatch.domain.decide import Decision, Refusal, decide
 from lastmetre.dispatch.domain.field_systems import FieldSystem, FieldSystems, source_named
 
 LEAD, OPERATOR, ADMINISTRATOR = ActorRole.LEAD, ActorRole.OPERATOR, ActorRole.ADMINISTRATOR
@@ -53,9 +50,8 @@ def test_the_ledger_says_which_system_asked() -> None:
         case_id=UUID(int=1), action_id=UUID(int=2), action=Action.ACCEPT,
         actor=Actor(role=LEAD, id="li"), occurred_at=NOW,
     )  # fmt: skip
-    asked = decide(
-        registered(IN_EAST).case, request, network=NETWORK, now=NOW, source="/terminals/east"
-    )
+    command = Command(request, "", "/terminals/east")
+    asked = decide(registered(IN_EAST).case, command, network=NETWORK, now=NOW)
     assert isinstance(asked, Decision)
     (accepted,) = asked.events
     assert accepted.model_dump()["action_source"] == "/terminals/east"
@@ -83,19 +79,8 @@ def test_an_objection_is_the_answer() -> None:
         actor=Actor(role=OPERATOR, id="forged"), occurred_at=NOW, expected_seq=2, area_id="west",
     )  # fmt: skip
 
-    class Work:
-        now = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-
-        def send(self, message: object) -> None:
-            pass
-
-    cases = {case.case_id: case}
-    execution = _Execution(cast("UnitOfWork", Work()), NETWORK, cases, {})
-    command = Command(request, None, "", "/nobody/knows", "not_allowed_for_role")
-    result = execution.execute(command)
-    assert (result.refusal, result.seq) == ("not_allowed_for_role", 2)
-    assert execution.changed == {}
-    assert execution.entries == []
+    command = Command(request, "", "/nobody/knows", "not_allowed_for_role")
+    assert decide(case, command, network=NETWORK, now=NOW) == Refusal("not_allowed_for_role")
 
 
 def test_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
 from lastmetre.dispatch.adapters.postgres.results import CommandResult
-from lastmetre.dispatch.application.execute_commands import Command, replayed_result
+from lastmetre.dispatch.application.execute_commands import replayed_result
+from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -71,6 +72,6 @@ def test_a_retry_across_the_upgrade_gets_its_result(
     kept: bytes | None, kept_v0: bytes | None, granted: bool
 ) -> None:
     given = CommandResult(REQUEST, CASE, "return", None, 4, NOW, kept, kept_v0)
-    command = Command(action(), None, "")
+    command = Command(action(), "")
     result = replayed_result(command, given, 4, NOW)
     assert result.refusal == (None if granted else "action_id_used")

@@ -21,7 +21,8 @@ from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
-from lastmetre.dispatch.application.case_service import CaseService, Outcome
+from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.domain.network import Area
 
 NETWORK_BYTES: Final = 64 * 1024 * 1024

@@ -11,8 +11,13 @@ from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.api import api_router
 from lastmetre.dispatch.application.case_service import CaseService
-from lastmetre.dispatch.application.publish_network import NetworkCache
-from lastmetre.dispatch.consumers import SENDS_TO, Requests
+from lastmetre.dispatch.application.finish_decisions import FinishDecisions
+from lastmetre.dispatch.application.handle_requests import HandleRequests
+from lastmetre.dispatch.application.network_cache import NetworkCache
+from lastmetre.dispatch.application.refuse_expired import RefuseExpired
+from lastmetre.dispatch.application.register_reports import Registrar
+from lastmetre.dispatch.application.reserve_numbers import NumberReservations
+from lastmetre.dispatch.consumers import SENDS_TO, CommandReader, Consumers
 from lastmetre.dispatch.settings import DispatchSettings
 from lastmetre.dispatch.web.actions import Actions, actions_router
 from lastmetre.dispatch.web.case_view import CaseView
@@ -25,7 +30,14 @@ def create_app(settings: DispatchSettings) -> FastAPI:
     """The application of one dispatch process."""
     host = ServiceHost(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
     network = NetworkCache()
-    Requests(host, network, read_field_systems(settings.field_systems_file))
+    reader = CommandReader(read_field_systems(settings.field_systems_file), host.identities)
+    registrar = Registrar(NumberReservations(lambda: host.pool), settings.city_time_zone)
+    Consumers(
+        reader,
+        HandleRequests(registrar, network, reader.read),
+        FinishDecisions(host, network),
+        RefuseExpired(host, network, reader.read),
+    ).join(host)
     service = CaseService(host, network)
     key = settings.service_key.get_secret_value()
     vault = VaultClient(settings.intake_internal_url, key)

@@ -38,7 +38,7 @@ from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.dispatch.adapters.postgres import cases, recovery
 from lastmetre.dispatch.adapters.postgres.ledger import event_id
 from lastmetre.dispatch.adapters.postgres.recovery import KeptEvent, TopicEvent
-from lastmetre.dispatch.application.publish_network import SOURCE
+from lastmetre.dispatch.application.events import SOURCE
 from lastmetre.dispatch.settings import RecoverSettings
 
 if TYPE_CHECKING:

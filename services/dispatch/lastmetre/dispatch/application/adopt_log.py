@@ -1,4 +1,4 @@
-"""What `case.events` and `field.outcomes` hold and the database has never heard of, taken in.
+"""What our own topics hold and the database has never heard of, taken in.
 
 The database was restored from a backup, or a standby was promoted that lacked the last second.
 The same case ids, numbers, states and results as before come out; nothing is sent.
@@ -17,26 +17,23 @@ from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import ActionEffect, CaseEvent, CaseRated, CaseRegistered
 from lastmetre.common.contracts.requests import ActionAnswered
+from lastmetre.common.kafka.area_changes import AreaRemoved, decode_area_change, newest_of_each
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger, numbers
+from lastmetre.dispatch.adapters.postgres import network as network_store
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry, event_id
-from lastmetre.dispatch.adapters.postgres.results import (
-    FEEDBACK_KIND,
-    CommandResult,
-    insert_unknown_results,
-)
-from lastmetre.dispatch.application.execute_commands import append_events
-from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED, finish
-from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.adapters.postgres.results import CommandResult, insert_unknown_results
+from lastmetre.dispatch.domain.commands import FEEDBACK_KIND
+from lastmetre.dispatch.domain.decide import ANSWERS, UNFINISHED
+from lastmetre.dispatch.domain.network import Area
 from lastmetre.dispatch.domain.numbers import parse_number
 
 log = structlog.get_logger()
 
 EVENT_TYPES: Final[dict[str, type[Message]]] = message_types(case_contracts)
 OUTCOME_TYPES: Final[dict[str, type[Message]]] = {ActionAnswered.TYPE: ActionAnswered}
-FINISH_BATCH: Final = 500
 
 
 class LogHasGap(Exception):
@@ -156,27 +153,32 @@ async def adopt_outcomes(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
     return await insert_unknown_results(work.connection, list(first.values()))
 
 
-async def finish_decisions(work: UnitOfWork, network: Network, traceparent: str) -> None:
-    """Add what is missing of decisions whose first events alone had come to be in the log.
+async def adopt_areas(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
+    """Take in areas that were announced by an import which the database has never heard of.
 
-    A decision is one transaction, but its events may lie in two packs of the outbox, and the
-    database that knew of the second is gone.
+    Returns how many records were new. What of the import had not come to be on the topic is not
+    known: it has to be imported again.
     """
-    connection = work.connection
-    case_ids = await ledger.unfinished(connection, FINISH_BATCH)
-    if not case_ids:
-        return
-    cases = await store.lock_cases(connection, case_ids)
-    last = await ledger.last_lines(connection, case_ids)
-    changed: list[Case] = []
-    entries: list[LedgerEntry] = []
-    for case_id, case in cases.items():
-        line = last[case_id]
-        if line.type in UNFINISHED:
-            decision = finish(case, line.type, line.occurred_at, network=network, now=work.now)
-            changed.append(decision.case)
-            entries += append_events(work, decision.events, traceparent)
-            log.warning("a decision is finished", case_id=str(case_id), after=line.type)
-    await store.update_cases(connection, changed)
-    await ledger.append(connection, entries)
-    await ledger.mark_finished(connection, case_ids)
+    version = await network_store.lock_network(work.connection)
+    known = {area.area_id: area for area in await network_store.areas(work.connection)}
+    changes = newest_of_each(decode_area_change(record) for record in records)
+    area_ids = [each.area_id for each in changes]
+    heard_of = await network_store.announced_versions(work.connection, area_ids)
+    areas, new = dict(known), {}
+    for change in changes:
+        area_id, announced_in = change.area_id, change.network_version
+        if announced_in is not None:
+            if announced_in <= heard_of.get(area_id, 0):
+                continue
+            new[area_id] = announced_in
+        if isinstance(change, AreaRemoved):
+            areas.pop(area_id, None)
+        else:
+            areas[area_id] = Area(area_id, change.name, change.town, change.outline, change.lead)
+    changed = [key for key in areas.keys() | known.keys() if areas.get(key) != known.get(key)]
+    if changed or new:
+        newest = max(version, *new.values()) if new else version
+        await network_store.replace_network(work.connection, newest, list(areas.values()))
+        await network_store.note_announced(work.connection, new)
+        log.error("the network is behind its topic: import it again", areas=len(changed))
+    return len(changed)

@@ -1,87 +1,75 @@
 """Actions and feedback: each answered once, in the transaction that changes the case."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from lastmetre.common.contracts.case_model import Case
-from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.requests import (
     ActionAnswered,
     ActionRequested,
     FeedbackGiven,
     RefusalReason,
 )
-from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_OUTCOMES
-from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
+from lastmetre.common.contracts.topics import FIELD_OUTCOMES
+from lastmetre.common.kafka.codec import cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.telemetry.logs import of_case
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
-from lastmetre.dispatch.adapters.postgres.results import (
-    CommandId,
-    CommandResult,
-    insert_results,
-    results_of,
-)
-from lastmetre.dispatch.application.publish_network import SOURCE
-from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, decide_feedback
-from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0, kind_of
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry, LedgerLine
+from lastmetre.dispatch.adapters.postgres.results import CommandResult, insert_results, results_of
+from lastmetre.dispatch.application.events import SOURCE, append_events
+from lastmetre.dispatch.application.network_cache import NetworkCache
+from lastmetre.dispatch.application.transactions import own_transaction
+from lastmetre.dispatch.domain.commands import Command, CommandId
+from lastmetre.dispatch.domain.decide import Refusal, decide
+from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
 from lastmetre.dispatch.domain.network import Network
 
-KNOWN_WITHIN: Final = timedelta(minutes=10)
-"""How long an action may wait for its case to become known."""
+log = structlog.get_logger()
 
 
-class Command(NamedTuple):
-    """An action or a feedback, with the record that it came in, if it came in one."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to an action, the case as it is now, and what its asker had not seen."""
 
-    request: ActionRequested | FeedbackGiven
-    record: ConsumedRecord | None
-    traceparent: str
-    source: str | None = None
-    """The system that sent it, where it came from outside."""
-    objection: RefusalReason | None = None
-    """Why that system may not ask for this, whatever the case."""
+    result: CommandResult
+    case: Case | None
+    events_since: Sequence[LedgerLine]
 
     @property
-    def request_id(self) -> UUID:
-        """The request's own id."""
-        request = self.request
-        return request.action_id if isinstance(request, ActionRequested) else request.feedback_id
-
-    @property
-    def kind(self) -> str:
-        """What was asked for."""
-        return kind_of(self.request)
-
-    @property
-    def command_id(self) -> CommandId:
-        """What its result is found by."""
-        return isinstance(self.request, FeedbackGiven), self.request_id
+    def may_see(self) -> bool:
+        """Whether the case is any of the asker's business."""
+        return self.result.refusal not in ("not_your_case", "not_allowed_for_role")
 
 
-def append_events(
-    work: UnitOfWork, events: Sequence[CaseEvent], traceparent: str
-) -> list[LedgerEntry]:
-    """Put events of one case onto their topic; returns them as the ledger is to keep them."""
-    key = str(events[0].case_id)
-    entries: list[LedgerEntry] = []
-    for event in events:
-        message = cloud_event(
-            event,
-            topic=CASE_EVENTS,
-            key=key,
-            event_id=f"{key}:{event.seq}",
-            source=SOURCE,
-            occurred_at=event.occurred_at,
-            recorded_at=event.recorded_at,
-            traceparent=traceparent,
-        )
-        work.send(message)
-        entries.append(LedgerEntry(event, message.value or b"", traceparent))
-    return entries
+class ExecuteAction:
+    """A person's action, decided in a transaction of its own and answered at once."""
+
+    def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
+        self._host = host
+        self._network = network
+
+    async def __call__(self, request: ActionRequested, traceparent: str) -> Outcome:
+        """Decide and commit; an action that was answered before gets that answer again."""
+        command = Command(request, traceparent)
+        async with own_transaction(self._host) as work:
+            connection = work.connection
+            network = await self._network.current(connection)
+            (result,) = await execute_all(work, network, [command])
+            result = result or refused(command, "unknown_case", 0, work.now)
+            case = await store.case_by_id(connection, request.case_id)
+            seen = request.expected_seq if request.expected_seq is not None else result.seq
+            events_since = await ledger.after(connection, request.case_id, seen)
+        if result.refusal:
+            about = of_case(request.case_id, traceparent)
+            log.info("action refused", action=result.kind, reason=result.refusal, **about)
+        return Outcome(result, case, events_since)
 
 
 class _Execution:
@@ -102,32 +90,23 @@ class _Execution:
         self.entries: list[LedgerEntry] = []
         self.changed: dict[UUID, Case] = {}
 
-    def can_decide(self, command: Command) -> bool:
-        """Whether this can be answered now."""
-        return command.command_id in self._given or command.request.case_id in self._cases
-
-    def execute(self, command: Command) -> CommandResult:
-        """Decide, unless it was decided before."""
+    def execute(self, command: Command) -> CommandResult | None:
+        """Decide, unless it was decided before; None if nobody knows the case."""
         result = self._given.get(command.command_id)
-        if result is None:
-            result = self._given[command.command_id] = self._decide(command)
+        case = self._cases.get(command.case_id)
+        if result is not None:
+            result = replayed_result(command, result, case.seq if case else 0, self._work.now)
+        elif case is not None:
+            result = self._given[command.command_id] = self._decide(case, command)
             self.new.append(result)
         else:
-            case = self._cases.get(command.request.case_id)
-            result = replayed_result(command, result, case.seq if case else 0, self._work.now)
+            return None
         publish_result(self._work, command, result)
         return result
 
-    def _decide(self, command: Command) -> CommandResult:
-        request, now = command.request, self._work.now
-        case = self._cases[request.case_id]
-        decision: Decision | Refusal
-        if command.objection is not None:
-            decision = Refusal(command.objection)
-        elif isinstance(request, ActionRequested):
-            decision = decide(case, request, network=self._network, now=now, source=command.source)
-        else:
-            decision = decide_feedback(case, request, network=self._network, now=now)
+    def _decide(self, case: Case, command: Command) -> CommandResult:
+        now = self._work.now
+        decision = decide(case, command, network=self._network, now=now)
         if isinstance(decision, Refusal):
             return refused(command, decision.reason, case.seq, now)
         self._cases[case.case_id] = decision.case
@@ -184,23 +163,17 @@ def _same(request: ActionRequested | FeedbackGiven, given: CommandResult) -> boo
 
 async def execute_all(
     work: UnitOfWork, network: Network, commands: Sequence[Command]
-) -> tuple[list[CommandResult], list[Command]]:
-    """Answer what can be answered, in order; returns the answers, and whose case is not known."""
+) -> list[CommandResult | None]:
+    """Answer commands in their order, in the transaction of `work`; None: nobody knows the case."""
     if not commands:
-        return [], []
-    cases = await store.lock_cases(work.connection, {each.request.case_id for each in commands})
+        return []
+    cases = await store.lock_cases(work.connection, {each.case_id for each in commands})
     # Behind the locks: what was asked twice at once has its first result by now.
     given = await results_of(work.connection, [each.request_id for each in commands])
     execution = _Execution(work, network, cases, given)
-    done: list[CommandResult] = []
-    unknown: list[Command] = []
-    for each in commands:
-        if execution.can_decide(each):
-            done.append(execution.execute(each))
-        else:
-            unknown.append(each)
+    results = [execution.execute(each) for each in commands]
     await execution.write()
-    return done, unknown
+    return results
 
 
 def publish_result(work: UnitOfWork, command: Command, result: CommandResult) -> None:

@@ -14,7 +14,7 @@ from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
-from lastmetre.dispatch.application.execute_commands import append_events
+from lastmetre.dispatch.application.events import append_events
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.domain.decide import register
 from lastmetre.dispatch.domain.network import Network

@@ -1,4 +1,4 @@
-"""decide(case, request) → the events that follow, or a refusal with its reason."""
+"""decide(case, command) → the events that follow, or a refusal with its reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from lastmetre.common.contracts.requests import (
     FeedbackGiven,
     RefusalReason,
 )
+from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.network import Area, Network
 
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
@@ -156,15 +157,24 @@ def register(
     return ledger.decision()
 
 
-def decide(
+def decide(case: Case, command: Command, *, network: Network, now: datetime) -> Decision | Refusal:
+    """What a command leads to from the present state."""
+    if command.objection is not None:
+        return Refusal(command.objection)
+    request = command.request
+    if isinstance(request, FeedbackGiven):
+        return _decide_feedback(case, request, network=network, now=now)
+    return _decide_action(case, request, command.source, network=network, now=now)
+
+
+def _decide_action(
     case: Case,
     request: ActionRequested,
+    source: str | None,
     *,
     network: Network,
     now: datetime,
-    source: str | None = None,
 ) -> Decision | Refusal:
-    """What an action leads to from the present state. `source` is the system that asked for it."""
     reason = _objection(case, request, network, now)
     if reason is not None:
         return Refusal(reason)
@@ -193,7 +203,7 @@ def decide(
     return ledger.decision()
 
 
-def decide_feedback(
+def _decide_feedback(
     case: Case, feedback: FeedbackGiven, *, network: Network, now: datetime
 ) -> Decision | Refusal:
     """评价: a rating judges the closing that it names, once. It reopens only the last one."""

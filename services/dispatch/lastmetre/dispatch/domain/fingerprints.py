@@ -8,14 +8,10 @@ import json
 from typing import Any, Final
 
 from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
+from lastmetre.dispatch.domain.commands import kind_of
 
 DIGEST_BYTES: Final = 16
 VERSION: Final = 1
-
-
-def kind_of(request: ActionRequested | FeedbackGiven) -> str:
-    """The action that is asked for, or feedback."""
-    return request.action.value if isinstance(request, ActionRequested) else "feedback"
 
 
 def fingerprint(request: ActionRequested | FeedbackGiven) -> bytes:

@@ -15,7 +15,8 @@ from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.problems import Problem, field_errors
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
-from lastmetre.dispatch.application.case_service import CaseService, Outcome
+from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.web.case_view import OPERATORS
 from lastmetre.dispatch.web.pages import StaffPages
 

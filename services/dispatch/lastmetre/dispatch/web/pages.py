@@ -16,7 +16,8 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres.ledger import Step
 from lastmetre.dispatch.api import STAFF
-from lastmetre.dispatch.application.case_service import CaseService, Outcome
+from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.web.case_view import CENTRE, OPERATORS, CaseView, may_see, may_see_contact
 from lastmetre.dispatch.web.sketch import lead_map
 

@@ -7,16 +7,14 @@ from uuid import UUID
 
 import asyncpg
 
+from lastmetre.dispatch.domain.commands import FEEDBACK_KIND, CommandId
+
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-FEEDBACK_KIND: Final = "feedback"
 _COLUMNS: Final = (
     "request_id", "case_id", "kind", "refusal", "seq", "answered_at", "fingerprint", "meaning",
 )  # fmt: skip
-
-CommandId = tuple[bool, UUID]
-"""Whether it is feedback, and its id: actions and feedback do not share their ids."""
 
 
 class CommandResult(NamedTuple):
