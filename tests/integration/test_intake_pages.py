@@ -100,7 +100,7 @@ async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
 
         page = taken.json()["progress_url"].removeprefix("http://intake")
         text = (await client.get(page + "?lang=en")).text
-        assert "Li Min has taken it on" in text
+        assert "Li Min has accepted it" in text
         assert "滨江路 128 号" in text
         assert "261122-0418" in text
         assert "Riverside 1" in (await client.get("/report?lang=en")).text

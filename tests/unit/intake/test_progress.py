@@ -12,6 +12,7 @@ from lastmetre.common.contracts.cases import (
     CaseClosed,
     CaseDispatched,
     CaseEvent,
+    CaseRated,
     CaseRegistered,
     CaseReopened,
     CaseResolved,
@@ -53,6 +54,7 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
         },
         CaseUnplaced: {"reason": "returned"},
         CaseReturned: {"lead_id": "L1", "reason": "wrong_area"},
+        CaseRated: {"feedback_id": REPORT, "closing": 5, "solved": False, "score": 1},
         CaseReopened: {"closing": 5},
         ReportMerged: {
             "report_id": UUID(int=3),
@@ -86,7 +88,7 @@ def view_of(events: list[CaseEvent]) -> CaseView:
 
 def shown(*kinds: type[CaseEvent]) -> str:
     view = view_of(ledger(*kinds))
-    marks = {"past": "#", "now": ">", "": "."}
+    marks = {"past": "#", "now": ">", "skipped": "~", "": "."}
     return "".join(
         marks[step.kind] + ("t" if step.at else "-")
         for step in steps(view.state, BEGIN, view.timeline)
@@ -100,11 +102,16 @@ def shown(*kinds: type[CaseEvent]) -> str:
         ((CaseRegistered, CaseUnplaced), ">t.-.-.-.-"),
         ((CaseRegistered, CaseDispatched), "#t>t.-.-.-"),
         ((CaseRegistered, CaseDispatched, CaseAccepted), "#t#t>t.-.-"),
-        # Nobody recorded that he took it on or arrived: no time is invented.
-        ((CaseRegistered, CaseDispatched, CaseResolved), "#t#t#-#->t"),
+        # Nobody took it on or arrived: no time is invented, and nothing ticked (A2).
+        ((CaseRegistered, CaseDispatched, CaseResolved), "#t#t~-~->t"),
         (
             (CaseRegistered, CaseDispatched, CaseResolved, CaseVerified, CaseClosed),
-            "#t#t#-#-#t",
+            "#t#t~-~-#t",
+        ),
+        # The centre closed it at its desk: it was sent to nobody.
+        (
+            (CaseRegistered, CaseUnplaced, CaseResolved, CaseVerified, CaseClosed),
+            "#t~-~-~-#t",
         ),
         ((CaseRegistered, CaseDispatched, CaseAccepted, CaseReturned, CaseUnplaced), ">t.-.-.-.-"),
         (
@@ -123,6 +130,16 @@ def shown(*kinds: type[CaseEvent]) -> str:
 )
 def test_steps(kinds: tuple[type[CaseEvent], ...], expected: str) -> None:
     assert shown(*kinds) == expected
+
+
+def test_a_rating_is_of_one_closing() -> None:
+    closed = (CaseRegistered, CaseDispatched, CaseResolved, CaseVerified, CaseClosed)
+    assert view_of(ledger(*closed)).found_solved is None
+    assert view_of(ledger(CaseRegistered)).closing is None
+    rated = view_of(ledger(*closed, CaseRated))
+    assert (rated.closing, rated.found_solved) == (5, False)
+    again = view_of(ledger(*closed, CaseRated, CaseReopened, CaseDispatched, CaseClosed))
+    assert (again.closing, again.found_solved) == (9, None)
 
 
 def test_lead_is_published_and_forgotten_when_unplaced() -> None:

@@ -55,6 +55,18 @@ class CaseView(NamedTuple):
         return PublishedLead.model_validate(lead) if lead else None
 
     @property
+    def closing(self) -> int | None:
+        """The seq of its last closing."""
+        closed = (entry.seq for entry in reversed(self.timeline) if entry.type == "closed")
+        return next(closed, None)
+
+    @property
+    def found_solved(self) -> bool | None:
+        """What was said in a rating of the last closing: solved or not; None: nothing yet."""
+        rated = (entry.details for entry in self.timeline if entry.type == "rated")
+        return next((each["solved"] for each in rated if each["closing"] == self.closing), None)
+
+    @property
     def _placement(self) -> dict[str, Any]:
         placed = (entry for entry in reversed(self.timeline) if entry.type in PLACING_NAMES)
         return next((entry.details for entry in placed), {})
@@ -87,6 +99,11 @@ def _with_reason(
     return {"reason": event.reason}
 
 
+def _by(event: cases.CaseResolved | cases.CaseVerified) -> dict[str, Any]:
+    """Of whoever said so, no more than the role: a step may be a rule's, or the centre's."""
+    return {"by": event.actor.role.value}
+
+
 def _rated(event: cases.CaseRated) -> dict[str, Any]:
     return {"closing": event.closing, "solved": event.solved, "score": event.score}
 
@@ -101,6 +118,8 @@ _DETAILS: Final[dict[type[CaseEvent], Callable[[Any], dict[str, Any]]]] = {
     cases.CaseUnplaced: _with_reason,
     cases.CaseReturned: _with_reason,
     cases.CaseCancelled: _with_reason,
+    cases.CaseResolved: _by,
+    cases.CaseVerified: _by,
     cases.CaseRated: _rated,
     cases.CaseReopened: _reopened,
 }

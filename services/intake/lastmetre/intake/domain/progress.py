@@ -8,7 +8,7 @@ from typing import Final, Literal
 from lastmetre.intake.domain.case_view import Entry
 
 StepName = Literal["received", "sent", "accepted", "on_site", "resolved"]
-StepKind = Literal["past", "now", ""]
+StepKind = Literal["past", "now", "skipped", ""]
 
 STEPS: Final[tuple[StepName, ...]] = ("received", "sent", "accepted", "on_site", "resolved")
 ENDED: Final = frozenset({"closed", "cancelled", "rejected"})
@@ -36,7 +36,10 @@ _BEGINS_ANEW: Final = frozenset({"dispatched", "reassigned", "unplaced", "reopen
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step, when it was reached (None: not yet, or nobody recorded it), and how it stands."""
+    """A step, when it was reached (None: not yet, or never), and how it stands.
+
+    `skipped`: the case has gone on without it, or nobody recorded it.
+    """
 
     name: StepName
     at: datetime | None
@@ -54,12 +57,14 @@ def steps(state: str, reported_at: datetime, timeline: Sequence[Entry]) -> list[
     at["received"] = reported_at
     reached = _REACHED.get(state, 0)
     return [
-        Step(name, at.get(name) if place <= reached else None, _kind(place, reached))
+        Step(name, at.get(name) if place <= reached else None, _kind(place, reached, name in at))
         for place, name in enumerate(STEPS)
     ]
 
 
-def _kind(place: int, reached: int) -> StepKind:
+def _kind(place: int, reached: int, recorded: bool) -> StepKind:
     if place == reached:
         return "now"
-    return "past" if place < reached else ""
+    if place > reached:
+        return ""
+    return "past" if recorded else "skipped"

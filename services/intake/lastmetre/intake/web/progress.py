@@ -9,12 +9,14 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ends_with
+from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
@@ -142,11 +144,13 @@ class ProgressPages:
         ways = self._vault.ways(kept)
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
+        area = drawn.areas.get(area_id) if area_id else None
         code = followed.category
         return {
             "steps": steps(state, followed.reported_at, followed.timeline),
-            "area": drawn.areas.get(area_id) if area_id else None,
+            "area": area,
             "areas": drawn.areas,
+            "lies_in_area": area is not None and _lies_in(area, followed),
             "kept": kept,
             "ways": ways,
             "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,
@@ -170,6 +174,13 @@ class ProgressPages:
         return around.draw(
             label, Look(fills=fills, names=names), pins=[pin], scale=wording.distance
         )
+
+
+def _lies_in(area: AreaPublished, followed: Followed) -> bool:
+    """Whether the position is in that area: who has a case need not answer for its place."""
+    if followed.latitude is None or followed.longitude is None:
+        return False
+    return contains(list(rings_of(area.outline)), (followed.longitude, followed.latitude))
 
 
 def progress_router(pages: ProgressPages) -> APIRouter:

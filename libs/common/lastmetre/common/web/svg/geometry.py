@@ -171,6 +171,12 @@ def crossings(rings: Iterable[Sequence[Point]], a: float, b: float, c: float) ->
     return sorted(found)
 
 
+def contains(rings: Iterable[Sequence[Point]], point: Point) -> bool:
+    """Whether `point` lies inside the rings (even-odd rule)."""
+    x, y = point
+    return sum(crossing <= x for crossing in crossings(rings, 0, 1, y)) % 2 == 1
+
+
 @dataclass(frozen=True, slots=True)
 class LabelPlace:
     """The middle of a name, and how wide it may be there."""

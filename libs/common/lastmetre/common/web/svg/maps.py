@@ -38,6 +38,7 @@ class Pin:
     """A place on the map. `text` is the number it shares with the list beside the map.
 
     `shape`: a numbered disc, a drop for the one place meant, or a dot for the reader's own place.
+    With `within_metres` a drop is a circle of that radius: the place is somewhere in it.
     """
 
     lng: float
@@ -45,6 +46,7 @@ class Pin:
     text: str = ""
     tone: PinTone = "ok"
     shape: Literal["disc", "drop", "me"] = "disc"
+    within_metres: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,9 @@ class AreaMap:
 
     def _pin(self, pin: Pin) -> Markup:
         x, y = self.projection.xy(pin.lng, pin.lat)
+        if pin.shape == "drop" and pin.within_metres is not None:
+            radius = pin.within_metres / self.projection.metres_per_pixel
+            return element("circle", class_="m-within", cx=x, cy=y, r=radius)
         if pin.shape == "drop":
             return _drop(x, y)
         if pin.shape == "me":
