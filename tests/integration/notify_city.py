@@ -33,9 +33,8 @@ from lastmetre.common.kafka.codec import cloud_event, kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
 from lastmetre.common.security.tokens import issue_token
-from lastmetre.notify.domain.ratings import rating_identity
 from tests.support.ports import free_port
 from tests.support.topics import delete_topics, records_of
 

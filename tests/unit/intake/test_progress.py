@@ -9,6 +9,7 @@ import pytest
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import (
     CaseAccepted,
+    CaseCancelled,
     CaseClosed,
     CaseDispatched,
     CaseEvent,
@@ -55,6 +56,7 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
         CaseUnplaced: {"reason": "returned"},
         CaseReturned: {"lead_id": "L1", "reason": "wrong_area"},
         CaseRated: {"feedback_id": REPORT, "closing": 5, "solved": False, "score": 1},
+        CaseCancelled: {"reason": "nothing_found"},
         CaseReopened: {"closing": 5},
         ReportMerged: {
             "report_id": UUID(int=3),

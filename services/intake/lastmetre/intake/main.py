@@ -71,6 +71,12 @@ def build(settings: IntakeSettings) -> FastAPI:
     network = Network(host)
     attempts = AttemptCounter(lambda: host.pool, vault.fingerprint, RealClock())
     limits = settings.public_limits()
+    report_pages = ReportPages(
+        host, pages, network, edge, categories, check, attempts, limits, vault, vault_service
+    )
+    progress_pages = ProgressPages(
+        host, pages, network, vault_service, categories, attempts, limits, edge
+    )
     app = build_app(
         host,
         [
@@ -78,12 +84,8 @@ def build(settings: IntakeSettings) -> FastAPI:
             cases_router(host),
             vault_router(vault_service),
             lookup_router(host),
-            report_router(
-                ReportPages(host, pages, network, edge, categories, check, attempts, limits)
-            ),
-            progress_router(
-                ProgressPages(host, pages, network, vault_service, categories, attempts, limits)
-            ),
+            report_router(report_pages),
+            progress_router(progress_pages),
         ],
         pages,
         channel_keys=channel_keys(settings.channel_keys_file),

@@ -33,6 +33,8 @@ class VaultEntry(Model):
     language: Language = Language.CHINESE
     text: str | None = None
     address: str | None = None
+    accuracy_metres: float | None = None
+    """How far from its position the place may be; None: nobody said."""
 
     @classmethod
     def of(cls, report: ReportSubmitted, reachable: Reachable) -> Self:
@@ -47,6 +49,7 @@ class VaultEntry(Model):
             language=contact.language if contact else Language.CHINESE,
             text=report.text,
             address=report.address,
+            accuracy_metres=report.position.accuracy_metres if report.position else None,
         )
 
     def to_json(self) -> bytes:

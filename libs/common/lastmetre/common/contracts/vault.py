@@ -6,7 +6,7 @@ What it answers is personal: whoever asks shows or uses it at that moment, keeps
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from lastmetre.common.contracts.base import Code, Language, Model, ShortText
 
@@ -53,6 +53,16 @@ class TextsAsked(Asked):
     report_ids: ReportIds
 
 
+class ReportAddition(Model):
+    """What the reporter sent later: a note, or the report once more with other words."""
+
+    added_at: AwareDatetime
+    text: str | None
+    address: str | None
+    otherwise: bool
+    """Sent once more with the same words, but with another place on the map, kind or contact."""
+
+
 class ReportText(Model):
     """The words of a report, and as much of its contact as tells one from another."""
 
@@ -61,6 +71,10 @@ class ReportText(Model):
     phone_masked: str | None
     reachable: bool
     """Whether messages can be sent, by phone or by e-mail."""
+    accuracy_metres: float | None = None
+    """How far from its position the place may be; None: nobody said."""
+    additions: list[ReportAddition] = Field(default_factory=list)
+    """Oldest first."""
 
 
 class ReportTexts(Model):

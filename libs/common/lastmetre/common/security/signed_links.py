@@ -11,6 +11,7 @@ import base64
 import hmac
 from collections.abc import Sequence
 from enum import StrEnum
+from uuid import UUID
 
 RECEIPT_IDENTITY_BYTES = 12
 _TAG_BYTES = {"receipt": 3, "progress": 13, "rate": 12}
@@ -22,6 +23,11 @@ class LinkPurpose(StrEnum):
     RECEIPT = "receipt"
     PROGRESS = "progress"
     RATE = "rate"
+
+
+def rating_identity(case_id: UUID, seq: int) -> bytes:
+    """What a rating's link stands for: the closing of a case, which is named by its seq."""
+    return case_id.bytes + seq.to_bytes(4, "big")
 
 
 _Keyed = dict[LinkPurpose, "hmac.HMAC"]

@@ -1,6 +1,7 @@
 """Renders pages: a service's templates on the kit's, in the reader's language."""
 
 import gzip
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -144,6 +145,11 @@ class Pages:
             "Vary": "Accept-Language, Cookie, Accept-Encoding",
         }
         accepted = request.headers.get("accept-encoding", "")
+        tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers["ETag"] = tag
+        if status_code == 200 and tag in request.headers.get("if-none-match", ""):
+            # A page that asks again and again for what has not changed loads next to nothing.
+            body, status_code = b"", 304
         if len(body) > _WORTH_COMPRESSING and "gzip" in accepted:
             body = gzip.compress(body, 5, mtime=0)
             headers["Content-Encoding"] = "gzip"

@@ -3,7 +3,9 @@
 What a person reads is noted one by one (`contact_look`), what services have opened is counted.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from starlette.responses import Response
 
 from lastmetre.common.contact import ContactCheck, Reachable, masked_phone
 from lastmetre.common.contracts.base import Code, Language
+from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.vault import (
     VAULT_PREFIX,
     Asked,
@@ -21,6 +24,7 @@ from lastmetre.common.contracts.vault import (
     Contacts,
     ContactsAsked,
     LeadContactsSent,
+    ReportAddition,
     ReportText,
     ReportTexts,
     TextsAsked,
@@ -28,14 +32,17 @@ from lastmetre.common.contracts.vault import (
 from lastmetre.common.security import security_log
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role, ServiceCaller
+from lastmetre.common.service.clock import city_time
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.domain.additions import Addition, addition_of
 from lastmetre.intake.opening import belongs_to, opened
 from lastmetre.intake.store import leads, reports
 from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import LeadContact, Vault, VaultEntry
+from lastmetre.intake.vault import CannotOpen, LeadContact, Vault, VaultEntry, open_conflict
 
 log = structlog.get_logger()
 
@@ -68,6 +75,33 @@ class VaultService:
             bodies, _ = await opened(connection, self._vault, sealed)
         return _entries(bodies)
 
+    async def additions(self, kept: Mapping[UUID, VaultEntry]) -> dict[UUID, list[Addition]]:
+        """What reporters sent later, oldest first; the same twice counts once."""
+        async with connected(self._host.pool) as connection:
+            later = await reports.conflicts(connection, list(kept))
+        found: dict[UUID, dict[bytes, Addition]] = defaultdict(dict)
+        for each in sorted(later, key=lambda each: each.place.appended_at):
+            if each.sealed is not None and (body := self._later_body(each.sealed, each.report_id)):
+                first = kept[each.report_id]
+                appended_at = datetime.fromtimestamp(each.place.appended_at / 1000, UTC)
+                addition = addition_of(
+                    ReportSubmitted.from_json(body),
+                    city_time(self._host.clock, appended_at),
+                    text=first.text,
+                    address=first.address,
+                )
+                found[each.report_id].setdefault(body, addition)
+        return {report_id: list(of_report.values()) for report_id, of_report in found.items()}
+
+    def _later_body(self, sealed: bytes, report_id: UUID) -> bytes | None:
+        """What was sent later; None, which is told in log and figures, where it is damaged."""
+        try:
+            return open_conflict(self._vault, sealed, report_id)
+        except CannotOpen:
+            metrics.VAULT_DAMAGED.labels("report").inc()
+            log.error("a row of the vault is damaged", kind="later record", id=str(report_id))
+            return None
+
     async def contacts(self, asked: ContactsAsked) -> Contacts:
         """Usable ways to reach reporters and leads."""
         async with connected(self._host.pool) as connection:
@@ -95,6 +129,7 @@ class VaultService:
         """What reporters wrote, with as much of their phone as tells one from another."""
         kept = await self.kept(asked.report_ids)
         security_log.opened("dispatch", "text", len(kept))
+        added = await self.additions(kept)
         return ReportTexts(
             reports={
                 report_id: ReportText(
@@ -104,6 +139,16 @@ class VaultService:
                         masked_phone(each.usable_phone or each.phone) if each.phone else None
                     ),
                     reachable=bool(self.ways(each)),
+                    accuracy_metres=each.accuracy_metres,
+                    additions=[
+                        ReportAddition(
+                            added_at=addition.added_at,
+                            text=addition.text,
+                            address=addition.address,
+                            otherwise=addition.otherwise,
+                        )
+                        for addition in added.get(report_id, ())
+                    ],
                 )
                 for report_id, each in kept.items()
             }

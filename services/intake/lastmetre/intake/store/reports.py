@@ -100,6 +100,24 @@ async def known(connection: "Connection", identities: Sequence[bytes]) -> dict[b
     return {row[0]: KnownReport(row[1], row[2], RecordPosition(*row[3:7])) for row in rows}
 
 
+class ReportOrigin(NamedTuple):
+    """Who sent a report, and under which id."""
+
+    channel: str
+    sender: str
+    source_id: str
+
+
+async def origin_of(connection: "Connection", report_id: UUID) -> ReportOrigin | None:
+    """Where a report came from; None while its contents are missing."""
+    row = await connection.fetchrow(
+        "SELECT channel, sender, source_id FROM report"
+        " WHERE report_id = $1 AND NOT contents_missing",
+        report_id,
+    )
+    return ReportOrigin(*row) if row else None
+
+
 async def fill_in(connection: "Connection", reports: Sequence[NewReport]) -> None:
     """What the record says of reports that were known from the log alone.
 

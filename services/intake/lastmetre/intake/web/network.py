@@ -3,11 +3,12 @@
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import hypot
 from typing import Final
 
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.svg.geometry import Point, label_place, rings_of
+from lastmetre.common.web.svg.geometry import Point, Projection, label_place, rings_of
 from lastmetre.common.web.svg.maps import AreaMap
 from lastmetre.intake.store import areas as store
 from lastmetre.intake.store.pool import connected
@@ -15,6 +16,8 @@ from lastmetre.intake.store.pool import connected
 LOOK_EVERY_SECONDS: Final = 3.0
 _AROUND_KEPT: Final = 256
 _AROUND_METRES: Final = 1000.0
+_AROUND_CIRCLE: Final = 4.5
+"""How wide a map is that shows a circle of doubt, in its radii."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +26,17 @@ class Drawn:
 
     areas: dict[str, AreaPublished]
     city: AreaMap | None
-    around: "OrderedDict[Point, AreaMap]"
+    around: "OrderedDict[tuple[Point, float], AreaMap]"
 
-    def near(self, centre: Point) -> AreaMap:
-        """What lies around `centre` (longitude, latitude); the last few are kept."""
-        found = self.around.get(centre)
+    def near(self, centre: Point, within_metres: float) -> AreaMap:
+        """What lies around `centre` (longitude, latitude) and a circle there; the last few are
+        kept."""
+        metres = max(_AROUND_METRES, _AROUND_CIRCLE * within_metres)
+        found = self.around.get((centre, metres))
         if found is None:
             outlines = {area_id: area.outline for area_id, area in self.areas.items()}
-            found = self.around[centre] = AreaMap.around(outlines, centre, _AROUND_METRES, 358, 180)
+            found = AreaMap.around(outlines, centre, metres, 358, 180)
+            self.around[centre, metres] = found
             if len(self.around) > _AROUND_KEPT:
                 self.around.popitem(last=False)
         return found
@@ -64,7 +70,22 @@ class Network:
         return self._drawn
 
 
-def point_inside(area: AreaPublished) -> Point:
-    """A position (longitude, latitude) in the area: for reports that name no closer one."""
-    place = label_place(list(rings_of(area.outline)), 1e-6)
-    return place.x, place.y
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """A position in an area, and how far from it the area reaches."""
+
+    longitude: float
+    latitude: float
+    reach_metres: float
+
+
+def middle_of(area: AreaPublished) -> Middle:
+    """What is known of the place of a report that names its area alone."""
+    rings = list(rings_of(area.outline))
+    place = label_place(rings, 1e-6)
+    centre = (place.x, place.y)
+    # One metre a pixel, the position at (0, 0).
+    metres = Projection.around(centre, 1.0, 1.0, 1.0)
+    x, y = metres.xy(*centre)
+    corners = (metres.xy(*point) for ring in rings for point in ring)
+    return Middle(*centre, max(hypot(a - x, b - y) for a, b in corners))

@@ -9,10 +9,13 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ends_with
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
-from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.kit import Pages
@@ -22,16 +25,22 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.domain.additions import AT_MOST, NOTES
 from lastmetre.intake.domain.attempts import PublicLimits, client_of
+from lastmetre.intake.domain.case_view import CaseView
 from lastmetre.intake.domain.progress import ENDED, steps
-from lastmetre.intake.store import cases
+from lastmetre.intake.edge.producer import NotAcknowledged
+from lastmetre.intake.edge.taking import ReportPublisher
+from lastmetre.intake.store import cases, reports
 from lastmetre.intake.store.cases import Followed
 from lastmetre.intake.store.pool import connected
 from lastmetre.intake.vault import VaultEntry
 from lastmetre.intake.web.network import Drawn, Network
+from lastmetre.intake.web.report import ADDED, MOST_TEXT
 
 _RETRY_AFTER_SECONDS: Final = "900"
 _UUID_BYTES: Final = 16
+_EXACT_METRES: Final = 100.0
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 60
 
@@ -48,7 +57,9 @@ class ProgressPages:
         categories: Categories,
         attempts: AttemptCounter,
         limits: PublicLimits,
+        edge: ReportPublisher,
     ) -> None:
+        self._edge = edge
         self._host = host
         self._pages = pages
         self._network = network
@@ -73,6 +84,8 @@ class ProgressPages:
         """
         refuse_cross_site(request)
         form = await read_form(request)
+        if form.value("redisplay"):
+            return self.ask(request, form)
         typed = form.require("number", N_("Please type the number of your report"))
         tail = form.require("tail", N_("Please type the last four digits of your phone"))
         if tail and not (len(tail) == 4 and tail.isascii() and tail.isdecimal()):
@@ -119,8 +132,13 @@ class ProgressPages:
                 return identity
         return None
 
-    async def show(self, request: Request, secret: str) -> Response:
-        """The progress page; it fetches itself again every few seconds."""
+    async def show(
+        self, request: Request, secret: str, form: Form | None = None, status: int = 200
+    ) -> Response:
+        """The progress page; it fetches itself again every few seconds.
+
+        `form` is the note that its reader is writing.
+        """
         identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
         async with connected(self._host.pool) as connection:
             followed = await cases.followed(connection, identity)
@@ -133,14 +151,58 @@ class ProgressPages:
             "view": followed.view if followed else None,
             "ended": state in ENDED,
             "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
-            "receipt": self._host.links.seal(LinkPurpose.RECEIPT, identity),
+            "form": form or Form(),
+            "added": ADDED in request.query_params,
+            "not_acknowledged": status == 503,
+            "rate_url": self._rate_url(followed.view) if followed and followed.view else None,
         }
         if followed is not None:
             context |= await self._told(request, followed, state)
-        return self._pages.render(request, "progress.html", context)
+        return self._pages.render(request, "progress.html", context, status)
+
+    def _rate_url(self, view: CaseView) -> str | None:
+        """Where the last closing can be judged, and the case be taken up again."""
+        if view.state is not CaseState.CLOSED or view.closing is None:
+            return None
+        identity = rating_identity(view.case_id, view.closing)
+        secret = self._host.links.seal(LinkPurpose.RATE, identity)
+        return self._pages.service_url("notify", f"/rate/{secret}")
+
+    async def add(self, request: Request, secret: str) -> Response:
+        """Send what was added, as the channel sends a report: it has the report's own identity."""
+        refuse_cross_site(request)
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        form = await read_form(request)
+        if form.value("redisplay"):
+            return await self.show(request, secret, form)
+        note = form.require("note", N_("Please write what is to be added"))
+        if len(note) > MOST_TEXT:
+            form.fail("note", N_("At most %(most)s characters, please"), most=MOST_TEXT)
+        async with connected(self._host.pool) as connection:
+            followed = await cases.followed(connection, identity)
+            origin = await reports.origin_of(connection, followed.report_id) if followed else None
+            later = await reports.conflicts(connection, [followed.report_id]) if followed else []
+        if len(later) >= AT_MOST:
+            form.fail("note", N_("Much has been added already. Please call 12345"))
+        if origin is None or state_of(followed) in ENDED:
+            form.fail("note", N_("Nothing can be added just now. Please call 12345"))
+        if form.errors or origin is None:
+            return await self.show(request, secret, form, 422)
+        try:
+            await self._edge.take(
+                Channel(origin.channel),
+                origin.sender,
+                [ReportSubmitted(source_id=origin.source_id, sub_channel=NOTES, text=note)],
+                None,
+            )
+        except NotAcknowledged:
+            return await self.show(request, secret, form, 503)
+        return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
 
     async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
-        kept = (await self._vault.kept([followed.report_id])).get(followed.report_id, VaultEntry())
+        found = await self._vault.kept([followed.report_id])
+        added = await self._vault.additions(found)
+        kept = found.get(followed.report_id, VaultEntry())
         ways = self._vault.ways(kept)
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
@@ -152,14 +214,21 @@ class ProgressPages:
             "areas": drawn.areas,
             "lies_in_area": area is not None and _lies_in(area, followed),
             "kept": kept,
+            "additions": added.get(followed.report_id, []),
+            "within_metres": _doubt(kept),
             "ways": ways,
             "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,
             "category": self._categories.name(code) if code in self._categories else None,
-            "drawing": self._drawing(request, followed, drawn, area_id),
+            "drawing": self._drawing(request, followed, drawn, area_id, _doubt(kept)),
         }
 
     def _drawing(
-        self, request: Request, followed: Followed, drawn: Drawn, area_id: str | None
+        self,
+        request: Request,
+        followed: Followed,
+        drawn: Drawn,
+        area_id: str | None,
+        within_metres: float | None,
     ) -> str | None:
         if followed.latitude is None or followed.longitude is None or not drawn.areas:
             return None
@@ -169,11 +238,20 @@ class ProgressPages:
         label = self._pages.translations[wording.language].gettext("Sketch map of the place")
         fills: dict[str, Fill] = {area_id: "mine"} if area_id else {}
         names = {key: wording.own(area.name) for key, area in drawn.areas.items()}
-        pin = Pin(followed.longitude, followed.latitude, shape="drop")
-        around = drawn.near((followed.longitude, followed.latitude))
+        place = (followed.longitude, followed.latitude)
+        pin = Pin(*place, shape="drop", within_metres=within_metres)
+        around = drawn.near(place, within_metres or 0)
+        if around.is_empty:
+            return None
         return around.draw(
             label, Look(fills=fills, names=names), pins=[pin], scale=wording.distance
         )
+
+
+def _doubt(kept: VaultEntry) -> float | None:
+    """How far from its position the place may be, where that is too far for a point on a map."""
+    metres = kept.accuracy_metres
+    return metres if metres is not None and metres >= _EXACT_METRES else None
 
 
 def _lies_in(area: AreaPublished, followed: Followed) -> bool:
@@ -201,6 +279,11 @@ def progress_router(pages: ProgressPages) -> APIRouter:
     @allow(SecretLink())
     async def show(request: Request, secret: str) -> Response:
         return await pages.show(request, secret)
+
+    @router.post("/progress/{secret}")
+    @allow(SecretLink())
+    async def add(request: Request, secret: str) -> Response:
+        return await pages.add(request, secret)
 
     @router.get("/progress/case/{secret}")
     @allow(SecretLink())

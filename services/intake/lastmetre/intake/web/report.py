@@ -1,5 +1,6 @@
 """`/report`: what, where, and how to reach the reporter; posts like any channel does."""
 
+from math import ceil
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -21,20 +22,23 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
+from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
-from lastmetre.intake.domain.submission import OPEN_SENDER
+from lastmetre.intake.domain.submission import OPEN_SENDER, canonical
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
-from lastmetre.intake.store import cases
+from lastmetre.intake.store import cases, reports
 from lastmetre.intake.store.cases import Followed
 from lastmetre.intake.store.pool import connected
-from lastmetre.intake.web.network import NOTHING_DRAWN, Drawn, Network, point_inside
+from lastmetre.intake.vault import Vault
+from lastmetre.intake.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
 
-_MOST_TEXT: Final = 2000
+MOST_TEXT: Final = 2000
+ADDED: Final = "added"
+"""In the query of the progress page: something was sent just now."""
 _MOST_LINE: Final = 200
-_WITHIN_AREA_METRES: Final = 1000.0
 
 
 class ReportPages:
@@ -50,7 +54,11 @@ class ReportPages:
         check: ContactCheck,
         attempts: AttemptCounter,
         limits: PublicLimits,
+        vault: Vault,
+        vault_service: VaultService,
     ) -> None:
+        self._vault = vault
+        self._vault_service = vault_service
         self._host = host
         self._pages = pages
         self._network = network
@@ -103,24 +111,39 @@ class ReportPages:
         """Send what was typed; a second click sends the same report, which counts once."""
         refuse_cross_site(request)
         form = await read_form(request)
+        if form.value("redisplay"):
+            return await self.show(request, form)
         drawn = await self._drawn()
         report = self._report(form, drawn, self._pages.language_of(request))
         if report is None:
             return await self.show(request, form, 422)
         if (passed := await self._count(request, report)) is not None:
             return await self._refuse(request, form, passed)
+        identity = self._host.links.receipt_identity(
+            OPEN_SENDER, Channel.APP.value, report.source_id
+        )
+        corrected = await self._corrects(identity, report)
         try:
             await self._edge.take(Channel.APP, OPEN_SENDER, [report], None)
         except NotAcknowledged:
             response = await self.show(request, form, 503, not_acknowledged=True)
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
-        identity = self._host.links.receipt_identity(
-            OPEN_SENDER, Channel.APP.value, report.source_id
-        )
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
         secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
+        if corrected:
+            return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
         return RedirectResponse(f"/report/sent/{secret}", 303)
+
+    async def _corrects(self, identity: bytes, report: ReportSubmitted) -> bool:
+        """Whether it was sent before with other contents: after Back, to put something right."""
+        try:
+            async with connected(self._host.pool) as connection:
+                known = (await reports.known(connection, [identity])).get(identity)
+        except DATABASE_ERRORS:
+            return False  # The progress page will show it all the same.
+        present = self._vault.fingerprint(canonical(report))
+        return known is not None and known.fingerprint not in (None, present)
 
     async def _count(self, request: Request, report: ReportSubmitted) -> Limit | None:
         """Each report is one for whoever sends it, and for whoever is written to about it."""
@@ -149,7 +172,7 @@ class ReportPages:
         known = {each.code for each in self._categories.on_form()}
         if not form.value("text") and category not in known:
             form.fail("text", N_("Please say what is the matter, or choose above"))
-        for name, most in (("text", _MOST_TEXT), ("address", _MOST_LINE), ("name", _MOST_LINE)):
+        for name, most in (("text", MOST_TEXT), ("address", _MOST_LINE), ("name", _MOST_LINE)):
             if len(form.value(name)) > most:
                 form.fail(name, N_("At most %(most)s characters, please"), most=most)
         position = _position(form, drawn)
@@ -193,23 +216,28 @@ class ReportPages:
         """Thanks, and where to follow it; the number appears once the case has one."""
         identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
         followed: Followed | None = None
+        reachable: bool | None = None
         try:
             async with connected(self._host.pool) as connection:
                 followed = await cases.followed(connection, identity)
+            if followed is not None:
+                kept = await self._vault_service.kept([followed.report_id])
+                entry = kept.get(followed.report_id)
+                reachable = bool(self._vault_service.ways(entry)) if entry else None
         except DATABASE_ERRORS:
             pass  # The page says as much without it.
         context: dict[str, Any] = {
-            "progress_url": f"/progress/{secret}",
-            "receipt": self._host.links.seal(LinkPurpose.RECEIPT, identity),
+            "progress_url": self._pages.service_url("intake", f"/progress/{secret}"),
             "number": followed.view.number if followed and followed.view else None,
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",
+            "reachable": reachable,
         }
         return self._pages.render(request, "sent.html", context)
 
 
 def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
-    """Where the map was tapped, else somewhere in the area that was chosen."""
+    """Where the map was tapped, else the whole of the area that was chosen."""
     try:
         return SubmittedPosition(
             latitude=float(form.value("lat")), longitude=float(form.value("lng"))
@@ -218,9 +246,11 @@ def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
         area = drawn.areas.get(form.value("area"))
     if area is None:
         return None
-    longitude, latitude = point_inside(area)
+    middle = middle_of(area)
     return SubmittedPosition(
-        latitude=latitude, longitude=longitude, accuracy_metres=_WITHIN_AREA_METRES
+        latitude=middle.latitude,
+        longitude=middle.longitude,
+        accuracy_metres=ceil(middle.reach_metres),
     )
 
 

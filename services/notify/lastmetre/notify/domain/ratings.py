@@ -20,11 +20,6 @@ class Closing(NamedTuple):
         return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}")
 
 
-def rating_identity(case_id: UUID, seq: int) -> bytes:
-    """What a rating link stands for."""
-    return case_id.bytes + seq.to_bytes(_SEQ_BYTES, "big")
-
-
 def closing_of(identity: bytes | None) -> Closing | None:
     """The closing that a link's identity names; None if it names none."""
     if identity is None or len(identity) != _CASE_BYTES + _SEQ_BYTES:

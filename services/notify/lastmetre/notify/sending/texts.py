@@ -13,10 +13,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lastmetre.common.categories import UNKNOWN, Categories
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
 from lastmetre.common.text import one_line
 from lastmetre.notify.domain.messages import Kind, lead_of
-from lastmetre.notify.domain.ratings import rating_identity
 
 LEFT_OUT: Final = "…"
 """What staff read in place of a link: it opens the reporter's own pages to whoever has it."""

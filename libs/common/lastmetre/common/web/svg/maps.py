@@ -137,6 +137,11 @@ class AreaMap:
         data = "".join(path(ring, closed=True) for ring in rings)
         return _Outline(tuple(rings), data, label_place(seen or rings, _NAME_SIZE))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no area reaches into it."""
+        return not self._outlines
+
     def draw(
         self,
         label: str,

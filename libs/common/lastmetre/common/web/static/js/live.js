@@ -1,5 +1,5 @@
-// On a page that updates itself: says when updates stop coming and when they come again, and leaves
-// open what the reader has opened.
+// On a page that updates itself: says when updates stop coming and when they come again, leaves open
+// what the reader has opened, and leaves alone what he is typing.
 (function () {
   'use strict';
   // The style sheets show that a page updates itself only where it does.
@@ -26,5 +26,8 @@
   });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
     return !(name === 'open' && element.tagName === 'DETAILS');
+  };
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = function (element) {
+    return !(element.hasAttribute && element.hasAttribute('data-typed'));
   };
 })();
