@@ -256,6 +256,12 @@ REOPEN = ask(Action.REOPEN, SUPERVISOR, expected_seq=5)
         (history(RESOLVE), rating(4), Refusal("not_this_closing")),
         (history(ACCEPT), rating(3), Refusal("not_this_closing")),
         (history(RESOLVE, rating(5)), rating(5), Refusal("already_rated")),
+        # B9: whoever has rated it, even as solved, may still ask to take it up again, once.
+        (history(RESOLVE, rating(5)), rating(5, solved=False, reopen=True),
+         ["CaseReopened", "CaseDispatched"]),
+        (history(RESOLVE, rating(5), rating(5, solved=False, reopen=True)),
+         rating(5, solved=False, reopen=True), Refusal("already_rated")),
+        (history(RESOLVE, rating(5)), rating(5, solved=False), Refusal("already_rated")),
         (history(RESOLVE), rating(5, solved=False, reopen=True),
          ["CaseRated", "CaseReopened", "CaseDispatched"]),
         (history(RESOLVE), rating(5, solved=True, reopen=True), ["CaseRated"]),

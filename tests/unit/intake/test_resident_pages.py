@@ -117,7 +117,7 @@ def test_b7_why_it_is_not_taken_further(ask: Open, reason: str, words: str) -> N
 
 def test_b9_a_closing_can_be_disputed_without_a_contact(ask: Open) -> None:
     page = progress(Known(ledger(*CLOSED)), ask)
-    link = re.search(r'href="https://city\.example/rate/(\w+)\?solved=no"', page)
+    link = re.search(r'href="https://city\.example/rate/(\w+)\?progress=\w+&amp;solved=no"', page)
     assert link is not None
     assert LINKS.open(LinkPurpose.RATE, link[1]) == CASE.bytes + (5).to_bytes(4, "big")
 

@@ -40,7 +40,11 @@ FURTHER = f"reporter:{FURTHER_REPORT}"
 TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
     ([cases.CaseDispatched], [(Kind.ASSIGNED, LEAD_1), (Kind.RECEIVED, REPORTER)]),
     ([cases.CaseUnplaced], [(Kind.RECEIVED, REPORTER)]),
-    ([cases.CaseUnplaced, cases.CaseDispatched], [(Kind.ASSIGNED, LEAD_1)]),
+    # A18: who was told that the centre looks for somebody is told when it has found him.
+    (
+        [cases.CaseUnplaced, cases.CaseDispatched],
+        [(Kind.ASSIGNED, LEAD_1), (Kind.PLACED, REPORTER)],
+    ),
     ([cases.CaseDispatched, cases.CaseAccepted], [(Kind.ACCEPTED, REPORTER)]),
     ([cases.CaseDispatched, cases.CaseArrived], [(Kind.ARRIVED, REPORTER)]),
     ([cases.CaseDispatched, cases.CaseResolved], []),

@@ -27,7 +27,10 @@ def shown(rating: Rating) -> str:
     @app.get("/rate/page")
     @allow(Anyone())
     async def show(request: Request) -> object:
-        context = {"case": None, "now": GIVEN + timedelta(minutes=1), "rating": rating}
+        context = {
+            "case": None, "category": None, "now": GIVEN + timedelta(minutes=1), "rating": rating,
+            "rate_path": "/rate/token", "progress": None,
+        }  # fmt: skip
         return pages.render(request, "rated.html", context)
 
     text: str = TestClient(app).get("/rate/page", headers={"Accept-Language": "en"}).text
@@ -50,4 +53,5 @@ def test_what_is_said(recorded: bool, reopen: bool, reopened: bool, said: set[st
         recorded_at=GIVEN if recorded else None, reopened=reopened,
     )  # fmt: skip
     page = shown(rating)
+    assert ('action="/rate/token/reopen"' in page) is not reopen
     assert {each for each in (RECEIVED, RECORDED, REOPENED, TOO_LATE) if each in page} == said

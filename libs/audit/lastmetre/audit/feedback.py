@@ -4,7 +4,7 @@ from lastmetre.audit.balance import Balance
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import PartitionView
 from lastmetre.audit.snapshot import Row
-from lastmetre.common.contracts.cases import CaseRated
+from lastmetre.common.contracts.cases import CaseRated, CaseReopened
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.contracts.topics import FEEDBACK
@@ -25,7 +25,7 @@ def check_refused(
     line = balance.line("feedback_refused")
     place = FEEDBACK, partition_view.partition
     flow, position = READERS["dispatch"][FEEDBACK], cut.position(cut.dispatch, place)
-    rated = ratings(partition_view)
+    in_ledger = effects(partition_view)
     first: dict[str, FeedbackGiven] = {}
     for observed in partition_view.feedback:
         given, identity = observed.message, str(observed.message.feedback_id)
@@ -48,19 +48,27 @@ def check_refused(
                 line.differ(identity, f"was refused as {answer['refusal']}, its giver was thanked")
             else:
                 line.actual[answer["refusal"]] += 1
-        elif (event := rated.get(identity)) and _says(event) != _says(given):
+        elif (event := in_ledger.get(identity)) and _differs(event, given):
             line.differ(identity, "is rated otherwise in the ledger than it was given")
 
 
-def ratings(partition_view: PartitionView) -> dict[str, CaseRated]:
-    """Ratings in the ledgers by the feedback's id."""
+def effects(partition_view: PartitionView) -> dict[str, CaseRated | CaseReopened]:
+    """What feedback has brought about in the ledgers, by its id.
+
+    A rating, or, of a closing that was rated before, that the case was taken up again.
+    """
     return {
         str(event.feedback_id): event
         for ledger in partition_view.ledgers.values()
         for observed in ledger.events.values()
-        if isinstance(event := observed.message, CaseRated)
+        if isinstance(event := observed.message, CaseRated | CaseReopened) and event.feedback_id
     }
 
 
-def _says(message: FeedbackGiven | CaseRated) -> tuple[object, ...]:
-    return message.case_id, message.closing, message.solved, message.score
+def _differs(event: CaseRated | CaseReopened, given: FeedbackGiven) -> bool:
+    """Whether the event is no effect of what was given."""
+    if (event.case_id, event.closing) != (given.case_id, given.closing):
+        return True
+    if isinstance(event, CaseReopened):
+        return given.solved or not given.reopen
+    return (event.solved, event.score) != (given.solved, given.score)

@@ -4,7 +4,7 @@ from typing import Final
 
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
-from lastmetre.audit.feedback import check_refused, ratings
+from lastmetre.audit.feedback import check_refused, effects
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row
 from lastmetre.common.contracts.readers import READERS
@@ -30,7 +30,7 @@ class RequestLines:
         asked |= {str(each.message.feedback_id) for each in partition_view.feedback}
         rated = {
             identity: (str(event.case_id), event.seq)
-            for identity, event in ratings(partition_view).items()
+            for identity, event in effects(partition_view).items()
         }
         rows = await self._cut.dispatch.rows(
             "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at FROM answer"
@@ -124,15 +124,21 @@ class RequestLines:
     async def _feedback_told(self, partition_view: PartitionView) -> set[str]:
         """Each rating that notify took is on the topic as it was given, or on its way there.
 
-        Returns the ids of those: their givers were thanked.
+        Returns the ids of the ratings: their givers were thanked.
         """
         line = self._balance.line("feedback_told")
         observed: dict[str, Observed[FeedbackGiven]] = {}
         for each in partition_view.feedback:
             observed.setdefault(str(each.message.feedback_id), each)
         rows = await self._cut.notify.rows(
-            "SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen FROM rating"
-            " WHERE case_id = ANY($1::uuid[]) OR feedback_id = ANY($2::uuid[])",
+            """
+            SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen, true AS rated
+            FROM rating WHERE case_id = ANY($1::uuid[]) OR feedback_id = ANY($2::uuid[])
+            UNION ALL
+            SELECT reopening_id::text, case_id, closing, false, score, true, false FROM rating
+            WHERE reopening_id IS NOT NULL
+                AND (case_id = ANY($1::uuid[]) OR reopening_id = ANY($2::uuid[]))
+            """,
             partition_view.case_ids,
             list(observed),
         )
@@ -152,7 +158,8 @@ class RequestLines:
         for identity, each in observed.items():
             if each.offset < before:
                 line.differ(identity, "is told, but nobody gave it in notify")
-        return {row["id"] for row in rows}
+        # Who asks to take a case up again is told that it is once it is, and not before.
+        return {row["id"] for row in rows if row["rated"]}
 
     async def finish(self) -> None:
         """Answers that nobody was told, and ratings that were granted but not recorded."""

@@ -28,7 +28,8 @@ from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.notify.domain.messages import INTERRUPTED, message_id
-from lastmetre.notify.store import adoption
+from lastmetre.notify.domain.ratings import Closing
+from lastmetre.notify.store import adoption, pages
 from lastmetre.notify.store.adoption import AdoptedDelivery, Key, WaitingMessage
 from lastmetre.notify.store.pages import Rating
 
@@ -118,9 +119,15 @@ def _nobody_knows(attempt: MessageAttempted) -> AdoptedDelivery:
 
 
 async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
-    """Take in ratings; returns how many the database did not know."""
-    ratings = [
-        Rating(
+    """Take in ratings, and what was asked of cases after them; returns how many the database did
+    not know."""
+    ratings: list[Rating] = []
+    reopenings: list[FeedbackGiven] = []
+    for each in _messages(records, FeedbackGiven):
+        if each.feedback_id == Closing(each.case_id, each.closing).reopening_id:
+            reopenings.append(each)
+            continue
+        rating = Rating(
             each.case_id,
             each.closing,
             each.feedback_id,
@@ -129,9 +136,13 @@ async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
             each.reopen,
             each.occurred_at,
         )
-        for each in _messages(records, FeedbackGiven)
-    ]
-    return await adoption.insert_ratings(work.connection, ratings) if ratings else 0
+        ratings.append(rating)
+    new = await adoption.insert_ratings(work.connection, ratings) if ratings else 0
+    for each in reopenings:
+        new += await pages.ask_reopening(
+            work.connection, each.case_id, each.closing, each.feedback_id, each.occurred_at
+        )
+    return new
 
 
 def _messages(records: Sequence[ConsumedRecord], *models: type[OurMessage]) -> Iterator[OurMessage]:

@@ -53,7 +53,7 @@ def create_app(settings: NotifySettings) -> FastAPI:
     pages = pages_for(settings, NAME, static_path="/rate/static")
     routers = (
         api_router(host, CaseMessages(host, vault, texts)),
-        pages_router(host, ratings, pages),
+        pages_router(host, ratings, pages, read_categories(settings.categories_file)),
     )
     return build_app(host, routers, pages)
 

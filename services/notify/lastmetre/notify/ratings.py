@@ -65,29 +65,57 @@ class Ratings:
                 earlier = await pages.rating(connection, closing.case_id, closing.seq)
                 assert earlier is not None
                 return earlier, False
-            work.send(_feedback(rating, self._host.identities.traceparent()))
+            given = FeedbackGiven(
+                case_id=rating.case_id,
+                feedback_id=rating.feedback_id,
+                closing=rating.closing,
+                solved=rating.solved,
+                score=rating.score,
+                reopen=rating.reopen,
+                occurred_at=rating.given_at,
+            )
+            work.send(_feedback(given, self._host.identities.traceparent()))
             await work.flush()
         self._host.relay.wake()
         return rating, True
 
+    async def reopen(self, closing: Closing) -> None:
+        """Ask to take the case up again after the closing was rated; once, whoever asks how often.
 
-def _feedback(rating: Rating, traceparent: str) -> OutboxMessage:
-    message = FeedbackGiven(
-        case_id=rating.case_id,
-        feedback_id=rating.feedback_id,
-        closing=rating.closing,
-        solved=rating.solved,
-        score=rating.score,
-        reopen=rating.reopen,
-        occurred_at=rating.given_at,
-    )
+        Where nobody has rated it nothing is asked: a rating can say the same.
+        """
+        async with (
+            self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            work = self._host.unit_of_work(connection, FLOW)
+            rating = await pages.rating(connection, closing.case_id, closing.seq)
+            if rating is None or not await pages.ask_reopening(
+                connection, closing.case_id, closing.seq, closing.reopening_id, work.now
+            ):
+                return
+            asked = FeedbackGiven(
+                case_id=closing.case_id,
+                feedback_id=closing.reopening_id,
+                closing=closing.seq,
+                solved=False,
+                score=rating.score,
+                reopen=True,
+                occurred_at=work.now,
+            )
+            work.send(_feedback(asked, self._host.identities.traceparent()))
+            await work.flush()
+        self._host.relay.wake()
+
+
+def _feedback(given: FeedbackGiven, traceparent: str) -> OutboxMessage:
     return cloud_event(
-        message,
+        given,
         topic=FEEDBACK,
-        key=str(rating.case_id),
-        event_id=str(rating.feedback_id),
+        key=str(given.case_id),
+        event_id=str(given.feedback_id),
         source=SOURCE,
-        occurred_at=rating.given_at,
-        recorded_at=rating.given_at,
+        occurred_at=given.occurred_at,
+        recorded_at=given.occurred_at,
         traceparent=traceparent,
     )

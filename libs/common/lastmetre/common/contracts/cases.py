@@ -219,3 +219,7 @@ class CaseReopened(ActionEffect):
     TYPE: ClassVar[str] = "lastmetre.case.reopened.v1"
 
     closing: int = Field(ge=1)
+    feedback_id: UUID | None = Field(
+        default=None,
+        description="the feedback that asked for it after the closing had been rated; else null",
+    )

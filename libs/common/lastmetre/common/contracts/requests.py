@@ -79,7 +79,11 @@ class ActionAnswered(CaseMessage):
 
 
 class FeedbackGiven(CaseMessage):
-    """A reporter's rating. Key: case id. `closing` is the seq of the closing it judges."""
+    """A reporter's rating. Key: case id. `closing` is the seq of the closing it judges.
+
+    A closing is rated once. What comes later with `reopen` asks for no more than that: its score
+    counts for nothing.
+    """
 
     TYPE: ClassVar[str] = "lastmetre.feedback.given.v1"
 

@@ -15,7 +15,13 @@ import structlog
 from lastmetre.common.contracts import cases as case_contracts
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.case_model import Case, fold
-from lastmetre.common.contracts.cases import ActionEffect, CaseEvent, CaseRated, CaseRegistered
+from lastmetre.common.contracts.cases import (
+    ActionEffect,
+    CaseEvent,
+    CaseRated,
+    CaseRegistered,
+    CaseReopened,
+)
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.kafka.area_changes import AreaRemoved, decode_area_change, newest_of_each
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
@@ -110,6 +116,15 @@ def _results(events: Sequence[CaseEvent]) -> Iterator[CommandResult]:
         if isinstance(event, CaseRated):
             yield CommandResult(
                 event.feedback_id, event.case_id, FEEDBACK_KIND, None, event.seq, event.recorded_at
+            )
+        elif isinstance(event, CaseReopened) and event.feedback_id is not None:
+            yield CommandResult(
+                event.feedback_id,
+                event.case_id,
+                FEEDBACK_KIND,
+                None,
+                event.seq + ANSWERS[event.TYPE].followed_by,
+                event.recorded_at,
             )
         elif isinstance(event, ActionEffect) and event.action_id is not None:
             action, followed_by = ANSWERS[event.TYPE]

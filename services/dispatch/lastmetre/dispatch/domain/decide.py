@@ -206,14 +206,20 @@ def _decide_action(
 def _decide_feedback(
     case: Case, feedback: FeedbackGiven, *, network: Network, now: datetime
 ) -> Decision | Refusal:
-    """评价: a rating judges the closing that it names, once. It reopens only the last one."""
+    """评价: a rating judges the closing that it names, once. It reopens only the last one, also
+    when that was rated before."""
     if feedback.closing not in case.closings:
         return Refusal("not_this_closing")
-    if feedback.closing in case.rated:
-        return Refusal("already_rated")
+    still_closed = case.state is CaseState.CLOSED and feedback.closing == case.closings[-1]
+    reopens = feedback.reopen and not feedback.solved and still_closed
     ledger = _Ledger(case, now)
     resident = Actor(role=ActorRole.RESIDENT)
     at = feedback.occurred_at
+    if feedback.closing in case.rated:
+        if not reopens:
+            return Refusal("already_rated")
+        _reopen(ledger, at, resident, feedback.closing, network, feedback.feedback_id)
+        return ledger.decision()
     ledger.record(
         CaseRated,
         resident,
@@ -223,8 +229,7 @@ def _decide_feedback(
         solved=feedback.solved,
         score=feedback.score,
     )
-    still_closed = case.state is CaseState.CLOSED and feedback.closing == case.closings[-1]
-    if feedback.reopen and not feedback.solved and still_closed:
+    if reopens:
         _reopen(ledger, at, resident, feedback.closing, network)
     return ledger.decision()
 
@@ -372,9 +377,16 @@ def _verify_and_close(ledger: _Ledger, resolved_at: datetime) -> None:
     ledger.record(CaseClosed, SYSTEM, at)
 
 
-def _reopen(ledger: _Ledger, at: datetime, actor: Actor, closing: int, network: Network) -> None:
+def _reopen(
+    ledger: _Ledger,
+    at: datetime,
+    actor: Actor,
+    closing: int,
+    network: Network,
+    feedback_id: UUID | None = None,
+) -> None:
     """Back to the lead who had it, if the area still has one; to the centre otherwise."""
-    ledger.record(CaseReopened, actor, at, closing=closing)
+    ledger.record(CaseReopened, actor, at, closing=closing, feedback_id=feedback_id)
     _assign_again(ledger, ledger.machine_time(at), network)
 
 

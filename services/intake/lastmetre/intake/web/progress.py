@@ -154,19 +154,22 @@ class ProgressPages:
             "form": form or Form(),
             "added": ADDED in request.query_params,
             "not_acknowledged": status == 503,
-            "rate_url": self._rate_url(followed.view) if followed and followed.view else None,
+            "rate_url": (
+                self._rate_url(followed.view, secret) if followed and followed.view else None
+            ),
         }
         if followed is not None:
             context |= await self._told(request, followed, state)
         return self._pages.render(request, "progress.html", context, status)
 
-    def _rate_url(self, view: CaseView) -> str | None:
-        """Where the last closing can be judged, and the case be taken up again."""
+    def _rate_url(self, view: CaseView, progress: str) -> str | None:
+        """Where the last closing can be judged, and the case be taken up again; leads back to the
+        progress page with the secret `progress`."""
         if view.state is not CaseState.CLOSED or view.closing is None:
             return None
         identity = rating_identity(view.case_id, view.closing)
         secret = self._host.links.seal(LinkPurpose.RATE, identity)
-        return self._pages.service_url("notify", f"/rate/{secret}")
+        return self._pages.service_url("notify", f"/rate/{secret}?progress={progress}")
 
     async def add(self, request: Request, secret: str) -> Response:
         """Send what was added, as the channel sends a report: it has the report's own identity."""

@@ -99,14 +99,13 @@ def messages_for(case: CaseProjection, event: CaseEvent) -> list[MessageRequest]
             lead = placement.lead.name if placement and placement.lead else None
             found.append(MessageRequest(Kind.RECEIVED, REPORTER, case.origin, lead))
     elif what := _TO_REPORTERS.get(kind):
-        if case.reporter_reachable:
-            found.append(MessageRequest(what, REPORTER, case.origin, case.lead))
-        if case.merged:
-            found += [
-                MessageRequest(what, merged_recipient(each.report_id), each.origin, case.lead)
-                for each in case.merged
-                if each.reporter_reachable
-            ]
+        found += _to_reporters(case, what, case.lead)
+    elif kind is cases.CaseDispatched and case.state is CaseState.UNPLACED:
+        # They were told that the centre looks for somebody.
+        placement = placement_after(event)
+        assert placement is not None
+        assert placement.lead is not None
+        found += _to_reporters(case, Kind.PLACED, placement.lead.name)
     elif kind in _OF_REPORTS and isinstance(event, ReportMerged) and event.reporter_reachable:
         recipient = merged_recipient(event.report_id)
         found.append(MessageRequest(Kind.MERGED, recipient, event.origin, case.lead))
@@ -123,6 +122,20 @@ def _to_leads(case: CaseProjection, event: CaseEvent) -> list[MessageRequest]:
         former = lead_recipient(event.previous_lead_id)
         return [MessageRequest(Kind.HANDED_OVER, former, case.origin, name), assigned]
     return [assigned]
+
+
+def _to_reporters(case: CaseProjection, what: Kind, lead: LocalName | None) -> list[MessageRequest]:
+    """To everybody whose report the case has, as far as they can be reached."""
+    told: list[MessageRequest] = []
+    if case.reporter_reachable:
+        told.append(MessageRequest(what, REPORTER, case.origin, lead))
+    if case.merged:
+        told += [
+            MessageRequest(what, merged_recipient(each.report_id), each.origin, lead)
+            for each in case.merged
+            if each.reporter_reachable
+        ]
+    return told
 
 
 def _acknowledges(case: CaseProjection, kind: type[CaseEvent]) -> bool:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What a message says. Each has a text in every language."""
 
     RECEIVED = "received"
+    PLACED = "placed"
     MERGED = "merged"
     ACCEPTED = "accepted"
     ARRIVED = "arrived"

@@ -19,6 +19,11 @@ class Closing(NamedTuple):
         """The same for every rating of this closing: only one counts."""
         return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}")
 
+    @property
+    def reopening_id(self) -> UUID:
+        """The same for everybody who asks, after this closing was rated, to take it up again."""
+        return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}/reopening")
+
 
 def closing_of(identity: bytes | None) -> Closing | None:
     """The closing that a link's identity names; None if it names none."""

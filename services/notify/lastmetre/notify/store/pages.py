@@ -30,6 +30,9 @@ class Rating:
     """When it was known to stand in the ledger; None before that."""
     reopened: bool = False
     """Whether the case was taken up again for it."""
+    reopening_id: UUID | None = None
+    """The later feedback that asked for that, if one did."""
+    reopening_asked_at: datetime | None = None
 
 
 async def insert_rating(connection: "Connection", rating: Rating) -> bool:
@@ -52,11 +55,28 @@ async def rating(connection: "Connection", case_id: UUID, closing: int) -> Ratin
     """What was said about that closing, if anything."""
     row = await connection.fetchrow(
         "SELECT case_id, closing, feedback_id, solved, score, reopen, given_at, recorded_at,"
-        " reopened FROM rating WHERE case_id = $1 AND closing = $2",
+        " reopened, reopening_id, reopening_asked_at FROM rating"
+        " WHERE case_id = $1 AND closing = $2",
         case_id,
         closing,
     )
     return Rating(**row) if row else None
+
+
+async def ask_reopening(
+    connection: "Connection", case_id: UUID, closing: int, reopening_id: UUID, asked_at: datetime
+) -> bool:
+    """Note that a rated closing is to be taken up again; False if that was asked already, or if
+    nobody has rated it."""
+    status = await connection.execute(
+        "UPDATE rating SET reopening_id = $3, reopening_asked_at = $4"
+        " WHERE case_id = $1 AND closing = $2 AND reopening_id IS NULL",
+        case_id,
+        closing,
+        reopening_id,
+        asked_at,
+    )
+    return status == "UPDATE 1"
 
 
 async def note_recorded(

@@ -6,16 +6,20 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from lastmetre.common.categories import Categories
+from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, SecretLink, allow, person_of
 from lastmetre.common.security.callers import Role
+from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.forms import Form, read_form
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.messages import recipient_kind
 from lastmetre.notify.domain.ratings import Closing
 from lastmetre.notify.ratings import Ratings, Verdict
@@ -41,18 +45,39 @@ class RatingBody(BaseModel):
 class RatingPages:
     """The page on which a reporter judges a closing, and the thanks that take its place."""
 
-    def __init__(self, host: ServiceHost, ratings: Ratings, pages: Pages) -> None:
+    def __init__(
+        self, host: ServiceHost, ratings: Ratings, pages: Pages, categories: Categories
+    ) -> None:
         self._host = host
         self._ratings = ratings
         self._pages = pages
+        self._categories = categories
 
     async def show(self, request: Request, token: str) -> Response:
-        """The form, or what was given already."""
-        return await self._page(request, self._closing(token), Form())
+        """The form, or what was given already; `solved` in the query is chosen beforehand."""
+        form = Form({"solved": request.query_params.get("solved", "")})
+        return await self._page(request, self._closing(token), form)
 
-    async def give(self, request: Request, token: str) -> Response:
-        """Take a rating from the form or as JSON."""
+    async def reopen(self, request: Request, token: str) -> Response:
+        """Ask to take up again what was rated."""
         closing = self._closing(token)
+        self._check_room()
+        await self._ratings.reopen(closing)
+        return self._back(request, f"/rate/{token}")
+
+    def _back(self, request: Request, path: str) -> Response:
+        """The address is the same: whoever opens the link again sees what was given."""
+        secret = self._progress(request)
+        return RedirectResponse(f"{path}?progress={secret}" if secret else path, 303)
+
+    def _progress(self, request: Request) -> str | None:
+        """The progress page that the reader came from, if it is one of ours."""
+        secret = request.query_params.get("progress", "")
+        known = self._host.links.open(LinkPurpose.PROGRESS, secret)
+        return secret if known is not None else None
+
+    def _check_room(self) -> None:
+        """Raise Problem 503 while nothing can be sent on."""
         if not self._host.relay.has_room.is_set():
             raise Problem(
                 503,
@@ -60,18 +85,24 @@ class RatingPages:
                 N_("Not available for a moment"),
                 headers={"Retry-After": "5"},
             )
+
+    async def give(self, request: Request, token: str) -> Response:
+        """Take a rating from the form or as JSON."""
+        closing = self._closing(token)
+        self._check_room()
         if request.headers.get("content-type", "").startswith("application/json"):
             body = await read_model(request, RatingBody, BODY_BYTES)
             verdict = Verdict(body.solved, body.score, body.reopen)
             rating, new = await self._ratings.give(closing, verdict)
             return JSONResponse(_document(rating), 202 if new else 200)
         form = await read_form(request)
+        if form.value("redisplay"):
+            return await self._page(request, closing, form)
         said = _read(form)
         if said is None:
             return await self._page(request, closing, form, 422)
         await self._ratings.give(closing, said)
-        # The address is the same: whoever opens the link again sees what was given.
-        return RedirectResponse(request.url.path, 303)
+        return self._back(request, request.url.path)
 
     def _closing(self, token: str) -> Closing:
         closing = self._ratings.open(token)
@@ -88,10 +119,22 @@ class RatingPages:
         self, request: Request, closing: Closing, form: Form, status: int = 200
     ) -> Response:
         case, rating = await self._ratings.find(closing)
-        context = {"case": case, "now": self._host.clock.now()}
+        secret = self._progress(request)
+        context = {
+            "case": case,
+            "category": self._category(case),
+            "now": self._host.clock.now(),
+            "rate_path": f"/rate/{request.path_params['token']}",
+            "progress": secret,
+        }
         if rating is not None:
             return self._pages.render(request, "rated.html", context | {"rating": rating})
         return self._pages.render(request, "rate.html", context | {"form": form}, status)
+
+    def _category(self, case: CaseProjection | None) -> LocalName | None:
+        """What the case is about, if that has a name."""
+        known = case is not None and case.category in self._categories
+        return self._categories.name(case.category) if case and known else None
 
 
 async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Response:
@@ -119,10 +162,12 @@ async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Resp
     return pages.render(request, "log.html", context)
 
 
-def pages_router(host: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter:
+def pages_router(
+    host: ServiceHost, ratings: Ratings, pages: Pages, categories: Categories
+) -> APIRouter:
     """The pages of notify."""
     router = APIRouter(route_class=GuardedRoute)
-    rating_pages = RatingPages(host, ratings, pages)
+    rating_pages = RatingPages(host, ratings, pages, categories)
 
     @router.get("/rate/{token}")
     @allow(SecretLink())
@@ -133,6 +178,11 @@ def pages_router(host: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter
     @allow(SecretLink())
     async def give(request: Request, token: str) -> Response:
         return await rating_pages.give(request, token)
+
+    @router.post("/rate/{token}/reopen")
+    @allow(SecretLink())
+    async def reopen(request: Request, token: str) -> Response:
+        return await rating_pages.reopen(request, token)
 
     @router.get("/messages/log")
     @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
@@ -145,7 +195,7 @@ def pages_router(host: ServiceHost, ratings: Ratings, pages: Pages) -> APIRouter
 def _read(form: Form) -> Verdict | None:
     """What the form says; None if something is missing, which the form then notes."""
     solved = form.value("solved")
-    if solved not in ("yes", "no"):
+    if solved not in ("yes", "no", "closed"):
         form.fail("solved", N_("Please say whether it is solved"))
     score = SCORES.get(form.value("score"))
     if score is None:
@@ -153,7 +203,7 @@ def _read(form: Form) -> Verdict | None:
         return None
     if form.errors:
         return None
-    return Verdict(solved == "yes", score, form.value("reopen") == "yes")
+    return Verdict(solved == "yes", score, solved == "no")
 
 
 def _document(rating: Rating) -> dict[str, Any]:
