@@ -46,8 +46,8 @@ class Words:
 WORDS: Final[dict[Language, Words]] = {
     "zh": Words(
         see="您看到了什么？",
-        address="用文字说明地点",
-        area="在哪个片区？",
+        address="地址或位置描述",
+        area="大概在哪一带？",
         phone="手机号",
         send_report="提交",
         progress="查看进展",
@@ -65,8 +65,8 @@ WORDS: Final[dict[Language, Words]] = {
     ),
     "en": Words(
         see="What do you see?",
-        address="The place in words",
-        area="Which part of the city?",
+        address="Address or description of the place",
+        area="Roughly where?",
         phone="Your phone",
         send_report="Send the report",
         progress="See the progress",
