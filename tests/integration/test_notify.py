@@ -15,6 +15,7 @@ from lastmetre.common.contracts.base import Actor, ActorRole, Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
 from lastmetre.devstack import Stack
+from lastmetre.notify.domain.ratings import Closing
 from tests.integration.notify_city import City, Running
 from tests.integration.notify_ledgers import (
     LEAD_PHONE,
@@ -95,6 +96,27 @@ async def test_the_rating_page_says_what_the_ledger_holds(ordinary: City, starte
         reopened = event(cases.CaseReopened, 10, case_id=case_id, closing=7)
         page = await after(10, reopened.model_copy(update=resident))
         assert "It is taken up again, as you asked" in page
+
+
+async def test_a_rated_closing_is_asked_to_be_taken_up_again_once(
+    ordinary: City, started: Running
+) -> None:
+    events = lifecycle(ordinary, "261124-0001", address={"phone": PHONE})
+    case_id, closing = events[0].case_id, Closing(events[0].case_id, 7)
+    await ordinary.tell(events)
+    await ordinary.until(f"SELECT seq FROM subject WHERE case_id = '{case_id}'", 7)
+    link = f"{started.url}/rate/{ordinary.rating_token(case_id, 7)}"
+    async with httpx.AsyncClient() as client:
+        early = await client.post(f"{link}/reopen")
+        given = await client.post(link, data={"solved": "yes", "score": "5"})
+        asked = [await client.post(f"{link}/reopen") for _ in range(2)]
+    assert {each.status_code for each in (early, given, *asked)} == {303}
+    await ordinary.until("SELECT count(*) FROM outbox", 0)
+    said = [each for each in await ordinary.feedback() if each["case_id"] == str(case_id)]
+    assert [(each["feedback_id"], each["solved"], each["reopen"]) for each in said] == [
+        (str(closing.feedback_id), True, False),
+        (str(closing.reopening_id), False, True),
+    ]
 
 
 async def test_the_ledgers_order_is_waited_for(ordinary: City) -> None:
