@@ -42,7 +42,7 @@ _RETRY_AFTER_SECONDS: Final = "900"
 _UUID_BYTES: Final = 16
 _EXACT_METRES: Final = 100.0
 _LIVE_SECONDS: Final = 4
-_ENDED_SECONDS: Final = 60
+_ENDED_SECONDS: Final = 10
 
 
 class ProgressPages:
