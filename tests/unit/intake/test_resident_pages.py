@@ -229,6 +229,17 @@ def test_b6_an_area_alone_is_no_exact_position(ask: Open) -> None:
     assert "Only roughly: somewhere within 1.5\N{NO-BREAK SPACE}km of the middle." in page
 
 
+@pytest.mark.parametrize(("accuracy", "kept"), [("", None), ("35", 35.0), ("0", None)])
+def test_how_exact_a_device_says_that_it_is_goes_along(
+    ask: Open, accuracy: str, kept: float | None
+) -> None:
+    known = Known()
+    ask(known).post("/report", data=form(lat="23.01", lng="113.01", accuracy=accuracy))
+    position = known.sent[0][2].position
+    assert position is not None
+    assert (position.latitude, position.accuracy_metres) == (23.01, kept)
+
+
 def test_a_place_that_was_tapped_is_a_point(ask: Open) -> None:
     exact = SubmittedPosition(latitude=23.01, longitude=113.01, accuracy_metres=20)
     report = ReportSubmitted(source_id="1", text="x", position=exact)

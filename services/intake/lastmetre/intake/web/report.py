@@ -240,7 +240,9 @@ def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
     """Where the map was tapped, else the whole of the area that was chosen."""
     try:
         return SubmittedPosition(
-            latitude=float(form.value("lat")), longitude=float(form.value("lng"))
+            latitude=float(form.value("lat")),
+            longitude=float(form.value("lng")),
+            accuracy_metres=float(form.value("accuracy") or 0) or None,
         )
     except ValueError:  # nothing there, or not a position: ValidationError is one too
         area = drawn.areas.get(form.value("area"))

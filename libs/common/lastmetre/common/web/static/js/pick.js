@@ -57,10 +57,11 @@
     function forget() {
       at = null;
       drop.setAttribute('hidden', '');
-      form.elements.lat.value = form.elements.lng.value = '';
+      form.elements.lat.value = form.elements.lng.value = form.elements.accuracy.value = '';
     }
 
-    function mark(x, y) {
+    // `accuracy`: how many metres off it may be, where a device has said so.
+    function mark(x, y, accuracy) {
       var area = areaAt(x, y);
       if (!area) {
         // What was chosen before is not meant any more, and must not be sent.
@@ -74,6 +75,7 @@
       drop.removeAttribute('hidden');
       form.elements.lng.value = (west + x / xPerDegree).toFixed(6);
       form.elements.lat.value = (north - y / yPerDegree).toFixed(6);
+      form.elements.accuracy.value = accuracy || '';
       list.value = area.getAttribute('data-area');
       var chosen = list.options && list.options[list.selectedIndex];
       say(status.getAttribute('data-picked') + (chosen ? ' ' + chosen.text : ''));
@@ -102,7 +104,7 @@
     picker.querySelector('[data-pick-locate]').addEventListener('click', function () {
       if (!navigator.geolocation) { say(status.getAttribute('data-unknown')); return; }
       navigator.geolocation.getCurrentPosition(function (here) {
-        if (mark((here.coords.longitude - west) * xPerDegree, (north - here.coords.latitude) * yPerDegree)) {
+        if (mark((here.coords.longitude - west) * xPerDegree, (north - here.coords.latitude) * yPerDegree, Math.ceil(here.coords.accuracy))) {
           zoom = 8;
           zoomBy(1);
         }
@@ -119,7 +121,7 @@
 
     picker.hidden = false;
     if (form.elements.lat.value && form.elements.lng.value) {
-      mark((+form.elements.lng.value - west) * xPerDegree, (north - +form.elements.lat.value) * yPerDegree);
+      mark((+form.elements.lng.value - west) * xPerDegree, (north - +form.elements.lat.value) * yPerDegree, form.elements.accuracy.value);
     }
   }
 
