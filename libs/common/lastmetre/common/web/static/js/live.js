@@ -24,6 +24,17 @@
       clock.textContent = event.detail.value;
     });
   });
+  // A browser keeps no page that holds something personal, so it cannot ask by itself whether the page
+  // has changed: the tags of the last answers are kept here, as long as the page is open.
+  var tags = {};
+  document.addEventListener('htmx:configRequest', function (event) {
+    var tag = tags[event.detail.path];
+    if (tag && event.detail.verb === 'get') event.detail.headers['If-None-Match'] = tag;
+  });
+  document.addEventListener('htmx:afterOnLoad', function (event) {
+    var tag = event.detail.xhr.getResponseHeader('ETag');
+    if (tag) tags[event.detail.pathInfo.requestPath] = tag;
+  });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
     return !(name === 'open' && element.tagName === 'DETAILS');
   };
