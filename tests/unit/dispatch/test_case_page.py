@@ -1,5 +1,8 @@
 """A case tells what was said at each step, and each role what is its to see (B1, B7, A16)."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import pytest
 from tests.unit.dispatch.staff_pages import (
     LEAD_LI,
@@ -14,6 +17,7 @@ from tests.unit.dispatch.staff_pages import (
     steps,
 )
 
+from lastmetre.common.contracts.base import Position
 from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.cases import (
     CaseCancelled,
@@ -28,7 +32,8 @@ from lastmetre.common.contracts.cases import (
     PublishedLead,
 )
 from lastmetre.common.contracts.deliveries import Recipient
-from lastmetre.common.security.callers import Role
+from lastmetre.common.contracts.vault import ReportAddition, ReportText
+from lastmetre.common.security.callers import Person, Role
 from lastmetre.dispatch.adapters.postgres.ledger import Step
 from lastmetre.dispatch.web.case_view import may_see, may_see_contact
 
@@ -158,3 +163,42 @@ async def test_a_case_in_progress_is_not_offered_as_if_it_waited() -> None:
     side = page[page.index('class="pane side') :]
     folded = side.index("<summary>Give it to somebody else</summary>")
     assert folded < side.index('value="place"')
+
+
+class _VaultWithMore(Vault):
+    """A reporter who named an area alone, and wrote again."""
+
+    async def texts(self, report_ids: Sequence[UUID]) -> dict[UUID, ReportText]:
+        more = [
+            ReportAddition(added_at=NOW, text="It sparks", address=None, otherwise=False),
+            ReportAddition(added_at=NOW, text=None, address="Lucky Road 112", otherwise=False),
+            ReportAddition(added_at=NOW, text=None, address=None, otherwise=True),
+        ]
+        texts = await super().texts(report_ids)
+        changed = {"additions": more, "accuracy_metres": 1500.0}
+        return {each: said.model_copy(update=changed) for each, said in texts.items()}
+
+
+@pytest.mark.parametrize(
+    ("template", "who"),
+    [("case.html", person(Role.OPERATOR)), ("case_for_lead.html", person(Role.LEAD, "li"))],
+)
+async def test_b8_what_the_reporter_sent_later_is_shown_to_whoever_handles_it(
+    template: str, who: Person
+) -> None:
+    page = await shown(template, DISPATCHED, who, vault=_VaultWithMore())
+    assert page.count("Added by the reporter") == 3
+    assert "It sparks" in page
+    assert "Lucky Road 112" in page
+    assert "sent again with another place, kind or contact" in page
+
+
+async def test_b6_a_rough_place_is_not_printed_as_a_point() -> None:
+    operator = person(Role.OPERATOR)
+    first = DISPATCHED[0]
+    assert first.event is not None
+    place = {"position": Position(latitude=23.01, longitude=113.01)}
+    ledger = [first._replace(event=first.event.model_copy(update=place)), *DISPATCHED[1:]]
+    page = await shown("case.html", ledger, operator, vault=_VaultWithMore())
+    assert "only roughly, within 1.5\N{NO-BREAK SPACE}km of" in page
+    assert "only roughly" not in await shown("case.html", ledger, operator)
