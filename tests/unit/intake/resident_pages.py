@@ -96,7 +96,7 @@ class Known:
             return None
         longitude, latitude = self.position or (None, None)
         entries = [entry(event) for event in self.events]
-        view = CaseView(CASE, "261122-0001", 1, entries) if entries else None
+        view = CaseView(CASE, "261122-0001234", 1, entries) if entries else None
         return Followed(
             REPORT, IDENTITY, "app", self.outcome, list(self.reasons), "06010", NOW,
             latitude, longitude, view,
