@@ -252,6 +252,11 @@ def test_a_place_outside_every_area_has_no_map(ask: Open) -> None:
     assert "<svg viewBox" not in progress(Known(position=(100.0, 10.0)), ask).partition("<main")[2]
 
 
+def test_a24_the_address_of_the_service_leads_to_the_form(ask: Open) -> None:
+    answer = ask(Known()).get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/report")
+
+
 def test_a4_what_is_said_of_a_contact(ask: Open) -> None:
     page = ask(Known()).get("/report").text
     assert "We tell you by text message and e-mail how it goes" in page

@@ -147,6 +147,11 @@ def test_a5_another_language_keeps_what_was_chosen() -> None:
     assert ratings.given == []
 
 
+def test_a24_the_address_of_the_service_leads_to_the_form_of_reports() -> None:
+    answer = client_of(Ratings(None)).get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "https://city.example/report")
+
+
 def test_a_reopening_is_feedback_of_its_own() -> None:
     closing = Closing(CASE, 3)
     assert closing.reopening_id == Closing(CASE, 3).reopening_id

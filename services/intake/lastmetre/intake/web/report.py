@@ -267,6 +267,11 @@ def report_router(pages: ReportPages) -> APIRouter:
     """The form's routes."""
     router = APIRouter(route_class=GuardedRoute)
 
+    @router.get("/")
+    @allow(Anyone())
+    async def first_page(_: Request) -> Response:
+        return RedirectResponse("/report", 303)
+
     @router.get("/report")
     @allow(Anyone())
     async def form(request: Request) -> Response:

@@ -10,7 +10,7 @@ from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.security.access import GuardedRoute, SecretLink, allow, person_of
+from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow, person_of
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
@@ -168,6 +168,11 @@ def pages_router(
     """The pages of notify."""
     router = APIRouter(route_class=GuardedRoute)
     rating_pages = RatingPages(host, ratings, pages, categories)
+
+    @router.get("/")
+    @allow(Anyone())
+    async def first_page(_: Request) -> Response:
+        return RedirectResponse(pages.service_url("intake", "/report"), 303)
 
     @router.get("/rate/{token}")
     @allow(SecretLink())
