@@ -102,7 +102,7 @@ class Areas(Reader):
         return self.ngettext("%(num)s open", "%(num)s open", row.open)
 
     def _legend(self, scale: Scale) -> list[tuple[Fill, str, str]]:
-        ends = [self._("few open"), "", "", "", self._("many open")]
+        ends = [self._("fewest open"), "", "", "", self._("most open")]
         return [(*bin_, end) for bin_, end in zip(scale.bins(), ends, strict=True)]
 
 

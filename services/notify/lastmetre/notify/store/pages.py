@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.cases import CaseRated, CaseReopened
+from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.notify.store.asking import ReporterColumns, reporter_of
 
 if TYPE_CHECKING:
@@ -175,18 +176,32 @@ async def latest_waiting(connection: "Connection", limit: int) -> list["asyncpg.
 
 
 async def latest_done(
-    connection: "Connection", results: Sequence[str], limit: int
+    connection: "Connection", results: Sequence[str], before: datetime | None, limit: int
 ) -> list["asyncpg.Record"]:
-    """The last messages of each of these results, newest first."""
+    """The last messages of each of these results that ended before an instant, newest first."""
     return await connection.fetch(
         f"""
         SELECT latest.* FROM unnest($1::text[]) AS wanted(result) CROSS JOIN LATERAL (
-            {_DONE} WHERE d.result = wanted.result ORDER BY d.occurred_at DESC LIMIT $2
-        ) latest ORDER BY latest.occurred_at DESC LIMIT $2
+            {_DONE} WHERE d.result = wanted.result
+                AND d.occurred_at < coalesce($2::timestamptz, 'infinity')
+            ORDER BY d.occurred_at DESC LIMIT $3
+        ) latest ORDER BY latest.occurred_at DESC LIMIT $3
         """,  # noqa: S608
         results,
+        before,
         limit,
     )
+
+
+async def done_counts(connection: "Connection", since: datetime) -> dict[str, int]:
+    """How many messages have come to each end since then; which nothing came to is left out."""
+    rows = await connection.fetch(
+        "SELECT result, count(*) FROM message_done WHERE occurred_at >= $1 AND result = ANY($2)"
+        " GROUP BY result",
+        since,
+        [each.value for each in DeliveryResult],
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def waiting_counts(connection: "Connection") -> dict[str, int]:

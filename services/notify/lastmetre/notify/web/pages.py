@@ -1,12 +1,16 @@
 """Pages: a reporter rates a closing, staff see what became of messages."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lastmetre.common.categories import Categories
+from lastmetre.common.contracts.base import Instant
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
@@ -28,6 +32,7 @@ from lastmetre.notify.store.pages import Rating
 
 BODY_BYTES: Final = 4096
 LOG_ROWS: Final = 100
+COUNTED: Final = timedelta(days=7)
 SCORES: Final = {str(score): score for score in range(1, 6)}
 STATES: Final = ("waiting", *(result.value for result in DeliveryResult))
 
@@ -137,23 +142,41 @@ class RatingPages:
         return self._categories.name(case.category) if case and known else None
 
 
+def _instant(typed: str) -> datetime | None:
+    """The instant in an address; None if there is none."""
+    try:
+        return TypeAdapter(Instant).validate_python(typed)
+    except ValidationError:
+        return None
+
+
+def _older(state: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The query of the page that goes on behind these rows."""
+    last = rows[:LOG_ROWS][-1]["occurred_at"]
+    return urlencode({"state": state, "before": last.isoformat()})
+
+
 async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Response:
     """The latest messages, all or those in one state."""
     wanted = request.query_params.get("state", "")
     state = wanted if wanted in STATES else ""
-    rows = []
+    before = _instant(request.query_params.get("before", ""))
+    rows: list[Any] = []
     async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         waiting = await store.waiting_counts(connection)
-        if state in ("", "waiting"):
+        if state in ("", "waiting") and before is None:
             rows += await store.latest_waiting(connection, LOG_ROWS)
         if state != "waiting":
             results = [state] if state else [each.value for each in DeliveryResult]
-            rows += await store.latest_done(connection, results, LOG_ROWS)
+            rows += await store.latest_done(connection, results, before, LOG_ROWS)
+        counts = await store.done_counts(connection, host.clock.now() - COUNTED)
     context = {
         "state": state,
         "role": person_of(request).role.value,
         "states": STATES,
         "waiting": waiting,
+        "counts": counts | {"waiting": waiting["waiting"]},
+        "older": _older(state, rows) if len(rows) >= LOG_ROWS else "",
         "rows": [
             dict(row) | {"to": recipient_kind(row["recipient"]).value} for row in rows[:LOG_ROWS]
         ],
