@@ -88,7 +88,7 @@ WORDS: Final[dict[Language, Words]] = {
 def staff_url(city: City, service: str, path: str, role: Role, lead_id: str | None = None) -> str:
     """The link that signs a member of staff in."""
     token = city.bearer(role, lead_id)["Authorization"].removeprefix("Bearer ")
-    return city.url(service, f"{path}?{TOKEN_PARAMETER}={token}")
+    return city.url(service, f"{path}{'&' if '?' in path else '?'}{TOKEN_PARAMETER}={token}")
 
 
 async def number_on(page: Page) -> str:

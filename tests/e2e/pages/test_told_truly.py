@@ -84,6 +84,6 @@ async def test_the_wall_lists_what_it_numbers(town: City, visit: Visit) -> None:
     numbers = board.locator(".b-map .m-num")
     await expect(numbers.first).to_have_text("1", timeout=SLOWEST_UPDATE)
     listed = await board.locator(".wall-list .no").all_inner_texts()
-    assert sorted(await numbers.all_inner_texts()) == sorted(listed)
+    assert sorted(await numbers.all_text_contents()) == sorted(listed)
     tall = "document.documentElement.scrollHeight > document.documentElement.clientHeight"
     assert not await board.evaluate(tall)

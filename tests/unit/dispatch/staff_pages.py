@@ -23,6 +23,7 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
+from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.web.case_view import CaseView
@@ -88,6 +89,10 @@ def case_after(ledger: Sequence[Step]) -> Case:
     return case
 
 
+REGISTERED_CASE = case_after(steps())
+"""With nothing but its first event, for tests of where it lies."""
+
+
 class Service:
     """What a case's page asks of dispatch."""
 
@@ -128,6 +133,13 @@ class Messages:
         return self._messages
 
 
+class Hold:
+    """Nothing waits to be decided."""
+
+    async def of_cases(self, _: Sequence[UUID]) -> dict[UUID, HeldAction]:
+        return {}
+
+
 class Host:
     """Only a clock."""
 
@@ -158,7 +170,7 @@ async def shown(
     vault = vault or Vault()
     view = CaseView(
         cast("Any", Host), cast("Any", Service()), cast("Any", vault),
-        cast("Any", Messages(messages)), PAGES, Categories([]),
+        cast("Any", Messages(messages)), cast("Any", Hold()), PAGES, Categories([]),
     )  # fmt: skip
     case = case_after(ledger)
     context = await view.one(case, ledger, who, "en")

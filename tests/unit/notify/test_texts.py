@@ -8,6 +8,7 @@ import pytest
 from lastmetre.common.categories import Categories, Category
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.notify.domain.messages import REPORTER, Kind
 from lastmetre.notify.domain.ratings import Closing, closing_of
@@ -18,7 +19,18 @@ from tests.unit.notify.ledger import CASE, REPORT
 LINKS = SignedLinks(b"k" * 32)
 URLS = {"intake": "http://in/", "dispatch": "http://di", "notify": "http://no"}
 RUBBISH = Category(code="E06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))
-TEXTS = Texts(LINKS, URLS, Categories([RUBBISH]))
+LEAD_LINKS = LeadLinks(b"t" * 32)
+SENT_AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+class Stopped:
+    """A clock that stands still."""
+
+    def now(self) -> datetime:
+        return SENT_AT
+
+
+TEXTS = Texts(LINKS, LEAD_LINKS, URLS, Categories([RUBBISH]), Stopped())
 
 
 def due(kind: Kind, lead: bool = True, category: str = "E06010") -> Due:
@@ -62,7 +74,8 @@ def test_leads_are_told_what_it_is() -> None:
     assert "暴露垃圾" in TEXTS.write(due(Kind.ASSIGNED), Language.CHINESE)[1]
     unknown = TEXTS.write(due(Kind.ASSIGNED, category="unknown"), Language.CHINESE)[1]
     assert unknown.startswith("新任务 261122-0418。请接单")
-    assert "http://di/work" in TEXTS.write(due(Kind.ASSIGNED), Language.ENGLISH)[1]
+    to_lead = due(Kind.ASSIGNED)._replace(recipient="lead:L017")
+    assert "http://di/work" in TEXTS.write(to_lead, Language.ENGLISH)[1]
 
 
 def test_links_open_what_they_are_for() -> None:
@@ -85,11 +98,19 @@ def test_a_closing_is_rated_once() -> None:
 
 
 @pytest.mark.parametrize(("kind", "language"), list(product(Kind, Language)))
-def test_staff_read_the_words_without_the_reporters_links(kind: Kind, language: Language) -> None:
-    """Whoever has a link rates, or takes up again, in the reporter's name."""
+def test_staff_read_the_words_without_the_links(kind: Kind, language: Language) -> None:
+    """Whoever has a link acts in its recipient's name."""
     sent = TEXTS.write(due(kind), language)[1]
     read = TEXTS.write_without_links(due(kind), language)[1]
-    assert "http://in" not in read
-    assert "http://no" not in read
+    assert "http://" not in read
     words = [line for line in sent.splitlines() if "http" not in line]
     assert [line for line in words if line not in read] == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_leads_message_signs_him_in_and_names_the_case(language: Language) -> None:
+    """B10: the link of before asked for a sign-in that a fresh browser does not have."""
+    message = due(Kind.ASSIGNED)._replace(recipient="lead:L017")
+    link = next(w for w in TEXTS.write(message, language)[1].split() if w.startswith("http://di"))
+    secret = link.removeprefix("http://di/work/open/").removesuffix("?case=261122-0418")
+    assert LEAD_LINKS.open(secret, SENT_AT) == "L017"

@@ -21,6 +21,13 @@ class DispatchSettings(ServiceSettings):
         validation_alias="NOTIFY_INTERNAL_URL",
         description="where messages are asked for; unset: at notify's public address",
     )
+    undo_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=120,
+        validation_alias="DISPATCH_UNDO_SECONDS",
+        description="how long a step on a page can be taken back before it is decided; 0: not",
+    )
     field_systems_file: Path | None = Field(
         default=None, validation_alias="DISPATCH_FIELD_SYSTEMS_FILE"
     )

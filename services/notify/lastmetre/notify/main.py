@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
+from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import build_app, pages_for, serve
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
@@ -62,12 +63,14 @@ def build_texts(host: ServiceHost, settings: NotifySettings) -> Texts:
     """The words of messages, with links to our pages."""
     return Texts(
         host.links,
+        LeadLinks(settings.token_key),
         {
             "intake": settings.intake_public_url,
             "dispatch": settings.dispatch_public_url,
             "notify": settings.notify_public_url,
         },
         read_categories(settings.categories_file),
+        RealClock(),
     )
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.contracts.case_model import Case
+from lastmetre.common.contracts.cases import CaseRated
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import cases as store
@@ -37,6 +38,13 @@ class CaseService:
             case = await store.case_by_id(connection, case_id)
             return None if case is None else (case, await ledger.steps_of(connection, case_id))
 
+    async def case_with_steps_known_as(
+        self, known_as: str | None
+    ) -> tuple[Case, list[Step]] | None:
+        """The same by id or number; None if there is no such case, or none was asked for."""
+        case_id = await self.case_known_as(known_as) if known_as else None
+        return None if case_id is None else await self.case_with_steps(case_id)
+
     async def case_known_as(self, known_as: str) -> UUID | None:
         """The case's id, by itself or by the number for people; whatever was typed."""
         try:
@@ -58,11 +66,10 @@ class CaseService:
             found = await store.open_cases_of(connection, lead_id, limit)
             return found, await store.count_open(connection, lead_id)
 
-    async def queue(self, limit: int) -> tuple[list[Case], int]:
-        """The cases that no lead has, the longest waiting first, and how many there are."""
+    async def last_ratings(self, case_ids: Sequence[UUID]) -> dict[UUID, CaseRated]:
+        """What the reporters of these cases said last, of those who said anything."""
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            found = await store.unplaced_cases(connection, limit)
-            return found, await store.count_open(connection, None)
+            return await ledger.last_ratings(connection, case_ids)
 
     async def open_counts(self, lead_ids: Sequence[str]) -> dict[str, int]:
         """How many open cases each of these leads has."""

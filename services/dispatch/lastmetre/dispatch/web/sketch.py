@@ -12,37 +12,67 @@ from lastmetre.dispatch.domain.network import Area, Network
 
 WIDTH, HEIGHT, MARGIN = 376, 190, 12
 PINS = 30
+DISC = 16
+"""Pixels across."""
 AROUND_WIDTH, AROUND_HEIGHT = 376, 220
 AROUND_METRES = 4000.0
 
 
+Spot = tuple[float, float]
+"""Longitude and latitude."""
+
+
 @lru_cache(maxsize=64)
-def _prepared(network: Network, mine: tuple[str, ...]) -> AreaMap:
+def _prepared(network: Network, mine: tuple[str, ...], further: tuple[Spot, ...]) -> AreaMap:
     outlines = {area.area_id: area.outline for area in network.areas.values()}
     points = [point for area_id in mine for ring in rings_of(outlines[area_id]) for point in ring]
-    return AreaMap(outlines, Projection.fit(points, WIDTH, HEIGHT, MARGIN), WIDTH, HEIGHT)
+    projection = Projection.fit([*points, *further], WIDTH, HEIGHT, MARGIN)
+    return AreaMap(outlines, projection, WIDTH, HEIGHT)
 
 
 def lead_map(
     network: Network,
     mine: Sequence[Area],
-    cases: Sequence[Case],
+    cases: Sequence[tuple[Case, bool]],
     language: str,
     label: str,
     scale: Callable[[float], str],
 ) -> Markup | None:
-    """The sketch, or None for a lead without an area. Pins are numbered as the list's rows."""
+    """The sketch, or None for a lead without an area.
+
+    `cases` are the list's rows, each with whether it is urgent; pins have their numbers. A case
+    outside the areas is on the map, too, and none lies on another.
+    """
     if not mine:
         return None
     own = {area.area_id for area in mine}
-    look = Look(fills=dict.fromkeys(own, "mine"), names=_names(network, language))
-    pins = [
-        Pin(case.position.longitude, case.position.latitude, str(number), "act")
-        for number, case in enumerate(cases[:PINS], start=1)
-        if case.position
+    spots = [
+        (case.position.longitude, case.position.latitude) if case.position else None
+        for case, _ in cases[:PINS]
     ]
+    held = network.locate([case.position for case, _ in cases[:PINS]])
+    outside = {
+        spot for spot, area in zip(spots, held, strict=True)
+        if spot and (area is None or area.area_id not in own)
+    }  # fmt: skip
+    drawn = _prepared(network, tuple(sorted(own)), tuple(sorted(outside)))
+    look = Look(fills=dict.fromkeys(own, "mine"), names=_names(network, language))
+    pins: list[Pin] = []
+    for number, ((_, urgent), spot) in enumerate(zip(cases, spots, strict=False), start=1):
+        if spot:
+            apart = _apart(drawn.projection, spot, [(pin.lng, pin.lat) for pin in pins])
+            pins.append(Pin(*apart, str(number), "over" if urgent else "act"))
     # The first of the list lies on top.
-    return _prepared(network, tuple(sorted(own))).draw(label, look, pins=pins[::-1], scale=scale)
+    return drawn.draw(label, look, pins=pins[::-1], scale=scale)
+
+
+def _apart(projection: Projection, spot: Spot, others: Sequence[Spot]) -> Spot:
+    """The spot, or the closest place to its right where its number does not hide another."""
+    x, y = projection.xy(*spot)
+    taken = [projection.xy(*each) for each in others]
+    while any(abs(x - left) < DISC and abs(y - top) < DISC for left, top in taken):
+        x += DISC
+    return projection.lng_lat(x, y)
 
 
 def case_map(

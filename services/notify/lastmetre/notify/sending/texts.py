@@ -13,12 +13,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lastmetre.common.categories import UNKNOWN, Categories
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
+from lastmetre.common.service.clock import Clock
 from lastmetre.common.text import one_line
 from lastmetre.notify.domain.messages import Kind, lead_of
 
 LEFT_OUT: Final = "…"
-"""What staff read in place of a link: it opens the reporter's own pages to whoever has it."""
+"""What staff read in place of a link: it opens its recipient's own pages to whoever has it."""
 
 
 class Described(Protocol):
@@ -45,10 +47,20 @@ class Described(Protocol):
 
 
 class Texts:
-    """Writes messages. `urls` maps a service to what links to its pages start with."""
+    """Writes messages. `urls` maps a service to what links to its pages start with, and `clock` is
+    a real one: a lead's link holds for some days."""
 
-    def __init__(self, links: SignedLinks, urls: dict[str, str], categories: Categories) -> None:
+    def __init__(
+        self,
+        links: SignedLinks,
+        lead_links: LeadLinks,
+        urls: dict[str, str],
+        categories: Categories,
+        clock: Clock,
+    ) -> None:
         self._links = links
+        self._lead_links = lead_links
+        self._clock = clock
         self._urls = {name: url.rstrip("/") for name, url in urls.items()}
         self._categories = categories
         # The messages of a case often come close upon each other.
@@ -69,16 +81,18 @@ class Texts:
 
     def write(self, message: Described, language: Language) -> tuple[str, str]:
         """Subject and text of a message."""
-        progress = "" if lead_of(message.recipient) else self._progress(message.report_id)
+        lead_id = lead_of(message.recipient)
+        progress = "" if lead_id else self._progress(message.report_id)
         rating = self._rating(message) if message.kind == Kind.CLOSED else ""
-        return self._written(message, language, progress, rating)
+        work = self._work(lead_id, message.number) if lead_id else ""
+        return self._written(message, language, progress, rating, work)
 
     def write_without_links(self, message: Described, language: Language) -> tuple[str, str]:
         """Subject and text of a message as others than its recipient may read it."""
-        return self._written(message, language, LEFT_OUT, LEFT_OUT)
+        return self._written(message, language, LEFT_OUT, LEFT_OUT, LEFT_OUT)
 
     def _written(
-        self, message: Described, language: Language, progress: str, rating: str
+        self, message: Described, language: Language, progress: str, rating: str, work: str
     ) -> tuple[str, str]:
         category = None
         if message.category != UNKNOWN:
@@ -90,7 +104,7 @@ class Texts:
             category=category,
             progress_link=progress,
             rating_link=rating,
-            work_link=f"{self._urls['dispatch']}/work",
+            work_link=work,
         )
         subject, _, body = text.partition("\n\n")
         return one_line(subject), body.strip()
@@ -98,6 +112,10 @@ class Texts:
     def _seal_progress(self, report_id: UUID) -> str:
         token = self._links.seal(LinkPurpose.PROGRESS, report_id.bytes)
         return f"{self._urls['intake']}/progress/case/{token}"
+
+    def _work(self, lead_id: str, number: str) -> str:
+        secret = self._lead_links.seal(lead_id, self._clock.now())
+        return f"{self._urls['dispatch']}/work/open/{secret}?case={number}"
 
     def _rating(self, message: Described) -> str:
         identity = rating_identity(message.case_id, message.seq)

@@ -27,10 +27,10 @@ _CHANGING: Final = (
 )  # fmt: skip
 """Those that an event can change."""
 _ARRAYS: Final = frozenset({"closings", "rated", "merged"})
-_SELECT_CASE: Final = f'SELECT {", ".join(_COLUMNS)} FROM "case"'  # noqa: S608
+SELECT_CASE: Final = f'SELECT {", ".join(_COLUMNS)} FROM "case"'  # noqa: S608
 
 
-def _case(row: asyncpg.Record) -> Case:
+def case_of(row: asyncpg.Record) -> Case:
     (
         case_id, seq, state, _, number, report_id, channel, origin, category, language,
         reported_at, latitude, longitude, changed_at, area_id, lead_id, unplaced_reason, closings,
@@ -98,10 +98,10 @@ async def insert_cases(connection: "Connection", cases: Iterable[Case]) -> None:
 async def lock_cases(connection: "Connection", case_ids: Iterable[UUID]) -> dict[UUID, Case]:
     """These cases, locked in id order until the transaction ends."""
     rows = await connection.fetch(
-        f"{_SELECT_CASE} WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
+        f"{SELECT_CASE} WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
         list(case_ids),
     )
-    return {row["case_id"]: _case(row) for row in rows}
+    return {row["case_id"]: case_of(row) for row in rows}
 
 
 async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
@@ -140,27 +140,27 @@ _UPDATE: Final = _update()
 
 async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:
     """One case, as it stands."""
-    row = await connection.fetchrow(f"{_SELECT_CASE} WHERE case_id = $1", case_id)
-    return None if row is None else _case(row)
+    row = await connection.fetchrow(f"{SELECT_CASE} WHERE case_id = $1", case_id)
+    return None if row is None else case_of(row)
 
 
 async def open_cases_of(connection: "Connection", lead_id: str, limit: int) -> list[Case]:
     """A lead's open cases, the longest waiting first."""
     rows = await connection.fetch(
-        f"{_SELECT_CASE} WHERE is_open AND lead_id = $1 ORDER BY reported_at, case_id LIMIT $2",
+        f"{SELECT_CASE} WHERE is_open AND lead_id = $1 ORDER BY reported_at, case_id LIMIT $2",
         lead_id,
         limit,
     )
-    return [_case(row) for row in rows]
+    return [case_of(row) for row in rows]
 
 
 async def unplaced_cases(connection: "Connection", limit: int) -> list[Case]:
     """The command centre's queue, the longest waiting first."""
     rows = await connection.fetch(
-        f"{_SELECT_CASE} WHERE is_open AND lead_id IS NULL ORDER BY reported_at, case_id LIMIT $1",
+        f"{SELECT_CASE} WHERE is_open AND lead_id IS NULL ORDER BY reported_at, case_id LIMIT $1",
         limit,
     )
-    return [_case(row) for row in rows]
+    return [case_of(row) for row in rows]
 
 
 async def count_open(connection: "Connection", lead_id: str | None) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.case_model import EVENT_TYPES, SHORT_NAMES
-from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.cases import CaseEvent, CaseRated
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -107,6 +107,17 @@ async def steps_of(connection: "Connection", case_id: UUID) -> list[Step]:
         case_id,
     )
     return [Step(LedgerLine(*row[:-1]), _event(row["type"], row["body"])) for row in rows]
+
+
+async def last_ratings(connection: "Connection", case_ids: Sequence[UUID]) -> dict[UUID, CaseRated]:
+    """What was said last of each of these cases, of those that anything was said of."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (case_id) case_id, body FROM ledger WHERE case_id = ANY($1::uuid[])"
+        " AND type = $2 AND body IS NOT NULL ORDER BY case_id, seq DESC",
+        case_ids,
+        CaseRated.TYPE,
+    )
+    return {row["case_id"]: CaseRated.from_json(row["body"]) for row in rows}
 
 
 def _event(type_: str, body: bytes | None) -> CaseEvent | None:

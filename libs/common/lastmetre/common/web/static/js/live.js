@@ -18,6 +18,8 @@
   document.addEventListener('htmx:afterRequest', function (event) {
     mark(!event.detail.successful);
   });
+  // Pages with a stream of their own say themselves whether it is there.
+  document.addEventListener('live', function (event) { mark(event.detail.lost); });
   // Nothing but the time is another: the answer brings that alone.
   document.addEventListener('as-of', function (event) {
     document.querySelectorAll('time.clock').forEach(function (clock) {

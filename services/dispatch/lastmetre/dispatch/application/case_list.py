@@ -1,0 +1,98 @@
+"""The command centre's list: pages of cases by view, filter and words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from lastmetre.common.contact import masked_phone
+from lastmetre.common.contracts.case_model import Case
+from lastmetre.common.contracts.vault import ASKED_AT_MOST, ReportText
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.dispatch.adapters.postgres import case_list as store
+from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter, ViewName
+from lastmetre.dispatch.adapters.vault import VaultClient
+
+PAGE_ROWS: Final = 50
+SEARCHED_AT_MOST: Final = 1000
+_TAIL_DIGITS: Final = 4
+_PHONE_DIGITS: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """One page of a list. `total` is None where nobody counts: of what is over."""
+
+    cases: Sequence[Case]
+    total: int | None
+    more: bool
+    searched_only: int | None = None
+    """So many were searched for words, where there were more."""
+
+
+class CaseList:
+    """Reads the list. Words are in the vault, so they are looked for among the first cases only."""
+
+    def __init__(self, host: ServiceHost, vault: VaultClient) -> None:
+        self._host = host
+        self._vault = vault
+
+    async def page(self, wanted: CaseFilter, words: str, number: int) -> CasePage:
+        """That page of the list, from 1."""
+        start = (number - 1) * PAGE_ROWS
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            if not words:
+                found = await store.listed(connection, wanted, PAGE_ROWS + 1, start)
+                over = wanted.view == "closed"
+                total = None if over else await store.counted(connection, wanted)
+                return CasePage(found[:PAGE_ROWS], total, len(found) > PAGE_ROWS)
+            found = await store.listed(connection, wanted, SEARCHED_AT_MOST + 1, 0)
+        searched = found[:SEARCHED_AT_MOST]
+        asked = [each for case in searched for each in case.report_ids][:ASKED_AT_MOST]
+        texts = await self._vault.texts(asked)
+        hits = [
+            case
+            for case in searched
+            if any(matches(texts.get(each), words) for each in case.report_ids)
+        ]
+        return CasePage(
+            hits[start : start + PAGE_ROWS],
+            len(hits),
+            len(hits) > start + PAGE_ROWS,
+            SEARCHED_AT_MOST if len(found) > SEARCHED_AT_MOST else None,
+        )
+
+    async def counts(self) -> dict[ViewName, int]:
+        """How many cases the views of open ones have."""
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            return await store.open_counts_by_view(connection)
+
+    async def kinds(self) -> Sequence[str]:
+        """The categories of open cases."""
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            return await store.kinds_in_use(connection)
+
+
+def matches(said: ReportText | None, words: str) -> bool:
+    """Whether a report's text, address or phone is what was typed.
+
+    Of a phone only its ends are known here: four digits are its last ones, more of them the whole.
+    """
+    if said is None:
+        return False
+    digits = words.replace(" ", "").replace("-", "").removeprefix("+86")
+    if digits.isascii() and digits.isdecimal() and said.phone_masked:
+        if len(digits) == _TAIL_DIGITS and said.phone_masked.endswith(digits):
+            return True
+        if len(digits) >= _PHONE_DIGITS and said.phone_masked == masked_phone(digits):
+            return True
+    typed = words.casefold()
+    return any(typed in each.casefold() for each in (said.text, said.address) if each)
+
+
+def version_of(cases: Sequence[Case], held: Sequence[UUID]) -> str:
+    """Another one as soon as a list of cases is another, or one of them has moved on."""
+    rows = [f"{case.case_id}:{case.seq}" for case in cases]
+    return sha256(" ".join([*rows, *sorted(map(str, held))]).encode()).hexdigest()[:16]

@@ -1,0 +1,30 @@
+"""Why an action was refused, in words."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lastmetre.common.web.words import N_
+from lastmetre.dispatch.application.execute_commands import Outcome
+
+REFUSALS: Final = {
+    "case_has_moved_on": N_("The case has moved on. Please look at it as it is now."),
+    "not_allowed_in_state": N_("The case is no longer at that step."),
+    "not_your_case": N_("The case is with somebody else now."),
+    "already_rated": N_("That was rated already."),
+    "area_without_lead": N_("Nobody answers for that area. Please choose another."),
+    "area_missing": N_("Please choose an area."),
+    "area_unknown": N_("That area is not there any more. Please choose another."),
+    "reason_missing": N_("Please say why."),
+}
+
+
+def notice_of(outcome: Outcome | None) -> Mapping[str, Any] | None:
+    """Why an action was refused, for the page that its button was on."""
+    if outcome is None or outcome.result.refusal is None:
+        return None
+    return {
+        "text": REFUSALS.get(outcome.result.refusal, N_("This was not done.")),
+        "number": outcome.case.number if outcome.case else "",
+        "case_id": outcome.result.case_id,
+        "meanwhile": outcome.events_since,
+    }

@@ -1,0 +1,52 @@
+"""The link in a lead's message: it signs his device in, and leads to the case."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from lastmetre.common.case_numbers import read_case_number
+from lastmetre.common.security.access import PAGES_OF, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.callers import TOKEN_COOKIE, Role
+from lastmetre.common.security.lead_links import DEVICE_LIFETIME, LeadLinks
+from lastmetre.common.security.tokens import issue_token
+from lastmetre.common.service.clock import Clock
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.words import N_
+
+SECONDS: Final = int(DEVICE_LIFETIME.total_seconds())
+
+
+def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRouter:
+    """`/work/open/{secret}`. `clock` is a real one: links do not live in a time-lapse."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.get("/work/open/{secret}")
+    @allow(SecretLink())
+    async def sign_in(request: Request, secret: str, case: str = "") -> Response:
+        now = clock.now()
+        lead_id = links.open(secret, now)
+        if lead_id is None:
+            raise Problem(
+                404,
+                "/problems/unknown-link",
+                N_("This link is not good any more"),
+                N_("Please open the link in the newest message that we sent you."),
+            )
+        number = read_case_number(case)
+        response = RedirectResponse(f"/cases/{number}" if number else "/work", 303)
+        token = issue_token(token_key, lead_id, Role.LEAD, lead_id, now, DEVICE_LIFETIME)
+        for path in sorted(PAGES_OF[Role.LEAD]):
+            response.set_cookie(
+                TOKEN_COOKIE,
+                token,
+                path=path,
+                max_age=SECONDS,
+                httponly=True,
+                samesite="lax",
+                secure=request.url.scheme == "https",
+            )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return router

@@ -1,0 +1,156 @@
+"""A lead's day on his phone (A7, A8, A10, A11, A25, B10)."""
+
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from lastmetre.common.security.callers import Role
+from tests.e2e.pages.conftest import Visit
+from tests.e2e.pages.people import INSIDE, LEAD, SLOWEST_UPDATE, staff_url
+from tests.support.browser import faults_of
+from tests.support.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def number_of(town: City, case_id: uuid.UUID) -> str:
+    dispatch = await town.database("dispatch")
+    number: str = await dispatch.fetchval('SELECT number FROM "case" WHERE case_id = $1', case_id)
+    return number
+
+
+async def test_a_whole_case_without_a_connection(town: City, visit: Visit) -> None:
+    case_id = await town.new_case(f"offline-{uuid.uuid4()}", position=INSIDE)
+    number = await number_of(town, case_id)
+    lead = await visit("en", "phone")
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    row = page.locator("li.row", has_text=number)
+    await expect(row).to_be_visible()
+    await lead.context.set_offline(True)
+    for step in ("Accept", "I am here", "Resolved"):
+        await row.get_by_role("button", name=f"{step} {number}").first.click()
+        await expect(row.locator(".kept", has_text=step)).to_be_visible()
+    assert await faults_of(page) == []
+    assert (await town.state(case_id))[1] == "dispatched"
+    kept = await page.evaluate("JSON.parse(localStorage.getItem('lastmetre-steps')).length")
+    assert kept == 3
+    await lead.context.set_offline(False)
+
+    async def closed() -> bool:
+        return (await town.state(case_id))[1] == "closed"
+
+    await town.until(closed, "closed case")
+    await expect(row).to_have_count(0)
+    ledger = await town.ledger(case_id)
+    assert [ledger.count(each) for each in ("accepted", "arrived", "resolved")] == [1, 1, 1]
+    assert await page.evaluate("localStorage.getItem('lastmetre-steps')") == "[]"
+    lead.complaints[:] = [
+        line for line in lead.complaints if "ERR_INTERNET_DISCONNECTED" not in line
+    ]
+
+
+async def test_the_link_in_his_message_signs_a_fresh_browser_in(
+    town: City, visit: Visit, outbox: Path
+) -> None:
+    case_id = await town.new_case(f"linked-{uuid.uuid4()}", position=INSIDE)
+    number = await number_of(town, case_id)
+    intake = town.url("intake", "/api/intake/v1/lead-contacts")
+    contact = {"lead_id": LEAD, "phone": "13900010004", "language": "en"}
+    (await town.http.put(
+        intake, json={"contacts": [contact]}, headers=town.bearer(Role.ADMINISTRATOR)
+    )).raise_for_status()  # fmt: skip
+
+    async def link() -> str | None:
+        for file in outbox.glob(f"*/{number}-*-lead-assigned-*.txt"):
+            found = re.search(r"http://\S+/work/open/\S+", file.read_text("utf-8"))
+            return found and found.group()
+        return None
+
+    # A message that found no address is not sent again: another case after the contact is known.
+    case_id = await town.new_case(f"linked-{uuid.uuid4()}", position=INSIDE)
+    number = await number_of(town, case_id)
+    address = await town.until(link, "message with the lead's link")
+    fresh = await visit("en", "phone")
+    page = await fresh.open(address)
+    await expect(page).to_have_url(town.url("dispatch", f"/cases/{number}"))
+    cookies = [each for each in await fresh.context.cookies() if each["name"] == "lastmetre_token"]
+    assert {each["path"] for each in cookies} == {"/cases", "/work"}
+    assert all(each["expires"] > 0 for each in cookies), "stays when the browser is closed"
+    await page.get_by_role("button", name=re.compile("^Accept")).click()
+    await expect(page.locator(".kept")).to_have_count(0)
+
+    async def accepted() -> bool:
+        return (await town.state(case_id))[1] == "accepted"
+
+    await town.until(accepted, "accepted case")
+
+
+async def test_danger_first_and_what_was_not_solved_says_so(town: City, visit: Visit) -> None:
+    unsolved = await town.new_case(f"unsolved-{uuid.uuid4()}", position=INSIDE)
+    (await town.act(unsolved, "resolve", lead_id=LEAD)).raise_for_status()
+    seq, _ = await town.state(unsolved)
+    (await town.rate(unsolved, seq, solved=False, score=2, reopen=True)).raise_for_status()
+
+    async def reopened() -> bool:
+        return (await town.state(unsolved))[1] == "dispatched"
+
+    await town.until(reopened, "reopened case")
+    danger = await town.new_case(
+        f"danger-{uuid.uuid4()}", position=INSIDE, text="一根电线垂到离地一米多，不知道带不带电"
+    )
+    lead = await visit("en", "phone")
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    rows = page.locator("li.row")
+    await expect(rows.first).to_contain_text(await number_of(town, danger))
+    await expect(rows.first).to_contain_text("Danger")
+    again = page.locator("li.row", has_text=await number_of(town, unsolved))
+    await expect(again).to_contain_text("Not solved, time 2")
+    await expect(again).to_contain_text("2 stars of 5 · says it is not solved")
+    places = await rows.evaluate_all("rows => rows.map(row => row.dataset.case)")
+    assert places.index(str(danger)) < places.index(str(unsolved))
+    await again.get_by_text("Way there").click()
+    hrefs = await again.locator(".ways a").evaluate_all("all => all.map(a => a.href)")
+    assert [href.split(":")[0] for href in hrefs] == ["https", "https", "geo"]
+    assert await faults_of(page) == []
+
+
+async def test_an_error_stands_beside_its_row(town: City, visit: Visit) -> None:
+    case_id = await town.new_case(f"given-{uuid.uuid4()}", position=INSIDE)
+    lead = await visit("en", "phone")
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    row = page.locator(f"#case-{case_id}")
+    await row.get_by_text("More actions").click()
+    await row.get_by_role("button", name="Give back").click()
+    await expect(row.get_by_role("alert")).to_contain_text("Please say why.")
+    await expect(row.locator("select")).to_be_visible()
+
+
+async def test_a_second_tap_on_what_is_done_is_no_error(town: City, visit: Visit) -> None:
+    case_id = await town.new_case(f"twice-{uuid.uuid4()}", position=INSIDE)
+    lead = await visit("en", "phone", javascript=False)
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    (await town.act(case_id, "accept", lead_id=LEAD)).raise_for_status()
+    await page.locator(f"#case-{case_id}").get_by_role("button", name=re.compile("^Accept")).click()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    button = page.locator(f"#case-{case_id}").get_by_role("button", name=re.compile("^I am here"))
+    await expect(button).to_be_visible()
+
+
+async def test_a_new_case_comes_by_itself_and_a_closing_can_be_taken_back(
+    town: City, visit: Visit
+) -> None:
+    lead = await visit("en", "phone")
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    case_id = await town.new_case(f"new-{uuid.uuid4()}", position=INSIDE)
+    row = page.locator(f"#case-{case_id}")
+    await expect(row).to_be_visible(timeout=SLOWEST_UPDATE)
+    await row.get_by_text("More actions").click()
+    await row.get_by_role("button", name="It is resolved already").click()
+    await expect(row).to_have_count(0, timeout=SLOWEST_UPDATE)
+    number = await number_of(town, case_id)
+    await page.get_by_role("button", name=f"Take back {number}").click()
+    await expect(row).to_be_visible()
+    assert (await town.state(case_id))[1] == "dispatched"

@@ -1,0 +1,34 @@
+"""No number of a lead's map hides another or is off it (A9)."""
+
+import re
+
+from tests.unit.dispatch.staff_pages import LIBRARY, REGISTERED_CASE
+
+from lastmetre.common.contracts.base import Position
+from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.web.sketch import HEIGHT, WIDTH, lead_map
+
+NETWORK = Network(1, [LIBRARY])
+
+
+def discs(*positions: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    cases = [
+        (REGISTERED_CASE._replace(position=Position(latitude=lat, longitude=lng)), False)
+        for lng, lat in positions
+    ]
+    drawn = lead_map(NETWORK, [LIBRARY], cases, "en", "map", lambda metres: f"{metres} m")
+    found = re.findall(
+        r'<text class="m-num"[^>]*?x="([\d.-]+)" y="([\d.-]+)"[^>]*>(\d+)<', str(drawn)
+    )
+    return {number: (float(x), float(y)) for x, y, number in found}
+
+
+def test_two_cases_at_one_spot_have_two_discs() -> None:
+    places = discs((0.5, 0.5), (0.5, 0.5), (0.5, 0.5))
+    assert len(set(places.values())) == len(places) == 3
+
+
+def test_a_case_outside_the_area_is_on_the_map() -> None:
+    for x, y in discs((0.5, 0.5), (3.0, 0.5)).values():
+        assert 0 <= x <= WIDTH
+        assert 0 <= y <= HEIGHT

@@ -1,0 +1,32 @@
+"""Which reports speak of danger (A7)."""
+
+import pytest
+
+from lastmetre.dispatch.domain.urgency import names_danger
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "一根电线垂到离地一米多，不知道带不带电",
+        "架空线缆脱落",
+        "有煤气味",
+        "井盖缺失",
+        "路面塌陷，有人受伤",
+        "A live wire is down",
+        "Wires hanging over the pavement",
+        "There is a smell of gas",
+        "The bin is on FIRE",
+        "manhole cover is missing",
+    ],
+)
+def test_danger(words: str) -> None:
+    assert names_danger([None, words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["路灯不亮", "垃圾桶满了", "污水井盖", "充电桩坏了", "The lamp is out", "a firewood stack", ""],
+)
+def test_no_danger(words: str) -> None:
+    assert not names_danger([words, None])
