@@ -2,6 +2,7 @@
 
 import pytest
 
+from lastmetre.audit.messages import asked_for
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.case_model import LedgerBroken
@@ -45,6 +46,14 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
         [cases.CaseUnplaced, cases.CaseDispatched],
         [(Kind.ASSIGNED, LEAD_1), (Kind.PLACED, REPORTER)],
     ),
+    (
+        [cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced, cases.CaseDispatched],
+        [(Kind.ASSIGNED, LEAD_1), (Kind.PLACED, REPORTER)],
+    ),
+    (
+        [cases.CaseUnplaced, cases.ReportMerged, cases.CaseDispatched],
+        [(Kind.ASSIGNED, LEAD_1), (Kind.PLACED, REPORTER), (Kind.PLACED, FURTHER)],
+    ),
     ([cases.CaseDispatched, cases.CaseAccepted], [(Kind.ACCEPTED, REPORTER)]),
     ([cases.CaseDispatched, cases.CaseArrived], [(Kind.ARRIVED, REPORTER)]),
     ([cases.CaseDispatched, cases.CaseResolved], []),
@@ -85,6 +94,19 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
 )
 def test_what_the_last_event_asks_for(kinds: list[type[CaseEvent]], told: Told) -> None:
     assert fold(*kinds)[1][-1] == told
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+@pytest.mark.parametrize("kinds", [kinds for kinds, _ in TABLE])
+def test_the_audit_asks_for_the_same(kinds: list[type[CaseEvent]], reachable: bool) -> None:
+    ledger: list[CaseEvent] = [registered(reachable=reachable)]
+    ledger += [event(kind, seq) for seq, kind in enumerate(kinds, start=2)]
+    _, told = fold(*kinds, reachable=reachable)
+    assert asked_for(str(CASE), ledger) == {
+        (str(CASE), seq, recipient)
+        for seq, step in enumerate(told, start=2)
+        for _, recipient in step
+    }
 
 
 def test_the_table_holds_every_event() -> None:

@@ -43,26 +43,32 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
 
     A lead hears of it when he gets a case and when it is taken from him for another. A reporter who
     can be reached hears when the case was first placed or put into the queue, and of each step
-    that matters to him. One whose report joins hears that, and of each step from then on.
+    that matters to him, also whom it is given to where it had waited in the queue. One whose
+    report joins hears that, and of each step from then on.
     """
     first = events[0]
     assert isinstance(first, cases.CaseRegistered)
     asked: set[Key] = set()
     acknowledged = not first.reporter_reachable
     joined: set[UUID] = set()
+    queued = False
     for event in events:
         to: list[str] = []
+        given = queued and isinstance(event, cases.CaseDispatched)
+        told = given or isinstance(event, TOLD_TO_REPORTERS)
+        if isinstance(event, cases.CaseUnplaced | cases.CaseReturned):
+            queued = True
+        elif isinstance(event, (cases.Assignment, *TOLD_TO_REPORTERS)):
+            queued = False
         if isinstance(event, cases.Assignment):
             to.append(f"lead:{event.lead.lead_id}")
         if isinstance(event, cases.CaseReassigned):
             to.append(f"lead:{event.previous_lead_id}")
         placed = isinstance(event, cases.CaseDispatched | cases.CaseUnplaced)
-        if (placed and not acknowledged) or (
-            isinstance(event, TOLD_TO_REPORTERS) and first.reporter_reachable
-        ):
+        if (placed and not acknowledged) or (told and first.reporter_reachable):
             to.append("reporter")
             acknowledged = acknowledged or placed
-        if isinstance(event, TOLD_TO_REPORTERS):
+        if told:
             to += [f"reporter:{report_id}" for report_id in joined]
         elif isinstance(event, cases.ReportMerged) and event.reporter_reachable:
             to.append(f"reporter:{event.report_id}")
