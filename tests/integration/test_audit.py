@@ -16,7 +16,7 @@ from lastmetre.audit.balance import TITLES
 from lastmetre.audit.partition_view import TYPES
 from lastmetre.audit.receipts import Receipt
 from lastmetre.common.contracts.base import SYSTEM
-from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered
+from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode
 from lastmetre.common.kafka.topic_reader import open_topics
@@ -134,6 +134,19 @@ async def test_a_second_case_of_a_report_is_named(story: Story) -> None:
         found = await found_in(story)
     assert {str(story.report), first.number} <= set(found["one_case"])
     assert f"{story.closed}:1" in found["ledger_on_topic"]
+
+
+async def test_a_report_that_is_in_two_cases_is_named(story: Story) -> None:
+    first = await first_event(story)
+    facts = first.model_dump(exclude={"number", "seq", "report_id"})
+    joins = ReportMerged(**facts, seq=9, report_id=STRANGER)
+    its_own = first.model_copy(
+        update={"case_id": uuid.uuid4(), "report_id": STRANGER, "number": "991231-0002"}
+    )
+    async with tampered(story, NOTHING):
+        await told(story, joins, its_own)
+        found = await found_in(story)
+    assert str(STRANGER) in found["one_case"]
 
 
 async def test_files_that_are_not_what_notify_says_are_named(story: Story) -> None:

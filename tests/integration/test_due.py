@@ -11,8 +11,8 @@ from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.postgres.database import queue_settings
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
-from lastmetre.notify.domain.case_projection import CaseProjection
-from lastmetre.notify.domain.messages import REPORTER, SHARDS
+from lastmetre.notify.domain.case_projection import CaseProjection, MergedReport
+from lastmetre.notify.domain.messages import REPORTER, SHARDS, merged_recipient
 from lastmetre.notify.store import asking, sending
 from lastmetre.notify.store.asking import NewMessage
 from tests.support.databases import fresh_database
@@ -90,3 +90,26 @@ async def test_a_message_behind_one_that_was_put_off_waits_along(database: str) 
         ]  # fmt: skip
     finally:
         await connection.close()
+
+
+async def test_a_message_to_who_joined_is_about_his_own_report_also_when_that_has_left(
+    database: str,
+) -> None:
+    await migrate(database, ("common.runtime", "notify"))
+    connection = await asyncpg.connect(database, server_settings=queue_settings("test"))
+    joined = MergedReport(UUID(int=77), Language.ENGLISH, Origin.LIVE, reporter_reachable=True)
+    try:
+        await asking.insert_cases(connection, [case(1)._replace(merged=(joined,))])
+        waiting = message(1, 3)._replace(recipient=merged_recipient(joined.report_id))
+        await asking.insert_waiting(connection, [message(1, 3), waiting])
+        known = (await asking.known_cases(connection, [UUID(int=1)]))[UUID(int=1)]
+        assert known.merged == (joined,)
+        before = await sending.due(connection, range(SHARDS), "", NOW, CASES)
+        await asking.update_cases(connection, [known._replace(merged=())])
+        after = await sending.due(connection, range(SHARDS), "", NOW, CASES)
+    finally:
+        await connection.close()
+    assert {(each.report_id, each.language) for each in before} == {
+        (UUID(int=1), "zh"), (UUID(int=77), "en"),
+    }  # fmt: skip
+    assert {each.report_id for each in after} == {UUID(int=1), UUID(int=77)}

@@ -222,6 +222,9 @@ ALLOWED: Sequence[tuple[str, Case, ActionRequested, list[str]]] = [
      ask(Action.ARRIVE, LI, occurred_at=NOW - timedelta(minutes=4)), ["CaseArrived"]),
     ("offline for a week", history(reported_at=NOW - timedelta(days=30)),
      ask(Action.ACCEPT, LI, occurred_at=NOW - timedelta(days=7)), ["CaseAccepted"]),
+    # Somebody else's report joined meanwhile: that is no step that an action could come before.
+    ("before the placing, and a report has joined", history()._replace(seq=3, merged=(CASE,)),
+     ask(Action.ACCEPT, LI, occurred_at=REPORTED), ["CaseAccepted"]),
     ("a terminal's clock runs ahead", history(),
      ask(Action.ACCEPT, LI, occurred_at=NOW + timedelta(minutes=4)), ["CaseAccepted"]),
 ]  # fmt: skip

@@ -10,9 +10,9 @@ from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.notify.domain.messages import REPORTER, Kind
+from lastmetre.notify.domain.messages import REPORTER, Kind, merged_recipient
 from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.sending.texts import Texts
+from lastmetre.notify.sending.texts import LEFT_OUT, Texts
 from lastmetre.notify.store.sending import Due
 from tests.unit.notify.ledger import CASE, REPORT
 
@@ -85,6 +85,15 @@ def test_links_open_what_they_are_for() -> None:
     identity = LINKS.open(LinkPurpose.RATE, addresses["http://no/rate"])
     assert closing_of(identity) == Closing(CASE, 6)
     assert LINKS.open(LinkPurpose.PROGRESS, addresses["http://in/progress/case"]) == REPORT.bytes
+
+
+def test_who_joined_is_not_asked_for_the_rating_that_another_gives() -> None:
+    joined = due(Kind.CLOSED)._replace(recipient=merged_recipient(REPORT))
+    for language in Language:
+        _, body = TEXTS.write(joined, language)
+        assert "http://no/rate" not in body
+        assert "http://in/progress/case/" in body
+        assert LEFT_OUT in TEXTS.write_without_links(joined, language)[1]
 
 
 @pytest.mark.parametrize("identity", [None, b"", CASE.bytes, CASE.bytes + b"\0" * 4, b"x" * 21])

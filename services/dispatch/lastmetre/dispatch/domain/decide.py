@@ -309,8 +309,10 @@ def _bad_time(case: Case, occurred_at: datetime, now: datetime) -> RefusalReason
         return "happens_in_the_future"
     if case.origin is Origin.IMPORT:
         return None
-    # The first placing is ours: whoever stood there may have acted before it.
-    earliest = case.changed_at if case.seq > PLACED_SEQ else case.reported_at
+    # The first placing is ours: whoever stood there may have acted before it. A report that has
+    # joined since is no step of the case.
+    steps = case.seq - len(case.merged)
+    earliest = case.changed_at if steps > PLACED_SEQ else case.reported_at
     if occurred_at < earliest - FUTURE_TOLERANCE:
         return "happens_before_the_last_step"
     return "happened_too_long_ago" if occurred_at < now - REPORTED_WITHIN else None

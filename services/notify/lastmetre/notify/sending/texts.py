@@ -17,7 +17,7 @@ from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.text import one_line
-from lastmetre.notify.domain.messages import Kind, lead_of
+from lastmetre.notify.domain.messages import Kind, lead_of, merged_report_of
 
 LEFT_OUT: Final = "…"
 """What staff read in place of a link: it opens its recipient's own pages to whoever has it."""
@@ -83,13 +83,14 @@ class Texts:
         """Subject and text of a message."""
         lead_id = lead_of(message.recipient)
         progress = "" if lead_id else self._progress(message.report_id)
-        rating = self._rating(message) if message.kind == Kind.CLOSED else ""
+        rating = self._rating(message) if _asks_for_rating(message) else ""
         work = self._work(lead_id, message.number) if lead_id else ""
         return self._written(message, language, progress, rating, work)
 
     def write_without_links(self, message: Described, language: Language) -> tuple[str, str]:
         """Subject and text of a message as others than its recipient may read it."""
-        return self._written(message, language, LEFT_OUT, LEFT_OUT, LEFT_OUT)
+        rating = LEFT_OUT if _asks_for_rating(message) else ""
+        return self._written(message, language, LEFT_OUT, rating, LEFT_OUT)
 
     def _written(
         self, message: Described, language: Language, progress: str, rating: str, work: str
@@ -120,6 +121,12 @@ class Texts:
     def _rating(self, message: Described) -> str:
         identity = rating_identity(message.case_id, message.seq)
         return f"{self._urls['notify']}/rate/{self._links.seal(LinkPurpose.RATE, identity)}"
+
+
+def _asks_for_rating(message: Described) -> bool:
+    """A closing is rated once, by whose report the case was registered for: to others whose reports
+    have joined it the page would show his stars as theirs."""
+    return message.kind == Kind.CLOSED and merged_report_of(message.recipient) is None
 
 
 def _own(name: LocalName, language: Language) -> str:

@@ -91,11 +91,10 @@ async def due(
 
 
 def _due(row: "asyncpg.Record") -> Due:
-    message, merged = Due._make(row[:-1]), row["merged"]
-    if merged is None:
-        return message
+    message = Due._make(row[:-1])
     own = ReporterColumns(message.report_id, message.language)
-    return message._replace(**reporter_of(message.recipient, own, merged)._asdict())
+    found = reporter_of(message.recipient, own, row["merged"])
+    return message if found is own else message._replace(**found._asdict())
 
 
 async def claim(
