@@ -18,6 +18,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested, Feedbac
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, register
 from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.domain.times import told_late
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE = UUID("01936f00-0000-7000-8000-000000000001")
@@ -314,3 +315,15 @@ def test_the_ledger_alone_tells_the_case(actions: list[Action], data: st.DataObj
     for event in events[1:]:
         folded = apply(folded, event)
     assert folded == case
+
+
+@pytest.mark.parametrize(
+    ("minutes", "origin", "late"),
+    [(0, Origin.LIVE, False), (15, Origin.LIVE, False), (16, Origin.LIVE, True),
+     (16, Origin.IMPORT, False)],
+)  # fmt: skip
+def test_what_is_told_late_is_counted_apart(minutes: int, origin: Origin, late: bool) -> None:
+    case = registered(IN_EAST, origin).case
+    asked = ask(Action.ACCEPT, LI, occurred_at=NOW - timedelta(minutes=minutes))
+    assert told_late(case, Command(asked, ""), NOW) is late
+    assert not told_late(case, Command(rating(5), ""), NOW + timedelta(days=1))

@@ -82,6 +82,11 @@ REPORTS_REFUSED: Final = Counter(
     "Reports that the edge refused, by HTTP status.",
     ["channel", "status"],
 )
+STEPS_TOLD_LATE: Final = Counter(
+    "lastmetre_steps_told_late",
+    "Steps that were told more than a quarter of an hour after they are said to have happened.",
+    ["action"],
+)
 ACCESS_REFUSED: Final = Counter(
     "lastmetre_access_refused", "Requests that were not let in.", ["status", "why"]
 )

@@ -18,6 +18,7 @@ from lastmetre.common.contracts.topics import FIELD_OUTCOMES
 from lastmetre.common.kafka.codec import cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
@@ -30,6 +31,7 @@ from lastmetre.dispatch.domain.commands import Command, CommandId
 from lastmetre.dispatch.domain.decide import Refusal, decide
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
 from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.domain.times import told_late
 
 log = structlog.get_logger()
 
@@ -109,6 +111,8 @@ class _Execution:
         decision = decide(case, command, network=self._network, now=now)
         if isinstance(decision, Refusal):
             return refused(command, decision.reason, case.seq, now)
+        if told_late(case, command, now):
+            self._work.after_commit(metrics.STEPS_TOLD_LATE.labels(command.kind).inc)
         self._cases[case.case_id] = decision.case
         self.changed[case.case_id] = decision.case
         self.entries += append_events(self._work, decision.events, command.traceparent)

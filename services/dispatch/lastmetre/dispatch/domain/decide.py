@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -35,14 +35,7 @@ from lastmetre.common.contracts.requests import (
 )
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.network import Area, Network
-
-FUTURE_TOLERANCE: Final = timedelta(minutes=5)
-"""How far a terminal's clock may run ahead of ours, or behind."""
-REPORTED_WITHIN: Final = timedelta(days=7)
-"""How long after a step a terminal without a connection may still report it."""
-
-PLACED_SEQ: Final = 2
-"""Of the event by which a case is first placed."""
+from lastmetre.dispatch.domain.times import bad_time
 
 CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
 REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
@@ -291,7 +284,7 @@ def _objection(
     # Before anything of the case is told: it may be another's.
     if role is ActorRole.LEAD and request.actor.id != case.lead_id:
         return "not_your_case"
-    if (reason := _bad_time(case, request.occurred_at, now)) is not None:
+    if (reason := bad_time(case, request.occurred_at, now)) is not None:
         return reason
     if request.expected_seq is None:
         if not rule.commutes:
@@ -301,21 +294,6 @@ def _objection(
     if case.state not in rule.states:
         return "not_allowed_in_state"
     return _missing(request, network)
-
-
-def _bad_time(case: Case, occurred_at: datetime, now: datetime) -> RefusalReason | None:
-    """History keeps the times that it has; what happens now cannot be told as one likes."""
-    if occurred_at > now + FUTURE_TOLERANCE:
-        return "happens_in_the_future"
-    if case.origin is Origin.IMPORT:
-        return None
-    # The first placing is ours: whoever stood there may have acted before it. A report that has
-    # joined since is no step of the case.
-    steps = case.seq - len(case.merged)
-    earliest = case.changed_at if steps > PLACED_SEQ else case.reported_at
-    if occurred_at < earliest - FUTURE_TOLERANCE:
-        return "happens_before_the_last_step"
-    return "happened_too_long_ago" if occurred_at < now - REPORTED_WITHIN else None
 
 
 def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:
