@@ -147,14 +147,14 @@ async def _make_network(endpoints: Endpoints) -> None:
         datetime.now(UTC),
         timedelta(hours=1),
     )
-    bodies: Mapping[str, tuple[str, Any]] = {
-        "intake": ("/api/intake/v1/lead-contacts", {"contacts": [CONTACT]}),
-        "dispatch": ("/network", {"areas": [AREA]}),
+    bodies: Mapping[str, Any] = {
+        f"{endpoints.admin['intake'][0]}/api/intake/v1/lead-contacts": {"contacts": [CONTACT]},
+        f"{endpoints.services['dispatch']}/network": {"areas": [AREA]},
     }
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        for service, (path, body) in bodies.items():
+        for url, body in bodies.items():
             answer = await client.put(
-                endpoints.services[service] + path,
+                url,
                 json=body,
                 headers={"Authorization": f"Bearer {token}"},
             )

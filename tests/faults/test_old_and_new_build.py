@@ -81,7 +81,7 @@ async def cases(city: City) -> Counter[str]:
 
 async def both_take_part(city: City, both: StackOfTwoBuilds) -> None:
     """Wait until every process of either build has partitions to read."""
-    urls = [url for each in SERVICES for url in both.endpoints.instances[each]]
+    urls = [url for each in SERVICES for url in both.endpoints.admin[each]]
     assert len(urls) == 2 * len(SERVICES)
 
     async def all_do() -> bool:

@@ -37,7 +37,7 @@ BUSY_FLOW: Final = {
 
 async def figures(city: City, stack: Stack, service: str, process: int, name: str) -> Counter[str]:
     """What a process says of each of its flows; nothing if it does not answer."""
-    url = stack.endpoints.instances[service][process]
+    url = stack.endpoints.admin[service][process]
     try:
         answer = await city.http.get(f"{url}/metrics")
     except httpx.TransportError:

@@ -83,12 +83,13 @@ async def running(
 
 @pytest.fixture
 async def own(stack: Stack, service: str) -> dict[str, str]:
-    """A database of its own, so that the stack's services notice nothing, and a free port."""
+    """A database of its own, so that the stack's services notice nothing, and free ports."""
     database = await asyncio.to_thread(fresh_database, stack, service)
     name = service.upper()
     return {
         f"{name}_DATABASE_URL": database,
         f"{name}_HTTP_PORT": str(free_port()),
+        f"{name}_ADMIN_PORT": str(free_port()),
         "LASTMETRE_TOPIC_PREFIX": "nobody.",
     }
 
@@ -134,7 +135,7 @@ async def test_just_after_it_says_that_it_is_ready(
 ) -> None:
     # The stack's own topics, which exist; a group's position is in the database, which is new.
     del own["LASTMETRE_TOPIC_PREFIX"]
-    url = f"http://127.0.0.1:{own[f'{service.upper()}_HTTP_PORT']}/readyz"
+    url = f"http://127.0.0.1:{own[f'{service.upper()}_ADMIN_PORT']}/readyz"
     async with running(stack, service, own) as process, httpx.AsyncClient() as http:
         await process.until(lambda line: "database is migrated" in line)
 

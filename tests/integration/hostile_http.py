@@ -133,13 +133,13 @@ DOORS: Final[Sequence[Door]] = (
     Door("intake", "POST /channels/fax/reports", "app-key",
          [("no channel", report(), 404, None)]),
     Door("intake", "POST /channels/app/reports/", "app-key",
-         [("a slash more", report(), 307, None)]),
+         [("a slash more", report(), 404, None)]),
     Door("intake", "GET /channels/app/reports", "app-key", [("wrong method", b"", 405, None)]),
     Door("intake", "DELETE /channels/app/reports", "app-key", [("wrong method", b"", 405, None)]),
     Door("intake", "POST /api/intake/v1/lookup", "administrator", [
         ("not JSON", b"{", 422, ""),
-        ("deep", DEEP, 422, ""),
-        ("lone surrogate", b'{"sender":' + SURROGATE + b"}", 422, ""),
+        ("deep", DEEP, 400, None),
+        ("lone surrogate", b'{"sender":' + SURROGATE + b"}", 422, "/sender"),
         ("another channel", {"sender": "x", "channel": "fax", "source_ids": []}, 422, "/channel"),
         ("NUL", {"sender": "x", "channel": "app", "source_ids": ["\0"]}, 422, "/source_ids/0"),
         ("1,001 ids", {"sender": "x", "channel": "app", "source_ids": ["x"] * 1001}, 422,
@@ -161,17 +161,17 @@ DOORS: Final[Sequence[Door]] = (
          "/contacts/0/phone"),
         ("10,001 leads", {"contacts": [{"lead_id": "L0"}] * 10_001}, 422, "/contacts"),
     ]),
-    Door("dispatch", "POST /work/cases/{case}/actions", "lead", [
+    Door("dispatch", "POST /api/dispatch/v1/cases/{case}/actions", "lead", [
         ("nothing", b"", 422, ""),
         ("not JSON", b"{", 422, ""),
         ("an array", [], 422, ""),
-        ("deep", DEEP[:10_000], 422, ""),
-        ("lone surrogate", b'{"action":' + SURROGATE + b"}", 422, ""),
+        ("deep", DEEP[:10_000], 400, None),
+        ("lone surrogate", b'{"action":' + SURROGATE + b"}", 422, "/action"),
         ("unknown action", {"action": "explode"}, 422, "/action"),
         ("a field more", {"action": "accept", "actor": "system"}, 422, "/actor"),
         ("seen nothing", {"action": "accept", "expected_seq": 0}, 422, "/expected_seq"),
         ("seen too much", {"action": "accept", "expected_seq": 2**31}, 422, "/expected_seq"),
-        ("5,000 digits", b'{"action":"accept","expected_seq":%b}' % DIGITS, 422, ""),
+        ("5,000 digits", b'{"action":"accept","expected_seq":%b}' % DIGITS, 400, None),
         ("seen another seq", {"action": "accept", "expected_seq": 9}, 409,
          "/problems/case-has-moved-on"),
         ("no action id", {"action": "accept", "action_id": "x"}, 422, "/action_id"),
@@ -191,11 +191,11 @@ DOORS: Final[Sequence[Door]] = (
          "/problems/not-allowed-for-role"),
         ("17 kB", b" " * 17_000, 413, LARGE),
     ]),
-    Door("dispatch", "POST /work/cases/{nobody}/actions", "lead", [
+    Door("dispatch", "POST /api/dispatch/v1/cases/{nobody}/actions", "lead", [
         ("unknown case", {"action": "accept"}, 404, "/problems/unknown-case")]),
-    Door("dispatch", "POST /work/cases/%00/actions", "lead", [
-        ("no case id", {"action": "accept"}, 422, "/path/case_id")]),
-    Door("dispatch", "POST /centre/cases/{case}/actions", "operator", [
+    Door("dispatch", "POST /api/dispatch/v1/cases/%00/actions", "lead", [
+        ("no case id", {"action": "accept"}, 404, "/problems/unknown-case")]),
+    Door("dispatch", "POST /api/dispatch/v1/cases/{case}/actions", "operator", [
         ("place nowhere", {"action": "place", "expected_seq": 2}, 422, "/problems/area-missing"),
         ("place where nothing is", {"action": "place", "expected_seq": 2, "area_id": "x"}, 422,
          "/problems/area-unknown"),
@@ -225,7 +225,7 @@ DOORS: Final[Sequence[Door]] = (
         ("an area twice", {"areas": rings([0, 0], [1, 0], [1, 1], [0, 0])["areas"] * 2}, 422,
          "/problems/area-twice"),
     ]),
-    Door("notify", "POST /rate/{rating}", "nobody", [
+    Door("notify", "POST /api/notify/v1/ratings/{rating}", "nobody", [
         ("not JSON", b"{", 422, ""),
         ("six stars", {"solved": True, "score": 6}, 422, "/score"),
         ("a number for yes", {"solved": 1, "score": 5}, 422, "/solved"),
@@ -233,8 +233,8 @@ DOORS: Final[Sequence[Door]] = (
         ("a field more", {"solved": True, "score": 5, "case_id": "x"}, 422, "/case_id"),
         ("4 kB", b" " * 4097, 413, LARGE),
     ], {"Content-Type": "application/json"}),
-    Door("notify", "POST /rate/{rating}", "nobody", [
-        ("neither form nor JSON", b"<x/>", 415, "/problems/not-a-form")],
+    Door("notify", "POST /api/notify/v1/ratings/{rating}", "nobody", [
+        ("no JSON", b"<x/>", 422, "")],
         {"Content-Type": "text/xml"}),
     *(
         Door(service, f"POST /api/{service}/v1/dead-letters/{letter}/replay", "administrator",
@@ -256,7 +256,7 @@ FORMS: Final[Sequence[Door]] = (
         ("JSON", b"{}", 422, None),
         ("nothing", b"", 422, None),
         ("garbage", b"%zz=%ff&&&=\0=;\xff", 422, None),
-        ("101 fields", b"&".join(b"f%d=x" % n for n in range(101)), 413, LARGE),
+        ("101 fields", b"&".join(b"f%d=x" % n for n in range(101)), 400, None),
         ("65 kB", b"text=" + b"x" * 65_536, 413, LARGE),
         ("2,001 characters", b"address=x&text=" + b"x" * 2001, 422, None),
         ("NaN for a place", b"text=x&lat=NaN&lng=inf", 422, None),
@@ -266,8 +266,10 @@ FORMS: Final[Sequence[Door]] = (
         ("an address with a line break", b"text=x&address=x&email=a%0d%0aBcc:b@example.org", 422,
          None),
     ], FORM),
-    Door("intake", "POST /report", "nobody", [("not a form", {}, 415, "/problems/not-a-form")],
+    Door("intake", "POST /report", "nobody", [("not a form", {}, 422, None)],
          {"Content-Type": "application/json"}),
+    Door("notify", "POST /rate/{rating}", "nobody", [("not a form", b"<x/>", 422, None)],
+         {"Content-Type": "text/xml"}),
     Door("intake", "POST /progress", "nobody", [
         ("nothing", b"", 422, None),
         ("full-width digits", "number=1&tail=１２３４".encode(), 422, None),

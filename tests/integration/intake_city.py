@@ -26,6 +26,7 @@ from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
+from tests.support.admin_port import client_of
 from tests.support.ports import free_port
 from tests.support.raw_batch import send_raw_batch
 from tests.support.topics import delete_topics, records_of
@@ -69,6 +70,7 @@ class Running:
 
     process: asyncio.subprocess.Process
     base: str
+    admin: str
     log: Path
 
     async def until_ready(self) -> None:
@@ -77,7 +79,7 @@ class Running:
             for _ in range(int(WAIT_SECONDS / 0.1)):
                 assert self.process.returncode is None, self.log.read_text()
                 try:
-                    if (await client.get(f"{self.base}/readyz?all")).status_code == 200:
+                    if (await client.get(f"{self.admin}/readyz?all")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass
@@ -147,25 +149,28 @@ class IntakeCity:
 
     async def start(self, *, until_ready: bool = True, **environment: str) -> Running:
         """An intake process."""
-        port = free_port()
+        port, admin_port = free_port(), free_port()
         log = self._folder / f"intake-{port}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "lastmetre.intake",
-                env=self.environment | {"INTAKE_HTTP_PORT": str(port)} | environment,
+                env=self.environment
+                | {"INTAKE_HTTP_PORT": str(port), "INTAKE_ADMIN_PORT": str(admin_port)}
+                | environment,
                 stderr=output,
             )
         self._processes.append(process)
-        running = Running(process, f"http://127.0.0.1:{port}", log)
+        base = "http://127.0.0.1:"
+        running = Running(process, f"{base}{port}", f"{base}{admin_port}", log)
         if until_ready:
             await running.until_ready()
         return running
 
     def client(self, running: Running) -> httpx.AsyncClient:
         """Asks that process, as nobody in particular."""
-        return httpx.AsyncClient(base_url=running.base, timeout=20)
+        return client_of(running.base, running.admin, timeout=20)
 
     def key(self, channel: str) -> dict[str, str]:
         """The header that lets a channel in."""

@@ -23,6 +23,7 @@ from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from tests.integration.metrics_world import FIRST
+from tests.support.admin_port import client_of
 from tests.support.city import key_bytes
 from tests.support.ports import free_port
 from tests.support.topics import delete_topics
@@ -39,7 +40,7 @@ class Metrics:
         self.database_url = database_url
         self.prefix = f"t{secrets.token_hex(4)}."
         self._token_key = secrets.token_urlsafe(32)
-        self.port = free_port()
+        self.port, self.admin_port = free_port(), free_port()
         self._processes: list[asyncio.subprocess.Process] = []
         self._producer: AIOKafkaProducer | None = None
 
@@ -53,6 +54,7 @@ class Metrics:
             "LASTMETRE_TOPIC_PREFIX": self.prefix,
             "METRICS_DATABASE_URL": self.database_url,
             "METRICS_HTTP_PORT": str(self.port),
+            "METRICS_ADMIN_PORT": str(self.admin_port),
             "METRICS_SERVICE_KEY": "unused-here",
             "LASTMETRE_TOKEN_KEY": self._token_key,
             "LASTMETRE_LINK_KEY": secrets.token_urlsafe(32),
@@ -72,6 +74,7 @@ class Metrics:
         environment = self.environment
         if more:
             environment["METRICS_HTTP_PORT"] = str(free_port())
+            environment["METRICS_ADMIN_PORT"] = str(free_port())
         else:
             await apply_topics(self.bootstrap, self.prefix, development=True)
         process = await asyncio.create_subprocess_exec(
@@ -109,8 +112,9 @@ class Metrics:
         key = key_bytes(self._token_key)
         lead = "L01" if role is Role.LEAD else None
         token = issue_token(key, "somebody", role, lead, datetime.now(UTC), timedelta(hours=1))
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}",
+        async with client_of(
+            f"http://127.0.0.1:{self.port}",
+            f"http://127.0.0.1:{self.admin_port}",
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
         ) as client:

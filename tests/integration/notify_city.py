@@ -168,16 +168,19 @@ class City:
 
     async def launch(self, **environment: str) -> "Running":
         """A notify process, without waiting for it."""
-        port = free_port()
+        port, admin_port = free_port(), free_port()
         log = self._folder / f"notify-{port}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "lastmetre.notify",
-                env=self.environment | {"NOTIFY_HTTP_PORT": str(port)} | environment,
+                env=self.environment
+                | {"NOTIFY_HTTP_PORT": str(port), "NOTIFY_ADMIN_PORT": str(admin_port)}
+                | environment,
                 stderr=output,
             )  # fmt: skip
         self._processes.append(process)
-        return Running(process, f"http://127.0.0.1:{port}", log)
+        base = "http://127.0.0.1:"
+        return Running(process, f"{base}{port}", f"{base}{admin_port}", log)
 
     async def stop(self) -> None:
         """End every process, politely."""
@@ -298,6 +301,7 @@ class Running:
 
     process: asyncio.subprocess.Process
     url: str
+    admin: str
     log: Path
 
     async def until_ready(self) -> None:
@@ -314,7 +318,7 @@ class Running:
                 if self.process.returncode is not None:
                     raise RuntimeError(f"notify ended:\n{self.log.read_text()[-3000:]}")
                 try:
-                    if (await client.get(f"{self.url}{path}")).status_code == 200:
+                    if (await client.get(f"{self.admin}{path}")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass
@@ -331,13 +335,13 @@ class Running:
     async def missing(self) -> list[str]:
         """What the process itself says does not work; empty if all does."""
         async with httpx.AsyncClient() as client:
-            found: list[str] = (await client.get(f"{self.url}/readyz?all")).json()["missing"]
+            found: list[str] = (await client.get(f"{self.admin}/readyz?all")).json()["missing"]
             return found
 
     async def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
         async with httpx.AsyncClient() as client:
-            text = (await client.get(f"{self.url}/metrics")).text
+            text = (await client.get(f"{self.admin}/metrics")).text
         return sum(
             float(line.rsplit(" ", 1)[1])
             for line in text.splitlines()

@@ -23,6 +23,7 @@ def settings(stack: Stack) -> dict[str, str]:
     return {
         "KAFKA_BOOTSTRAP_SERVERS": endpoints.bootstrap_servers,
         **{f"{s.upper()}_URL": endpoints.services[s] for s in SERVICES},
+        **{f"{s.upper()}_ADMIN_URL": endpoints.admin[s][0] for s in SERVICES},
         **{f"{s.upper()}_DATABASE_URL": endpoints.audit_databases[s] for s in SERVICES},
         "LASTMETRE_TOKEN": development_token(
             endpoints.token_key, Role.ADMINISTRATOR, "operations", None, timedelta(hours=1)
@@ -84,7 +85,7 @@ async def test_by_a_profile(stack: Stack, settings: dict[str, str], tmp_path: Pa
     await document(stack, nowhere, "--profile", "city", "status")
     await document(stack, {**nowhere, "LASTMETRE_PROFILE": "city"}, "dlq", "list")
     # The option says more than the environment, the environment more than the variable's profile.
-    wrong = {**nowhere, "DISPATCH_URL": "http://127.0.0.1:1", "LASTMETRE_TOKEN": "wrong"}
+    wrong = {**nowhere, "DISPATCH_ADMIN_URL": "http://127.0.0.1:1", "LASTMETRE_TOKEN": "wrong"}
     await document(stack, wrong, "--profile", own, "dlq", "list")
     code, _, said = await attempt(stack, "dlq", "list", "--service", "notify",
                                   **wrong, LASTMETRE_PROFILE="city")  # fmt: skip
@@ -94,8 +95,8 @@ async def test_by_a_profile(stack: Stack, settings: dict[str, str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "given", "missing"),
     [
-        (["dlq", "list"], ["LASTMETRE_TOKEN"], "INTAKE_URL or INTAKE_PUBLIC_URL"),
-        (["dlq", "list"], ["INTAKE_URL"], "LASTMETRE_TOKEN"),
+        (["dlq", "list"], ["LASTMETRE_TOKEN"], "INTAKE_ADMIN_URL"),
+        (["dlq", "list"], ["INTAKE_ADMIN_URL"], "LASTMETRE_TOKEN"),
         (["case", "show", "180101-0001"], ["LASTMETRE_TOKEN"], "DISPATCH_URL"),
         (["topics", "describe"], ["INTAKE_URL"], "KAFKA_BOOTSTRAP_SERVERS"),
         (["audit"], ["KAFKA_BOOTSTRAP_SERVERS"], "INTAKE_AUDIT_DATABASE_URL"),

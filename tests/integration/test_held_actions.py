@@ -12,7 +12,7 @@ from tests.support.city import City, inside
 async def ask(city: City, case_id: uuid.UUID, **body: Any) -> httpx.Response:
     """As a lead's page asks."""
     return await city.http.post(
-        city.url("dispatch", f"/work/cases/{case_id}/actions?hold=true"),
+        city.url("dispatch", f"/work/cases/{case_id}/actions/held"),
         json=body,
         headers=city.bearer(Role.LEAD, "L0"),
     )

@@ -114,7 +114,7 @@ async def test_requests(ground: Ground, doors: tuple[Door, ...]) -> None:
 async def test_paths_and_headers(ground: Ground) -> None:
     wrong = []
     for service, caller, path, status in PATHS:
-        base = ground.city.url(service, "")
+        base = ground.city.base(service, path)
         headers = encoded(ground.callers[caller] | {"Accept-Language": "en"})
         answer = await spoken(base, "GET", ground.named(path), headers)
         if answer.status != status:
@@ -199,6 +199,6 @@ async def test_more_than_is_declared_and_less(city: City) -> None:
             f"{'X-API-Key: ' + headers['X-API-Key'] if 'channels' in path else 'X: x'}\r\n\r\n{{"
         )
         answers = await asyncio.gather(
-            *(Answer.to(city.url("intake", ""), head.encode(), leave=True) for _ in range(5))
+            *(Answer.to(city.base("intake", path), head.encode(), leave=True) for _ in range(5))
         )
         assert {answer and answer.status for answer in answers} <= {None, 400, 401}

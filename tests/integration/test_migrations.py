@@ -3,10 +3,8 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import replace
 from random import Random
 
@@ -27,6 +25,7 @@ from lastmetre.common.postgres.migrate import (
 from lastmetre.devstack import Stack
 from tests.support.commands import attempt, lastmetre
 from tests.support.databases import fresh_database, migrate_in_part
+from tests.support.ports import free_port
 
 CORE = "common.runtime"
 MADE = migration_of("example", "0001_made.sql", "CREATE TABLE example (old int, new int);")
@@ -196,10 +195,12 @@ async def test_a_service_does_not_start_on_a_database_that_is_too_new(
 ) -> None:
     await migrate(database, (CORE, "metrics"))
     await connection.execute("UPDATE migration SET oldest_build = 99 WHERE package = 'metrics'")
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = str(listener.getsockname()[1])
     told = json.loads((stack.home.run / "environment" / "metrics-0.json").read_text("utf-8"))
-    told |= {"METRICS_DATABASE_URL": database, "METRICS_HTTP_PORT": port}
+    told |= {
+        "METRICS_DATABASE_URL": database,
+        "METRICS_HTTP_PORT": str(free_port()),
+        "METRICS_ADMIN_PORT": str(free_port()),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "lastmetre.metrics",
         env={**os.environ, **{name: value for name, value in told.items() if value is not None}},

@@ -74,10 +74,14 @@ async def test_the_rating_page_says_what_the_ledger_holds(ordinary: City, starte
     case_id = events[0].case_id
     await ordinary.tell(events)
     await ordinary.until_done(MESSAGES_A_CASE)
-    link = f"{started.url}/rate/{ordinary.rating_token(case_id, 7)}"
+    token = ordinary.rating_token(case_id, 7)
+    link = f"{started.url}/rate/{token}"
     resident = {"actor": Actor(role=ActorRole.RESIDENT)}
     async with httpx.AsyncClient(headers={"Accept-Language": "en"}) as browser:
-        given = await browser.post(link, json={"solved": False, "score": 1, "reopen": True})
+        given = await browser.post(
+            f"{started.url}/api/notify/v1/ratings/{token}",
+            json={"solved": False, "score": 1, "reopen": True},
+        )
         assert given.status_code == 202
         feedback_id = given.json()["feedback_id"]
 

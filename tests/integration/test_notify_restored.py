@@ -34,7 +34,7 @@ async def rate(url: str, notify: City, case_id: UUID) -> int:
     token = notify.rating_token(case_id, 7)
     body = {"solved": True, "score": 5}
     async with httpx.AsyncClient() as client:
-        return (await client.post(f"{url}/rate/{token}", json=body)).status_code
+        return (await client.post(f"{url}/api/notify/v1/ratings/{token}", json=body)).status_code
 
 
 def sent_twice(mailbox: Mailbox) -> list[bytes]:

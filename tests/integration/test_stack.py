@@ -105,8 +105,8 @@ def test_it_ends_whole_and_starts_again_beside_another(stack: Stack, tmp_path: P
     with running(home) as (first, said):
         until(said, UP)
         endpoints = Endpoints.read(home / "endpoints.json")
-        assert all(is_ready(url) for url in endpoints.services.values())
-        assert all(is_ready(url) for url in stack.endpoints.services.values())
+        assert all(is_ready(url) for urls in endpoints.admin.values() for url in urls)
+        assert all(is_ready(url) for urls in stack.endpoints.admin.values() for url in urls)
         assert not set(endpoints.services.values()) & set(stack.endpoints.services.values())
         assert written_elsewhere(home) == set()
         with pytest.raises(StackError, match=rf"process {first.pid}\) is running in {home}"):

@@ -74,7 +74,7 @@ async def dlq(
     """What the command says of that process: the document, and what it tells a person."""
     token = city.administrator()["Authorization"].removeprefix("Bearer ")
     ended, document, told = await attempt(
-        None, "dlq", *words, "--json", INTAKE_URL=process.base, LASTMETRE_TOKEN=token
+        None, "dlq", *words, "--json", INTAKE_ADMIN_URL=process.admin, LASTMETRE_TOKEN=token
     )
     assert ended == code, told
     return json.loads(document or "{}"), told

@@ -11,6 +11,7 @@ import uuid
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lastmetre.common.contracts.topics import FIELD_ACTIONS, SERVICES
 from lastmetre.common.security.callers import Role
 from lastmetre.common.telemetry import metrics as registry
 from lastmetre.devstack import Stack
+from lastmetre.devstack.services import checked_out_revision
 from lastmetre.metrics.prometheus_view import FAMILIES
 from tests.support.city import TRACE, City
 from tests.support.ports import free_port
@@ -43,6 +45,7 @@ ONLY_IN_TROUBLE = {
     "lastmetre_position_resets",
     "lastmetre_relay_restarts",
     "lastmetre_reports_refused",
+    "lastmetre_vault_damaged_rows",
 }
 
 
@@ -78,11 +81,31 @@ async def lived_through(city: City) -> uuid.UUID:
     return case_id
 
 
-async def test_every_service_tells_whether_it_is_well(city: City) -> None:
+def last_line(stack: Stack, service: str) -> dict[str, Any]:
+    """The last line that a service has logged."""
+    line: dict[str, Any] = json.loads(stack.log(service).read_text("utf-8").splitlines()[-1])
+    return line
+
+
+async def test_every_service_tells_whether_it_is_well_and_which_build_it_is(
+    stack: Stack, city: City
+) -> None:
+    revision = checked_out_revision()
     for service in SERVICES:
+        build = {"version": version(f"lastmetre-{service}"), "revision": revision}
         for path in ("/livez", "/readyz", "/readyz?all"):
             answer = await city.http.get(city.url(service, path))
-            assert (answer.status_code, answer.json()) == (200, {"status": "ok", "missing": []})
+            assert answer.status_code == 200
+            assert answer.json() == {"status": "ok", "missing": [], **build}
+            public = f"{city.endpoints['services'][service]}{path}"
+            assert (await city.http.get(public)).status_code == 404
+        assert build in [
+            {name: sample.labels[name] for name in build}
+            for family in text_string_to_metric_families(await exposed(city, service))
+            for sample in family.samples
+            if sample.name == "lastmetre_build_info" and sample.labels["service"] == service
+        ]
+        assert build.items() <= last_line(stack, service).items()
 
 
 async def test_metrics_are_those_of_the_registry(city: City) -> None:
@@ -127,17 +150,18 @@ async def test_promtool_has_nothing_to_say(city: City) -> None:
 async def prometheus(city: City, folder: Path) -> AsyncIterator[str]:
     """A Prometheus that reads the four services, and the figures as a supervisor may."""
     token = city.bearer(Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
-    targets = {service: city.endpoints["services"][service].removeprefix("http://")
-               for service in SERVICES}  # fmt: skip
+    admin = city.endpoints["admin"]
+    targets = [url.removeprefix("http://") for service in SERVICES for url in admin[service]]
+    figures = city.endpoints["services"]["metrics"].removeprefix("http://")
     settings = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [
-            {"job_name": "services", "static_configs": [{"targets": list(targets.values())}]},
+            {"job_name": "services", "static_configs": [{"targets": targets}]},
             {
                 "job_name": "figures",
                 "metrics_path": "/indicators",
                 "authorization": {"credentials": token},
-                "static_configs": [{"targets": [targets["metrics"]]}],
+                "static_configs": [{"targets": [figures]}],
             },
         ],
     }

@@ -37,14 +37,34 @@ STAFF: Final = f"{WATCHING} {LEAD}"
 SERVICES: Final = "intake-key dispatch-key notify-key metrics-key"
 
 EVERY_SERVICE: Final = {
+    "GET /api/{service}/v1/openapi.json": ANYONE,
+    "GET /api/{service}/v1/docs": ANYONE,
+    "GET /api/{service}/v1/docs/start.js": ANYONE,
+    "GET /api/{service}/v1/docs/static": ANYONE,
+}
+EVERY_ADMIN_PORT: Final = {
     "GET /livez": ANYONE,
     "GET /readyz": ANYONE,
     "GET /metrics": ANYONE,
+    "GET /openapi.json": ANYONE,
+    "GET /docs": ANYONE,
+    "GET /docs/start.js": ANYONE,
+    "GET /docs/static": ANYONE,
     "GET /api/{service}/v1/dead-letters": ADMINISTRATOR,
     "GET /api/{service}/v1/dead-letters/{letter_id}": ADMINISTRATOR,
     "POST /api/{service}/v1/dead-letters/{letter_id}/replay": ADMINISTRATOR,
     "GET /api/{service}/v1/stopped-senders": ADMINISTRATOR,
     "POST /api/{service}/v1/stopped-senders/release": ADMINISTRATOR,
+}
+ON_ADMIN_PORT: Final = {
+    "intake": {
+        "POST /api/intake/v1/contacts": "notify-key",
+        "POST /api/intake/v1/texts": "dispatch-key",
+        "POST /api/intake/v1/contacts/look": "dispatch-key",
+        "PUT /api/intake/v1/lead-contacts": ADMINISTRATOR,
+        "POST /api/intake/v1/lookup": f"{ADMINISTRATOR} {SERVICES}",
+    },
+    "notify": {"GET /api/notify/v1/cases/{case_id}/messages/texts": "dispatch-key"},
 }
 MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
     "intake": {
@@ -62,11 +82,6 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "POST /progress/{secret}": SECRET,
         "GET /progress/{secret}": SECRET,
         "GET /progress/case/{secret}": SECRET,
-        "POST /api/intake/v1/contacts": "notify-key",
-        "POST /api/intake/v1/texts": "dispatch-key",
-        "POST /api/intake/v1/contacts/look": "dispatch-key",
-        "PUT /api/intake/v1/lead-contacts": ADMINISTRATOR,
-        "POST /api/intake/v1/lookup": f"{ADMINISTRATOR} {SERVICES}",
     },
     "dispatch": {
         "GET /work": LEAD,
@@ -74,7 +89,8 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /work/events": LEAD,
         "GET /work/open/{secret}": SECRET,
         "GET /work/cases/{case_id}/actions": LEAD,
-        "POST /work/cases/{case_id}/actions": STAFF,
+        "POST /work/cases/{known_as}/actions": STAFF,
+        "POST /work/cases/{known_as}/actions/held": STAFF,
         "POST /work/held/{action_id}": LEAD,
         "POST /work/refused/{action_id}": LEAD,
         "GET /work/static": ANYONE,
@@ -84,7 +100,8 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /centre/{known_as}/panes": CENTRE,
         "GET /centre/cases/{known_as}": WATCHING,
         "GET /centre/cases/{case_id}/actions": CENTRE,
-        "POST /centre/cases/{case_id}/actions": CENTRE,
+        "POST /centre/cases/{known_as}/actions": CENTRE,
+        "POST /centre/cases/{known_as}/actions/held": CENTRE,
         "POST /centre/held/{action_id}": CENTRE,
         "POST /centre/refused/{action_id}": CENTRE,
         "GET /cases": WATCHING,
@@ -95,8 +112,10 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "POST /cases/{known_as}/contact": STAFF,
         "GET /cases/{known_as}/actions": STAFF,
         "POST /cases/{known_as}/actions": STAFF,
+        "POST /cases/{known_as}/actions/held": STAFF,
         "POST /cases/held/{action_id}": STAFF,
         "POST /cases/refused/{action_id}": STAFF,
+        "POST /api/dispatch/v1/cases/{known_as}/actions": STAFF,
         "GET /network": STAFF,
         "PUT /network": ADMINISTRATOR,
         "GET /api/dispatch/v1/cases/{known_as}": f"{WATCHING} intake-key metrics-key",
@@ -106,10 +125,10 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /rate/{token}": SECRET,
         "POST /rate/{token}": SECRET,
         "POST /rate/{token}/reopen": SECRET,
+        "POST /api/notify/v1/ratings/{token}": SECRET,
         "GET /rate/static": ANYONE,
         "GET /messages/log": WATCHING,
         "GET /api/notify/v1/cases/{case_id}/messages": f"{WATCHING} {SERVICES}",
-        "GET /api/notify/v1/cases/{case_id}/messages/texts": "dispatch-key",
     },
     "metrics": {
         "GET /indicators": f"{WATCHING} {SERVICES}",
@@ -141,35 +160,42 @@ def expected(service: str, allowed: str, caller: Caller) -> set[int] | None:
     return {403} if known else {401}
 
 
-def rows(service: str) -> dict[str, str]:
-    every = {row.replace("{service}", service): who for row, who in EVERY_SERVICE.items()}
-    return every | dict(MAY_CALL[service])
+def rows(service: str, *, admin: bool) -> dict[str, str]:
+    every = EVERY_ADMIN_PORT if admin else EVERY_SERVICE
+    own = ON_ADMIN_PORT.get(service, {}) if admin else MAY_CALL[service]
+    return {row.replace("{service}", service): who for row, who in every.items()} | dict(own)
 
 
+@pytest.mark.parametrize("admin", [False, True], ids=["public", "admin"])
 @pytest.mark.parametrize("service", MAY_CALL)
-def test_every_route_has_a_row(service: str, as_started: Callable[[str], None]) -> None:
+def test_every_route_has_a_row(
+    service: str, admin: bool, as_started: Callable[[str], None]
+) -> None:
     as_started(service)
+    application = APPLICATIONS[service]()
     routes = {
         f"{method} {path}"
-        for route in declared_access(APPLICATIONS[service]())
+        for route in declared_access(application.state.admin if admin else application)
         for method in route.methods
         for path in (
-            [route.path.replace("{channel:channel}", each) for each in ("hotline", "app", "patrol")]
-            if "{channel:channel}" in route.path
+            [route.path.replace("{channel}", each) for each in ("hotline", "app", "patrol")]
+            if "{channel}" in route.path
             else [route.path]
         )
     }
-    assert routes == set(rows(service))
+    assert routes == set(rows(service, admin=admin))
 
 
+@pytest.mark.parametrize("admin", [False, True], ids=["public", "admin"])
 @pytest.mark.parametrize("service", MAY_CALL)
-async def test_who_may_call_what(service: str, city: City) -> None:
+async def test_who_may_call_what(service: str, admin: bool, city: City) -> None:
     """Nothing is sent along, so whoever gets in changes nothing: he is told that it is missing."""
     somebody = str(IdGenerator().uuid7(datetime.now(UTC)))
     everybody = list(callers(city))
     wrong: list[str] = []
-    async with httpx.AsyncClient(base_url=city.url(service, ""), timeout=30) as client:
-        for row, allowed in rows(service).items():
+    base = city.endpoints["admin"][service][0] if admin else city.url(service, "")
+    async with httpx.AsyncClient(base_url=base, timeout=30) as client:
+        for row, allowed in rows(service, admin=admin).items():
             method, path = row.split()
             path = path.replace("{letter_id}", "999999")
             path = re.sub(r"\{\w+\}", somebody, path)
@@ -180,6 +206,19 @@ async def test_who_may_call_what(service: str, city: City) -> None:
                 if status >= 500 or (status in (401, 403) if may is None else status not in may):
                     wrong.append(f"{row} as {caller.name}: {status}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("service", MAY_CALL)
+async def test_neither_port_answers_for_the_other(service: str, city: City) -> None:
+    public, admin = city.url(service, ""), city.endpoints["admin"][service][0]
+    for base, other in ((public, True), (admin, False)):
+        for row in rows(service, admin=other):
+            method, path = row.split()
+            if "/docs" in path or "openapi" in path:
+                continue
+            path = re.sub(r"\{\w+\}", "1", path)
+            answer = await city.http.request(method, f"{base}{path}")
+            assert answer.status_code in (404, 405), f"{base}{path}"
 
 
 async def test_a_link_opens_pages_and_no_more(city: City) -> None:
@@ -201,6 +240,6 @@ async def test_a_link_opens_pages_and_no_more(city: City) -> None:
         answer = await city.http.post(
             city.url("dispatch", f"/work/cases/{case_id}/actions"),
             headers={"Cookie": cookie, "Sec-Fetch-Site": site},
-            json={"action": "accept"},
+            data={"action": "accept"},
         )
         assert answer.status_code == status, site

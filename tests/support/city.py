@@ -21,6 +21,7 @@ from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.ids import IdGenerator
+from tests.support.admin_port import is_internal
 
 Found = TypeVar("Found")
 
@@ -91,8 +92,15 @@ class City:
     # --- asking -------------------------------------------------------------------------
 
     def url(self, service: str, path: str) -> str:
-        """Where a service answers."""
-        return f"{self.endpoints['services'][service]}{path}"
+        """Where a service answers that path."""
+        return f"{self.base(service, path)}{path}"
+
+    def base(self, service: str, path: str) -> str:
+        """The port that answers that path: the admin port, if it is internal."""
+        endpoints = self.endpoints
+        admin: str = endpoints["admin"][service][0]
+        public: str = endpoints["services"][service]
+        return admin if is_internal(path) else public
 
     def bearer(self, role: Role, lead_id: str | None = None) -> dict[str, str]:
         """The headers of a member of staff."""
@@ -182,7 +190,7 @@ class City:
     ) -> httpx.Response:
         """Ask for a step by HTTP."""
         return await self.http.post(
-            self.url("dispatch", f"/work/cases/{case_id}/actions"),
+            self.url("dispatch", f"/api/dispatch/v1/cases/{case_id}/actions"),
             json={"action": action, **more},
             headers=self.bearer(role, lead_id if role is Role.LEAD else None),
         )
@@ -251,12 +259,19 @@ class City:
         document: dict[str, Any] = answer.json()
         return document
 
+    def _rating_token(self, case_id: UUID, closing: int) -> str:
+        return self.links.seal(LinkPurpose.RATE, case_id.bytes + closing.to_bytes(4, "big"))
+
+    async def rate_by_form(self, case_id: UUID, closing: int) -> httpx.Response:
+        """Rate a closing as solved with four stars, by the page of the secret link."""
+        url = self.url("notify", f"/rate/{self._rating_token(case_id, closing)}")
+        return await self.http.post(url, data={"solved": "yes", "score": "4"})
+
     async def rate(self, case_id: UUID, closing: int, **verdict: Any) -> httpx.Response:
         """Rate a closing as the reporter, by the secret link."""
-        identity = case_id.bytes + closing.to_bytes(4, "big")
-        token = self.links.seal(LinkPurpose.RATE, identity)
+        token = self._rating_token(case_id, closing)
         return await self.http.post(
-            self.url("notify", f"/rate/{token}"),
+            self.url("notify", f"/api/notify/v1/ratings/{token}"),
             json={"solved": True, "score": 5, "reopen": False, **verdict},
         )
 

@@ -55,8 +55,14 @@ class StackOfTwoBuilds(Stack):
             each: [*found.instances[each], *([self.old_url(each)] if each in self._old else [])]
             for each in SERVICES
         }
+        admin = {
+            each: [*found.admin[each], *([self.old_url(each)] if each in self._old else [])]
+            for each in SERVICES
+        }
         services = {each: urls[0] for each, urls in instances.items() if urls}
-        return found.model_copy(update={"services": services, "instances": instances})
+        return found.model_copy(
+            update={"services": services, "instances": instances, "admin": admin}
+        )
 
     def old_url(self, service: str) -> str:
         """Where the old process answers."""

@@ -92,7 +92,7 @@ class Traffic:
         assert len(stopped) < len(wanted), f"reports are not taken: {stopped}"
 
     async def handle(self) -> None:
-        """Leads accept and resolve, half of them by HTTP; residents rate what was closed."""
+        """Leads accept and resolve, half of them by a form; residents rate what was closed."""
         while not self.enough.is_set():
             for turn in (self._lead_steps, self._ratings):
                 try:
@@ -109,7 +109,7 @@ class Traffic:
             if n % 2:
                 step = self._city.http.post(
                     f"{self._next('dispatch')}/work/cases/{row['case_id']}/actions",
-                    json={"action": action.value},
+                    data={"action": action.value},
                     headers=self._city.bearer(Role.LEAD, row["lead_id"]),
                 )
                 steps.append(step)
@@ -120,8 +120,8 @@ class Traffic:
 
     async def _ratings(self) -> None:
         for row in await self._cases("state = 'closed' AND rated = '{}'", RATINGS_A_TURN):
-            answer = await self._city.rate(row["case_id"], row["closings"][-1], score=4)
-            self.rated += answer.is_success
+            answer = await self._city.rate_by_form(row["case_id"], row["closings"][-1])
+            self.rated += answer.is_redirect
 
     async def _cases(self, such: str, count: int) -> list[asyncpg.Record]:
         dispatch = await self._city.database("dispatch")

@@ -65,6 +65,10 @@ class ServiceProcesses:
         """Base URL of a process."""
         return self._environments.url(service, process)
 
+    def admin_url(self, service: str, process: int = 0) -> str:
+        """Base URL of its admin port."""
+        return self._environments.admin_url(service, process)
+
     def urls(self, service: str) -> list[str]:
         """Base URLs of all processes of a service."""
         return [self.url(*each) for each in self._processes if each[0] == service]
@@ -112,7 +116,7 @@ class ServiceProcesses:
 
     def unwell(self) -> dict[str, str]:
         """Who does not say that all in it works, and why."""
-        said = {p.name: ask(self.url(*which), "/readyz?all") for which, p in self._items()}
+        said = {p.name: ask(self.admin_url(*which), "/readyz?all") for which, p in self._items()}
         return {name: text for name, (status, text) in said.items() if status != 200}
 
     def _items(self) -> list[tuple[tuple[str, int], Process]]:
@@ -128,7 +132,7 @@ class ServiceProcesses:
         """The sum of one figure of /metrics over all processes, as they are now."""
         total = 0.0
         for which, _ in self._items():
-            for line in ask(self.url(*which), "/metrics")[1].splitlines():
+            for line in ask(self.admin_url(*which), "/metrics")[1].splitlines():
                 if line.startswith((name + "{", name + " ")):
                     total += float(line.rpartition(" ")[2])
         return int(total)
@@ -136,7 +140,7 @@ class ServiceProcesses:
     def _sample(self) -> None:
         while not self._enough.wait(SAMPLE_SECONDS):
             for which, process in self._items():
-                url = self.url(*which)
+                url = self.admin_url(*which)
                 well, missing = ask(url, "/readyz?all")
                 self.samples.append(
                     Sample(

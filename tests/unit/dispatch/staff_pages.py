@@ -179,8 +179,7 @@ async def shown(
         context["contact"] = await view.contact(case, who)
     app = guarded_app()
 
-    @app.get("/cases/page")
-    @allow(Anyone())
+    @app.get("/cases/page", dependencies=allow(Anyone()))
     async def show(request: Request) -> object:
         return PAGES.render(request, template, context)
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 from lastmetre.common.contact import NO_PHONE, ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.web.problem import FieldProblem
 from lastmetre.intake.domain.remarks import NO_POSITION, NOT_BELIEVED, remarks
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 
-def told(**fields: object) -> list[dict[str, str]]:
+def told(**fields: object) -> list[FieldProblem]:
     report = ReportSubmitted.model_validate({"source_id": "1", "text": "x"} | fields)
     return remarks(report, check=ContactCheck("CN"), now=NOW)
 

@@ -24,8 +24,7 @@ def shown(rating: Rating) -> str:
     )  # fmt: skip
     app = guarded_app()
 
-    @app.get("/rate/page")
-    @allow(Anyone())
+    @app.get("/rate/page", dependencies=allow(Anyone()))
     async def show(request: Request) -> object:
         context = {
             "case": None, "category": None, "now": GIVEN + timedelta(minutes=1), "rating": rating,

@@ -38,8 +38,10 @@ class Ratings:
         case = apply(first(registered()), event(cases.CaseDispatched, 2), 0)
         self.case: CaseProjection = apply(case, event(cases.CaseClosed, 3), 0)
 
-    def open(self, token: str) -> Closing | None:
-        return closing_of(LINKS.open(LinkPurpose.RATE, token))
+    def closing(self, token: str) -> Closing:
+        closing = closing_of(LINKS.open(LinkPurpose.RATE, token))
+        assert closing is not None
+        return closing
 
     async def find(self, _: Closing) -> tuple[CaseProjection, Rating | None]:
         return self.case, self.rating

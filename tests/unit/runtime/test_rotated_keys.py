@@ -61,7 +61,7 @@ def asking(bearer: str) -> Request:
     return Request({"type": "http", "method": "GET", "headers": headers, "query_string": b""})
 
 
-def test_tokens_and_service_keys_of_before_hold_until_they_are_taken_away() -> None:
+async def test_tokens_and_service_keys_of_before_hold_until_they_are_taken_away() -> None:
     def authenticator(*, old: bool) -> DevelopmentAuthenticator:
         digests = [key_digest("new"), *([key_digest("before")] if old else [])]
         return DevelopmentAuthenticator(
@@ -75,13 +75,13 @@ def test_tokens_and_service_keys_of_before_hold_until_they_are_taken_away() -> N
 
     during, after = authenticator(old=True), authenticator(old=False)
     for each in (token(ONE), token(TWO)):
-        assert isinstance(during.identify(asking(each)), Person)
+        assert isinstance(await during.identify(asking(each)), Person)
     for each in ("before", "new"):
-        assert during.identify(asking(each)) == ServiceCaller("notify")
-    assert after.identify(asking(token(ONE))) is None
-    assert after.identify(asking("before")) is None
-    assert isinstance(after.identify(asking(token(TWO))), Person)
-    assert during.identify(asking(token(THREE))) is None
+        assert await during.identify(asking(each)) == ServiceCaller("notify")
+    assert await after.identify(asking(token(ONE))) is None
+    assert await after.identify(asking("before")) is None
+    assert isinstance(await after.identify(asking(token(TWO))), Person)
+    assert await during.identify(asking(token(THREE))) is None
 
 
 # --- the vault

@@ -1,35 +1,23 @@
+from typing import Annotated
+
 import pytest
+from fastapi import Form as FormBody
 from fastapi import Request
 from starlette.testclient import TestClient
 
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.web import problems
-from lastmetre.common.web.forms import Form, grouped, parse_form, read_form
-from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.forms import FORM_BYTES, Form, FormFields, Typed, grouped
 from lastmetre.common.web.words import N_
 from tests.unit.web.conftest import MakePages, guarded_app
 
 
-@pytest.mark.parametrize(
-    ("body", "values"),
-    [
-        (b"", {}),
-        (b"a=1&b=&a=2", {"a": "1", "b": ""}),
-        (b"text=+%E8%B7%AF%E7%81%AF%0D%0A%09x+", {"text": "路灯\n\tx"}),
-        (b"text=a%00b%07c%7Fd", {"text": "abcd"}),
-        (b"text=%ED%A0%80%FF", {"text": "\ufffd\ufffd\ufffd\ufffd"}),
-        (b"\xff=1", {"\ufffd": "1"}),
-        (b"=&&&x", {"": "", "x": ""}),
-    ],
-)
-def test_a_form_is_read_whatever_it_holds(body: bytes, values: dict[str, str]) -> None:
-    assert parse_form(body).values == values
-
-
-def test_too_many_fields_are_refused() -> None:
-    with pytest.raises(Problem) as caught:
-        parse_form(b"&".join(b"a%d=1" % number for number in range(101)))
-    assert caught.value.status == 413
+class Fields(FormFields):
+    phone: Typed = ""
+    text: Typed = ""
+    area: Typed = ""
+    solved: Typed = ""
+    score: Typed = ""
 
 
 def test_choices_stand_in_their_groups_in_order() -> None:
@@ -64,10 +52,13 @@ def client(make_pages: MakePages) -> TestClient:
     pages = make_pages({"web/templates/form.html": TEMPLATE})
     app = guarded_app()
 
-    @app.post("/report")
-    @allow(Anyone())
-    async def take(request: Request) -> object:
-        form = await read_form(request)
+    @app.post("/typed", dependencies=allow(Anyone()))
+    async def typed(fields: Annotated[Fields, FormBody()]) -> dict[str, str]:
+        return {name: value for name, value in Form.of(fields).values.items() if value}
+
+    @app.post("/report", dependencies=allow(Anyone()), max_body_size=FORM_BYTES)
+    async def take(request: Request, fields: Annotated[Fields, FormBody()]) -> object:
+        form = Form.of(fields)
         form.require("place", N_("Tell us the place, or tap the map"))
         form.fail("phone", "At most %(most)s digits", most=11)
         return pages.render(request, "form.html", {"form": form}, 422)
@@ -99,6 +90,32 @@ def test_what_was_typed_stays_and_what_is_wrong_is_said_at_the_field(client: Tes
     assert page.count(" checked") == 2
 
 
-def test_other_bodies_and_too_large_ones_are_refused(client: TestClient) -> None:
-    assert client.post("/report", json={}).status_code == 415
-    assert client.post("/report", data={"text": "x" * 70_000}).status_code == 413
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        (b"", {}),
+        (b"area=1&score=&area=2", {"area": "2"}),
+        (b"text=+%E8%B7%AF%E7%81%AF%0D%0A%09x+", {"text": "路灯\n\tx"}),
+        (b"text=a%00b%07c%7Fd", {"text": "abcd"}),
+        (b"text=%ED%A0%80%FF", {"text": "\ufffd\ufffd\ufffd\ufffd"}),
+        (b"=&&&nobody-knows=1", {}),
+    ],
+)
+def test_a_form_is_read_whatever_it_holds(
+    client: TestClient, body: bytes, values: dict[str, str]
+) -> None:
+    assert client.post("/typed", content=body, headers=FORM).json() == values
+
+
+def test_another_body_is_an_empty_form(client: TestClient) -> None:
+    assert client.post("/typed", json={"text": "x"}).json() == {}
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_too_large_ones_are_refused(client: TestClient, declared: bool) -> None:
+    body = b"text=" + b"x" * 70_000
+    answer = client.post("/report", content=body if declared else iter([body]), headers=FORM)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")

@@ -32,27 +32,25 @@ OPERATOR = {"Authorization": f"Bearer {token(Role.OPERATOR, 'zhou')}"}
 def client() -> TestClient:
     app = guarded_app()
 
-    @app.put("/network")
-    @allow(Role.ADMINISTRATOR)
+    @app.put("/network", dependencies=allow(Role.ADMINISTRATOR))
     async def network(request: Request) -> dict[str, bool]:
         if request.query_params:
             raise Problem(422, "/problems/outline", "no")
         return {"done": True}
 
-    @app.get("/dead-letters/{letter_id}")
-    @allow(Role.ADMINISTRATOR)
+    @app.get("/dead-letters/{letter_id}", dependencies=allow(Role.ADMINISTRATOR))
     async def letter(letter_id: int) -> dict[str, str]:
         if letter_id == 13:
             raise RuntimeError
         return {"body": "13800138000"}
 
-    @app.post("/centre/cases/{case_id}/actions")
-    @allow(Role.OPERATOR, Role.ADMINISTRATOR)
+    @app.post(
+        "/centre/cases/{case_id}/actions", dependencies=allow(Role.OPERATOR, Role.ADMINISTRATOR)
+    )
     async def act(case_id: str) -> dict[str, bool]:
         return {"done": True}
 
-    @app.get("/progress/{secret}")
-    @allow(SecretLink())
+    @app.get("/progress/{secret}", dependencies=allow(SecretLink()))
     async def progress(secret: str) -> dict[str, bool]:
         return {"shown": True}
 

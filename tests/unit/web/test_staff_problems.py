@@ -14,8 +14,7 @@ from tests.unit.web.conftest import MakePages, guarded_app
 def client(make_pages: MakePages) -> TestClient:
     app: FastAPI = guarded_app()
 
-    @app.get("/{page}/{status}")
-    @allow(Anyone())
+    @app.get("/{page}/{status}", dependencies=allow(Anyone()))
     async def refuse(request: Request, page: str, status: int) -> None:
         kind = "/problems/not-your-case" if page == "cases" else "about:blank"
         raise Problem(status, kind, "There is no such case")

@@ -87,17 +87,31 @@ class ServiceClient:
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:
         """The JSON document there. Raises Refused, or Trouble if there is no answer."""
-        return self._call(service, "GET", path, self._administrator(), params=parameters).json()
+        urls = self._installation.urls(service)
+        return self._ask(service, urls, "GET", path, params=parameters)
 
     def send(self, service: str, method: str, path: str, body: Any) -> Any:
         """The JSON answer to a JSON body. Raises Refused, or Trouble if there is no answer."""
-        return self._call(service, method, path, self._administrator(), json=body).json()
+        return self._ask(service, self._installation.urls(service), method, path, json=body)
+
+    def get_internal(self, service: str, path: str, **parameters: Any) -> Any:
+        """As `get`, of the service's admin port."""
+        urls = self._installation.admin_urls(service)
+        return self._ask(service, urls, "GET", path, params=parameters)
+
+    def send_internal(self, service: str, method: str, path: str, body: Any) -> Any:
+        """As `send`, to the service's admin port."""
+        return self._ask(service, self._installation.admin_urls(service), method, path, json=body)
+
+    def _ask(self, service: str, urls: list[str], method: str, path: str, **options: Any) -> Any:
+        return self._call(service, urls, method, path, self._administrator(), **options).json()
 
     def submit(self, channel: Channel, reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Give an array of reports to a channel; the answer to each, once Kafka has them."""
         headers = {"X-API-Key": self._installation.channel_key(channel)}
         path = f"/channels/{channel.value}/reports"
-        answer = self._call("intake", "POST", path, headers, json=reports).json()
+        urls = self._installation.urls("intake")
+        answer = self._call("intake", urls, "POST", path, headers, json=reports).json()
         items: list[dict[str, Any]] = answer["items"]
         return items
 
@@ -108,7 +122,7 @@ class ServiceClient:
             "channel": channel.value,
             "source_ids": source_ids,
         }
-        answer = self.send("intake", "POST", "/api/intake/v1/lookup", asked)
+        answer = self.send_internal("intake", "POST", "/api/intake/v1/lookup", asked)
         found: list[dict[str, Any]] = answer["reports"]
         return found
 
@@ -132,12 +146,18 @@ class ServiceClient:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _call(
-        self, service: str, method: str, path: str, headers: dict[str, str], **options: Any
+        self,
+        service: str,
+        urls: list[str],
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        **options: Any,
     ) -> httpx.Response:
         deadline = time.monotonic() + self._patience
         while True:
             wait = RETRY_SECONDS
-            url = self._url(service)
+            url = urls[self._next % len(urls)]
             try:
                 response = self._http.request(method, url + path, headers=headers, **options)
             except httpx.TransportError as error:
@@ -154,10 +174,6 @@ class ServiceClient:
             self.retries += 1
             self._next += 1
             time.sleep(wait)
-
-    def _url(self, service: str) -> str:
-        urls = self._installation.urls(service)
-        return urls[self._next % len(urls)]
 
 
 def _seconds(header: str | None, otherwise: float) -> float:

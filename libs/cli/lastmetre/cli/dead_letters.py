@@ -40,10 +40,10 @@ def _path(service: str, *parts: object) -> str:
 
 def _letters(services: ServiceClient, service: str, **wanted: Any) -> Iterator[dict[str, Any]]:
     """All of a service's, the newest first."""
-    page = services.get(service, _path(service), **wanted)
+    page = services.get_internal(service, _path(service), **wanted)
     while page:
         yield from page
-        page = services.get(service, _path(service), before=page[-1]["id"], **wanted)
+        page = services.get_internal(service, _path(service), before=page[-1]["id"], **wanted)
 
 
 def list_letters(
@@ -93,7 +93,7 @@ def show(
 ) -> None:
     """One dead letter, whole. Its body may be personal data."""
     with ServiceClient(installation()) as services, _unknown(service, letter):
-        found = services.get(known_service(service), _path(service, letter))
+        found = services.get_internal(known_service(service), _path(service, letter))
     if as_json:
         print_document(found)
         return
@@ -215,7 +215,9 @@ def _replay(
         for letter in letters:
             try:
                 with _unknown(service, letter):
-                    services.send(service, "POST", _path(service, letter, "replay"), change)
+                    services.send_internal(
+                        service, "POST", _path(service, letter, "replay"), change
+                    )
             except Refused as refused:
                 if refused.status == 409:
                     # By somebody else, or by us where the first answer was lost.

@@ -36,6 +36,8 @@ class Endpoints(BaseModel):
     """Base URL of each service: that of its first process."""
     instances: dict[str, list[str]] = {}
     """Base URL of every process of each service."""
+    admin: dict[str, list[str]] = {}
+    """Base URL of the admin port of every process: health, figures, internal routes."""
     databases: dict[str, str]
     audit_databases: dict[str, str]
     """The same databases for a role that may only read."""
@@ -68,6 +70,8 @@ class Endpoints(BaseModel):
         for service, url in self.services.items():
             found[f"{service.upper()}_PUBLIC_URL"] = url
             found[f"{service.upper()}_URL"] = ",".join(self.instances.get(service) or [url])
+        for service, urls in self.admin.items():
+            found[f"{service.upper()}_ADMIN_URL"] = ",".join(urls)
         for service, url in self.databases.items():
             found[f"{service.upper()}_DATABASE_URL"] = url
         for service, url in self.audit_databases.items():

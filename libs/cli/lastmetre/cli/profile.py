@@ -138,7 +138,8 @@ class Installation:
         """Neither a broker nor a service nor a database has an address."""
         names = ["KAFKA_BOOTSTRAP_SERVERS"]
         for service in SERVICES:
-            names += _url_names(service) + _database_names(service, read_only=True)
+            names += [*_url_names(service), _admin_name(service)]
+            names += _database_names(service, read_only=True)
         return self.find(*names) is None
 
     # --- what commands ask for
@@ -165,6 +166,14 @@ class Installation:
     def known_urls(self, service: str) -> list[str]:
         """The same; none if they are not known."""
         return _split(self.find(*_url_names(service)) or "")
+
+    def admin_urls(self, service: str) -> list[str]:
+        """The base URLs of the admin ports of a service's processes."""
+        return _split(self.need(f"The admin address of {service}", _admin_name(service)))
+
+    def known_admin_urls(self, service: str) -> list[str]:
+        """The same; none if they are not known."""
+        return _split(self.find(_admin_name(service)) or "")
 
     def page_url(self, service: str) -> str:
         """What links to the service's pages begin with."""
@@ -218,6 +227,10 @@ class Installation:
 
 def _url_names(service: str) -> list[str]:
     return [f"{service.upper()}_URL", f"{service.upper()}_PUBLIC_URL"]
+
+
+def _admin_name(service: str) -> str:
+    return f"{service.upper()}_ADMIN_URL"
 
 
 def _database_names(service: str, *, read_only: bool) -> list[str]:

@@ -146,7 +146,7 @@ def _released(services: ServiceClient, service: str, asked: dict[str, Any]) -> d
 def _portion(services: ServiceClient, service: str, asked: dict[str, Any]) -> dict[str, Any]:
     path = f"/api/{service}/v1/stopped-senders/release"
     try:
-        portion: dict[str, Any] = services.send(service, "POST", path, asked)
+        portion: dict[str, Any] = services.send_internal(service, "POST", path, asked)
     except Refused as refused:
         if refused.status == 404:
             # By somebody else, or by us where the answer was lost.
@@ -165,5 +165,7 @@ def _portion(services: ServiceClient, service: str, asked: dict[str, Any]) -> di
 
 
 def _stopped(services: ServiceClient, service: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = services.get(service, f"/api/{service}/v1/stopped-senders")
+    found: list[dict[str, Any]] = services.get_internal(
+        service, f"/api/{service}/v1/stopped-senders"
+    )
     return found

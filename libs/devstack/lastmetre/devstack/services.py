@@ -2,16 +2,19 @@
 
 import http
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from lastmetre.cli.probes import readiness
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.service.build_info import REVISION_VARIABLE
 from lastmetre.common.service.kafka_settings import SECURITY_SETTINGS
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import LOCAL, SAMPLE_CITY, Home, Ports, write_private
+from lastmetre.devstack.home import CHECKOUT, LOCAL, SAMPLE_CITY, Home, Ports, write_private
 from lastmetre.devstack.keys import Keys
 from lastmetre.devstack.process_guard import PARENT_VARIABLE
 from lastmetre.devstack.programs import (
@@ -55,8 +58,15 @@ class Services:
         """Base URL of one process."""
         return f"http://{_HOST}:{self._port(service, process)}"
 
+    def admin_url(self, service: str, process: int = 0) -> str:
+        """Base URL of its admin port: health, figures, internal routes."""
+        return f"http://{_HOST}:{self._admin_port(service, process)}"
+
     def _port(self, service: str, process: int) -> int:
         return self._ports.get(f"{service}-{process}")
+
+    def _admin_port(self, service: str, process: int) -> int:
+        return self._ports.get(f"{service}-{process}-admin")
 
     def programs(self) -> list[Program]:
         """How supervisord runs them: places for as many as there may ever be, none started."""
@@ -107,8 +117,11 @@ class Services:
             f"{name}_DATABASE_URL": database,
             f"{name}_HTTP_HOST": _HOST,
             f"{name}_HTTP_PORT": str(self._port(service, process)),
+            f"{name}_ADMIN_PORT": str(self._admin_port(service, process)),
+            REVISION_VARIABLE: checked_out_revision(),
             **{f"{s.upper()}_PUBLIC_URL": self.url(s) for s in SERVICES},
-            "INTAKE_INTERNAL_URL": self.url("intake"),
+            "INTAKE_INTERNAL_URL": self.admin_url("intake"),
+            "NOTIFY_INTERNAL_URL": self.admin_url("notify"),
             _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
             "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
             "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),
@@ -147,7 +160,7 @@ class Services:
         supervisor.begin(name)
         way_out = "look into its log; `lastmetre status` shows what the others say."
         ready = wait_until(
-            lambda: is_ready(self.url(service, process)),
+            lambda: is_ready(self.admin_url(service, process)),
             lambda: exits.check(f"The service {service} (process {process})", way_out),
             _READY_SECONDS,
             cancelled,
@@ -155,10 +168,22 @@ class Services:
         if not ready:
             raise StackError(
                 f"The service {service} (process {process}) is not ready after "
-                f"{_READY_SECONDS} s: {readiness(self.url(service, process))[1]}",
+                f"{_READY_SECONDS} s: {readiness(self.admin_url(service, process))[1]}",
                 way_out,
                 supervisor.log(name),
             )
+
+
+@cache
+def checked_out_revision() -> str:
+    """The commit that is checked out, short; empty without a checkout or git."""
+    if CHECKOUT is None:
+        return ""
+    asked = ["git", "-C", str(CHECKOUT), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def kafka_security(bootstrap_servers: str, environment: Mapping[str, str]) -> dict[str, str | None]:

@@ -173,6 +173,10 @@ class Stack:
         """Where a process of a service answers when it runs."""
         return self._services.url(service, process)
 
+    def admin_url(self, service: str, process: int) -> str:
+        """Where its health, figures and internal routes are."""
+        return self._services.admin_url(service, process)
+
     def _wait_service(self, service: str, process: int) -> None:
         self._services.wait(service, process, self._supervisor, self._cancelled)
 
@@ -251,6 +255,10 @@ class Stack:
                 s: [self._services.url(s, n) for n in range(count)]
                 for s, count in self._scale.items()
             },
+            admin={
+                s: [self._services.admin_url(s, n) for n in range(count)]
+                for s, count in self._scale.items()
+            },
             databases={s: self._database_url(s) for s in SERVICES},
             audit_databases={s: self._database_url(s, audit=True) for s in SERVICES},
             channel_keys=self._keys.channel_keys,
@@ -323,7 +331,7 @@ class Stack:
             return broker_answers(self._kafka_access)
         if program == "postgres":
             return all(postgres.answers(self._database_url(s)) for s in SERVICES)
-        return is_ready(self._services.url(program, process))
+        return is_ready(self.admin_url(program, process))
 
     def set_scale(self, counts: Mapping[str, int]) -> None:
         """Have so many processes of these services: new ones are ready, the last ones have ended.

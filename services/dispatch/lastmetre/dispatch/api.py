@@ -1,23 +1,21 @@
 """HTTP in: actions on cases, a case by id, and the network of areas."""
 
 from collections import Counter
-from typing import Any, Final
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
 
 from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant
 from lastmetre.common.contracts.cases import LocalName, PublishedLead, ReturnReason
 from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.kafka.codec import instant
 from lastmetre.common.outlines import BadOutline, read_outline
-from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
+from lastmetre.common.security.access import CurrentPerson, GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.ids import TRACEPARENT
-from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
@@ -25,6 +23,7 @@ from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.domain.network import Area
 
+ACTION_BYTES: Final = 16 * 1024
 NETWORK_BYTES: Final = 64 * 1024 * 1024
 STAFF: Final = (Role.LEAD, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 STATUS_OF_REFUSAL: Final = {
@@ -76,81 +75,176 @@ class NetworkBody(BaseModel):
     dry_run: bool = False
 
 
-def requested(
-    body: ActionBody, case_id: UUID, person: Person, host: ServiceHost
-) -> ActionRequested:
-    """The request that a member of staff makes by `body`."""
-    now = host.clock.now()
-    return ActionRequested(
-        case_id=case_id,
-        action_id=body.action_id or host.identities.uuid7(now),
-        action=body.action,
-        actor=Actor(role=ActorRole(person.role.value), id=person.lead_id or person.subject),
-        occurred_at=body.occurred_at or now,
-        expected_seq=body.expected_seq,
-        area_id=body.area_id,
-        return_reason=body.return_reason,
-        cancel_reason=body.cancel_reason,
-    )
+class LedgerEntry(BaseModel):
+    """An entry of a case's ledger."""
+
+    seq: int
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    actor_role: str
+    actor_id: str | None
 
 
-def traceparent_of(request: Request, host: ServiceHost) -> str:
-    """The caller's trace if it sent a valid one, else a new one."""
-    sent = request.headers.get("traceparent", "")
-    valid = TRACEPARENT.match(sent.encode("latin-1"))
-    return sent if valid else host.identities.traceparent()
+class CaseDocument(BaseModel):
+    """A case with its whole ledger."""
+
+    case_id: UUID
+    number: str
+    report_id: UUID
+    """The one that it was made of; all of them are `report_ids`."""
+    report_ids: list[UUID]
+    state: str
+    seq: int
+    area_id: str | None
+    lead_id: str | None
+    unplaced_reason: str | None
+    ledger: list[LedgerEntry]
 
 
-def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
+class ActionDone(BaseModel):
+    """An action that was done: the case's state, and the `seq` of the action's last event."""
+
+    done: Literal[True] = True
+    action_id: UUID
+    case_id: UUID
+    state: str
+    seq: int
+
+
+class AreaListed(BaseModel):
+    """An area without its outline."""
+
+    area_id: str
+    name: LocalName
+    lead: PublishedLead | None
+
+
+class NetworkListed(BaseModel):
+    """The network that decides now."""
+
+    version: int
+    areas: list[AreaListed]
+
+
+class NetworkReplaced(BaseModel):
+    """What an import changed, or would have changed."""
+
+    added: int
+    changed: int
+    removed: int
+    open_cases_left: dict[str, int]
+    """By lead: open cases that stay with him though he has no area any more."""
+    version: int
+    dry_run: bool
+
+
+class Asking:
+    """Makes requests for actions on behalf of members of staff, and has them decided."""
+
+    def __init__(self, host: ServiceHost, service: CaseService) -> None:
+        self._host = host
+        self._service = service
+
+    async def request(
+        self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
+    ) -> tuple[ActionRequested, str]:
+        """The request with its trace. Raises Problem: 404 for an unknown case, 503 while the outbox
+        is over its limit."""
+        host, now = self._host, self._host.clock.now()
+        if not host.relay.has_room.is_set():
+            raise Problem(
+                503,
+                "/problems/busy",
+                N_("Not available for a moment"),
+                headers={"Retry-After": "5"},
+            )
+        case_id = await self._service.case_known_as(known_as)
+        if case_id is None:
+            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
+        asked = ActionRequested(
+            case_id=case_id,
+            action_id=body.action_id or host.identities.uuid7(now),
+            action=body.action,
+            actor=Actor(role=ActorRole(person.role.value), id=person.lead_id or person.subject),
+            occurred_at=body.occurred_at or now,
+            expected_seq=body.expected_seq,
+            area_id=body.area_id,
+            return_reason=body.return_reason,
+            cancel_reason=body.cancel_reason,
+        )
+        # The caller's trace if it sent a valid one, else a new one.
+        valid = traceparent and TRACEPARENT.match(traceparent.encode("latin-1"))
+        return asked, traceparent if traceparent and valid else host.identities.traceparent()
+
+
+def api_router(service: CaseService, asking: Asking) -> APIRouter:
     """The JSON API of dispatch."""
     router = APIRouter(route_class=GuardedRoute)
 
-    @router.get("/api/dispatch/v1/cases/{known_as}")
-    @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR, ServiceKey("intake", "metrics"))
-    async def case(known_as: str) -> Response:
+    @router.get(
+        "/api/dispatch/v1/cases/{known_as}",
+        dependencies=allow(
+            Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR, ServiceKey("intake", "metrics")
+        ),
+        tags=["cases"],
+    )
+    async def read_case(known_as: str) -> CaseDocument:
         """By id or by the number for people."""
         case_id = await service.case_known_as(known_as)
         found = None if case_id is None else await service.case(case_id)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         known, lines = found
-        return JSONResponse(
-            {
-                "case_id": str(known.case_id),
-                "number": known.number,
-                "report_id": str(known.report_id),
-                "report_ids": [str(each) for each in known.report_ids],
-                "state": known.state.value,
-                "seq": known.seq,
-                "area_id": known.area_id,
-                "lead_id": known.lead_id,
-                "unplaced_reason": known.unplaced_reason,
-                "ledger": [line_document(line) for line in lines],
-            }
+        return CaseDocument(
+            case_id=known.case_id,
+            number=known.number,
+            report_id=known.report_id,
+            report_ids=list(known.report_ids),
+            state=known.state.value,
+            seq=known.seq,
+            area_id=known.area_id,
+            lead_id=known.lead_id,
+            unplaced_reason=known.unplaced_reason,
+            ledger=[ledger_entry(line) for line in lines],
         )
 
-    @router.get("/network")
-    @allow(*STAFF)
-    async def network() -> Response:
+    @router.post(
+        "/api/dispatch/v1/cases/{known_as}/actions",
+        dependencies=allow(*STAFF),
+        max_body_size=ACTION_BYTES,
+        tags=["cases"],
+    )
+    async def act_on_case(
+        known_as: str,
+        body: ActionBody,
+        person: CurrentPerson,
+        traceparent: Annotated[str | None, Header()] = None,
+    ) -> ActionDone:
+        """Accept, arrive, resolve, return, place, cancel, reopen. Sent again, it counts once."""
+        outcome = await service.execute(*await asking.request(body, known_as, person, traceparent))
+        return action_done(outcome)
+
+    @router.get("/network", dependencies=allow(*STAFF), tags=["network"])
+    async def read_network() -> NetworkListed:
+        """Areas and their leads, without outlines."""
         current = await service.network()
-        return JSONResponse(
-            {
-                "version": current.version,
-                "areas": [
-                    {
-                        "area_id": area.area_id,
-                        "name": area.name.model_dump(),
-                        "lead": area.lead and area.lead.model_dump(),
-                    }
-                    for area in current.areas.values()
-                ],
-            }
+        return NetworkListed(
+            version=current.version,
+            areas=[
+                AreaListed(area_id=area.area_id, name=area.name, lead=area.lead)
+                for area in current.areas.values()
+            ],
         )
 
-    @router.put("/network")
-    @allow(Role.ADMINISTRATOR)
-    async def replace(request: Request) -> Response:
-        body = await read_model(request, NetworkBody, NETWORK_BYTES)
+    @router.put(
+        "/network",
+        dependencies=allow(Role.ADMINISTRATOR),
+        max_body_size=NETWORK_BYTES,
+        tags=["network"],
+    )
+    async def replace_network(body: NetworkBody) -> NetworkReplaced:
+        """Replace the whole network."""
         areas = [checked_area(each) for each in body.areas]
         twice = [area_id for area_id, n in Counter(a.area_id for a in areas).items() if n > 1]
         if twice:
@@ -161,15 +255,13 @@ def api_router(host: ServiceHost, service: CaseService) -> APIRouter:
                 extra={"area_ids": sorted(twice)[:20]},
             )
         published = await service.publish(areas, dry_run=body.dry_run)
-        return JSONResponse(
-            {
-                "added": published.added,
-                "changed": published.changed,
-                "removed": published.removed,
-                "open_cases_left": published.open_cases_left,
-                "version": (await service.network()).version,
-                "dry_run": body.dry_run,
-            }
+        return NetworkReplaced(
+            added=published.added,
+            changed=published.changed,
+            removed=published.removed,
+            open_cases_left=dict(published.open_cases_left),
+            version=(await service.network()).version,
+            dry_run=body.dry_run,
         )
 
     return router
@@ -193,16 +285,21 @@ def _bad_outline(area_id: str, reason: str) -> Problem:
     )
 
 
-def line_document(line: LedgerLine) -> dict[str, Any]:
-    """An entry of the ledger as JSON."""
-    return {
-        "seq": line.seq,
-        "type": line.type,
-        "occurred_at": instant(line.occurred_at),
-        "recorded_at": instant(line.recorded_at),
-        "actor_role": line.actor_role,
-        "actor_id": line.actor_id,
-    }
+def ledger_entry(line: LedgerLine) -> LedgerEntry:
+    """An entry of the ledger as it is answered."""
+    return LedgerEntry.model_validate(line._asdict())
+
+
+def action_done(outcome: Outcome) -> ActionDone:
+    """What is answered to an action that was decided. Raises Problem for a refusal."""
+    if outcome.result.refusal is not None or outcome.case is None:
+        raise refusal(outcome)
+    return ActionDone(
+        action_id=outcome.result.request_id,
+        case_id=outcome.result.case_id,
+        state=outcome.case.state.value,
+        seq=outcome.result.seq,
+    )
 
 
 def refusal(outcome: Outcome) -> Problem:
@@ -218,7 +315,9 @@ def refusal(outcome: Outcome) -> Problem:
             "case_id": str(result.case_id),
             "state": case and case.state.value,
             "seq": case.seq if case else 0,
-            "meanwhile": [line_document(line) for line in outcome.events_since],
+            "meanwhile": [
+                ledger_entry(line).model_dump(mode="json") for line in outcome.events_since
+            ],
         }
         if outcome.may_see
         else {"refusal": result.refusal, "action_id": str(result.request_id)},

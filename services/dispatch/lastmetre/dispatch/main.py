@@ -6,15 +6,16 @@ from fastapi import APIRouter, FastAPI
 
 from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.security.lead_links import LeadLinks
-from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.app import build_app, development_authenticator, pages_for
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.kit import Pages
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
 from lastmetre.dispatch.adapters.vault import VaultClient
-from lastmetre.dispatch.api import api_router
+from lastmetre.dispatch.api import Asking, api_router
 from lastmetre.dispatch.application.case_list import CaseList
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.finish_decisions import FinishDecisions
@@ -55,7 +56,8 @@ def create_app(settings: DispatchSettings) -> FastAPI:
     service = CaseService(host, network)
     hold = HoldActions(host, network, RealClock(), settings.undo_seconds)
     host.background(hold.run)
-    return build_app(host, *_pages(host, settings, service, hold))
+    routers, pages = _pages(host, settings, service, hold)
+    return build_app(host, routers, pages, authenticator=development_authenticator(settings))
 
 
 def _pages(
@@ -64,7 +66,7 @@ def _pages(
     """The API and the pages of staff."""
     key = settings.service_key.get_secret_value()
     vault = VaultClient(settings.intake_internal_url, key)
-    messages = CaseMessagesClient(settings.notify_internal_url or settings.notify_public_url, key)
+    messages = CaseMessagesClient(settings.notify_internal_url, key)
     pages = pages_for(settings, NAME, static_path="/work/static")
     categories = read_categories(settings.categories_file)
     changes = LiveChanges(host)
@@ -74,14 +76,15 @@ def _pages(
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)
     live = LiveEvents(host, service, hold, centre, changes, RealClock())
+    asking = Asking(host, service)
     routers = (
-        api_router(host, service),
+        api_router(service, asking),
         centre_router(centre, live, pages),
         worklist_router(worklist, live),
         sign_in_router(
             LeadLinks(settings.token_key, settings.token_old_keys), settings.token_key, RealClock()
         ),
-        actions_router(Actions(host, service, hold, centre, worklist, case_pages)),
+        actions_router(Actions(asking, service, hold, centre, worklist, case_pages)),
         case_router(case_pages),
     )
     return routers, pages

@@ -14,13 +14,11 @@ class DispatchSettings(ServiceSettings):
     database_url: SecretStr = Field(validation_alias="DISPATCH_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="DISPATCH_HTTP_HOST")
     http_port: int = Field(default=8102, validation_alias="DISPATCH_HTTP_PORT")
+    admin_host: str = Field(default="", validation_alias="DISPATCH_ADMIN_HOST")
+    admin_port: int = Field(default=8112, validation_alias="DISPATCH_ADMIN_PORT")
     service_key: SecretStr = Field(validation_alias="DISPATCH_SERVICE_KEY")
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")
-    notify_internal_url: str | None = Field(
-        default=None,
-        validation_alias="NOTIFY_INTERNAL_URL",
-        description="where messages are asked for; unset: at notify's public address",
-    )
+    notify_internal_url: str = Field(validation_alias="NOTIFY_INTERNAL_URL")
     undo_seconds: float = Field(
         default=10,
         ge=0,

@@ -2,17 +2,20 @@
 
 from functools import partial
 
-from fastapi import FastAPI, Request
-from starlette.responses import Response
+from fastapi import FastAPI
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
-from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.app import (
+    build_app,
+    development_authenticator,
+    pages_for,
+)
 from lastmetre.common.service.clock import RealClock, city_time
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
-from lastmetre.common.web.hot import HotPaths
-from lastmetre.common.web.problems import Problem, answer
+from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import cases_router
 from lastmetre.intake.api.lookup import lookup_router
@@ -20,9 +23,9 @@ from lastmetre.intake.api.vault import VaultService, vault_router
 from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.consumers import join
 from lastmetre.intake.domain.submission import OPEN_SENDER
+from lastmetre.intake.edge.application import ChannelsApplication
 from lastmetre.intake.edge.in_flight import BytesInFlight
 from lastmetre.intake.edge.producer import EdgeProducer
-from lastmetre.intake.edge.routes import CHANNEL_PATHS, edge_endpoint, edge_router
 from lastmetre.intake.edge.taking import ReportPublisher
 from lastmetre.intake.files import channel_keys, read_category_codes
 from lastmetre.intake.reading import ReportIngestor
@@ -65,7 +68,9 @@ def build(settings: IntakeSettings) -> FastAPI:
         clock=host.clock,
         public_url=settings.intake_public_url,
     )
-    endpoint = edge_endpoint(edge, settings, check)
+    authenticator = development_authenticator(
+        settings, channel_keys=channel_keys(settings.channel_keys_file)
+    )
     vault_service = VaultService(host, vault, check)
     pages = pages_for(settings, "intake", static_path="/report/static")
     network = Network(host)
@@ -77,27 +82,23 @@ def build(settings: IntakeSettings) -> FastAPI:
     progress_pages = ProgressPages(
         host, pages, network, vault_service, categories, attempts, limits, edge
     )
-    app = build_app(
+    return build_app(
         host,
         [
-            edge_router(endpoint),
             cases_router(host),
-            vault_router(vault_service),
-            lookup_router(host),
             report_router(report_pages),
             progress_router(progress_pages),
         ],
         pages,
-        channel_keys=channel_keys(settings.channel_keys_file),
-        hot_paths=partial(HotPaths, endpoint=endpoint, paths=CHANNEL_PATHS),
+        authenticator=authenticator,
+        internal=[vault_router(vault_service), lookup_router(host)],
+        edge=ChannelsApplication(edge, settings, check, authenticator),
+        foreseen={CannotOpen: _closed_vault},
     )
 
-    async def closed_vault(request: Request, _: Exception) -> Response:
-        problem = Problem(503, "/problems/vault", N_("Not available for a moment"))
-        return answer(request, problem, pages)
 
-    app.add_exception_handler(CannotOpen, closed_vault)
-    return app
+def _closed_vault(_: Exception) -> Problem:
+    return Problem(503, "/problems/vault", N_("Not available for a moment"))
 
 
 def main() -> None:

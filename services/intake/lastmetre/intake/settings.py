@@ -51,6 +51,8 @@ class IntakeSettings(VaultSettings, LinkSettings):
     database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="INTAKE_HTTP_HOST")
     http_port: int = Field(default=8101, validation_alias="INTAKE_HTTP_PORT")
+    admin_host: str = Field(default="", validation_alias="INTAKE_ADMIN_HOST")
+    admin_port: int = Field(default=8111, validation_alias="INTAKE_ADMIN_PORT")
     service_key: SecretStr = Field(validation_alias="INTAKE_SERVICE_KEY")
 
     channel_keys_file: Path = Field(validation_alias="INTAKE_CHANNEL_KEYS_FILE")

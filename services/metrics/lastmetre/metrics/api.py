@@ -1,14 +1,14 @@
 """HTTP in: the indicators, as JSON and for Prometheus, and the facts of single cases."""
 
-from collections.abc import Mapping
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic_core import to_json
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from lastmetre.common.contracts.base import Day, Origin
@@ -22,7 +22,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.metrics.domain.fact import Fact
 from lastmetre.metrics.domain.indicators import Dimension, FixedOnSpot, Selection
 from lastmetre.metrics.indicators import work_out
-from lastmetre.metrics.json_view import json_view
+from lastmetre.metrics.json_view import IndicatorsDocument, json_view
 from lastmetre.metrics.prometheus_view import prometheus_view
 from lastmetre.metrics.store import facts
 
@@ -40,49 +40,106 @@ class Format(StrEnum):
     PROMETHEUS = "prometheus"
 
 
+class FactDocument(BaseModel):
+    """All facts of a case; `response_seconds` is the whole way's, None where there is none."""
+
+    case_id: UUID
+    seq: int
+    number: str
+    report_id: UUID
+    channel: str
+    sub_channel: str | None
+    origin: str
+    category: str
+    source_category: str | None
+    reported_at: datetime
+    reported_day: date
+    registered_at: datetime
+    state: str
+    open: bool
+    area_id: str | None
+    lead_id: str | None
+    unplaced_reason: str | None
+    dispatched_at: datetime | None
+    accepted_at: datetime | None
+    arrived_at: datetime | None
+    resolved_at: datetime | None
+    verified_at: datetime | None
+    closed_at: datetime | None
+    closing: int | None
+    cancelled_at: datetime | None
+    cancel_reason: str | None
+    returns: int
+    reopenings: int
+    rated_at: datetime | None
+    rated_closing: int | None
+    solved: bool | None
+    score: int | None
+    closed_before_reported: bool
+    fixed_on_spot: bool
+    response_seconds: float | None
+
+
+class FactsPage(BaseModel):
+    """Facts, and after which the next page begins; None on the last."""
+
+    facts: list[FactDocument]
+    next: UUID | None
+
+
 def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
     """`/indicators` and `/api/metrics/v1`. `zone` is the city's."""
     router = APIRouter(route_class=GuardedRoute)
 
-    @router.get("/indicators")
-    @allow(*STAFF, SERVICES)
+    @router.get(
+        "/indicators",
+        dependencies=allow(*STAFF, SERVICES),
+        response_model=IndicatorsDocument,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        tags=["indicators"],
+    )
     async def indicators(
-        request: Request,
         first: Annotated[Day | None, Query(alias="from")] = None,
         last: Annotated[Day | None, Query(alias="to")] = None,
         by: Annotated[list[str] | None, Query()] = None,
         origin: Origin | None = None,
         fixed_on_spot: FixedOnSpot = FixedOnSpot.WITHOUT,
         format: Format | None = None,
+        accept: Annotated[str, Header()] = "",
     ) -> Response:
+        """The indicators as JSON, or for Prometheus as `format` or Accept ask for."""
         dimensions = _dimensions(by or [])
         selection = Selection(first, last, origin, fixed_on_spot)
         found = await work_out(host.pool, selection, dimensions, host.clock.now())
-        accepted = request.headers.get("accept", "")
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-        if format is Format.PROMETHEUS or (format is None and _prefers_text(accepted)):
+        if format is Format.PROMETHEUS or (format is None and _prefers_text(accept)):
             return Response(prometheus_view(found), headers=headers, media_type=CONTENT_TYPE_LATEST)
-        return _json(json_view(found, zone), headers)
+        body = json_view(found, zone).model_dump_json(by_alias=True)
+        return Response(body, headers=headers, media_type="application/json")
 
-    @router.get("/api/metrics/v1/cases/{case_id}")
-    @allow(*STAFF, SERVICES)
-    async def case(case_id: UUID) -> Response:
+    @router.get(
+        "/api/metrics/v1/cases/{case_id}",
+        dependencies=allow(*STAFF, SERVICES),
+        tags=["facts"],
+    )
+    async def fact_of_case(case_id: UUID) -> FactDocument:
+        """The facts of one case."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             fact = await facts.one(connection, case_id)
         if fact is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        return _json(_fact(fact))
+        return _fact(fact)
 
-    @router.get("/api/metrics/v1/facts")
-    @allow(*STAFF, SERVICES)
-    async def page(
+    @router.get("/api/metrics/v1/facts", dependencies=allow(*STAFF, SERVICES), tags=["facts"])
+    async def page_of_facts(
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_FACTS)] = 1000,
-    ) -> Response:
+    ) -> FactsPage:
+        """The facts of cases in order of their ids; `next` is the next page's `after`."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             found = await facts.page(connection, after, limit)
-        following = str(found[-1].case_id) if len(found) == limit else None
-        return _json({"facts": [_fact(fact) for fact in found], "next": following})
+        following = found[-1].case_id if len(found) == limit else None
+        return FactsPage(facts=[_fact(fact) for fact in found], next=following)
 
     return router
 
@@ -110,12 +167,7 @@ def _prefers_text(accept: str) -> bool:
     return text > weights.get("application/json", 0.0)
 
 
-def _json(document: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(to_json(document), headers=headers, media_type="application/json")
-
-
-def _fact(fact: Fact) -> dict[str, Any]:
-    """All fields; and the response times of the whole way, None where there is none."""
+def _fact(fact: Fact) -> FactDocument:
     counts = fact.closed_at is not None and not fact.closed_before_reported
     whole = (fact.closed_at - fact.reported_at).total_seconds() if fact.closed_at else None
-    return fact._asdict() | {"response_seconds": whole if counts else None}
+    return FactDocument(**fact._asdict(), response_seconds=whole if counts else None)

@@ -2,8 +2,13 @@
 
 from fastapi import FastAPI
 
-from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.app import (
+    build_app,
+    development_authenticator,
+    pages_for,
+)
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
 from lastmetre.metrics.api import api_router
 from lastmetre.metrics.board import Board
 from lastmetre.metrics.consumers import Consumers
@@ -20,7 +25,12 @@ def create_app(settings: MetricsSettings) -> FastAPI:
     Consumers(zone).join(host)
     pages = pages_for(settings, NAME, static_path="/board/static")
     board = Board(host, zone)
-    return build_app(host, (api_router(host, zone), board_router(board, pages)), pages)
+    return build_app(
+        host,
+        (api_router(host, zone), board_router(board, pages)),
+        pages,
+        authenticator=development_authenticator(settings),
+    )
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ class MetricsSettings(ServiceSettings):
     database_url: SecretStr = Field(validation_alias="METRICS_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="METRICS_HTTP_HOST")
     http_port: int = Field(default=8104, validation_alias="METRICS_HTTP_PORT")
+    admin_host: str = Field(default="", validation_alias="METRICS_ADMIN_HOST")
+    admin_port: int = Field(default=8114, validation_alias="METRICS_ADMIN_PORT")
     service_key: SecretStr = Field(validation_alias="METRICS_SERVICE_KEY")
 
 

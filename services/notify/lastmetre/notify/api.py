@@ -1,63 +1,135 @@
-"""HTTP in, for programs: what became of the messages about a case."""
+"""HTTP in, for programs: what became of the messages about a case, and ratings."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from lastmetre.common.contracts.case_messages import CaseMessageTexts
+from lastmetre.common.contracts.case_messages import CASE_MESSAGES_PATH, CaseMessageTexts
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
+from lastmetre.common.security.access import GuardedRoute, SecretLink, ServiceKey, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.notify.case_messages import CaseMessages
 from lastmetre.notify.domain.messages import lead_of, message_id, recipient_kind
+from lastmetre.notify.domain.ratings import Closing
+from lastmetre.notify.ratings import Ratings, Verdict
 from lastmetre.notify.store import pages
 from lastmetre.notify.store.pages import StoredMessage
 
 STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+RATING_BYTES: Final = 4096
 SERVICES = ServiceKey("intake", "dispatch", "notify", "metrics")
 
 
-def api_router(host: ServiceHost, case_messages: CaseMessages) -> APIRouter:
-    """The JSON API of notify."""
-    router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
+class MessageListed(BaseModel):
+    """A message and what became of it; without an address, we keep none."""
 
-    @router.get("/cases/{case_id}/messages")
-    @allow(SERVICES, *STAFF)
-    async def messages(case_id: UUID) -> dict[str, Any]:
-        """Every message about a case in order of its events; without addresses, we keep none."""
-        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            rows = await pages.messages_of(connection, case_id)
-        return {"case_id": case_id, "messages": [_message(row) for row in rows]}
+    message_id: UUID
+    seq: int
+    kind: str
+    recipient: str
+    lead_id: str | None
+    state: str
+    provider: str | None
+    attempts: int | None
+    error: str | None
+    occurred_at: datetime
+    asked_at: datetime | None
+    not_before: datetime | None
 
-    @router.get("/cases/{case_id}/messages/texts")
-    @allow(ServiceKey("dispatch"))
-    async def texts(case_id: UUID) -> Response:
-        """The same with their words, for the staff's page of the case."""
-        found = CaseMessageTexts(messages=await case_messages.of(case_id))
-        return Response(
-            found.model_dump_json(),
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+
+class MessagesListed(BaseModel):
+    """Every message about a case, in order of its events."""
+
+    case_id: UUID
+    messages: list[MessageListed]
+
+
+class RatingBody(BaseModel):
+    """A rating as a program sends it."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
+
+    solved: bool
+    score: int = Field(ge=1, le=5)
+    reopen: bool = False
+
+
+class RatingGiven(BaseModel):
+    """The rating of a closing that counts: the first."""
+
+    feedback_id: UUID
+    case_id: UUID
+    closing: int
+    solved: bool
+    score: int
+    reopen: bool
+    given_at: datetime
+
+
+def internal_router(case_messages: CaseMessages) -> APIRouter:
+    """What other services alone may ask: personal."""
+    router = APIRouter(route_class=GuardedRoute, tags=["messages"])
+
+    @router.get(CASE_MESSAGES_PATH, dependencies=allow(ServiceKey("dispatch")))
+    async def texts_of_messages(case_id: UUID, response: Response) -> CaseMessageTexts:
+        """The messages about a case with their words, for the staff's page of it."""
+        response.headers["Cache-Control"] = "no-store"
+        return CaseMessageTexts(messages=await case_messages.of(case_id))
 
     return router
 
 
-def _message(message: StoredMessage) -> dict[str, Any]:
-    return {
-        "message_id": message_id(message.case_id, message.seq, message.recipient),
-        "seq": message.seq,
-        "kind": message.kind,
-        "recipient": recipient_kind(message.recipient).value,
-        "lead_id": lead_of(message.recipient),
-        "state": message.state,
-        "provider": message.provider,
-        "attempts": message.attempts,
-        "error": message.error,
-        "occurred_at": message.occurred_at,
-        "asked_at": message.asked_at,
-        "not_before": message.not_before,
-    }
+def api_router(host: ServiceHost, ratings: Ratings) -> APIRouter:
+    """The JSON API of notify."""
+    router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
+
+    async def closing_of_link(token: str) -> Closing:
+        return ratings.closing(token)
+
+    @router.get(
+        "/cases/{case_id}/messages", dependencies=allow(SERVICES, *STAFF), tags=["messages"]
+    )
+    async def messages_of_case(case_id: UUID) -> MessagesListed:
+        """What became of the messages about a case."""
+        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            rows = await pages.messages_of(connection, case_id)
+        return MessagesListed(case_id=case_id, messages=[_message(row) for row in rows])
+
+    @router.post(
+        "/ratings/{token}",
+        dependencies=allow(SecretLink()),
+        max_body_size=RATING_BYTES,
+        status_code=202,
+        responses={200: {"model": RatingGiven, "description": "It was rated before"}},
+        tags=["ratings"],
+    )
+    async def rate_closing(
+        closing: Annotated[Closing, Depends(closing_of_link)], body: RatingBody, response: Response
+    ) -> RatingGiven:
+        """Rate the closing that a secret link is for; the first rating counts."""
+        rating, new = await ratings.give(closing, Verdict(body.solved, body.score, body.reopen))
+        response.status_code = 202 if new else 200
+        return RatingGiven.model_validate(rating, from_attributes=True)
+
+    return router
+
+
+def _message(message: StoredMessage) -> MessageListed:
+    return MessageListed(
+        message_id=message_id(message.case_id, message.seq, message.recipient),
+        seq=message.seq,
+        kind=message.kind,
+        recipient=recipient_kind(message.recipient).value,
+        lead_id=lead_of(message.recipient),
+        state=message.state,
+        provider=message.provider,
+        attempts=message.attempts,
+        error=message.error,
+        occurred_at=message.occurred_at,
+        asked_at=message.asked_at,
+        not_before=message.not_before,
+    )

@@ -8,12 +8,17 @@ from fastapi import FastAPI
 
 from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
 from lastmetre.common.security.lead_links import LeadLinks
-from lastmetre.common.service.app import build_app, pages_for, serve
+from lastmetre.common.service.app import (
+    build_app,
+    development_authenticator,
+    pages_for,
+)
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
-from lastmetre.notify.api import api_router
+from lastmetre.notify.api import api_router, internal_router
 from lastmetre.notify.case_messages import CaseMessages
 from lastmetre.notify.consumers import Consumers
 from lastmetre.notify.ratings import Ratings
@@ -53,10 +58,16 @@ def create_app(settings: NotifySettings) -> FastAPI:
     ratings = Ratings(host)
     pages = pages_for(settings, NAME, static_path="/rate/static")
     routers = (
-        api_router(host, CaseMessages(host, vault, texts)),
+        api_router(host, ratings),
         pages_router(host, ratings, pages, read_categories(settings.categories_file)),
     )
-    return build_app(host, routers, pages)
+    return build_app(
+        host,
+        routers,
+        pages,
+        authenticator=development_authenticator(settings),
+        internal=[internal_router(CaseMessages(host, vault, texts))],
+    )
 
 
 def build_texts(host: ServiceHost, settings: NotifySettings) -> Texts:

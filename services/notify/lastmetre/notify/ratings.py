@@ -9,6 +9,8 @@ from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.problem import Problem
+from lastmetre.common.web.words import N_
 from lastmetre.notify.deliveries import SOURCE
 from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.ratings import Closing, closing_of
@@ -33,9 +35,17 @@ class Ratings:
     def __init__(self, host: ServiceHost) -> None:
         self._host = host
 
-    def open(self, token: str) -> Closing | None:
-        """The closing that a link is for, or None if we did not make it."""
-        return closing_of(self._host.links.open(LinkPurpose.RATE, token))
+    def closing(self, token: str) -> Closing:
+        """The closing that a link is for. Raises Problem 404 if we did not make it."""
+        closing = closing_of(self._host.links.open(LinkPurpose.RATE, token))
+        if closing is None:
+            raise Problem(
+                404,
+                "/problems/unknown-link",
+                N_("This link is not valid"),
+                N_("Please open the whole link from the message that we sent you."),
+            )
+        return closing
 
     async def find(self, closing: Closing) -> tuple[CaseProjection | None, Rating | None]:
         """The case, if its events have come here yet, and what was said already."""
@@ -45,8 +55,21 @@ class Ratings:
                 await pages.rating(connection, closing.case_id, closing.seq),
             )
 
+    def _check_room(self) -> None:
+        if not self._host.relay.has_room.is_set():
+            raise Problem(
+                503,
+                "/problems/busy",
+                N_("Not available for a moment"),
+                headers={"Retry-After": "5"},
+            )
+
     async def give(self, closing: Closing, verdict: Verdict) -> tuple[Rating, bool]:
-        """Keep and send a rating. Returns the one that counts, and whether it is this one."""
+        """Keep and send a rating. Returns the one that counts, and whether it is this one.
+
+        Raises Problem 503 while the outbox is over its limit.
+        """
+        self._check_room()
         async with (
             self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),
@@ -84,6 +107,7 @@ class Ratings:
 
         Where nobody has rated it nothing is asked: a rating can say the same.
         """
+        self._check_room()
         async with (
             self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
             connection.transaction(),

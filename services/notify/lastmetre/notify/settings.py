@@ -17,6 +17,8 @@ class NotifySettings(LinkSettings):
     database_url: SecretStr = Field(validation_alias="NOTIFY_DATABASE_URL")
     http_host: str = Field(default="127.0.0.1", validation_alias="NOTIFY_HTTP_HOST")
     http_port: int = Field(default=8103, validation_alias="NOTIFY_HTTP_PORT")
+    admin_host: str = Field(default="", validation_alias="NOTIFY_ADMIN_HOST")
+    admin_port: int = Field(default=8113, validation_alias="NOTIFY_ADMIN_PORT")
     service_key: SecretStr = Field(validation_alias="NOTIFY_SERVICE_KEY")
 
     intake_internal_url: str = Field(validation_alias="INTAKE_INTERNAL_URL")

@@ -136,7 +136,7 @@ def publish(services: ServiceClient, network: Network, *, dry_run: bool = False)
     remarks: list[dict[str, str]] = []
     if contacts:
         sent = {"contacts": contacts, "dry_run": dry_run}
-        kept = services.send("intake", "PUT", "/api/intake/v1/lead-contacts", sent)
+        kept = services.send_internal("intake", "PUT", "/api/intake/v1/lead-contacts", sent)
         remarks = kept.get("remarks", [])
     answer: dict[str, Any] = services.send("dispatch", "PUT", "/network", body)
     counts = {"areas": len(network.areas), "leads": len(network.people)}

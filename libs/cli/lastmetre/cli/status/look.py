@@ -91,7 +91,7 @@ class Status:
         found = [self.broker, self.database]
         for each in self.services:
             none = Process(
-                each.name, "", ready=False, missing=[_not_known(f"{each.name.upper()}_URL")]
+                each.name, "", ready=False, missing=[_not_known(f"{each.name.upper()}_ADMIN_URL")]
             )
             found += each.processes or [none]
         return found
@@ -170,9 +170,11 @@ def _processes(
     service: str, installation: Installation, running: Mapping[str, dict[str, Any]]
 ) -> list[Process]:
     found = []
-    for number, url in enumerate(installation.known_urls(service)):
+    public = installation.known_urls(service)
+    for number, admin_url in enumerate(installation.known_admin_urls(service)):
         name = f"{service}-{number}"
-        status, body = readiness(url)
+        url = public[number] if number < len(public) else admin_url
+        status, body = readiness(admin_url)
         missing = [] if status == 200 else _missing(body)
         process = Process(name, url, status == 200, missing)
         _note(process, running.get(name))

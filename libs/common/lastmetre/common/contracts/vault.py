@@ -113,3 +113,18 @@ class LeadContactsSent(Asked):
     contacts: Annotated[list[LeadContactSent], Field(max_length=10_000)]
     dry_run: bool = False
     """Only say what of them is of no use."""
+
+
+class LeadRemark(Model):
+    """Why a field of a lead's contact is of no use."""
+
+    lead_id: str
+    field: str
+    message: str
+
+
+class LeadContactsKept(Model):
+    """How many contacts are kept, and what of them is of no use."""
+
+    kept: int
+    remarks: list[LeadRemark] | None = None

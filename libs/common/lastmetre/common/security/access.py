@@ -1,23 +1,25 @@
-"""Who may call what: declared at each route, checked before its endpoint runs, default nobody.
+"""Who may call what: declared at each route, checked before its body is read, default nobody.
 
-A route carries its rules as a decorator on its endpoint::
+A route says it among its dependencies, where OpenAPI finds it too::
 
-    @router.get("/centre")
-    @allow(Role.OPERATOR, Role.SUPERVISOR)
-    async def queue(request: Request) -> Response: ...
+    @router.get("/centre", dependencies=allow(Role.OPERATOR, Role.SUPERVISOR))
+    async def queue(person: CurrentPerson) -> Response: ...
 
 `guard(app, ...)` refuses to start an application that has a route without a declaration.
-The check costs microseconds: no dependency chain, the rules are worked out when the route is made.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response, Security
+from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount
+from starlette.types import Message, Receive
 
 from lastmetre.common.security import security_log
 from lastmetre.common.security.callers import (
@@ -34,6 +36,8 @@ from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 
+BODY_BYTES: Final = 2 * 1024 * 1024
+"""The largest body where a route names no `max_body_size`: a list that a service asks for."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 PAGES_OF = {
@@ -76,41 +80,39 @@ Rule = Role | ChannelKey | ServiceKey | SecretLink | Anyone
 class Authenticator(Protocol):
     """Tells who is calling. Development tokens and keys now (`tokens`), OIDC later."""
 
-    def identify(self, request: Request) -> Principal | None:
+    async def identify(self, request: Request) -> Principal | None:
         """The caller, or None if no credential came with the request or none that holds."""
 
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-_DECLARATION = "__lastmetre_access__"
-
-
-def allow(*rules: Rule) -> Callable[[Endpoint], Endpoint]:
-    """Declare who may call an endpoint: whoever satisfies one of `rules`; no rule, nobody.
-
-    `Anyone` and `SecretLink` stand alone: the guard looks at no credential there, and
-    `request.state.principal` is None.
-    """
-    if len(rules) > 1 and any(isinstance(rule, Anyone | SecretLink) for rule in rules):
-        raise ValueError("Anyone() and SecretLink() cannot be combined with other rules")
-
-    def mark(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _DECLARATION, rules)
-        return endpoint
-
-    return mark
+Scheme = HTTPBearer | APIKeyCookie | APIKeyHeader
+# They are in OpenAPI; what they find in a request is looked at by the authenticator.
+STAFF_TOKEN: Final = HTTPBearer(
+    scheme_name="staffToken",
+    bearerFormat="JWT",
+    description="A member of staff. The scopes are the roles that may call.",
+    auto_error=False,
+)
+STAFF_COOKIE: Final = APIKeyCookie(
+    name=TOKEN_COOKIE,
+    scheme_name="staffCookie",
+    description="The same token in a browser, which a page link leaves there.",
+    auto_error=False,
+)
+SERVICE_KEY: Final = HTTPBearer(
+    scheme_name="serviceKey",
+    description="One of our own services. The scopes are the services that may call.",
+    auto_error=False,
+)
+CHANNEL_KEY: Final = APIKeyHeader(
+    name="X-API-Key",
+    scheme_name="channelKey",
+    description="The key of a channel's sender.",
+    auto_error=False,
+)
 
 
 class UndeclaredAccess(Exception):
     """A route says nothing about who may call it. The application must not start."""
-
-
-def rules_of(endpoint: Callable[..., Any], path: str) -> tuple[Rule, ...]:
-    """What `@allow` says at an endpoint; raises `UndeclaredAccess` if it says nothing."""
-    rules: tuple[Rule, ...] | None = getattr(endpoint, _DECLARATION, None)
-    if rules is None:
-        name = getattr(endpoint, "__qualname__", repr(endpoint))
-        raise UndeclaredAccess(f"{path} ({name}) does not declare who may call it: add @allow(...)")
-    return rules
 
 
 def satisfies(principal: Principal, rule: Rule, path_parameters: dict[str, Any]) -> bool:
@@ -127,43 +129,126 @@ def satisfies(principal: Principal, rule: Rule, path_parameters: dict[str, Any])
     return False
 
 
-class GuardedRoute(APIRoute):
-    """A route that lets in whom its endpoint's `@allow` names, and nobody else.
+class Guard:
+    """The dependency that lets in whoever satisfies one of `rules`.
 
-    Use it as `route_class` of every router. Raises `UndeclaredAccess` when made without `@allow`.
-    The caller is in `request.state.principal` afterwards.
+    The caller is in `request.state.principal` afterwards, None on an open route, where no
+    credential is looked at.
     """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._open = any(isinstance(rule, Anyone | SecretLink) for rule in rules)
+
+    async def __call__(self, request: Request) -> None:
+        """Raises Problem 401 or 403 (see `admit`), SignedInByLink for a page link."""
+        if self._open:
+            request.state.principal = None
+        elif not hasattr(request.state, "principal"):
+            principal = await admit(request, self.rules, request.app.state.authenticator)
+            if isinstance(principal, Person) and principal.via is Via.LINK:
+                raise SignedInByLink(_keep_token(request, principal.role))
+            request.state.principal = principal
+
+
+class SignedInByLink(Exception):
+    """The token of a page link goes into a cookie: `response` leads on without it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def allow(*rules: Rule) -> list[Dependency]:
+    """The dependencies that declare who may call a route: whoever satisfies one of `rules`; no
+    rule, nobody. `Anyone` and `SecretLink` stand alone."""
+    if len(rules) > 1 and any(isinstance(rule, Anyone | SecretLink) for rule in rules):
+        raise ValueError("Anyone() and SecretLink() cannot be combined with other rules")
+    return [Depends(Guard(rules)), *(Security(each, scopes=s) for each, s in schemes(rules))]
+
+
+def schemes(rules: Sequence[Rule]) -> Iterator[tuple[Scheme, list[str]]]:
+    """The security schemes that answer these rules, each with the roles or services it names."""
+    if roles := [role.value for role in Role if role in rules]:
+        yield STAFF_TOKEN, roles
+        yield STAFF_COOKIE, roles
+    if names := [name for rule in rules if isinstance(rule, ServiceKey) for name in rule.names]:
+        yield SERVICE_KEY, names
+    if any(isinstance(rule, ChannelKey) for rule in rules):
+        yield CHANNEL_KEY, []
+
+
+class GuardedRoute(APIRoute):
+    """A route that checks its guard before its body is read, and reads no more than it may.
+
+    FastAPI reads a body before it solves dependencies, and its own limit answers in plain text.
+    Use it as `route_class` of every router. Raises `UndeclaredAccess` when made without `allow`.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        max_body_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        guards = [
+            each.dependency
+            for each in options.get("dependencies") or ()
+            if isinstance(each.dependency, Guard)
+        ]
+        if len(guards) != 1:
+            name = getattr(endpoint, "__qualname__", repr(endpoint))
+            raise UndeclaredAccess(
+                f"{path} ({name}) does not declare who may call it: add dependencies=allow(...)"
+            )
+        self.guard = guards[0]
+        self._body_bytes = BODY_BYTES if max_body_size is None else max_body_size
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint's handler behind the check."""
-        rules = rules_of(self.endpoint, self.path)
-        handler = super().get_route_handler()
-        if any(isinstance(rule, Anyone | SecretLink) for rule in rules):
+        handle = super().get_route_handler()
 
-            async def open_handler(request: Request) -> Response:
-                request.state.principal = None
-                return await handler(request)
+        async def guarded(request: Request) -> Response:
+            try:
+                await self.guard(request)
+            except SignedInByLink as signed_in:
+                return signed_in.response
+            within = Request(request.scope, limited(request.receive, self._body_bytes))
+            principal = request.state.principal
+            if principal is None:
+                return await handle(within)
+            return await security_log.recorded(within, principal, handle)
 
-            return open_handler
-
-        async def guarded_handler(request: Request) -> Response:
-            principal = admit(request, rules)
-            if isinstance(principal, Person) and principal.via is Via.LINK:
-                return _keep_token(request, principal.role)
-            request.state.principal = principal
-            return await security_log.recorded(request, principal, handler)
-
-        return guarded_handler
+        return guarded
 
 
-def admit(request: Request, rules: tuple[Rule, ...]) -> Principal:
+def limited(receive: Receive, limit: int) -> Receive:
+    """`receive` that raises HTTPException 413 once a body has more than `limit` bytes."""
+    received = 0
+
+    async def receive_within() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(413)
+        return message
+
+    return receive_within
+
+
+async def admit(
+    request: Request, rules: tuple[Rule, ...], authenticator: Authenticator
+) -> Principal:
     """The caller, if one of `rules` lets him in.
 
     Raises Problem 401 for no credential or a bad one, 403 for one that does not open this, and 403
     for a form that another site sent with this browser's cookie.
     """
-    authenticator: Authenticator = request.app.state.authenticator
-    principal = authenticator.identify(request)
+    principal = await authenticator.identify(request)
     if principal is None:
         security_log.refused(request, 401, None, "not_signed_in")
         raise Problem(
@@ -219,6 +304,22 @@ def person_of(request: Request) -> Person:
     return principal
 
 
+async def _current_person(request: Request) -> Person:
+    return person_of(request)
+
+
+async def service_of(request: Request) -> ServiceCaller:
+    """The service that calls a route that only services may call."""
+    principal = request.state.principal
+    if not isinstance(principal, ServiceCaller):
+        raise TypeError("this route also lets in callers that are not services")
+    return principal
+
+
+CurrentPerson = Annotated[Person, Depends(_current_person)]
+CallingService = Annotated[ServiceCaller, Depends(service_of)]
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredAccess:
     """A route and who may call it."""
@@ -227,42 +328,36 @@ class DeclaredAccess:
     methods: frozenset[str]
     rules: tuple[Rule, ...]
 
-    def lets_in(self, principal: Principal | None) -> bool:
-        """Whether this caller gets past the guard; None is a caller without a credential."""
-        if principal is None:
-            return any(isinstance(rule, Anyone | SecretLink) for rule in self.rules)
-        channel = {"channel": principal.channel} if isinstance(principal, ChannelCaller) else {}
-        return any(satisfies(principal, rule, channel) for rule in self.rules)
+
+OpenApplication = TypeVar("OpenApplication", bound=Callable[..., Any])
+_OPEN: Final = "__lastmetre_open__"
+
+
+def open_to_anyone(application: OpenApplication) -> OpenApplication:
+    """Declare that what is mounted, or a route of Starlette's own, needs no credential."""
+    setattr(application, _OPEN, True)
+    return application
 
 
 def declared_access(app: FastAPI) -> list[DeclaredAccess]:
-    """Every route of the application with its rules. Raises `UndeclaredAccess` if one has none."""
-    return [_declaration(context) for context in _contexts(app)]
+    """Every route of the application with its rules, that of an edge before it too.
 
-
-def _contexts(app: FastAPI) -> Iterator[RouteContext]:
-    return iter_route_contexts(app.routes)
+    Raises `UndeclaredAccess` if one has none.
+    """
+    edge = getattr(app.state, "edge", None)
+    routes = [_declaration(context) for context in iter_route_contexts(app.routes)]
+    return [*routes, edge.access] if edge else routes
 
 
 def _declaration(context: RouteContext) -> DeclaredAccess:
-    path = context.path or ""
-    if isinstance(context.original_route, Mount):
-        rules = rules_of(context.original_route.app, path)
-        return _only_open(DeclaredAccess(path, frozenset({"GET"}), rules))
-    if context.endpoint is None:
-        raise UndeclaredAccess(f"{path} is not a route that can declare who may call it")
-    rules = rules_of(context.endpoint, path)
-    declared = DeclaredAccess(path, frozenset(context.methods or ()), rules)
-    return declared if isinstance(context.original_route, GuardedRoute) else _only_open(declared)
-
-
-def _only_open(declared: DeclaredAccess) -> DeclaredAccess:
-    """Mounts and Starlette's own routes are not checked, so they may only be open to anyone."""
-    if declared.rules != (Anyone(),):
-        raise UndeclaredAccess(
-            f"{declared.path} is not a GuardedRoute, so nothing checks its rules"
-        )
-    return declared
+    path, route = context.path or "", context.original_route
+    if isinstance(route, GuardedRoute):
+        return DeclaredAccess(path, frozenset(context.methods or ()), route.guard.rules)
+    mounted = isinstance(route, Mount)
+    if not getattr(route.app if isinstance(route, Mount) else context.endpoint, _OPEN, False):
+        raise UndeclaredAccess(f"{path} is not a GuardedRoute, so nothing checks who calls it")
+    methods = frozenset({"GET"}) if mounted else frozenset(context.methods or ())
+    return DeclaredAccess(path, methods, (Anyone(),))
 
 
 def guard(app: FastAPI, authenticator: Authenticator) -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,6 +53,9 @@ async def recorded(
         raise
     except HTTPException as error:
         status = error.status_code
+        raise
+    except RequestValidationError:
+        status = int(HTTPStatus.UNPROCESSABLE_ENTITY)
         raise
     finally:
         log.info(

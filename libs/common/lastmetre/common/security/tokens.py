@@ -116,7 +116,7 @@ class DevelopmentAuthenticator:
         self._channel_keys = channel_keys
         self._clock = clock
 
-    def identify(self, request: "Request") -> Principal | None:
+    async def identify(self, request: "Request") -> Principal | None:
         """Who calls, by the most explicit credential: API key, bearer, link, then cookie."""
         api_key = request.headers.get("x-api-key")
         if api_key is not None:

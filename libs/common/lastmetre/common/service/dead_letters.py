@@ -2,13 +2,13 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
-from starlette.responses import JSONResponse, Response
 
 from lastmetre.common.contracts.base import BYTE_ORDER_MARK
 from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
@@ -55,6 +55,41 @@ class Replay(BaseModel):
         return self.body is not None or self.headers is not None
 
 
+class DeadLetterDescribed(BaseModel):
+    """Where a dead letter came from and why it could not be handled. `flow` is its consumer."""
+
+    id: int
+    flow: str
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    died_at: datetime
+    replayed_at: datetime | None
+
+
+class DeadLetterListed(DeadLetterDescribed):
+    """One of a list."""
+
+    key: str | None
+    corrected: bool
+
+
+class DeadLetterShown(DeadLetterDescribed):
+    """One with its record; what is no UTF-8 in it is replaced, except in `body_base64`."""
+
+    headers: dict[str, str | None]
+    body: str | None
+    body_base64: str | None
+
+
+class Replayed(BaseModel):
+    """Whether it was handled; not by a dry run."""
+
+    id: int
+    replayed: bool
+
+
 class ReplayFailed(Exception):
     """The record was given up again."""
 
@@ -66,59 +101,41 @@ class DryRun(Exception):
 def dead_letter_router(host: "ServiceHost") -> APIRouter:
     """List, show and replay; the bodies may be personal data, so administrators only."""
     prefix = f"/api/{host.name}/v1/dead-letters"
-    router = APIRouter(prefix=prefix, route_class=GuardedRoute)
+    router = APIRouter(prefix=prefix, route_class=GuardedRoute, tags=["dead letters"])
 
-    @router.get("")
-    @allow(Role.ADMINISTRATOR)
-    async def listed(
-        all: bool = False, before: Annotated[int, Query(le=NO_ID)] = NO_ID
-    ) -> Response:
+    @router.get("", dependencies=allow(Role.ADMINISTRATOR))
+    async def dead_letters(
+        all: bool = False, before: Annotated[int, Query(ge=0, le=NO_ID)] = NO_ID
+    ) -> list[DeadLetterListed]:
+        """The latest before an id, those that were replayed only with `all`."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             rows = await store.dead_letters(
                 connection, with_replayed=all, before=before, limit=LISTED
             )
-        return JSONResponse(
-            [
-                {
-                    "id": row["id"],
-                    "flow": row["flow"],
-                    "topic": row["topic"],
-                    "partition": row["partition"],
-                    "offset": row["offset"],
-                    "key": row["key"].decode("utf-8", "replace") if row["key"] else None,
-                    "error": row["error"],
-                    "died_at": row["died_at"].isoformat(),
-                    "replayed_at": row["replayed_at"] and row["replayed_at"].isoformat(),
-                    "corrected": row["corrected"],
-                }
-                for row in rows
-            ]
-        )
+        return [
+            DeadLetterListed.model_validate(
+                {**row, "key": row["key"].decode("utf-8", "replace") if row["key"] else None}
+            )
+            for row in rows
+        ]
 
-    @router.get("/{letter_id}")
-    @allow(Role.ADMINISTRATOR)
-    async def shown(letter_id: int) -> Response:
+    @router.get("/{letter_id}", dependencies=allow(Role.ADMINISTRATOR))
+    async def dead_letter(letter_id: int) -> DeadLetterShown:
+        """One with its body."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             letter = await _letter(connection, letter_id)
-        return JSONResponse(_shown(letter, host.cipher))
+        return _shown(letter, host.cipher)
 
-    @router.post("/{letter_id}/replay")
-    @allow(Role.ADMINISTRATOR)
-    async def replayed(letter_id: int, request: Request) -> Response:
-        body = await request.body()
-        if len(body) > 2 * MESSAGE_BYTES:
-            raise Problem(413, "about:blank", N_("That is too much at once"))
-        try:
-            change = Replay.model_validate_json(body or b"{}")
-        except ValidationError as error:
-            raise Problem(
-                422,
-                "/problems/invalid",
-                N_("Something in the request is not right"),
-                extra={"errors": describe(error)},
-            ) from error
+    @router.post(
+        "/{letter_id}/replay",
+        dependencies=allow(Role.ADMINISTRATOR),
+        max_body_size=2 * MESSAGE_BYTES,
+    )
+    async def replay_dead_letter(letter_id: int, change: Replay | None = None) -> Replayed:
+        """Handle it again, corrected if the body says how; parked records follow it in order."""
+        change = change or Replay()
         await replay(host, letter_id, change)
-        return JSONResponse({"id": letter_id, "replayed": not change.dry_run})
+        return Replayed(id=letter_id, replayed=not change.dry_run)
 
     return router
 
@@ -234,22 +251,22 @@ def _sealed(record: ConsumedRecord, cipher: PayloadCipher) -> ConsumedRecord:
     return record if record.value is None else record._replace(value=cipher.seal(record.value))
 
 
-def _shown(letter: DeadLetter, cipher: PayloadCipher) -> dict[str, object]:
+def _shown(letter: DeadLetter, cipher: PayloadCipher) -> DeadLetterShown:
     record = _opened(letter.record, cipher)
     value = record.value
-    return {
-        "id": letter.id,
-        "flow": letter.consumer,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "error": letter.error,
-        "died_at": letter.died_at.isoformat(),
-        "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
-        "headers": {
+    return DeadLetterShown(
+        id=letter.id,
+        flow=letter.consumer,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        error=letter.error,
+        died_at=letter.died_at,
+        replayed_at=letter.replayed_at,
+        headers={
             key: None if each is None else each.decode("utf-8", "replace")
             for key, each in record.headers
         },
-        "body": None if value is None else value.decode("utf-8", "replace"),
-        "body_base64": None if value is None else base64.b64encode(value).decode(),
-    }
+        body=None if value is None else value.decode("utf-8", "replace"),
+        body_base64=None if value is None else base64.b64encode(value).decode(),
+    )

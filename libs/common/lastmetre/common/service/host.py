@@ -68,6 +68,7 @@ class ServiceHost:
         cipher: PayloadCipher | None = None,
     ) -> None:
         self.name = name
+        self.sends_to = tuple(sends_to)
         self.settings = settings
         self.clock = settings.clock()
         self.identities = IdGenerator()

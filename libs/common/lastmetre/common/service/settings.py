@@ -88,6 +88,9 @@ class ServiceSettings(Settings):
     database_url: SecretStr
     http_host: str = "127.0.0.1"
     http_port: int
+    admin_host: str = ""
+    """Empty: the same as `http_host`."""
+    admin_port: int
     service_key: SecretStr
 
 

@@ -1,10 +1,10 @@
 """Senders that were stopped for their dead letters: listed, and released by their own service."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
 
 from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.kafka.dead_letter_limit import Sender
@@ -38,35 +38,64 @@ class Release(BaseModel):
     dry_run: bool = False
 
 
+class StoppedSenderListed(BaseModel):
+    """A sender of which no more is handled, since when and why, and the records held back."""
+
+    consumer: str
+    topic: str
+    partition: int
+    source: str
+    stopped_at: datetime
+    reason: str | None
+    held_back: int
+
+
+class Released(BaseModel):
+    """What one request handled of a sender's records; `released` where nothing was left."""
+
+    handled: int
+    dead_letters: int
+    released: bool
+    dry_run: bool
+
+
 def stopped_sender_router(host: "ServiceHost") -> APIRouter:
     """List and release; what is released may be written to anybody, so administrators only."""
-    router = APIRouter(prefix=f"/api/{host.name}/v1/stopped-senders", route_class=GuardedRoute)
+    router = APIRouter(
+        prefix=f"/api/{host.name}/v1/stopped-senders",
+        route_class=GuardedRoute,
+        tags=["stopped senders"],
+    )
 
-    @router.get("")
-    @allow(Role.ADMINISTRATOR)
-    async def listed() -> Response:
+    @router.get("", dependencies=allow(Role.ADMINISTRATOR))
+    async def stopped_senders() -> list[StoppedSenderListed]:
+        """Every sender that was stopped, and how much of it is held back."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             stopped = await every_stopped_sender(connection)
-        return JSONResponse(
-            [
-                {
-                    "consumer": each.consumer,
-                    **each.sender._asdict(),
-                    "stopped_at": each.stopped_at.isoformat(),
-                    "reason": each.reason,
-                    "held_back": each.held_back,
-                }
-                for each in stopped
-            ]
-        )
+        return [
+            StoppedSenderListed(
+                consumer=each.consumer,
+                topic=each.sender.topic,
+                partition=each.sender.partition,
+                source=each.sender.source,
+                stopped_at=each.stopped_at,
+                reason=each.reason,
+                held_back=each.held_back,
+            )
+            for each in stopped
+        ]
 
-    @router.post("/release")
-    @allow(Role.ADMINISTRATOR)
-    async def released(release: Release) -> Response:
+    @router.post("/release", dependencies=allow(Role.ADMINISTRATOR))
+    async def release_sender(release: Release) -> Released:
         """Handle the next of the records that are held back; the sender is released with the last
         one, so this is to be repeated until the answer says `released`."""
         portion = await _release(host, release)
-        return JSONResponse({**portion._asdict(), "dry_run": release.dry_run})
+        return Released(
+            handled=portion.handled,
+            dead_letters=portion.dead_letters,
+            released=portion.released,
+            dry_run=release.dry_run,
+        )
 
     return router
 

@@ -13,8 +13,8 @@ def of_case(case_id: UUID | str, traceparent: str | None) -> dict[str, str]:
     return {"case_id": str(case_id), **trace}
 
 
-def configure_logs(service: str) -> None:
-    """Send our own and the libraries' logs to stderr as JSON lines."""
+def configure_logs(service: str, **build: str) -> None:
+    """Send our own and the libraries' logs to stderr as JSON lines, with service and `build`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -40,7 +40,7 @@ def configure_logs(service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    structlog.contextvars.bind_contextvars(service=service)
+    structlog.contextvars.bind_contextvars(service=service, **build)
     # A receipt or a secret link stands in the path: no access log.
     for name, level in (
         ("uvicorn.access", logging.CRITICAL),

@@ -45,6 +45,11 @@ CONSUMER_STOPPED: Final = Gauge(
     "1 while a partition or a sender is not read on and needs a person.",
     ["service", "consumer"],
 )
+BUILD_INFO: Final = Gauge(
+    "lastmetre_build_info",
+    "1, for the build that runs. `revision` is empty where nobody has said it.",
+    ["service", "version", "revision"],
+)
 CHECK_FAILING: Final = Gauge(
     "lastmetre_check_failing",
     "1 while a check of /readyz?all says something is missing.",

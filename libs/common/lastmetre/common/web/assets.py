@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from lastmetre.common.security.access import Anyone, allow
+from lastmetre.common.security.access import open_to_anyone
 
 # The order is the cascade's.
 STYLE_SHEETS = (
@@ -89,7 +89,7 @@ def _dark_twice(dark: bytes) -> bytes:
     )
 
 
-@allow(Anyone())
+@open_to_anyone
 class StaticFiles:
     """Serves assets by path. An address with the right `v` may be kept for a year."""
 

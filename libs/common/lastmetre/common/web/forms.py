@@ -1,24 +1,45 @@
 """Forms that keep what was typed and say what to put right.
 
-A form posts `application/x-www-form-urlencoded`. The page is rendered again with the same `Form`
-and status 422 until nothing is wrong; the kit's macros show the values and errors.
+A route declares the form's fields as a `FormFields` model by FastAPI's `Form()`. The page is
+rendered again with the same `Form` and status 422 until nothing is wrong; the kit's macros show the
+values and errors.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Annotated, Any, Final, Self
 
-from fastapi import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from lastmetre.common.text import cleaned
-from lastmetre.common.web.problems import Problem
-from lastmetre.common.web.words import N_
 
-_MAXIMUM_BYTES = 64 * 1024
-_MAXIMUM_FIELDS = 100
+FORM_BYTES: Final = 64 * 1024
+"""The largest body of a page's form."""
+
+
+REDISPLAYED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The form again in another language", "content": {"text/html": {}}}
+}
+LEADS_ON: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "Another page"}}
+
+
+def _typed(value: object) -> object:
+    return cleaned(value).strip() if isinstance(value, str) else value
+
+
+Typed = Annotated[str, BeforeValidator(_typed)]
+"""What somebody typed, without control characters and white space around it."""
+
+
+class FormFields(BaseModel):
+    """A form's fields, each `Typed` and empty by default: what is wrong is said on the page."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    redisplay: Typed = ""
+    """Not empty: nothing is done, the form is shown again in another language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,11 @@ class Form:
     values: dict[str, str] = field(default_factory=dict)
     errors: dict[str, FieldError] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, fields: FormFields) -> Self:
+        """The form as it was typed."""
+        return cls(dict(fields))
+
     def value(self, name: str) -> str:
         """What was typed, trimmed; empty if there was nothing."""
         return self.values.get(name, "")
@@ -52,36 +78,7 @@ class Form:
         return value
 
 
-async def read_form(request: Request) -> Form:
-    """The form a request holds; of a field sent twice, the first. Raises Problem 413 or 415."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise Problem(415, "/problems/not-a-form", N_("This kind of content is not taken here"))
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAXIMUM_BYTES:
-            raise _too_much()
-    return parse_form(bytes(body))
-
-
-def parse_form(body: bytes) -> Form:
-    """The form in a urlencoded body. Raises Problem 413 for more fields than a page has."""
-    text = body.decode("utf-8", "replace")
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAXIMUM_FIELDS)
-    except ValueError:
-        raise _too_much() from None
-    form = Form()
-    for name, value in pairs:
-        form.values.setdefault(name, cleaned(value).strip())
-    return form
-
-
 def grouped(choices: Iterable[tuple[str, str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Choices, given as (group, words, value), in order, as `fields.select` takes them."""
     ordered = groupby(sorted(choices), key=itemgetter(0))
     return [(group, [(value, words) for _, words, value in each]) for group, each in ordered]
-
-
-def _too_much() -> Problem:
-    return Problem(413, "/problems/too-large", N_("That is too much at once"))

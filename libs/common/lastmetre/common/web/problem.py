@@ -3,6 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import TypedDict
+
+
+class FieldProblem(TypedDict):
+    """What is wrong at a place in the body (a JSON pointer, RFC 6901)."""
+
+    pointer: str
+    message: str
+
 
 class Problem(Exception):
     """A refusal or failure that the caller is told about.

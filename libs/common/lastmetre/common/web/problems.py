@@ -8,12 +8,13 @@ import json
 import logging
 import secrets
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -21,13 +22,23 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastmetre.common.web.accept import weighted
-from lastmetre.common.web.problem import Problem
+from lastmetre.common.web.problem import FieldProblem, Problem
 from lastmetre.common.web.words import N_
 
 if TYPE_CHECKING:
     from lastmetre.common.web.kit import Pages
 
-__all__ = ["UNEXPECTED_DETAIL", "Problem", "UnexpectedErrors", "answer", "field_errors", "install"]
+__all__ = [
+    "UNEXPECTED_DETAIL",
+    "FieldProblem",
+    "Problem",
+    "ProblemDocument",
+    "UnexpectedErrors",
+    "answer",
+    "field_errors",
+    "install",
+    "invalid",
+]
 
 _log = logging.getLogger(__name__)
 _JSON_MEDIA = ("application/json", "application/problem+json")
@@ -46,12 +57,25 @@ _TITLES = {
     500: N_("Something went wrong on our side"),
     503: N_("Not available for a moment"),
 }
+_TYPES = {413: "/problems/too-large"}
 UNEXPECTED_DETAIL = N_(
     "Please try again. If it happens again, tell us this reference: %(reference)s"
 )
 
 
-def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+class ProblemDocument(BaseModel):
+    """Problem details (RFC 9457). Members of the problem's own may follow."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
     """Pydantic's errors as `pointer` (RFC 6901, into what was sent) and `message`, values left out.
 
     A message of your own is passed on unchanged if raised as `PydanticCustomError`; what a
@@ -100,15 +124,29 @@ def answer(request: Request, problem: Problem, pages: "Pages | None") -> Respons
     return response
 
 
-def _from_http(error: HTTPException) -> Problem:
+def _from_http(error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
     title = _TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
-    return Problem(error.status_code, "about:blank", title, headers=error.headers)
+    kind = _TYPES.get(error.status_code, "about:blank")
+    return Problem(error.status_code, kind, title, headers=error.headers)
 
 
-def _from_validation(error: RequestValidationError) -> Problem:
-    return Problem(
-        422, "/problems/invalid", _TITLES[422], extra={"errors": field_errors(error.errors())}
-    )
+def invalid(errors: Iterable[Mapping[str, Any]]) -> Problem:
+    """The problem that names what is wrong in a request, from pydantic's errors."""
+    return Problem(422, "/problems/invalid", _TITLES[422], extra={"errors": field_errors(errors)})
+
+
+def _from_validation(error: Exception) -> Problem:
+    assert isinstance(error, RequestValidationError)
+    return invalid(map(_within_body, error.errors()))
+
+
+def _within_body(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is in the body is told by its place there; else the place says `path` or `query`."""
+    source, *rest = error["loc"]
+    if source != "body":
+        return error
+    return {**error, "loc": () if error["type"] == "json_invalid" else rest}
 
 
 class UnexpectedErrors:
@@ -168,23 +206,35 @@ def _log_unexpected(reference: str, scope: Scope, error: Exception) -> None:
     )
 
 
-def install(app: FastAPI, pages: "Pages | None" = None) -> None:
-    """Make the application answer every error as a problem; with `pages`, people get a page."""
+Translation = Callable[[Exception], Problem]
 
-    async def on_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
-        return answer(request, error, pages)
 
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return answer(request, _from_http(error), pages)
+def install(
+    app: FastAPI,
+    pages: "Pages | None" = None,
+    foreseen: Mapping[type[Exception], Translation] | None = None,
+) -> None:
+    """Make the application answer every error as a problem; with `pages`, people get a page.
 
-    async def on_invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return answer(request, _from_validation(error), pages)
+    `foreseen` says what other exceptions mean, by their class.
+    """
+    translations: dict[type[Exception], Translation] = {
+        Problem: _itself,
+        HTTPException: _from_http,
+        RequestValidationError: _from_validation,
+        **(foreseen or {}),
+    }
 
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_invalid)
+    async def on_error(request: Request, error: Exception) -> Response:
+        kind = next(each for each in type(error).__mro__ if each in translations)
+        return answer(request, translations[kind](error), pages)
+
+    for kind in translations:
+        app.add_exception_handler(kind, on_error)
     # Innermost, so that every other middleware sees and completes the answer.
     app.user_middleware.append(Middleware(UnexpectedErrors, pages=pages))
+
+
+def _itself(error: Exception) -> Problem:
+    assert isinstance(error, Problem)
+    return error

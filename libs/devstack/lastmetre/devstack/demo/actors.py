@@ -140,7 +140,7 @@ class Actors:
         try:
             await self._post(
                 "dispatch",
-                f"/work/cases/{case.case_id}/actions",
+                f"/api/dispatch/v1/cases/{case.case_id}/actions",
                 {"Authorization": f"Bearer {self._token(lead_id)}"},
                 {name: value for name, value in body.items() if value is not None},
             )
@@ -154,7 +154,10 @@ class Actors:
         identity = case.case_id.bytes + case.closing.to_bytes(4, "big")
         body = {"solved": rating.solved, "score": rating.score, "reopen": rating.reopen}
         await self._post(
-            "notify", f"/rate/{self._links.seal(LinkPurpose.RATE, identity)}", {}, body
+            "notify",
+            f"/api/notify/v1/ratings/{self._links.seal(LinkPurpose.RATE, identity)}",
+            {},
+            body,
         )
 
     def _new_token(self, lead_id: str | None) -> str:

@@ -1,23 +1,32 @@
 """What the pages' buttons post to, and programs: a step of a case, and taking one back."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from pydantic import ValidationError
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from fastapi import APIRouter, Header, Request, Response
+from fastapi import Form as FormBody
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse, RedirectResponse
 
 from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.requests import Action
-from lastmetre.common.security.access import GuardedRoute, allow, person_of
-from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.bodies import read_model
-from lastmetre.common.web.forms import Form, read_form
-from lastmetre.common.web.problems import Problem, field_errors
+from lastmetre.common.security.access import CurrentPerson, allow, person_of
+from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.api import STAFF, ActionBody, refusal, requested, traceparent_of
+from lastmetre.dispatch.api import (
+    ACTION_BYTES,
+    STAFF,
+    ActionBody,
+    ActionDone,
+    Asking,
+    action_done,
+    refusal,
+)
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import Answer, HoldActions
@@ -26,10 +35,9 @@ from lastmetre.dispatch.web.case_view import OPERATORS
 from lastmetre.dispatch.web.centre import CentrePages, ListQuery
 from lastmetre.dispatch.web.worklist import Worklist
 
-ACTION_BYTES: Final = 16 * 1024
-FIELDS: Final = (
-    "action", "action_id", "expected_seq", "area_id", "return_reason", "cancel_reason",
-)  # fmt: skip
+PARTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The part of the page that changes", "content": {"text/html": {}}}
+}
 STATES_AFTER: Final = {
     Action.ACCEPT.value: (CaseState.ACCEPTED, CaseState.ON_SITE),
     Action.ARRIVE.value: (CaseState.ON_SITE,),
@@ -38,61 +46,62 @@ STATES_AFTER: Final = {
 WHOLE_LIST: Final = ListQuery()
 
 
+class ActionForm(ActionBody):
+    """The fields of a page's button; `next` is the case that follows in the list."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    next: str | None = None
+
+
+class ActionWaits(BaseModel):
+    """A step that can be taken back until it is due."""
+
+    done: Literal[False] = False
+    action_id: UUID
+    due_at: datetime
+
+
 class Actions:
-    """Takes a step that a page or a program asks for, and answers each in its way."""
+    """Takes a step that a page asks for, which may be taken back for a while."""
 
     def __init__(
         self,
-        host: ServiceHost,
+        asking: Asking,
         service: CaseService,
         hold: HoldActions,
         centre: CentrePages,
         worklist: Worklist,
         pages: CasePages,
     ) -> None:
-        self._host = host
+        self._asking = asking
         self._service = service
         self._hold = hold
         self._centre = centre
         self._worklist = worklist
         self._pages = pages
 
-    async def take(self, request: Request, known_as: str, *, hold: bool = False) -> Response:
-        """A form's step may be taken back for a while, and leads back to its page; a program's is
-        decided at once unless it asks to `hold` it, and answered as JSON. Raises Problem."""
-        if not self._host.relay.has_room.is_set():
-            raise Problem(
-                503,
-                "/problems/busy",
-                N_("Not available for a moment"),
-                headers={"Retry-After": "5"},
-            )
-        case_id = await self._service.case_known_as(known_as)
-        if case_id is None:
-            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        person, trace = person_of(request), traceparent_of(request, self._host)
-        if request.headers.get("content-type", "").startswith("application/x-www-form"):
-            form = await read_form(request)
-            asked = requested(_body_of(form), case_id, person, self._host)
-            return await self._page_after(request, form, await self._hold(asked, trace))
-        body = await read_model(request, ActionBody, ACTION_BYTES)
-        asked = requested(body, case_id, person, self._host)
-        answer = (
-            await self._hold(asked, trace)
-            if hold
-            else Answer(outcome=await self._service.execute(asked, trace))
-        )
-        return _document(answer)
+    async def take(
+        self, request: Request, known_as: str, form: ActionForm, traceparent: str | None
+    ) -> Response:
+        """Leads back to the page of the button. Raises Problem."""
+        answer = await self.hold(form, known_as, person_of(request), traceparent)
+        return await self._page_after(request, form, answer)
 
-    async def _page_after(self, request: Request, form: Form, answer: Answer) -> Response:
+    async def hold(
+        self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
+    ) -> Answer:
+        """Hold the step for a while, if it can be. Raises Problem."""
+        return await self._hold(*await self._asking.request(body, known_as, person, traceparent))
+
+    async def _page_after(self, request: Request, form: ActionForm, answer: Answer) -> Response:
         """Back to the page of the button, or to the next case; a refusal is shown there."""
         outcome = answer.outcome
         if outcome is not None and outcome.result.refusal is not None:
             return await self._refused(request, outcome)
         _, base = _page(request)
         if "hx-request" in request.headers:
-            following = form.value("next") or None
-            return await self._centre.panes(request, base, following, told=answer.held)
+            return await self._centre.panes(request, base, form.next, told=answer.held)
         return RedirectResponse(_back(request), 303)
 
     async def _refused(self, request: Request, outcome: Outcome) -> Response:
@@ -130,26 +139,6 @@ class Actions:
         return RedirectResponse(page, 303)
 
 
-def _document(answer: Answer) -> Response:
-    """What a program is told. Raises Problem for a refusal."""
-    held, outcome = answer.held, answer.outcome
-    if outcome is None:
-        assert held is not None
-        waits = {"done": False, "action_id": str(held.action_id), "due_at": held.due_at.isoformat()}
-        return JSONResponse(waits, 202)
-    if outcome.result.refusal is not None or outcome.case is None:
-        raise refusal(outcome)
-    return JSONResponse(
-        {
-            "done": True,
-            "action_id": str(outcome.result.request_id),
-            "case_id": str(outcome.result.case_id),
-            "state": outcome.case.state.value,
-            "seq": outcome.result.seq,
-        }
-    )
-
-
 def _page(request: Request) -> tuple[str, str]:
     """The page that the button was on, and that of the list beside it."""
     page = "/" + request.url.path.split("/", 2)[1]
@@ -174,17 +163,14 @@ def _actor(request: Request) -> str:
     return person.lead_id or person.subject
 
 
-def _body_of(form: Form) -> ActionBody:
-    values = {name: form.value(name) for name in FIELDS if form.value(name)}
-    try:
-        return ActionBody.model_validate(values)
-    except ValidationError as error:
-        raise Problem(
-            422,
-            "/problems/invalid",
-            N_("Something in the request is not right"),
-            extra={"errors": field_errors(error.errors(include_url=False))},
-        ) from error
+def _held_or_done(answer: Answer, response: Response) -> ActionDone | ActionWaits:
+    """What a program is told. Raises Problem for a refusal."""
+    held, outcome = answer.held, answer.outcome
+    if outcome is not None:
+        return action_done(outcome)
+    assert held is not None
+    response.status_code = 202
+    return ActionWaits(action_id=held.action_id, due_at=held.due_at)
 
 
 def actions_router(actions: Actions) -> APIRouter:
@@ -192,55 +178,75 @@ def actions_router(actions: Actions) -> APIRouter:
 
     A refusal's page stands at these addresses: opened anew, they lead to the page.
     """
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
 
-    @router.post("/work/cases/{case_id}/actions")
-    @allow(*STAFF)
-    async def from_worklist(request: Request, case_id: UUID, hold: bool = False) -> Response:
-        return await actions.take(request, str(case_id), hold=hold)
+    async def act(
+        request: Request,
+        known_as: str,
+        form: Annotated[ActionForm, FormBody()],
+        traceparent: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """What a button of a page asks for; leads back to the page."""
+        return await actions.take(request, known_as, form, traceparent)
 
-    @router.get("/work/cases/{case_id}/actions")
-    @allow(Role.LEAD)
+    async def hold(
+        known_as: str,
+        body: ActionBody,
+        person: CurrentPerson,
+        response: Response,
+        traceparent: Annotated[str | None, Header()] = None,
+    ) -> ActionDone | ActionWaits:
+        """A step that a page has kept while there was no connection."""
+        answer = await actions.hold(body, known_as, person, traceparent)
+        return _held_or_done(answer, response)
+
+    for start, rules in (("/work", STAFF), ("/centre", OPERATORS), ("", STAFF)):
+        path, name = f"{start}/cases/{{known_as}}/actions", start[1:] or "case"
+        router.add_api_route(
+            path, act, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
+            max_body_size=ACTION_BYTES, status_code=303, responses=PARTS,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{path}/held", hold, methods=["POST"], name=f"hold_from_{name}",
+            dependencies=allow(*rules), max_body_size=ACTION_BYTES, response_class=JSONResponse,
+            responses={202: {"model": ActionWaits, "description": "It can be taken back"}},
+        )  # fmt: skip
+
+    @router.get("/work/cases/{case_id}/actions", dependencies=allow(Role.LEAD), status_code=303)
     async def worklist_again(request: Request, case_id: UUID) -> Response:
+        """Leads to the worklist."""
         return RedirectResponse(f"/work?{request.url.query}#case-{case_id}", 303)
 
-    @router.post("/centre/cases/{case_id}/actions")
-    @allow(*OPERATORS)
-    async def from_centre(request: Request, case_id: UUID) -> Response:
-        return await actions.take(request, str(case_id))
-
-    @router.get("/centre/cases/{case_id}/actions")
-    @allow(*OPERATORS)
+    @router.get("/centre/cases/{case_id}/actions", dependencies=allow(*OPERATORS), status_code=303)
     async def centre_again(request: Request, case_id: UUID) -> Response:
+        """Leads to the centre."""
         return RedirectResponse(f"/centre?{request.url.query}", 303)
 
-    @router.post("/cases/{known_as}/actions")
-    @allow(*STAFF)
-    async def from_case(request: Request, known_as: str, hold: bool = False) -> Response:
-        return await actions.take(request, known_as, hold=hold)
-
-    @router.get("/cases/{known_as}/actions")
-    @allow(*STAFF)
+    @router.get("/cases/{known_as}/actions", dependencies=allow(*STAFF), status_code=303)
     async def case_again(request: Request, known_as: str) -> Response:
-        return RedirectResponse(f"/cases/{known_as}?{request.url.query}", 303)
+        """Leads to the case's page."""
+        return RedirectResponse(f"/cases/{quote(known_as)}?{request.url.query}", 303)
 
-    for page, roles in (("/work", (Role.LEAD,)), ("/centre", OPERATORS), ("/cases", STAFF)):
-        router.include_router(_held_router(actions, roles), prefix=page)
+    for page, roles in (("work", (Role.LEAD,)), ("centre", OPERATORS), ("cases", STAFF)):
+        _held_routes(router, actions, page, roles)
     return router
 
 
-def _held_router(actions: Actions, roles: Sequence[Role]) -> APIRouter:
+def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable[Role]) -> None:
     """What can be done about steps that are not decided yet, or were refused."""
-    router = APIRouter(route_class=GuardedRoute)
 
-    @router.post("/held/{action_id}")
-    @allow(*roles)
+    @router.post(
+        f"/{page}/held/{{action_id}}", name=f"take_back_from_{page}", dependencies=allow(*roles),
+        status_code=303, responses=PARTS,
+    )  # fmt: skip
     async def take_back(request: Request, action_id: UUID) -> Response:
+        """Forget a step that is not decided yet."""
         return await actions.take_back(request, action_id)
 
-    @router.post("/refused/{action_id}")
-    @allow(*roles)
+    @router.post(
+        f"/{page}/refused/{{action_id}}", name=f"seen_from_{page}", dependencies=allow(*roles),
+        status_code=303, responses=PARTS,
+    )  # fmt: skip
     async def seen(request: Request, action_id: UUID) -> Response:
+        """The actor knows that his step was refused."""
         return await actions.seen(request, action_id)
-
-    return router

@@ -5,9 +5,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from lastmetre.common.security.access import GuardedRoute, allow, person_of
+from lastmetre.common.security.access import allow, person_of
 from lastmetre.common.security.callers import Role
+from lastmetre.common.web.forms import LEADS_ON
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.api import STAFF
@@ -67,21 +69,19 @@ class CasePages:
 
 def case_router(views: CasePages) -> APIRouter:
     """Routes of the page. Its actions: `actions`."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
 
-    @router.get("/centre/cases/{known_as}")
-    @allow(*CENTRE)
+    @router.get("/centre/cases/{known_as}", dependencies=allow(*CENTRE), status_code=303)
     async def as_it_was_called(known_as: str) -> Response:
         return RedirectResponse(f"/cases/{quote(known_as)}", 303)
 
-    @router.get("/cases/{known_as}")
-    @allow(*STAFF)
-    async def case(request: Request, known_as: str) -> Response:
+    @router.get("/cases/{known_as}", dependencies=allow(*STAFF), responses=LEADS_ON)
+    async def case_page(request: Request, known_as: str) -> Response:
+        """One case; leads on to its number, if it is known as something else."""
         return await views.case(request, known_as)
 
-    @router.post("/cases/{known_as}/contact")
-    @allow(*STAFF)
-    async def contact(request: Request, known_as: str) -> Response:
+    @router.post("/cases/{known_as}/contact", dependencies=allow(*STAFF))
+    async def case_with_contact(request: Request, known_as: str) -> Response:
         return await views.case(request, known_as, with_contact=True)
 
     return router

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
-from lastmetre.common.security.access import PAGES_OF, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.access import PAGES_OF, SecretLink, allow
 from lastmetre.common.security.callers import TOKEN_COOKIE, Role
 from lastmetre.common.security.lead_links import DEVICE_LIFETIME, LeadLinks
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import Clock
+from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
@@ -19,10 +20,9 @@ SECONDS: Final = int(DEVICE_LIFETIME.total_seconds())
 
 def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRouter:
     """`/work/open/{secret}`. `clock` is a real one: links do not live in a time-lapse."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
 
-    @router.get("/work/open/{secret}")
-    @allow(SecretLink())
+    @router.get("/work/open/{secret}", dependencies=allow(SecretLink()), status_code=303)
     async def sign_in(request: Request, secret: str, case: str = "") -> Response:
         now = clock.now()
         lead_id = links.open(secret, now)

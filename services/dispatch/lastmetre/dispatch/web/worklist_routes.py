@@ -6,29 +6,32 @@ from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from lastmetre.common.security.access import GuardedRoute, allow, person_of
+from lastmetre.common.security.access import allow, person_of
 from lastmetre.common.security.callers import Role
+from lastmetre.common.web.openapi import page_router
 from lastmetre.dispatch.web.live import LiveEvents
 from lastmetre.dispatch.web.worklist import Worklist
 
 
 def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
     """For leads alone."""
-    router = APIRouter(route_class=GuardedRoute, prefix="/work")
+    router = page_router("/work")
 
-    @router.get("")
-    @allow(Role.LEAD)
-    async def page(request: Request) -> Response:
+    @router.get("", dependencies=allow(Role.LEAD))
+    async def worklist_page(request: Request) -> Response:
         return await worklist.page(request)
 
-    @router.get("/rows")
-    @allow(Role.LEAD)
-    async def rows(request: Request) -> Response:
+    @router.get("/rows", dependencies=allow(Role.LEAD))
+    async def worklist_rows(request: Request) -> Response:
         return await worklist.rows(request)
 
     # A tool that reads the specification would wait for the end of what has none.
-    @router.get("/events", response_class=EventSourceResponse, include_in_schema=False)
-    @allow(Role.LEAD)
+    @router.get(
+        "/events",
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+        dependencies=allow(Role.LEAD),
+    )
     async def events(request: Request) -> AsyncIterator[ServerSentEvent]:
         person = person_of(request)
         async for event in live.of_list(lambda: worklist.version(person)):

@@ -1,11 +1,12 @@
 """`GET /cases/{receipt}`: what became of a report, without anything personal."""
 
+from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict
 
-from lastmetre.common.kafka.codec import instant
+from lastmetre.common.contracts.cases import PublishedLead
 from lastmetre.common.security.access import GuardedRoute, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.host import ServiceHost
@@ -29,19 +30,47 @@ def identity_in(links: SignedLinks, purpose: LinkPurpose, secret: str) -> bytes:
     return identity
 
 
+class TimelineEntry(BaseModel):
+    """A step, with what its kind tells: area and lead, a reason, a rating."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seq: int
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class CaseFollowed(BaseModel):
+    """What became of a report: `received` until it was read, no number until it is a case."""
+
+    receipt: str
+    state: str
+    channel: str | None = None
+    reported_at: datetime | None = None
+    reasons: list[str] | None = None
+    number: str | None = None
+    seq: int | None = None
+    reports: int | None = None
+    """How many the case was made of."""
+    lead: PublishedLead | None = None
+    timeline: list[TimelineEntry] | None = None
+
+
 def cases_router(host: ServiceHost) -> APIRouter:
     """Open to whoever holds a receipt."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = APIRouter(route_class=GuardedRoute, tags=["reports"])
 
-    @router.get("/cases/{receipt}")
-    @allow(SecretLink())
-    async def case(receipt: str, request: Request) -> Response:
+    @router.get(
+        "/cases/{receipt}", dependencies=allow(SecretLink()), response_model_exclude_unset=True
+    )
+    async def follow_case(receipt: str, response: Response) -> CaseFollowed:
+        """What became of a report, by its receipt."""
         identity = identity_in(host.links, LinkPurpose.RECEIPT, receipt)
         async with connected(host.pool) as connection:
             followed = await cases.followed(connection, identity)
-        return JSONResponse(
-            {"receipt": receipt, **_document(followed)}, headers={"Cache-Control": "no-store"}
-        )
+        response.headers["Cache-Control"] = "no-store"
+        return CaseFollowed.model_validate({"receipt": receipt, **_document(followed)})
 
     return router
 
@@ -59,22 +88,21 @@ def _document(followed: Followed | None) -> dict[str, Any]:
     document: dict[str, Any] = {"state": state_of(followed)}
     if followed is None:
         return document
-    document |= {"channel": followed.channel, "reported_at": instant(followed.reported_at)}
+    document |= {"channel": followed.channel, "reported_at": followed.reported_at}
     if followed.reasons:
         document["reasons"] = followed.reasons
     if followed.view is not None:
-        lead = followed.view.lead
         document |= {
             "number": followed.view.number,
             "seq": followed.view.seq,
             "reports": followed.view.reports,
-            "lead": lead.model_dump(mode="json") if lead else None,
+            "lead": followed.view.lead,
             "timeline": [
                 {
                     "seq": entry.seq,
                     "type": entry.type,
-                    "occurred_at": instant(entry.occurred_at),
-                    "recorded_at": instant(entry.recorded_at),
+                    "occurred_at": entry.occurred_at,
+                    "recorded_at": entry.recorded_at,
                     **entry.details,
                 }
                 for entry in followed.timeline

@@ -6,36 +6,36 @@ What a person reads is noted one by one (`contact_look`), what services have ope
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Request
-from pydantic_core import to_json
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Response
 
 from lastmetre.common.contact import ContactCheck, Reachable, masked_phone
-from lastmetre.common.contracts.base import Code, Language
+from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.vault import (
     VAULT_PREFIX,
-    Asked,
     Contact,
+    ContactAsked,
+    ContactInFull,
     Contacts,
     ContactsAsked,
+    LeadContactsKept,
     LeadContactsSent,
+    LeadRemark,
     ReportAddition,
     ReportText,
     ReportTexts,
     TextsAsked,
 )
 from lastmetre.common.security import security_log
-from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
-from lastmetre.common.security.callers import Role, ServiceCaller
+from lastmetre.common.security.access import CallingService, GuardedRoute, ServiceKey, allow
+from lastmetre.common.security.callers import Role
 from lastmetre.common.service.clock import city_time
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
-from lastmetre.common.web.bodies import read_model
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.domain.additions import Addition, addition_of
@@ -47,11 +47,12 @@ from lastmetre.intake.vault import CannotOpen, LeadContact, Vault, VaultEntry, o
 log = structlog.get_logger()
 
 
-class ContactAsked(Asked):
-    """A person reads a reporter's contact: `actor` as in the ledger, `lead:L017`."""
+async def _private(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
 
-    report_id: UUID
-    actor: Code
+
+PRIVATE: Final = Depends(_private)
+"""What is answered is kept nowhere."""
 
 
 class VaultService:
@@ -154,7 +155,7 @@ class VaultService:
             }
         )
 
-    async def read_contact(self, asked: ContactAsked, caller: str) -> dict[str, Any]:
+    async def read_contact(self, asked: ContactAsked, caller: str) -> ContactInFull:
         """A contact in full, once it is noted who reads it. Raises Problem 404."""
         async with connected(self._host.pool) as connection:
             sealed = await reports.sealed_of(connection, [asked.report_id])
@@ -166,18 +167,17 @@ class VaultService:
         log.info("contact read", report_id=str(asked.report_id), actor=asked.actor, by=caller)
         body = self._vault.open(sealed[asked.report_id], asked.report_id.bytes)
         kept = VaultEntry.model_validate_json(body)
-        return {"name": kept.name, "phone": kept.phone, "email": kept.email}
+        return ContactInFull(name=kept.name, phone=kept.phone, email=kept.email)
 
-    async def keep_leads(self, sent: LeadContactsSent) -> dict[str, Any]:
+    async def keep_leads(self, sent: LeadContactsSent) -> LeadContactsKept:
         """Keep the leads' contacts, of one sent twice the last, and say what is of no use."""
         remarks = [
-            {"lead_id": each.lead_id, **remark._asdict()}
+            LeadRemark(lead_id=each.lead_id, field=remark.field, message=remark.message)
             for each in sent.contacts
             for remark in self._check.remarks(each.phone, each.email)
         ]
-        said = {"remarks": remarks} if remarks else {}
         if sent.dry_run:
-            return {"kept": 0} | said
+            return LeadContactsKept(kept=0, remarks=remarks or None)
         rows = {
             each.lead_id: self._vault.seal(
                 LeadContact(phone=each.phone, email=each.email, language=each.language).to_json(),
@@ -187,38 +187,36 @@ class VaultService:
         }
         async with connected(self._host.pool) as connection:
             await leads.put(connection, list(rows.items()), self._host.clock.now())
-        return {"kept": len(rows)} | said
+        return LeadContactsKept(kept=len(rows), remarks=remarks or None)
 
 
 def vault_router(vault_service: VaultService) -> APIRouter:
     """The same by HTTP."""
-    router = APIRouter(prefix=VAULT_PREFIX, route_class=GuardedRoute)
+    router = APIRouter(prefix=VAULT_PREFIX, route_class=GuardedRoute, tags=["vault"])
 
-    @router.post("/contacts")
-    @allow(ServiceKey("notify"))
-    async def contacts(request: Request) -> Response:
-        found = await vault_service.contacts(await read_model(request, ContactsAsked))
-        return _private(found.model_dump())
+    @router.post("/contacts", dependencies=[*allow(ServiceKey("notify")), PRIVATE])
+    async def contacts(asked: ContactsAsked) -> Contacts:
+        """Usable ways to reach reporters and leads."""
+        return await vault_service.contacts(asked)
 
-    @router.post("/texts")
-    @allow(ServiceKey("dispatch"))
-    async def texts(request: Request) -> Response:
-        found = await vault_service.texts(await read_model(request, TextsAsked))
-        return _private(found.model_dump())
+    @router.post("/texts", dependencies=[*allow(ServiceKey("dispatch")), PRIVATE])
+    async def texts(asked: TextsAsked) -> ReportTexts:
+        """What reporters wrote."""
+        return await vault_service.texts(asked)
 
-    @router.post("/contacts/look")
-    @allow(ServiceKey("dispatch"))
-    async def read_contact(request: Request) -> Response:
-        caller = request.state.principal
-        assert isinstance(caller, ServiceCaller)
-        return _private(
-            await vault_service.read_contact(await read_model(request, ContactAsked), caller.actor)
-        )
+    @router.post("/contacts/look", dependencies=[*allow(ServiceKey("dispatch")), PRIVATE])
+    async def read_contact(asked: ContactAsked, caller: CallingService) -> ContactInFull:
+        """A contact as it was typed; who reads it is noted."""
+        return await vault_service.read_contact(asked, caller.actor)
 
-    @router.put("/lead-contacts")
-    @allow(Role.ADMINISTRATOR)
-    async def lead_contacts(request: Request) -> Response:
-        return _private(await vault_service.keep_leads(await read_model(request, LeadContactsSent)))
+    @router.put(
+        "/lead-contacts",
+        dependencies=[*allow(Role.ADMINISTRATOR), PRIVATE],
+        response_model_exclude_none=True,
+    )
+    async def lead_contacts(sent: LeadContactsSent) -> LeadContactsKept:
+        """Keep the leads' contacts."""
+        return await vault_service.keep_leads(sent)
 
     return router
 
@@ -231,9 +229,3 @@ def _for_messages(ways: Reachable, language: Language) -> Contact:
     """Where messages go: a number that receives none is for people to call."""
     phone = ways.phone if ways.takes_texts else None
     return Contact(phone=phone, email=ways.email, language=language)
-
-
-def _private(content: dict[str, Any]) -> Response:
-    return Response(
-        to_json(content), media_type="application/json", headers={"Cache-Control": "no-store"}
-    )

@@ -5,6 +5,7 @@ from typing import Final
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.web.problem import FieldProblem
 from lastmetre.intake.domain.normalise import Sent, is_unset, not_believed
 
 NO_POSITION: Final = "0,0 is taken as no position: the command centre looks for the place"
@@ -14,9 +15,9 @@ NOT_BELIEVED: Final = (
 )
 
 
-def remarks(report: ReportSubmitted, *, check: ContactCheck, now: datetime) -> list[dict[str, str]]:
+def remarks(report: ReportSubmitted, *, check: ContactCheck, now: datetime) -> list[FieldProblem]:
     """Each as `pointer` and `message`, as errors are told; nothing of the report is repeated."""
-    found: list[dict[str, str]] = []
+    found: list[FieldProblem] = []
     if report.position and is_unset(report.position):
         found.append({"pointer": "/position", "message": NO_POSITION})
     if not_believed(Sent("", report, now)):

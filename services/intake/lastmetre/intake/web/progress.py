@@ -1,9 +1,10 @@
 """`/progress`: what became of a report, for whoever holds its secret link."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from fastapi import Form as FormBody
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
@@ -13,12 +14,13 @@ from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportSubmitted
-from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.forms import Form, read_form
+from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
@@ -43,6 +45,19 @@ _UUID_BYTES: Final = 16
 _EXACT_METRES: Final = 100.0
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 10
+
+
+class FindFields(FormFields):
+    """A case number, and the last four digits of the phone that it was reported with."""
+
+    number: Typed = ""
+    tail: Typed = ""
+
+
+class NoteFields(FormFields):
+    """What is to be added to a report."""
+
+    note: Typed = ""
 
 
 class ProgressPages:
@@ -76,14 +91,14 @@ class ProgressPages:
             response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
         return response
 
-    async def find(self, request: Request) -> Response:
+    async def find(self, request: Request, fields: FindFields) -> Response:
         """Lead to the progress page of the number and phone that were typed.
 
         A try counts before anybody looks, and only one that came off is forgotten: four digits are
         quickly tried through, by many requests at once and by many clients.
         """
         refuse_cross_site(request)
-        form = await read_form(request)
+        form = Form.of(fields)
         if form.value("redisplay"):
             return self.ask(request, form)
         typed = form.require("number", N_("Please type the number of your report"))
@@ -133,7 +148,13 @@ class ProgressPages:
         return None
 
     async def show(
-        self, request: Request, secret: str, form: Form | None = None, status: int = 200
+        self,
+        request: Request,
+        secret: str,
+        form: Form | None = None,
+        status: int = 200,
+        *,
+        added: bool = False,
     ) -> Response:
         """The progress page; it fetches itself again every few seconds.
 
@@ -152,7 +173,7 @@ class ProgressPages:
             "ended": state in ENDED,
             "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
             "form": form or Form(),
-            "added": ADDED in request.query_params,
+            "added": added,
             "not_acknowledged": status == 503,
             "rate_url": (
                 self._rate_url(followed.view, secret) if followed and followed.view else None
@@ -171,11 +192,11 @@ class ProgressPages:
         secret = self._host.links.seal(LinkPurpose.RATE, identity)
         return self._pages.service_url("notify", f"/rate/{secret}?progress={progress}")
 
-    async def add(self, request: Request, secret: str) -> Response:
+    async def add(self, request: Request, secret: str, fields: NoteFields) -> Response:
         """Send what was added, as the channel sends a report: it has the report's own identity."""
         refuse_cross_site(request)
         identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
-        form = await read_form(request)
+        form = Form.of(fields)
         if form.value("redisplay"):
             return await self.show(request, secret, form)
         note = form.require("note", N_("Please write what is to be added"))
@@ -266,31 +287,45 @@ def _lies_in(area: AreaPublished, followed: Followed) -> bool:
 
 def progress_router(pages: ProgressPages) -> APIRouter:
     """The progress pages' routes."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
 
-    @router.get("/progress")
-    @allow(Anyone())
-    async def ask(request: Request) -> Response:
+    @router.get("/progress", dependencies=allow(Anyone()))
+    async def find_form(request: Request) -> Response:
+        """The page that asks for number and digits."""
         return pages.ask(request, Form())
 
-    @router.post("/progress")
-    @allow(Anyone())
-    async def find(request: Request) -> Response:
-        return await pages.find(request)
+    @router.post(
+        "/progress",
+        dependencies=allow(Anyone()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        responses=REDISPLAYED,
+    )
+    async def find_case(request: Request, fields: Annotated[FindFields, FormBody()]) -> Response:
+        """Leads on to the progress page of what was typed."""
+        return await pages.find(request, fields)
 
-    @router.get("/progress/{secret}")
-    @allow(SecretLink())
-    async def show(request: Request, secret: str) -> Response:
-        return await pages.show(request, secret)
+    @router.get("/progress/{secret}", dependencies=allow(SecretLink()))
+    async def progress(request: Request, secret: str, added: str | None = None) -> Response:
+        """How a report goes; `added` says that something was sent just now."""
+        return await pages.show(request, secret, added=added is not None)
 
-    @router.post("/progress/{secret}")
-    @allow(SecretLink())
-    async def add(request: Request, secret: str) -> Response:
-        return await pages.add(request, secret)
+    @router.post(
+        "/progress/{secret}",
+        dependencies=allow(SecretLink()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        responses=REDISPLAYED,
+    )
+    async def add_note(
+        request: Request, secret: str, fields: Annotated[NoteFields, FormBody()]
+    ) -> Response:
+        """Add something to the report; leads back to the page."""
+        return await pages.add(request, secret, fields)
 
-    @router.get("/progress/case/{secret}")
-    @allow(SecretLink())
-    async def lead_on(secret: str) -> Response:
+    @router.get("/progress/case/{secret}", dependencies=allow(SecretLink()), status_code=303)
+    async def progress_of_case(secret: str) -> Response:
+        """Leads on from the link in a message to the report's own page."""
         return await pages.lead_on(secret)
 
     return router

@@ -1,10 +1,11 @@
 """`/report`: what, where, and how to reach the reporter; posts like any channel does."""
 
 from math import ceil
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Request
+from fastapi import Form as FormBody
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
@@ -13,12 +14,13 @@ from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Channel, Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow
+from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.forms import Form, grouped, read_form
+from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed, grouped
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.api.cases import identity_in
@@ -26,8 +28,8 @@ from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
 from lastmetre.intake.domain.submission import OPEN_SENDER, canonical
+from lastmetre.intake.edge.application import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.producer import NotAcknowledged
-from lastmetre.intake.edge.routes import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.taking import ReportPublisher
 from lastmetre.intake.store import cases, reports
 from lastmetre.intake.store.cases import Followed
@@ -39,6 +41,22 @@ MOST_TEXT: Final = 2000
 ADDED: Final = "added"
 """In the query of the progress page: something was sent just now."""
 _MOST_LINE: Final = 200
+
+
+class ReportFields(FormFields):
+    """The form as it is typed. `source_id` is the page's own: a second click repeats it."""
+
+    source_id: Typed = ""
+    category: Typed = ""
+    text: Typed = ""
+    address: Typed = ""
+    area: Typed = ""
+    lat: Typed = ""
+    lng: Typed = ""
+    accuracy: Typed = ""
+    name: Typed = ""
+    phone: Typed = ""
+    email: Typed = ""
 
 
 class ReportPages:
@@ -107,10 +125,10 @@ class ReportPages:
         except DATABASE_ERRORS:
             return NOTHING_DRAWN
 
-    async def take(self, request: Request) -> Response:
+    async def take(self, request: Request, fields: ReportFields) -> Response:
         """Send what was typed; a second click sends the same report, which counts once."""
         refuse_cross_site(request)
-        form = await read_form(request)
+        form = Form.of(fields)
         if form.value("redisplay"):
             return await self.show(request, form)
         drawn = await self._drawn()
@@ -265,26 +283,34 @@ def _is_uuid(text: str) -> bool:
 
 def report_router(pages: ReportPages) -> APIRouter:
     """The form's routes."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
 
-    @router.get("/")
-    @allow(Anyone())
-    async def first_page(_: Request) -> Response:
+    @router.get("/", dependencies=allow(Anyone()), status_code=303)
+    async def first_page() -> Response:
+        """Leads to the form."""
         return RedirectResponse("/report", 303)
 
-    @router.get("/report")
-    @allow(Anyone())
-    async def form(request: Request) -> Response:
+    @router.get("/report", dependencies=allow(Anyone()))
+    async def report_form(request: Request) -> Response:
+        """The form."""
         return await pages.show(request, Form())
 
-    @router.post("/report")
-    @allow(Anyone())
-    async def take(request: Request) -> Response:
-        return await pages.take(request)
+    @router.post(
+        "/report",
+        dependencies=allow(Anyone()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        responses=REDISPLAYED,
+    )
+    async def send_report(
+        request: Request, fields: Annotated[ReportFields, FormBody()]
+    ) -> Response:
+        """Send what was typed; leads on to the page after it."""
+        return await pages.take(request, fields)
 
-    @router.get("/report/sent/{secret}")
-    @allow(SecretLink())
-    async def sent(request: Request, secret: str) -> Response:
+    @router.get("/report/sent/{secret}", dependencies=allow(SecretLink()))
+    async def report_sent(request: Request, secret: str) -> Response:
+        """Thanks, and where to follow it."""
         return await pages.sent(request, secret)
 
     return router

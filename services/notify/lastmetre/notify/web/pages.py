@@ -2,49 +2,51 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from fastapi import APIRouter, Query, Request
+from fastapi import Form as FormBody
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import Instant
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.security.access import Anyone, GuardedRoute, SecretLink, allow, person_of
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access import Anyone, CurrentPerson, SecretLink, allow
+from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.bodies import read_model
-from lastmetre.common.web.forms import Form, read_form
+from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.words import N_
 from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.messages import recipient_kind
 from lastmetre.notify.domain.ratings import Closing
 from lastmetre.notify.ratings import Ratings, Verdict
 from lastmetre.notify.store import pages as store
-from lastmetre.notify.store.pages import Rating
 
-BODY_BYTES: Final = 4096
 LOG_ROWS: Final = 100
 COUNTED: Final = timedelta(days=7)
 SCORES: Final = {str(score): score for score in range(1, 6)}
 STATES: Final = ("waiting", *(result.value for result in DeliveryResult))
 
 
-class RatingBody(BaseModel):
-    """A rating as a program sends it."""
+class LogQuery(BaseModel):
+    """Which messages: those in a state, those before an instant (RFC 3339)."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
+    state: str = ""
+    before: str = ""
 
-    solved: bool
-    score: int = Field(ge=1, le=5)
-    reopen: bool = False
+
+class RatingFields(FormFields):
+    """The rating form as it is typed."""
+
+    solved: Typed = ""
+    score: Typed = ""
 
 
 class RatingPages:
@@ -58,73 +60,49 @@ class RatingPages:
         self._pages = pages
         self._categories = categories
 
-    async def show(self, request: Request, token: str) -> Response:
-        """The form, or what was given already; `solved` in the query is chosen beforehand."""
-        form = Form({"solved": request.query_params.get("solved", "")})
-        return await self._page(request, self._closing(token), form)
+    async def show(self, request: Request, token: str, solved: str, came_from: str) -> Response:
+        """The form, or what was given already; `solved` is chosen beforehand."""
+        closing, form = self._ratings.closing(token), Form({"solved": solved})
+        return await self._page(request, closing, form, came_from)
 
-    async def reopen(self, request: Request, token: str) -> Response:
+    async def reopen(self, token: str, came_from: str) -> Response:
         """Ask to take up again what was rated."""
-        closing = self._closing(token)
-        self._check_room()
-        await self._ratings.reopen(closing)
-        return self._back(request, f"/rate/{token}")
+        await self._ratings.reopen(self._ratings.closing(token))
+        return self._back(f"/rate/{token}", came_from)
 
-    def _back(self, request: Request, path: str) -> Response:
+    def _back(self, path: str, came_from: str) -> Response:
         """The address is the same: whoever opens the link again sees what was given."""
-        secret = self._progress(request)
+        secret = self._progress(came_from)
         return RedirectResponse(f"{path}?progress={secret}" if secret else path, 303)
 
-    def _progress(self, request: Request) -> str | None:
+    def _progress(self, secret: str) -> str | None:
         """The progress page that the reader came from, if it is one of ours."""
-        secret = request.query_params.get("progress", "")
         known = self._host.links.open(LinkPurpose.PROGRESS, secret)
         return secret if known is not None else None
 
-    def _check_room(self) -> None:
-        """Raise Problem 503 while nothing can be sent on."""
-        if not self._host.relay.has_room.is_set():
-            raise Problem(
-                503,
-                "/problems/busy",
-                N_("Not available for a moment"),
-                headers={"Retry-After": "5"},
-            )
-
-    async def give(self, request: Request, token: str) -> Response:
-        """Take a rating from the form or as JSON."""
-        closing = self._closing(token)
-        self._check_room()
-        if request.headers.get("content-type", "").startswith("application/json"):
-            body = await read_model(request, RatingBody, BODY_BYTES)
-            verdict = Verdict(body.solved, body.score, body.reopen)
-            rating, new = await self._ratings.give(closing, verdict)
-            return JSONResponse(_document(rating), 202 if new else 200)
-        form = await read_form(request)
+    async def give(
+        self, request: Request, token: str, fields: RatingFields, came_from: str
+    ) -> Response:
+        """Take a rating from the form."""
+        closing, form = self._ratings.closing(token), Form.of(fields)
         if form.value("redisplay"):
-            return await self._page(request, closing, form)
+            return await self._page(request, closing, form, came_from)
         said = _read(form)
         if said is None:
-            return await self._page(request, closing, form, 422)
+            return await self._page(request, closing, form, came_from, 422)
         await self._ratings.give(closing, said)
-        return self._back(request, request.url.path)
-
-    def _closing(self, token: str) -> Closing:
-        closing = self._ratings.open(token)
-        if closing is None:
-            raise Problem(
-                404,
-                "/problems/unknown-link",
-                N_("This link is not valid"),
-                N_("Please open the whole link from the message that we sent you."),
-            )
-        return closing
+        return self._back(request.url.path, came_from)
 
     async def _page(
-        self, request: Request, closing: Closing, form: Form, status: int = 200
+        self,
+        request: Request,
+        closing: Closing,
+        form: Form,
+        came_from: str,
+        status: int = 200,
     ) -> Response:
         case, rating = await self._ratings.find(closing)
-        secret = self._progress(request)
+        secret = self._progress(came_from)
         context = {
             "case": case,
             "category": self._category(case),
@@ -156,11 +134,12 @@ def _older(state: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return urlencode({"state": state, "before": last.isoformat()})
 
 
-async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Response:
-    """The latest messages, all or those in one state."""
-    wanted = request.query_params.get("state", "")
-    state = wanted if wanted in STATES else ""
-    before = _instant(request.query_params.get("before", ""))
+async def message_log(
+    host: ServiceHost, pages: Pages, request: Request, person: Person, asked: LogQuery
+) -> Response:
+    """The latest messages before an instant, all or those in one state."""
+    state = asked.state if asked.state in STATES else ""
+    before = _instant(asked.before)
     rows: list[Any] = []
     async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         waiting = await store.waiting_counts(connection)
@@ -172,7 +151,7 @@ async def message_log(host: ServiceHost, pages: Pages, request: Request) -> Resp
         counts = await store.done_counts(connection, host.clock.now() - COUNTED)
     context = {
         "state": state,
-        "role": person_of(request).role.value,
+        "role": person.role.value,
         "states": STATES,
         "waiting": waiting,
         "counts": counts | {"waiting": waiting["waiting"]},
@@ -189,33 +168,51 @@ def pages_router(
     host: ServiceHost, ratings: Ratings, pages: Pages, categories: Categories
 ) -> APIRouter:
     """The pages of notify."""
-    router = APIRouter(route_class=GuardedRoute)
+    router = page_router()
     rating_pages = RatingPages(host, ratings, pages, categories)
 
-    @router.get("/")
-    @allow(Anyone())
-    async def first_page(_: Request) -> Response:
+    @router.get("/", dependencies=allow(Anyone()), status_code=303)
+    async def first_page() -> Response:
+        """Leads to the report form."""
         return RedirectResponse(pages.service_url("intake", "/report"), 303)
 
-    @router.get("/rate/{token}")
-    @allow(SecretLink())
-    async def rate(request: Request, token: str) -> Response:
-        return await rating_pages.show(request, token)
+    @router.get("/rate/{token}", dependencies=allow(SecretLink()))
+    async def rating_form(
+        request: Request, token: str, solved: str = "", progress: str = ""
+    ) -> Response:
+        """The form, or what was given already. `progress` is the page that the reader came from."""
+        return await rating_pages.show(request, token, solved, progress)
 
-    @router.post("/rate/{token}")
-    @allow(SecretLink())
-    async def give(request: Request, token: str) -> Response:
-        return await rating_pages.give(request, token)
+    @router.post(
+        "/rate/{token}",
+        dependencies=allow(SecretLink()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        responses=REDISPLAYED,
+    )
+    async def give_rating(
+        request: Request,
+        token: str,
+        fields: Annotated[RatingFields, FormBody()],
+        progress: str = "",
+    ) -> Response:
+        """Take the form; leads back to the same address."""
+        return await rating_pages.give(request, token, fields, progress)
 
-    @router.post("/rate/{token}/reopen")
-    @allow(SecretLink())
-    async def reopen(request: Request, token: str) -> Response:
-        return await rating_pages.reopen(request, token)
+    @router.post("/rate/{token}/reopen", dependencies=allow(SecretLink()), status_code=303)
+    async def reopen_rated(token: str, progress: str = "") -> Response:
+        """Ask to take up again what was rated; leads back to its page."""
+        return await rating_pages.reopen(token, progress)
 
-    @router.get("/messages/log")
-    @allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
-    async def log(request: Request) -> Response:
-        return await message_log(host, pages, request)
+    @router.get(
+        "/messages/log",
+        dependencies=allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR),
+    )
+    async def latest_messages(
+        request: Request, person: CurrentPerson, asked: Annotated[LogQuery, Query()]
+    ) -> Response:
+        """The latest messages, all or those in one state."""
+        return await message_log(host, pages, request, person, asked)
 
     return router
 
@@ -232,15 +229,3 @@ def _read(form: Form) -> Verdict | None:
     if form.errors:
         return None
     return Verdict(solved == "yes", score, solved == "no")
-
-
-def _document(rating: Rating) -> dict[str, Any]:
-    return {
-        "feedback_id": str(rating.feedback_id),
-        "case_id": str(rating.case_id),
-        "closing": rating.closing,
-        "solved": rating.solved,
-        "score": rating.score,
-        "reopen": rating.reopen,
-        "given_at": rating.given_at.isoformat(),
-    }

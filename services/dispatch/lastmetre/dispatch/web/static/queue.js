@@ -81,7 +81,7 @@
     const agrees = window.localStorage.getItem('lastmetre-clock') === 'agrees';
     const body = Object.assign({}, step.body);
     if (late && agrees) body.occurred_at = new Date(step.at).toISOString();
-    return window.fetch(step.url + '?hold=true', {
+    return window.fetch(step.url + '/held', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
       body: JSON.stringify(body),

@@ -1,0 +1,56 @@
+"""`/livez`, `/readyz` and `/metrics`."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
+
+from lastmetre.common.security.access import Anyone, GuardedRoute, allow
+from lastmetre.common.service.build_info import BuildInfo
+from lastmetre.common.service.host import ServiceHost
+
+
+class Health(BaseModel):
+    """Whether all is well, what is missing, and which build says so."""
+
+    status: Literal["ok", "unavailable"]
+    missing: list[str]
+    version: str
+    revision: str
+
+
+_UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"model": Health, "description": "What is missing"}
+}
+
+
+def health_router(host: ServiceHost, build: BuildInfo) -> APIRouter:
+    """Open to anyone who reaches the admin port."""
+    router = APIRouter(route_class=GuardedRoute, tags=["health"])
+
+    def verdict(missing: Sequence[str], response: Response) -> Health:
+        response.status_code = 503 if missing else 200
+        status: Literal["ok", "unavailable"] = "unavailable" if missing else "ok"
+        return Health(status=status, missing=list(missing), **build._asdict())
+
+    @router.get("/livez", dependencies=allow(Anyone()), responses=_UNAVAILABLE)
+    async def livez(response: Response) -> Health:
+        """Fails only for a loop that neither works nor waits."""
+        return verdict(host.alive(), response)
+
+    @router.get("/readyz", dependencies=allow(Anyone()), responses=_UNAVAILABLE)
+    async def readyz(response: Response, all: str | None = None) -> Health:
+        """May this process be given requests; with `?all`, does everything in it work."""
+        if all is None:
+            return verdict(host.serving(), response)
+        return verdict([each for said in host.checks().values() for each in said], response)
+
+    @router.get("/metrics", dependencies=allow(Anyone()), response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """For Prometheus."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,74 @@
+"""OpenAPI and AsyncAPI in `docs`: what the services say now, and valid.
+
+`asyncapi-3.0.0.json` is the schema that @asyncapi/specs 6.11.1 publishes (Apache License 2.0).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack.contracts.command import DOCS, api_documents, as_yaml
+
+ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
+METHODS = {"get", "post", "put", "delete", "patch"}
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, dict[str, Any]]:
+    return api_documents()
+
+
+def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]) -> None:
+    stale = [
+        name
+        for name, document in made.items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != as_yaml(document)
+    ]
+    assert stale == [], "run `lastmetre contracts generate`"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_openapi_is_valid_3_1(service: str) -> None:
+    document = yaml.safe_load((DOCS / "openapi" / f"{service}.yaml").read_text("utf-8"))
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_says_how_it_refuses_and_has_a_name_of_its_own(service: str) -> None:
+    document = yaml.safe_load((DOCS / "openapi" / f"{service}.yaml").read_text("utf-8"))
+    operations = [
+        operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in METHODS
+    ]
+    for operation in operations:
+        for status in ("4XX", "5XX"):
+            problem = operation["responses"][status]["content"]["application/problem+json"]
+            assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names))
+
+
+def test_a_report_needs_a_channels_key_and_may_be_one_or_many() -> None:
+    document = yaml.safe_load((DOCS / "openapi" / "intake.yaml").read_text("utf-8"))
+    operation = document["paths"]["/channels/{channel}/reports"]["post"]
+    assert operation["security"] == [{"channelKey": []}]
+    scheme = document["components"]["securitySchemes"]["channelKey"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "X-API-Key")
+    one, many = operation["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert one == many["items"] == {"$ref": "#/components/schemas/ReportSubmitted"}
+
+
+def test_asyncapi_is_valid() -> None:
+    document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text("utf-8"))
+    schema = json.loads(ASYNCAPI_SCHEMA.read_text("utf-8"))
+    errors = Draft7Validator(schema).iter_errors(document)
+    assert [f"{each.json_path}: {each.message[:200]}" for each in errors] == []

@@ -1,0 +1,161 @@
+"""The channels' application: who may report, and the answers to what cannot be taken."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+
+from lastmetre.common.contact import ContactCheck
+from lastmetre.common.security.callers import ChannelCaller
+from lastmetre.common.security.signed_links import SignedLinks
+from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
+from lastmetre.common.service.ids import IdGenerator
+from lastmetre.intake.edge.application import ChannelsApplication
+from lastmetre.intake.edge.producer import EdgeProducer, NotAcknowledged, Report
+from lastmetre.intake.edge.taking import ReportPublisher
+from lastmetre.intake.settings import IntakeSettings
+
+NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
+PHONE = "13900001234"
+PATH = "/channels/hotline/reports"
+KEY = {"X-API-Key": "hotline-key"}
+LARGEST = 300
+
+
+class Producer:
+    """Stands in for Kafka; sources that begin with `not` are never acknowledged."""
+
+    def __init__(self) -> None:
+        self.sent: list[Report] = []
+        self.in_flight = 0
+
+    def reserve(self, _: str, size: int) -> None:
+        self.in_flight += size
+
+    def release(self, _: str, size: int) -> None:
+        self.in_flight -= size
+
+    async def send(self, _: str, reports: Sequence[Report], sender: str) -> None:
+        assert sender == "12345"
+        if any(report.key.startswith(b"not") for report in reports):
+            raise NotAcknowledged("no acknowledgement in time")
+        if any(report.key.startswith(b"break") for report in reports):
+            raise RuntimeError(f"cannot send {PHONE}")
+        self.sent += reports
+
+
+@pytest.fixture
+def producer() -> Producer:
+    return Producer()
+
+
+@pytest.fixture
+def client(producer: Producer) -> TestClient:
+    clock = Mock(now=lambda: NOW)
+    publisher = ReportPublisher(
+        cast("EdgeProducer", producer),
+        links=SignedLinks(b"l" * 32),
+        identities=IdGenerator(),
+        clock=clock,
+        public_url="https://city.example/",
+    )
+    settings = IntakeSettings.model_construct(
+        single_bytes=LARGEST, array_bytes=10 * LARGEST, array_items=3, channel_keys_file=Path()
+    )
+    authenticator = DevelopmentAuthenticator(
+        b"0" * 32,
+        service_keys={},
+        channel_keys={
+            key_digest("hotline-key"): ChannelCaller("hotline", "12345"),
+            key_digest("app-key"): ChannelCaller("app", "mini"),
+        },
+        clock=clock,
+    )
+    edge = ChannelsApplication(publisher, settings, ContactCheck("CN"), authenticator)
+    return TestClient(edge.before(PlainTextResponse("behind it")))
+
+
+def report(source_id: str = "1", **fields: Any) -> dict[str, Any]:
+    return {"source_id": source_id, "text": "路灯不亮", **fields}
+
+
+def test_a_report_is_taken_and_told_what_is_not_used(
+    client: TestClient, producer: Producer
+) -> None:
+    answer = client.post(PATH, json=report(contact={"phone": "无"}), headers=KEY)
+    assert answer.status_code == 202
+    document = answer.json()
+    assert answer.headers["location"] == f"/cases/{document['receipt']}"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert document["progress_url"].startswith("https://city.example/progress/")
+    assert [each["pointer"] for each in document["remarks"]] == ["/contact/phone"]
+    (record,) = producer.sent
+    assert record.key == b"1"
+    assert ("ce_source", b"/channels/hotline/12345") in record.headers
+    assert client.post(PATH, json=report(), headers=KEY).json() == {
+        name: document[name] for name in ("receipt", "progress_url")
+    }
+
+
+def test_an_array_has_an_answer_an_item(client: TestClient, producer: Producer) -> None:
+    answer = client.post(PATH, json=[report("1"), {"source_id": 7}, report("2")], headers=KEY)
+    document = answer.json()
+    assert (answer.status_code, document["taken"], document["refused"]) == (202, 2, 1)
+    assert [item["status"] for item in document["items"]] == [202, 422, 202]
+    assert document["items"][1]["errors"][0]["pointer"] == "/source_id"
+    assert [record.key for record in producer.sent] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status", "kind"),
+    [
+        ("POST", PATH, {}, report(), 401, "/problems/not-signed-in"),
+        ("POST", PATH, {"X-API-Key": "other"}, report(), 401, "/problems/not-signed-in"),
+        ("POST", PATH, {"X-API-Key": "app-key"}, report(), 403, "/problems/not-allowed"),
+        ("GET", PATH, KEY, None, 405, "about:blank"),
+        ("POST", PATH, KEY, 7, 422, "/problems/invalid"),
+        ("POST", PATH, KEY, report(text=7), 422, "/problems/invalid"),
+        ("POST", PATH, KEY, report(text="x" * LARGEST), 413, "/problems/too-large"),
+        ("POST", PATH, KEY, [report()] * 4, 413, "/problems/too-large"),
+        ("POST", PATH, KEY, ["x" * 10 * LARGEST], 413, "/problems/too-large"),
+        ("POST", PATH, KEY, report("not"), 503, "/problems/not-taken"),
+        ("POST", PATH, KEY | {"Content-Encoding": "gzip"}, report(), 415, "/problems/encoded"),
+    ],
+)
+def test_refusals(
+    client: TestClient,
+    producer: Producer,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: Any,
+    status: int,
+    kind: str,
+) -> None:
+    answer = client.request(method, path, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (status, kind)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert producer.sent == []
+    assert producer.in_flight == 0
+
+
+def test_what_nobody_foresaw_is_logged_without_its_message(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = client.post(PATH, json=report("break"), headers=KEY)
+    assert answer.status_code == 500
+    assert answer.json()["reference"] in caplog.text
+    assert PHONE not in caplog.text + answer.text
+
+
+@pytest.mark.parametrize("path", ["/channels/fax/reports", PATH + "/", "/report", "/"])
+def test_the_rest_is_for_the_application_behind_it(client: TestClient, path: str) -> None:
+    assert client.post(path, json=report(), headers=KEY).text == "behind it"
