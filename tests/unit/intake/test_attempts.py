@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lastmetre.intake.attempts import COUNTED_WITHOUT_DATABASE, AttemptCounter
+from lastmetre.intake import attempts as attempts_module
+from lastmetre.intake.attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Attempt, Limit, PublicLimits, client_of
 
 HOUR = timedelta(hours=1)
@@ -84,12 +85,16 @@ def test_without_the_database_the_form_is_counted_here() -> None:
     asyncio.run(trial())
 
 
-def test_without_the_database_memory_has_a_limit_and_refuses_behind_it() -> None:
+def test_without_the_database_memory_has_a_limit_and_refuses_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempts_module, "COUNTED_WITHOUT_DATABASE", 100)
+
     async def trial() -> None:
         clock = MovedClock()
         counted = counter(clock)
         limit = Limit("form_by_contact", 1, HOUR)
-        for number in range(COUNTED_WITHOUT_DATABASE):
+        for number in range(100):
             await counted.reserve_even_without_database([Attempt(limit, str(number))])
         assert await counted.reserve_even_without_database([Attempt(limit, "one more")]) == limit
         clock.at += 3 * HOUR
