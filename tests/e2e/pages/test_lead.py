@@ -154,3 +154,26 @@ async def test_a_new_case_comes_by_itself_and_a_closing_can_be_taken_back(
     await page.get_by_role("button", name=f"Take back {number}").click()
     await expect(row).to_be_visible()
     assert (await town.state(case_id))[1] == "dispatched"
+
+
+async def test_the_focus_is_never_under_the_tabs(town: City, visit: Visit) -> None:
+    """A23: by keyboard every stop of the worklist is in sight."""
+    for _ in range(3):
+        await town.new_case(f"focus-{uuid.uuid4()}", position=INSIDE)
+    lead = await visit("en", "phone")
+    page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
+    stops = 0
+    while stops < 60:
+        await page.keyboard.press("Tab")
+        # How far the focused thing reaches below the upper edge of the tabs; None: it is a tab.
+        hidden = await page.evaluate(
+            "() => { const it = document.activeElement, tabs = document.querySelector('.tabs');"
+            " return tabs.contains(it) || it === document.body ? null :"
+            " it.getBoundingClientRect().bottom - tabs.getBoundingClientRect().top }"
+        )
+        if hidden is None:
+            break
+        stops += 1
+        name = await page.evaluate("document.activeElement.outerHTML.slice(0, 120)")
+        assert hidden <= 0, f"{name} lies {hidden} px under the tabs"
+    assert stops > 9

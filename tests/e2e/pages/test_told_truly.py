@@ -1,16 +1,18 @@
 """What the pages once said that was not so, and people acted on."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from playwright.async_api import Route, expect
 
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.tokens import issue_token
 from tests.e2e.pages.conftest import Visit
 from tests.e2e.pages.people import INSIDE, LEAD, SLOWEST_UPDATE, staff_url
 from tests.support.browser import Language, Screen, faults_of
-from tests.support.city import City
+from tests.support.city import City, key_bytes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -87,3 +89,20 @@ async def test_the_wall_lists_what_it_numbers(town: City, visit: Visit) -> None:
     assert sorted(await numbers.all_text_contents()) == sorted(listed)
     tall = "document.documentElement.scrollHeight > document.documentElement.clientHeight"
     assert not await board.evaluate(tall)
+
+
+async def test_a_wall_whose_sign_in_ends_says_so_within_ten_seconds(
+    town: City, visit: Visit
+) -> None:
+    ends_in = timedelta(seconds=8)
+    key = key_bytes(town.endpoints["token_key"])
+    token = issue_token(key, "supervisor.1", Role.SUPERVISOR, None, datetime.now(UTC), ends_in)
+    wall = await visit("en", "desktop")
+    page = await wall.open(town.url("metrics", f"/board/wall?{TOKEN_PARAMETER}={token}"))
+    badge = page.locator("[data-live]")
+    await expect(badge).to_contain_text("Live")
+    await expect(badge).to_contain_text(
+        "No connection", timeout=ends_in.total_seconds() * 1000 + 10_000
+    )
+    told = [line for line in wall.complaints if "Response Status Error Code" not in line]
+    wall.complaints[:] = told  # htmx tells of each refusal

@@ -21,8 +21,8 @@ from lastmetre.dispatch.web.case_view import case_state
 from lastmetre.dispatch.web.centre import CentrePages, ListQuery
 
 BEAT_SECONDS: Final = 5.0
-GONE_AFTER: Final = timedelta(seconds=15)
-LONGEST: Final = timedelta(minutes=5)
+GONE_AFTER: Final = timedelta(seconds=11)
+LONGEST: Final = timedelta(minutes=1)
 """Then the browser asks again, with a sign-in that is good or not."""
 ALSO_OPEN: Final = N_("%(names)s also has this open")
 SEVERAL_OPEN: Final = N_("%(names)s also have this open")
@@ -98,7 +98,7 @@ class LiveEvents:
         self, case_id: UUID, person: Person, translations: NullTranslations, now: datetime
     ) -> dict[str, str]:
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            await held_actions.note_viewer(connection, case_id, person.actor, now)
+            await held_actions.note_viewer(connection, case_id, person.actor, now, GONE_AFTER)
             names = await held_actions.viewers(connection, case_id, now - GONE_AFTER)
         found = await self._service.case(case_id)
         if found is None:

@@ -1,7 +1,7 @@
 """Actions that can still be taken back, and who has which case open. Times are real ones."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -129,8 +129,10 @@ async def take_due(connection: "Connection", now: datetime, limit: int) -> list[
     return sorted(map(_held, rows), key=lambda each: each.due_at)
 
 
-async def note_viewer(connection: "Connection", case_id: UUID, viewer: str, now: datetime) -> None:
-    """Somebody has that case open."""
+async def note_viewer(
+    connection: "Connection", case_id: UUID, viewer: str, now: datetime, gone_after: timedelta
+) -> None:
+    """Somebody has that case open, and no more those that he has not said so of for a while."""
     await connection.execute(
         "INSERT INTO case_viewer (case_id, viewer, seen_at) VALUES ($1, $2, $3)"
         " ON CONFLICT (case_id, viewer) DO UPDATE SET seen_at = excluded.seen_at",
@@ -138,12 +140,8 @@ async def note_viewer(connection: "Connection", case_id: UUID, viewer: str, now:
         viewer,
         now,
     )
-
-
-async def forget_viewer(connection: "Connection", case_id: UUID, viewer: str) -> None:
-    """He has it open no more."""
     await connection.execute(
-        "DELETE FROM case_viewer WHERE case_id = $1 AND viewer = $2", case_id, viewer
+        "DELETE FROM case_viewer WHERE viewer = $1 AND seen_at < $2", viewer, now - gone_after
     )
 
 
