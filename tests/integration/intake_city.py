@@ -102,7 +102,12 @@ class IntakeCity:
         keys_file.write_text(
             json.dumps(
                 [
-                    {"channel": channel, "sender": f"{channel}-desk", "sha256": digest(key)}
+                    {
+                        "channel": channel,
+                        "sender": f"{channel}-desk",
+                        "sha256": digest(key),
+                        "history": True,
+                    }
                     for channel, key in self.keys.items()
                 ]
             )

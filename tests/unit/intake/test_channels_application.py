@@ -74,6 +74,7 @@ def client(producer: Producer) -> TestClient:
         channel_keys={
             key_digest("hotline-key"): ChannelCaller("hotline", "12345"),
             key_digest("app-key"): ChannelCaller("app", "mini"),
+            key_digest("archive-key"): ChannelCaller("hotline", "12345", history=True),
         },
         clock=clock,
     )
@@ -159,3 +160,15 @@ def test_what_nobody_foresaw_is_logged_without_its_message(
 @pytest.mark.parametrize("path", ["/channels/fax/reports", PATH + "/", "/report", "/"])
 def test_the_rest_is_for_the_application_behind_it(client: TestClient, path: str) -> None:
     assert client.post(path, json=report(), headers=KEY).text == "behind it"
+
+
+def test_history_needs_a_key_that_may_send_it(client: TestClient, producer: Producer) -> None:
+    old = report("old", origin="import", reported_at="2001-02-03T04:05:06+08:00")
+    refused = client.post(PATH, json=old, headers=KEY)
+    assert refused.status_code == 422
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/origin"]
+    mixed = client.post(PATH, json=[old, report("now")], headers=KEY)
+    assert [each["status"] for each in mixed.json()["items"]] == [422, 202]
+    assert [record.key for record in producer.sent] == [b"now"]
+    taken = client.post(PATH, json=old, headers={"X-API-Key": "archive-key"})
+    assert taken.status_code == 202

@@ -75,6 +75,10 @@ def token(
 def channel_key(
     channel: Annotated[Channel, typer.Option(help="What the key opens.")],
     sender: Annotated[str, typer.Option(help="Whose key: part of each report's identity.")],
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="It may send reports of long ago (`lastmetre import`)."),
+    ] = False,
 ) -> None:
     """A new random key for a channel: shown once, and kept nowhere but by its sender.
 
@@ -88,7 +92,9 @@ def channel_key(
     if not sender.strip() or not sender.isprintable():
         raise UsedWrongly("--sender needs a name of printable letters.")
     key = secrets.token_urlsafe(32)
-    entry = {"channel": channel.value, "sender": sender, "sha256": key_digest(key)}
+    entry = {"channel": channel.value, "sender": sender, "sha256": key_digest(key)} | (
+        {"history": True} if history else {}
+    )
     STDOUT.print(key, soft_wrap=True)
     STDOUT.print(json.dumps(entry, ensure_ascii=False), markup=False, soft_wrap=True)
     say("The key is shown this once. The line with its SHA-256 belongs into intake's file of keys.")

@@ -51,10 +51,15 @@ class Keys(BaseModel):
         write_private(folder / "channel_keys.json", json.dumps(keys.hashed_channel_keys()))
         return keys
 
-    def hashed_channel_keys(self) -> list[dict[str, str]]:
+    def hashed_channel_keys(self) -> list[dict[str, str | bool]]:
         """What intake knows of the channels' keys."""
         return [
-            {"channel": channel.value, "sender": SENDERS[channel], "sha256": _sha256(key)}
+            {
+                "channel": channel.value,
+                "sender": SENDERS[channel],
+                "sha256": _sha256(key),
+                "history": True,
+            }
             for channel, key in self.channel_keys.items()
         ]
 

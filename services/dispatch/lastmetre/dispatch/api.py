@@ -1,5 +1,6 @@
 """HTTP in: actions on cases, a case by id, and the network of areas."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -245,7 +246,8 @@ def api_router(service: CaseService, asking: Asking) -> APIRouter:
     )
     async def replace_network(body: NetworkBody) -> NetworkReplaced:
         """Replace the whole network."""
-        areas = [checked_area(each) for each in body.areas]
+        # A whole city's outlines take seconds to be looked at: others are answered meanwhile.
+        areas = await asyncio.to_thread(lambda: [checked_area(each) for each in body.areas])
         twice = [area_id for area_id, n in Counter(a.area_id for a in areas).items() if n > 1]
         if twice:
             raise Problem(

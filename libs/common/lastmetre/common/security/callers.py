@@ -56,10 +56,11 @@ class ServiceCaller:
 
 @dataclass(frozen=True, slots=True)
 class ChannelCaller:
-    """The holder of a channel's API key."""
+    """The holder of a channel's API key; with `history` it may send what happened long ago."""
 
     channel: str
     sender: str
+    history: bool = False
 
     @property
     def actor(self) -> str:

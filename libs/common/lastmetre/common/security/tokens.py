@@ -81,15 +81,19 @@ class _ChannelKeyEntry(BaseModel):
     channel: str
     sender: str
     sha256: str
+    history: bool = False
 
 
 def read_channel_keys(path: Path) -> dict[str, ChannelCaller]:
-    """The channel keys' file (a JSON list of channel, sender, sha256) by SHA-256.
+    """The channel keys' file (a JSON list of channel, sender, sha256, history) by SHA-256.
 
     Raises OSError if it cannot be read, ValueError if it is not such a list.
     """
     entries = TypeAdapter(list[_ChannelKeyEntry]).validate_json(path.read_text("utf-8-sig"))
-    return {entry.sha256.lower(): ChannelCaller(entry.channel, entry.sender) for entry in entries}
+    return {
+        entry.sha256.lower(): ChannelCaller(entry.channel, entry.sender, entry.history)
+        for entry in entries
+    }
 
 
 class DevelopmentAuthenticator:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import TypedDict
 
 from lastmetre.common.contact import ContactCheck
-from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Channel
+from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Channel, Origin
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.access import (
     Authenticator,
@@ -193,18 +193,18 @@ class ChannelsApplication:
         caller = await admit(request, RULES, self._authenticator)
         assert isinstance(caller, ChannelCaller)
         try:
-            return await self._take(request, channel, caller.sender)
+            return await self._take(request, channel, caller)
         except Problem as problem:
             metrics.REPORTS_REFUSED.labels(channel.value, str(problem.status)).inc()
             raise
 
-    async def _take(self, request: Request, channel: Channel, sender: str) -> Response:
-        document = await self._bodies.document(request, sender)
+    async def _take(self, request: Request, channel: Channel, caller: ChannelCaller) -> Response:
+        document = await self._bodies.document(request, caller.sender)
         trace = request.headers.get("traceparent")
         batch = _Batch(
             self._publisher,
             channel,
-            sender,
+            caller,
             trace.encode("latin-1") if trace else None,
             partial(remarks, check=self._check, now=self._publisher.now()),
         )
@@ -234,19 +234,19 @@ class _Batch:
         self,
         publisher: ReportPublisher,
         channel: Channel,
-        sender: str,
+        caller: ChannelCaller,
         trace: bytes | None,
         remarks_on: Callable[[ReportSubmitted], list[FieldProblem]],
     ) -> None:
         self._publisher = publisher
         self._channel = channel
-        self._sender = sender
+        self._caller = caller
         self._trace = trace
         self._remarks_on = remarks_on
 
     async def one(self, document: Any) -> Response:
         """The answer to a single report."""
-        report = _report(document)
+        report = _report(document, history=self._caller.history)
         if isinstance(report, list):
             raise Problem(
                 422,
@@ -259,7 +259,7 @@ class _Batch:
 
     async def each(self, documents: list[Any]) -> Response:
         """An answer an item, in order: a bad one does not keep the others from being taken."""
-        found = [_report(document) for document in documents]
+        found = [_report(document, history=self._caller.history) for document in documents]
         reports = [each for each in found if not isinstance(each, list)]
         taken = iter(await self._publish(reports))
         items: list[ItemTaken | ItemRefused] = [
@@ -274,7 +274,7 @@ class _Batch:
     async def _publish(self, reports: list[ReportSubmitted]) -> list[ReportTaken]:
         try:
             published = await self._publisher.take(
-                self._channel, self._sender, reports, self._trace
+                self._channel, self._caller.sender, reports, self._trace
             )
         except NotAcknowledged as error:
             raise not_acknowledged() from error
@@ -291,11 +291,15 @@ def _json(document: ReportTaken | ItemsAnswered, headers: dict[str, str] | None 
     return Response(to_json(document), 202, headers, _JSON)
 
 
-def _report(document: Any) -> ReportSubmitted | list[FieldProblem]:
-    """The report in a JSON value, or what is wrong with it, by field."""
+def _report(document: Any, *, history: bool) -> ReportSubmitted | list[FieldProblem]:
+    """The report in a JSON value, or what is wrong with it, by field; without `history` it has to
+    happen now: nobody is told of an import, and it keeps whatever times it has."""
     if not isinstance(document, dict):
         return [{"pointer": "", "message": "A report is a JSON object"}]
     try:
-        return ReportSubmitted.model_validate(document)
+        report = ReportSubmitted.model_validate(document)
     except ValidationError as error:
         return field_errors(error.errors(include_url=False, include_input=False))
+    if report.origin is Origin.IMPORT and not history:
+        return [{"pointer": "/origin", "message": "This key may not send history"}]
+    return report
