@@ -75,7 +75,11 @@ async def test_the_same_cases_come_back_from_the_log(stack: Stack, database: str
         action(three, Action.RESOLVE, 5),  # closed with seq 5
         action(four, Action.RESOLVE, 3),  # refused: that id was another's
     ]
-    ratings = [feedback(one, 6, 6, reopen=True), feedback(three, 5, 7, reopen=False)]
+    ratings = [
+        feedback(one, 6, 6, reopen=True),
+        feedback(three, 5, 7, reopen=False),
+        feedback(three, 5, 8, reopen=True),  # disputed after it was rated
+    ]
     async with dispatch_process(database) as live, dispatch_process(backup) as restored:
         await live.register(*late)
         await live.ask(*requests)
@@ -100,7 +104,7 @@ async def test_the_same_cases_come_back_from_the_log(stack: Stack, database: str
             (None, 3), (None, 6), ("not_your_case", 2), (None, 3), (None, 5),
             ("action_id_used", 3),
         ]  # fmt: skip
-        assert [each.refusal for each in await restored.ask(*ratings)] == [None, None]
+        assert [each.refusal for each in await restored.ask(*ratings)] == [None] * 3
         assert [await restored.rows(statement) for statement in EVERYTHING] == expected
 
         # And life goes on with numbers of its own.
