@@ -29,6 +29,12 @@ async def test_a_rated_closing_is_taken_up_again_and_the_books_balance(stack: St
 
         await city.until(reopened, "case that was taken up again")
         assert (await city.ledger(case_id)).count("rated") == 1
+
+        async def open_again() -> bool:
+            seen = await city.http.get(city.url("intake", f"/cases/{receipt}"))
+            return bool(seen.json()["state"] == "dispatched")
+
+        await city.until(open_again, "reopened case in intake's view")
         identity = city.links.open(LinkPurpose.RECEIPT, receipt)
         assert identity is not None
         progress = f"/progress/{city.links.seal(LinkPurpose.PROGRESS, identity)}"

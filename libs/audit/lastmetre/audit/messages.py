@@ -10,7 +10,8 @@ from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
 from lastmetre.common.contracts import cases
-from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.case_model import STATE_AFTER
+from lastmetre.common.contracts.cases import CaseEvent, CaseState
 from lastmetre.common.contracts.deliveries import MessageDelivered
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 
@@ -49,25 +50,22 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
     first = events[0]
     assert isinstance(first, cases.CaseRegistered)
     asked: set[Key] = set()
-    acknowledged = not first.reporter_reachable
+    acknowledged = False
     joined: set[UUID] = set()
-    queued = False
+    state = CaseState.REGISTERED
     for event in events:
         to: list[str] = []
-        given = queued and isinstance(event, cases.CaseDispatched)
+        placed = isinstance(event, cases.CaseDispatched | cases.CaseUnplaced)
+        acknowledges, acknowledged = placed and not acknowledged, acknowledged or placed
+        queued, state = state is CaseState.UNPLACED, STATE_AFTER[type(event)] or state
+        given = queued and not acknowledges and isinstance(event, cases.CaseDispatched)
         told = given or isinstance(event, TOLD_TO_REPORTERS)
-        if isinstance(event, cases.CaseUnplaced | cases.CaseReturned):
-            queued = True
-        elif isinstance(event, (cases.Assignment, *TOLD_TO_REPORTERS)):
-            queued = False
         if isinstance(event, cases.Assignment):
             to.append(f"lead:{event.lead.lead_id}")
         if isinstance(event, cases.CaseReassigned):
             to.append(f"lead:{event.previous_lead_id}")
-        placed = isinstance(event, cases.CaseDispatched | cases.CaseUnplaced)
-        if (placed and not acknowledged) or (told and first.reporter_reachable):
+        if (acknowledges or told) and first.reporter_reachable:
             to.append("reporter")
-            acknowledged = acknowledged or placed
         if told:
             to += [f"reporter:{report_id}" for report_id in joined]
         elif isinstance(event, cases.ReportMerged) and event.reporter_reachable:

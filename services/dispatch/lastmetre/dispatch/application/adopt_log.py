@@ -12,9 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from lastmetre.common.contracts import cases as case_contracts
-from lastmetre.common.contracts.base import Message, message_types
-from lastmetre.common.contracts.case_model import Case, fold
+from lastmetre.common.contracts.base import Message
+from lastmetre.common.contracts.case_model import EVENT_TYPES, Case, fold
 from lastmetre.common.contracts.cases import (
     ActionEffect,
     CaseEvent,
@@ -38,7 +37,6 @@ from lastmetre.dispatch.domain.numbers import parse_number
 
 log = structlog.get_logger()
 
-EVENT_TYPES: Final[dict[str, type[Message]]] = message_types(case_contracts)
 OUTCOME_TYPES: Final[dict[str, type[Message]]] = {ActionAnswered.TYPE: ActionAnswered}
 
 
