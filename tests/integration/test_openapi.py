@@ -37,7 +37,7 @@ from tests.support.city import City
 from tests.support.logs import nothing_unexpected
 from tests.support.own_city import own_city
 
-EXAMPLES: Final = 10
+EXAMPLES: Final = 6
 """Of each operation, kind of data and kind of address, each by the next of the callers."""
 CHECKS: Final = [
     not_a_server_error,

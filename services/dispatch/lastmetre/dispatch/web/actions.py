@@ -204,7 +204,8 @@ def actions_router(actions: Actions) -> APIRouter:
         path, name = f"{start}/cases/{{known_as}}/actions", start[1:] or "case"
         router.add_api_route(
             path, act, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
-            max_body_size=ACTION_BYTES, status_code=303, responses=PARTS,
+            max_body_size=ACTION_BYTES, status_code=303, response_class=RedirectResponse,
+            responses=PARTS,
         )  # fmt: skip
         router.add_api_route(
             f"{path}/held", hold, methods=["POST"], name=f"hold_from_{name}",
@@ -212,17 +213,32 @@ def actions_router(actions: Actions) -> APIRouter:
             responses={202: {"model": ActionWaits, "description": "It can be taken back"}},
         )  # fmt: skip
 
-    @router.get("/work/cases/{case_id}/actions", dependencies=allow(Role.LEAD), status_code=303)
+    @router.get(
+        "/work/cases/{case_id}/actions",
+        dependencies=allow(Role.LEAD),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def worklist_again(request: Request, case_id: UUID) -> Response:
         """Leads to the worklist."""
         return RedirectResponse(f"/work?{request.url.query}#case-{case_id}", 303)
 
-    @router.get("/centre/cases/{case_id}/actions", dependencies=allow(*OPERATORS), status_code=303)
+    @router.get(
+        "/centre/cases/{case_id}/actions",
+        dependencies=allow(*OPERATORS),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def centre_again(request: Request, case_id: UUID) -> Response:
         """Leads to the centre."""
         return RedirectResponse(f"/centre?{request.url.query}", 303)
 
-    @router.get("/cases/{known_as}/actions", dependencies=allow(*STAFF), status_code=303)
+    @router.get(
+        "/cases/{known_as}/actions",
+        dependencies=allow(*STAFF),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def case_again(request: Request, known_as: str) -> Response:
         """Leads to the case's page."""
         return RedirectResponse(f"/cases/{quote(known_as)}?{request.url.query}", 303)
@@ -237,7 +253,7 @@ def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable
 
     @router.post(
         f"/{page}/held/{{action_id}}", name=f"take_back_from_{page}", dependencies=allow(*roles),
-        status_code=303, responses=PARTS,
+        status_code=303, response_class=RedirectResponse, responses=PARTS,
     )  # fmt: skip
     async def take_back(request: Request, action_id: UUID) -> Response:
         """Forget a step that is not decided yet."""
@@ -245,7 +261,7 @@ def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable
 
     @router.post(
         f"/{page}/refused/{{action_id}}", name=f"seen_from_{page}", dependencies=allow(*roles),
-        status_code=303, responses=PARTS,
+        status_code=303, response_class=RedirectResponse, responses=PARTS,
     )  # fmt: skip
     async def seen(request: Request, action_id: UUID) -> Response:
         """The actor knows that his step was refused."""

@@ -71,7 +71,12 @@ def case_router(views: CasePages) -> APIRouter:
     """Routes of the page. Its actions: `actions`."""
     router = page_router()
 
-    @router.get("/centre/cases/{known_as}", dependencies=allow(*CENTRE), status_code=303)
+    @router.get(
+        "/centre/cases/{known_as}",
+        dependencies=allow(*CENTRE),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def as_it_was_called(known_as: str) -> Response:
         return RedirectResponse(f"/cases/{quote(known_as)}", 303)
 

@@ -15,6 +15,8 @@ REFUSALS: Final = {
     "area_missing": N_("Please choose an area."),
     "area_unknown": N_("That area is not there any more. Please choose another."),
     "reason_missing": N_("Please say why."),
+    "happens_before_the_last_step": N_("Something happened with the case after that time."),
+    "happened_too_long_ago": N_("That is too long ago to be reported now."),
 }
 
 
@@ -24,7 +26,7 @@ def notice_of(outcome: Outcome | None) -> Mapping[str, Any] | None:
         return None
     return {
         "text": REFUSALS.get(outcome.result.refusal, N_("This was not done.")),
-        "number": outcome.case.number if outcome.case else "",
+        "number": outcome.case.number if outcome.case and outcome.may_see else "",
         "case_id": outcome.result.case_id,
-        "meanwhile": outcome.events_since,
+        "meanwhile": outcome.events_since if outcome.may_see else (),
     }

@@ -22,7 +22,12 @@ def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRoute
     """`/work/open/{secret}`. `clock` is a real one: links do not live in a time-lapse."""
     router = page_router()
 
-    @router.get("/work/open/{secret}", dependencies=allow(SecretLink()), status_code=303)
+    @router.get(
+        "/work/open/{secret}",
+        dependencies=allow(SecretLink()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def sign_in(request: Request, secret: str, case: str = "") -> Response:
         now = clock.now()
         lead_id = links.open(secret, now)

@@ -299,6 +299,7 @@ def progress_router(pages: ProgressPages) -> APIRouter:
         dependencies=allow(Anyone()),
         max_body_size=FORM_BYTES,
         status_code=303,
+        response_class=RedirectResponse,
         responses=REDISPLAYED,
     )
     async def find_case(request: Request, fields: Annotated[FindFields, FormBody()]) -> Response:
@@ -315,6 +316,7 @@ def progress_router(pages: ProgressPages) -> APIRouter:
         dependencies=allow(SecretLink()),
         max_body_size=FORM_BYTES,
         status_code=303,
+        response_class=RedirectResponse,
         responses=REDISPLAYED,
     )
     async def add_note(
@@ -323,7 +325,12 @@ def progress_router(pages: ProgressPages) -> APIRouter:
         """Add something to the report; leads back to the page."""
         return await pages.add(request, secret, fields)
 
-    @router.get("/progress/case/{secret}", dependencies=allow(SecretLink()), status_code=303)
+    @router.get(
+        "/progress/case/{secret}",
+        dependencies=allow(SecretLink()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def progress_of_case(secret: str) -> Response:
         """Leads on from the link in a message to the report's own page."""
         return await pages.lead_on(secret)

@@ -285,7 +285,12 @@ def report_router(pages: ReportPages) -> APIRouter:
     """The form's routes."""
     router = page_router()
 
-    @router.get("/", dependencies=allow(Anyone()), status_code=303)
+    @router.get(
+        "/",
+        dependencies=allow(Anyone()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def first_page() -> Response:
         """Leads to the form."""
         return RedirectResponse("/report", 303)
@@ -300,6 +305,7 @@ def report_router(pages: ReportPages) -> APIRouter:
         dependencies=allow(Anyone()),
         max_body_size=FORM_BYTES,
         status_code=303,
+        response_class=RedirectResponse,
         responses=REDISPLAYED,
     )
     async def send_report(

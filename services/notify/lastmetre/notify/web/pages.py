@@ -171,7 +171,12 @@ def pages_router(
     router = page_router()
     rating_pages = RatingPages(host, ratings, pages, categories)
 
-    @router.get("/", dependencies=allow(Anyone()), status_code=303)
+    @router.get(
+        "/",
+        dependencies=allow(Anyone()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def first_page() -> Response:
         """Leads to the report form."""
         return RedirectResponse(pages.service_url("intake", "/report"), 303)
@@ -188,6 +193,7 @@ def pages_router(
         dependencies=allow(SecretLink()),
         max_body_size=FORM_BYTES,
         status_code=303,
+        response_class=RedirectResponse,
         responses=REDISPLAYED,
     )
     async def give_rating(
@@ -199,7 +205,12 @@ def pages_router(
         """Take the form; leads back to the same address."""
         return await rating_pages.give(request, token, fields, progress)
 
-    @router.post("/rate/{token}/reopen", dependencies=allow(SecretLink()), status_code=303)
+    @router.post(
+        "/rate/{token}/reopen",
+        dependencies=allow(SecretLink()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
     async def reopen_rated(token: str, progress: str = "") -> Response:
         """Ask to take up again what was rated; leads back to its page."""
         return await rating_pages.reopen(token, progress)
