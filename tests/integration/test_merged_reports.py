@@ -249,5 +249,6 @@ async def each_reader_knows_both(
     )
     assert "Lamp out" in answer.text
     assert "No light" in answer.text
-    _, shown_case, _ = await books.command(town.home.root, "case", "show", number, "--json")
-    assert len(json.loads(shown_case)["report_ids"]) == 2
+    code, shown, complained = await books.command(town.home.root, "case", "show", number, "--json")
+    assert code == 0, complained
+    assert len(json.loads(shown)["report_ids"]) == 2
