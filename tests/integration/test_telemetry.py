@@ -39,12 +39,14 @@ REGISTERED = {
 }
 # No sample of these until something goes wrong.
 ONLY_IN_TROUBLE = {
+    "lastmetre_access_refused",
     "lastmetre_batch_retries",
     "lastmetre_mail_refusals",
     "lastmetre_records_dead_lettered",
     "lastmetre_position_resets",
     "lastmetre_relay_restarts",
     "lastmetre_reports_refused",
+    "lastmetre_steps_told_late",
     "lastmetre_vault_damaged_rows",
 }
 
