@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.contracts.command import DOCS, api_documents, as_yaml
+from lastmetre.devstack.contracts.picture import picture
 
 ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
 METHODS = {"get", "post", "put", "delete", "patch"}
@@ -31,6 +32,15 @@ def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]
         if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != as_yaml(document)
     ]
     assert stale == [], "run `lastmetre contracts generate`"
+
+
+def test_the_picture_of_services_and_topics_is_drawn_from_them(
+    made: dict[str, dict[str, Any]],
+) -> None:
+    drawn = picture(made["asyncapi.yaml"])
+    assert (DOCS / "topics.md").read_text("utf-8") == drawn, "run `lastmetre contracts generate`"
+    for arrow in ("reports --> dispatch", "dispatch --> case_events", "case_events --> notify"):
+        assert f"  {arrow}\n" in drawn
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -12,6 +12,7 @@ from lastmetre.common.contracts.messages import MESSAGE_TYPES
 from lastmetre.devstack.contracts.asyncapi import asyncapi
 from lastmetre.devstack.contracts.compatibility import Meaning, changes
 from lastmetre.devstack.contracts.described import descriptions
+from lastmetre.devstack.contracts.picture import picture
 from lastmetre.devstack.contracts.samples import sample_of
 from lastmetre.devstack.contracts.schemas import documents, message_schema
 from lastmetre.devstack.home import CHECKOUT
@@ -55,8 +56,8 @@ def contracts() -> None:
 
 @app.command()
 def generate() -> None:
-    """Write the schemas of all messages, headers and topics, samples of new versions, OpenAPI
-    and AsyncAPI.
+    """Write the schemas of all messages, headers and topics, samples of new versions, OpenAPI,
+    AsyncAPI, and the picture of services and topics.
 
     A schema is not replaced by one that readers of that version could not live with: such a
     change needs a new version of the message. Samples stay as they are for ever.
@@ -82,8 +83,10 @@ def generate() -> None:
         path = SAMPLES / f"{name}.json"
         if not path.exists():
             written += _write(path, as_text(sample_of(message_schema(kind))))
-    for name, document in api_documents().items():
+    apis = api_documents()
+    for name, document in apis.items():
         written += _write(DOCS / name, as_yaml(document))
+    written += _write(DOCS / "topics.md", picture(apis["asyncapi.yaml"]))
     say(f"{written} files written, the others were as they should be")
     if refused:
         raise Trouble(
