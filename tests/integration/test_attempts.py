@@ -12,7 +12,7 @@ import pytest
 
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
-from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
 from tests.integration.intake_city import IntakeCity
 from tests.support.databases import fresh_database

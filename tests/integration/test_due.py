@@ -11,10 +11,10 @@ from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.postgres.database import queue_settings
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
+from lastmetre.notify.adapters.postgres import asking, sending
+from lastmetre.notify.adapters.postgres.asking import NewMessage
 from lastmetre.notify.domain.case_projection import CaseProjection, MergedReport
 from lastmetre.notify.domain.messages import REPORTER, SHARDS, merged_recipient
-from lastmetre.notify.store import asking, sending
-from lastmetre.notify.store.asking import NewMessage
 from tests.support.databases import fresh_database
 
 CASES = 2000

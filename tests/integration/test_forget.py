@@ -11,9 +11,9 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.intake.adapters.postgres import erasing
+from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.forget import forget_before, forget_one
-from lastmetre.intake.store import erasing
-from lastmetre.intake.vault import Vault
 from tests.integration.intake_city import IntakeCity, eventually
 
 pytestmark = pytest.mark.slow

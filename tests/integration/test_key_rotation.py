@@ -10,8 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
-from lastmetre.intake.resealing import reseal
-from lastmetre.intake.vault import Vault
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application.reseal_vault import reseal
 from tests.integration.intake_city import IntakeCity, Running
 
 pytestmark = pytest.mark.slow

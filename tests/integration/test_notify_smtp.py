@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import RealClock
-from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
-from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
+from lastmetre.notify.adapters.smtp import SmtpProvider, SmtpServer
+from lastmetre.notify.domain.provider import SENT, OutboundMessage, Outcome
 from tests.support.certificates import Authority
 from tests.support.mailbox import Mailbox, listening
 from tests.support.ports import free_port

@@ -9,9 +9,9 @@ from pydantic_core import to_json
 
 from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
+from lastmetre.intake.adapters.postgres import cases
+from lastmetre.intake.adapters.postgres.cases import Told
 from lastmetre.intake.domain.case_view import CaseView, Entry
-from lastmetre.intake.store import cases
-from lastmetre.intake.store.cases import Told
 from tests.support.databases import fresh_database, migrate_in_part
 
 CASE, REPORT = UUID(int=1), UUID(int=2)

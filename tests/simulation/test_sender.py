@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.store.sending import Attempted
+from lastmetre.notify.adapters.postgres.sending import Attempted
 from tests.support.virtual_time import in_virtual_time
 from tests.unit.notify.memory_queue import results
 from tests.unit.notify.sending_world import World, everybody

@@ -24,18 +24,18 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.web import problems
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import AreaMap
-from lastmetre.intake.api.vault import VaultService
-from lastmetre.intake.domain.case_view import CaseView, entry
-from lastmetre.intake.domain.submission import canonical
-from lastmetre.intake.store import cases, reports
-from lastmetre.intake.store.cases import Followed
-from lastmetre.intake.store.reports import (
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.reports import (
     DuplicateRecord,
     KnownReport,
     RecordPosition,
     ReportOrigin,
 )
-from lastmetre.intake.vault import Vault, VaultEntry
+from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry
+from lastmetre.intake.api.vault import VaultService
+from lastmetre.intake.domain.case_view import CaseView, entry
+from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.web.network import Drawn
 from lastmetre.intake.web.progress import ProgressPages, progress_router
 from lastmetre.intake.web.report import ReportPages, report_router

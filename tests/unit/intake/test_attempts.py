@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lastmetre.intake import attempts as attempts_module
-from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.application import count_attempts as attempts_module
+from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Attempt, Limit, PublicLimits, client_of
 
 HOUR = timedelta(hours=1)

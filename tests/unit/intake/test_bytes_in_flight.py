@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lastmetre.intake.adapters.settings_files import channel_keys
 from lastmetre.intake.edge.in_flight import BytesInFlight
-from lastmetre.intake.files import channel_keys
 
 MIB = 1024 * 1024
 

@@ -10,8 +10,8 @@ from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, ReportMerged, ReportSplit
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.intake.adapters.postgres import cases
 from lastmetre.intake.consumers import follow_cases
-from lastmetre.intake.store import cases
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CASE = UUID(int=1)

@@ -17,18 +17,18 @@ from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, kafka_he
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator, milliseconds_of
-from lastmetre.intake import adopting, reading
-from lastmetre.intake.adopting import adopt_reports
-from lastmetre.intake.domain.categories import CategoryCodes
-from lastmetre.intake.reading import ReportIngestor, report_id_of
-from lastmetre.intake.store.reports import (
+from lastmetre.intake.adapters.postgres.reports import (
     AdoptedReport,
     DuplicateRecord,
     KnownReport,
     NewReport,
     RecordPosition,
 )
-from lastmetre.intake.vault import Vault
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application import adopt_log, ingest_reports
+from lastmetre.intake.application.adopt_log import adopt_reports
+from lastmetre.intake.application.ingest_reports import ReportIngestor, report_id_of
+from lastmetre.intake.domain.categories import CategoryCodes
 from tests.unit.intake.test_follow_cases import NOW
 
 APPENDED_AT = 1_790_000_000_123
@@ -148,8 +148,8 @@ class Intake:
     def forget(self) -> None:
         """The database is as it was before anything."""
         self.reports = Reports()
-        self._monkeypatch.setattr(reading, "store", self.reports)
-        self._monkeypatch.setattr(adopting, "store", self.reports)
+        self._monkeypatch.setattr(ingest_reports, "store", self.reports)
+        self._monkeypatch.setattr(adopt_log, "store", self.reports)
 
     async def read(self, *records: ConsumedRecord) -> list[OutboxMessage]:
         """One batch; returns what was sent."""

@@ -6,8 +6,13 @@ import pytest
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.intake.adapters.vault_cipher import (
+    CannotOpen,
+    EncryptedDeadLetters,
+    Vault,
+    VaultEntry,
+)
 from lastmetre.intake.domain.submission import canonical, channel_and_sender, source_of
-from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters, Vault, VaultEntry
 
 VAULT = Vault(b"k" * 32)
 

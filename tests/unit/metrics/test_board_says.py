@@ -10,11 +10,11 @@ import pytest
 
 from lastmetre.common.web.languages import load_translations
 from lastmetre.common.web.wording import Wording
-from lastmetre.metrics.board import Figures, Network
+from lastmetre.metrics.adapters.postgres.board import CURVE_STEPS, Curve, Median
+from lastmetre.metrics.application.board import Figures, Network
 from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import WHOLE
 from lastmetre.metrics.domain.periods import Period, PeriodName
-from lastmetre.metrics.store.board import CURVE_STEPS, Curve, Median
 from lastmetre.metrics.web.areas import Areas
 from lastmetre.metrics.web.tiles import Tile, Tiles
 from lastmetre.metrics.web.view import BoardView

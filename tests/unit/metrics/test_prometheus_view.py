@@ -5,9 +5,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from lastmetre.metrics.domain import statistics
-from lastmetre.metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
-from lastmetre.metrics.indicators import (
+from lastmetre.metrics.application.indicators import (
     Cases,
     Group,
     Indicators,
@@ -16,6 +14,8 @@ from lastmetre.metrics.indicators import (
     ResponseTime,
     Satisfaction,
 )
+from lastmetre.metrics.domain import statistics
+from lastmetre.metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
 from lastmetre.metrics.prometheus_view import FAMILIES, prometheus_view
 
 

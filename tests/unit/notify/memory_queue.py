@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.adapters.postgres.sending import Attempted, Due, Key
+from lastmetre.notify.application.result_committer import Attempt
 from lastmetre.notify.domain.messages import SHARDS, shard_of
-from lastmetre.notify.sending.result_committer import Attempt
-from lastmetre.notify.store.sending import Attempted, Due, Key
 
 EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
 RETRY = timedelta(seconds=5)

@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from lastmetre.notify.domain.messages import REPORTER
-from lastmetre.notify.sending.provider import OutboundMessage
+from lastmetre.notify.domain.provider import OutboundMessage
 
 
 def outbound(

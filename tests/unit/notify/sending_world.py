@@ -11,12 +11,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lastmetre.common.contracts.vault import Contact, Contacts
+from lastmetre.notify.adapters.postgres.sending import Key
+from lastmetre.notify.adapters.vault import Vault, VaultAway
+from lastmetre.notify.application.rendering import MessageRenderer, ProviderRouting
+from lastmetre.notify.application.sender import Sender
 from lastmetre.notify.domain.messages import REPORTER, Kind
-from lastmetre.notify.sending.provider import SENT, OutboundMessage, Outcome
-from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
-from lastmetre.notify.sending.sender import Sender
-from lastmetre.notify.sending.vault import Vault, VaultAway
-from lastmetre.notify.store.sending import Key
+from lastmetre.notify.domain.provider import SENT, OutboundMessage, Outcome
 from tests.unit.notify.memory_queue import LoopClock, MemoryQueue
 from tests.unit.notify.test_texts import TEXTS, due
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.sending.folder import FolderProvider
-from lastmetre.notify.sending.provider import SENT
+from lastmetre.notify.adapters.folder import FolderProvider
+from lastmetre.notify.domain.provider import SENT
 from tests.unit.notify.ledger import CASE
 from tests.unit.notify.outbound import outbound
 

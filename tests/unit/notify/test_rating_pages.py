@@ -14,10 +14,10 @@ from lastmetre.common.contracts.cases import CaseState, LocalName
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
 from lastmetre.common.web import problems
 from lastmetre.common.web.kit import Pages
+from lastmetre.notify.adapters.postgres.pages import Rating
+from lastmetre.notify.application.take_ratings import Verdict
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first
 from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.ratings import Verdict
-from lastmetre.notify.store.pages import Rating
 from lastmetre.notify.web.pages import pages_router
 from tests.unit.notify.ledger import CASE, event, registered
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
+from lastmetre.notify.adapters.postgres.asking import ReporterColumns, reporter_of
 from lastmetre.notify.domain.messages import REPORTER, lead_recipient, merged_recipient
-from lastmetre.notify.store.asking import ReporterColumns, reporter_of
 
 OWN = ReporterColumns(UUID(int=1), "zh")
 JOINED, LEFT = UUID(int=2), UUID(int=3)

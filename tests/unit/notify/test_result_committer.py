@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.adapters.postgres.sending import Attempted
+from lastmetre.notify.application.result_committer import BATCH, SILENT_SECONDS, Attempt
+from lastmetre.notify.application.result_committer import ResultCommitter as Committer
 from lastmetre.notify.domain.messages import REPORTER, Kind
-from lastmetre.notify.sending.provider import SENT, Outcome
-from lastmetre.notify.sending.result_committer import BATCH, SILENT_SECONDS, Attempt
-from lastmetre.notify.sending.result_committer import ResultCommitter as Committer
-from lastmetre.notify.store.sending import Attempted
+from lastmetre.notify.domain.provider import SENT, Outcome
 from tests.support.virtual_time import in_virtual_time
 from tests.unit.notify.memory_queue import MemoryQueue, Row, now, results
 from tests.unit.notify.test_texts import due

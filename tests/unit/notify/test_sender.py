@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.sending import sender as sender_module
-from lastmetre.notify.sending.provider import OutboundMessage, Outcome
-from lastmetre.notify.sending.result_committer import SILENT_SECONDS
-from lastmetre.notify.sending.sender import CLOSE_SECONDS, DRAIN_SECONDS
-from lastmetre.notify.store.sending import Attempted, Key
+from lastmetre.notify.adapters.postgres.sending import Attempted, Key
+from lastmetre.notify.application import sender as sender_module
+from lastmetre.notify.application.result_committer import SILENT_SECONDS
+from lastmetre.notify.application.sender import CLOSE_SECONDS, DRAIN_SECONDS
+from lastmetre.notify.domain.provider import OutboundMessage, Outcome
 from tests.support.virtual_time import in_virtual_time
 from tests.unit.notify.memory_queue import results
 from tests.unit.notify.sending_world import (

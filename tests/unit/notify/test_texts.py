@@ -10,10 +10,10 @@ from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.notify.adapters.postgres.sending import Due
+from lastmetre.notify.adapters.texts import LEFT_OUT, Texts
 from lastmetre.notify.domain.messages import REPORTER, Kind, merged_recipient
 from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.sending.texts import LEFT_OUT, Texts
-from lastmetre.notify.store.sending import Due
 from tests.unit.notify.ledger import CASE, REPORT
 
 LINKS = SignedLinks(b"k" * 32)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from lastmetre.common.contracts.vault import ContactsAsked
-from lastmetre.notify.sending import vault
+from lastmetre.notify.adapters import vault
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,14 @@ from lastmetre.common.security.keys import key_id
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.security.tokens import DevelopmentAuthenticator, issue_token, key_digest
 from lastmetre.common.service.clock import RealClock
+from lastmetre.intake.adapters.vault_cipher import (
+    CannotOpen,
+    Vault,
+    conflict_of,
+    key_named,
+    open_conflict,
+)
 from lastmetre.intake.settings import ResealSettings
-from lastmetre.intake.vault import CannotOpen, Vault, conflict_of, key_named, open_conflict
 from lastmetre.notify.settings import NotifySettings
 
 ONE, TWO, THREE = b"1" * 32, b"2" * 32, b"3" * 32

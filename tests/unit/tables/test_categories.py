@@ -10,7 +10,7 @@ from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.tables.problems import TableError
 from lastmetre.dispatch import main as dispatch
 from lastmetre.intake import main as intake
-from lastmetre.intake.files import read_category_codes
+from lastmetre.intake.adapters.settings_files import read_category_codes
 from lastmetre.notify import main as notify
 
 

@@ -28,13 +28,12 @@ from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
-from lastmetre.intake.adopting import adopt_reports
+from lastmetre.intake.adapters.postgres import areas, cases
+from lastmetre.intake.adapters.postgres.cases import Joining, NewCase, Told
+from lastmetre.intake.application.adopt_log import adopt_reports
+from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW, ReportIngestor
 from lastmetre.intake.domain.case_view import entry
-from lastmetre.intake.reading import ReportIngestor
-from lastmetre.intake.store import areas, cases
-from lastmetre.intake.store.cases import Joining, NewCase, Told
 
-CHANNELS_FLOW = "channels"
 # Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
 _OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit})
 

@@ -18,8 +18,8 @@ import asyncpg
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.intake.adapters.postgres import erasing
 from lastmetre.intake.settings import DatabaseSettings
-from lastmetre.intake.store import erasing
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection

@@ -17,21 +17,21 @@ from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
+from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.api.cases import cases_router
 from lastmetre.intake.api.lookup import lookup_router
 from lastmetre.intake.api.vault import VaultService, vault_router
-from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.application.ingest_reports import ReportIngestor
+from lastmetre.intake.application.trim_channels import Trimmer
 from lastmetre.intake.consumers import join
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.edge.application import ChannelsApplication
 from lastmetre.intake.edge.in_flight import BytesInFlight
 from lastmetre.intake.edge.producer import EdgeProducer
 from lastmetre.intake.edge.taking import ReportPublisher
-from lastmetre.intake.files import channel_keys, read_category_codes
-from lastmetre.intake.reading import ReportIngestor
 from lastmetre.intake.settings import IntakeSettings
-from lastmetre.intake.trimming import Trimmer
-from lastmetre.intake.vault import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.web.network import Network
 from lastmetre.intake.web.progress import ProgressPages, progress_router
 from lastmetre.intake.web.report import ReportPages, report_router

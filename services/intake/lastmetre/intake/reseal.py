@@ -8,7 +8,7 @@ import sys
 import asyncpg
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.intake.resealing import Outcome, reseal
+from lastmetre.intake.application.reseal_vault import Outcome, reseal
 from lastmetre.intake.settings import ResealSettings
 
 

@@ -8,8 +8,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
 from lastmetre.common.service.settings import KeyBytes, LinkSettings, OldKeys, OptionalKey
+from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
-from lastmetre.intake.vault import Vault
 
 
 class VaultSettings(EnvironmentSettings):

@@ -19,12 +19,12 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.accept import weighted
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.metrics.adapters.postgres import facts
+from lastmetre.metrics.application.indicators import work_out
 from lastmetre.metrics.domain.fact import Fact
 from lastmetre.metrics.domain.indicators import Dimension, FixedOnSpot, Selection
-from lastmetre.metrics.indicators import work_out
 from lastmetre.metrics.json_view import IndicatorsDocument, json_view
 from lastmetre.metrics.prometheus_view import prometheus_view
-from lastmetre.metrics.store import facts
 
 STAFF: Final = (Role.SUPERVISOR, Role.OPERATOR, Role.ADMINISTRATOR)
 SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics", "prometheus")

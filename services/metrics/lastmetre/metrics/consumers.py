@@ -28,10 +28,10 @@ from lastmetre.common.kafka.subscribers import Work
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.metrics.adapters.postgres import facts, report_and_message_counts
+from lastmetre.metrics.adapters.postgres.facts import ACTIVITY_KEPT, RecentActivity
+from lastmetre.metrics.adapters.postgres.report_and_message_counts import Area, Message, Report
 from lastmetre.metrics.domain.fact import Fact, apply
-from lastmetre.metrics.store import facts, report_and_message_counts
-from lastmetre.metrics.store.facts import ACTIVITY_KEPT, RecentActivity
-from lastmetre.metrics.store.report_and_message_counts import Area, Message, Report
 
 CASES_FLOW: Final = "cases"
 FORGET_EVERY: Final = 16

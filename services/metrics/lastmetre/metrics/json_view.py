@@ -6,9 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lastmetre.metrics.domain.indicators import QUANTILE_METHOD, STAGES, Dimension
-from lastmetre.metrics.domain.statistics import Estimate
-from lastmetre.metrics.indicators import (
+from lastmetre.metrics.application.indicators import (
     Cases,
     Group,
     Indicators,
@@ -16,6 +14,8 @@ from lastmetre.metrics.indicators import (
     ResponseTime,
     Satisfaction,
 )
+from lastmetre.metrics.domain.indicators import QUANTILE_METHOD, STAGES, Dimension
+from lastmetre.metrics.domain.statistics import Estimate
 
 Counts = dict[str, int]
 

@@ -10,7 +10,7 @@ from lastmetre.common.service.app import (
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.metrics.api import api_router
-from lastmetre.metrics.board import Board
+from lastmetre.metrics.application.board import Board
 from lastmetre.metrics.consumers import Consumers
 from lastmetre.metrics.settings import MetricsSettings
 from lastmetre.metrics.web.pages import board_router

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from lastmetre.metrics.application.indicators import Group, Indicators
 from lastmetre.metrics.domain.statistics import Estimate
-from lastmetre.metrics.indicators import Group, Indicators
 
 # Gauges all: they are counts of a selection, and a case may be cancelled or reopened.
 FAMILIES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {

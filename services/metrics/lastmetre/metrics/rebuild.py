@@ -31,10 +31,10 @@ from lastmetre.common.kafka.topic_reader import (
 )
 from lastmetre.common.postgres.dead_letter_table import corrections
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.metrics.adapters.postgres import rebuilding
+from lastmetre.metrics.application.rebuild_target import RebuildTarget
 from lastmetre.metrics.consumers import CASES_FLOW
-from lastmetre.metrics.rebuild_target import RebuildTarget
 from lastmetre.metrics.settings import RebuildSettings
-from lastmetre.metrics.store import rebuilding
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection

@@ -12,12 +12,12 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, SecretLink, ServiceKey, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.notify.case_messages import CaseMessages
+from lastmetre.notify.adapters.postgres import pages
+from lastmetre.notify.adapters.postgres.pages import StoredMessage
+from lastmetre.notify.application.case_messages import CaseMessages
+from lastmetre.notify.application.take_ratings import Ratings, Verdict
 from lastmetre.notify.domain.messages import lead_of, message_id, recipient_kind
 from lastmetre.notify.domain.ratings import Closing
-from lastmetre.notify.ratings import Ratings, Verdict
-from lastmetre.notify.store import pages
-from lastmetre.notify.store.pages import StoredMessage
 
 STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 RATING_BYTES: Final = 4096

@@ -17,7 +17,9 @@ from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
-from lastmetre.notify.deliveries import delivered
+from lastmetre.notify.adapters.deliveries import delivered
+from lastmetre.notify.adapters.postgres import adoption, asking, pages
+from lastmetre.notify.adapters.postgres.asking import DoneMessage, NewMessage
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first, messages_for
 from lastmetre.notify.domain.messages import (
     MessageRequest,
@@ -25,8 +27,6 @@ from lastmetre.notify.domain.messages import (
     recipient_kind,
     shard_of,
 )
-from lastmetre.notify.store import adoption, asking, pages
-from lastmetre.notify.store.asking import DoneMessage, NewMessage
 
 CASES_FLOW: Final = "cases"
 

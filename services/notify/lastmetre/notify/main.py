@@ -17,24 +17,24 @@ from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
-from lastmetre.notify.adoption import adopt_deliveries, adopt_feedback
+from lastmetre.notify.adapters.attempt_log import KafkaAttemptLog
+from lastmetre.notify.adapters.folder import FolderProvider
+from lastmetre.notify.adapters.postgres.message_queue import sending_session
+from lastmetre.notify.adapters.sink import SinkProvider
+from lastmetre.notify.adapters.smtp import SmtpProvider, SmtpServer
+from lastmetre.notify.adapters.texts import Texts
+from lastmetre.notify.adapters.vault import Vault
 from lastmetre.notify.api import api_router, internal_router
-from lastmetre.notify.case_messages import CaseMessages
+from lastmetre.notify.application.adopt_log import adopt_deliveries, adopt_feedback
+from lastmetre.notify.application.case_messages import CaseMessages
+from lastmetre.notify.application.gauges import MessageGauges
+from lastmetre.notify.application.rendering import MessageRenderer, ProviderRouting
+from lastmetre.notify.application.results import Backoff, PostgresResults
+from lastmetre.notify.application.sender import Sender
+from lastmetre.notify.application.take_ratings import Ratings
 from lastmetre.notify.consumers import Consumers
-from lastmetre.notify.ratings import Ratings
-from lastmetre.notify.sending.attempts import KafkaAttemptLog
-from lastmetre.notify.sending.folder import FolderProvider
-from lastmetre.notify.sending.gauges import MessageGauges
-from lastmetre.notify.sending.provider import AttemptLog, Provider
-from lastmetre.notify.sending.rendering import MessageRenderer, ProviderRouting
-from lastmetre.notify.sending.results import Backoff, PostgresResults
-from lastmetre.notify.sending.sender import Sender
-from lastmetre.notify.sending.sink import SinkProvider
-from lastmetre.notify.sending.smtp import SmtpProvider, SmtpServer
-from lastmetre.notify.sending.texts import Texts
-from lastmetre.notify.sending.vault import Vault
+from lastmetre.notify.domain.provider import AttemptLog, Provider
 from lastmetre.notify.settings import NotifySettings
-from lastmetre.notify.store.message_queue import sending_session
 from lastmetre.notify.web.pages import pages_router
 
 NAME = "notify"

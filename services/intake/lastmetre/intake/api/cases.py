@@ -12,9 +12,9 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.intake.store import cases
-from lastmetre.intake.store.cases import Followed
-from lastmetre.intake.store.pool import connected
+from lastmetre.intake.adapters.postgres import cases
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.pool import connected
 
 
 def nothing_here() -> Problem:

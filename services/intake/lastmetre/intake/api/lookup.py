@@ -8,9 +8,9 @@ from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.intake.adapters.postgres import reports
+from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.domain.case_view import state_after
-from lastmetre.intake.store import reports
-from lastmetre.intake.store.pool import connected
 
 
 def lookup_router(host: ServiceHost) -> APIRouter:

@@ -38,11 +38,17 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.postgres import leads, reports
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.adapters.vault_cipher import (
+    CannotOpen,
+    LeadContact,
+    Vault,
+    VaultEntry,
+    open_conflict,
+)
+from lastmetre.intake.application.open_vault import belongs_to, opened
 from lastmetre.intake.domain.additions import Addition, addition_of
-from lastmetre.intake.opening import belongs_to, opened
-from lastmetre.intake.store import leads, reports
-from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import CannotOpen, LeadContact, Vault, VaultEntry, open_conflict
 
 log = structlog.get_logger()
 

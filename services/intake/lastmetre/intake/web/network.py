@@ -10,8 +10,8 @@ from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import Point, Projection, label_place, rings_of
 from lastmetre.common.web.svg.maps import AreaMap
-from lastmetre.intake.store import areas as store
-from lastmetre.intake.store.pool import connected
+from lastmetre.intake.adapters.postgres import areas as store
+from lastmetre.intake.adapters.postgres.pool import connected
 
 LOOK_EVERY_SECONDS: Final = 3.0
 _AROUND_KEPT: Final = 256

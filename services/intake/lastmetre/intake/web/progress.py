@@ -24,19 +24,19 @@ from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.adapters.vault_cipher import VaultEntry
 from lastmetre.intake.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.api.vault import VaultService
-from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.domain.additions import AT_MOST, NOTES
 from lastmetre.intake.domain.attempts import PublicLimits, client_of
 from lastmetre.intake.domain.case_view import CaseView
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.taking import ReportPublisher
-from lastmetre.intake.store import cases, reports
-from lastmetre.intake.store.cases import Followed
-from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import VaultEntry
 from lastmetre.intake.web.network import Drawn, Network
 from lastmetre.intake.web.report import ADDED, MOST_TEXT
 

@@ -23,18 +23,18 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.api.cases import identity_in
 from lastmetre.intake.api.vault import VaultService
-from lastmetre.intake.attempts import AttemptCounter
+from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
 from lastmetre.intake.domain.submission import OPEN_SENDER, canonical
 from lastmetre.intake.edge.application import RETRY_AFTER_SECONDS
 from lastmetre.intake.edge.producer import NotAcknowledged
 from lastmetre.intake.edge.taking import ReportPublisher
-from lastmetre.intake.store import cases, reports
-from lastmetre.intake.store.cases import Followed
-from lastmetre.intake.store.pool import connected
-from lastmetre.intake.vault import Vault
 from lastmetre.intake.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
 
 MOST_TEXT: Final = 2000

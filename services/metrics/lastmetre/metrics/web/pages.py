@@ -12,11 +12,11 @@ from lastmetre.common.security.access import Anyone, CurrentPerson, allow
 from lastmetre.common.security.callers import Person
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
+from lastmetre.metrics.adapters.postgres.board import CURVES
 from lastmetre.metrics.api import STAFF
-from lastmetre.metrics.board import Board, Figures
+from lastmetre.metrics.application.board import Board, Figures
 from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
 from lastmetre.metrics.domain.periods import PeriodName
-from lastmetre.metrics.store.board import CURVES
 from lastmetre.metrics.web.names import CURVE_NAMES, PERIOD_NAMES
 from lastmetre.metrics.web.view import BoardView
 

@@ -3,7 +3,7 @@
 from babel.support import NullTranslations
 
 from lastmetre.common.web.wording import NO_BREAK, Wording
-from lastmetre.metrics.board import Figures
+from lastmetre.metrics.application.board import Figures
 
 
 class Reader:

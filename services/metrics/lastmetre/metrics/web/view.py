@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from lastmetre.common.web.svg.charts import Column, TimeAxis, flow_columns, response_curve, whisker
 from lastmetre.common.web.svg.charts import Curve as DrawnCurve
+from lastmetre.metrics.adapters.postgres.board import CURVE_STEPS, Curve
 from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.domain.periods import PeriodName
 from lastmetre.metrics.domain.statistics import Z95
-from lastmetre.metrics.store.board import CURVE_STEPS, Curve
 from lastmetre.metrics.web.areas import Areas
 from lastmetre.metrics.web.names import (
     CHANNEL_NAMES,

@@ -23,11 +23,11 @@ from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.words import N_
+from lastmetre.notify.adapters.postgres import pages as store
+from lastmetre.notify.application.take_ratings import Ratings, Verdict
 from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.messages import recipient_kind
 from lastmetre.notify.domain.ratings import Closing
-from lastmetre.notify.ratings import Ratings, Verdict
-from lastmetre.notify.store import pages as store
 
 LOG_ROWS: Final = 100
 COUNTED: Final = timedelta(days=7)

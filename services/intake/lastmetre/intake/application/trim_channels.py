@@ -1,0 +1,138 @@
+"""Deletes what the channels' topics no longer need: they hold personal data.
+
+A record goes once the stored position is past it, and it is older than the last backup may be, and
+a short time beyond: a database that is restored reads it again, and may have been behind when the
+backup was made. What became of it stays in our tables, record by record: the books still balance.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from lastmetre.common.kafka import clients
+from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.intake.adapters.postgres import trimming as store
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW
+from lastmetre.intake.settings import IntakeSettings
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+log = structlog.get_logger()
+
+_LOCK: Final = 0x6C6D0002
+_KAFKA_SECONDS: Final = 20.0
+
+Low = dict[tuple[str, int], int]
+
+
+class Trimmer:
+    """Trims every now and then, one process of the service at a time."""
+
+    def __init__(self, host: ServiceHost, settings: IntakeSettings) -> None:
+        self._host = host
+        self._settings = settings
+        self._prefix = settings.topic_prefix
+
+    async def run(self) -> None:
+        """Trim until cancelled; what fails is tried again the next time."""
+        while True:
+            await asyncio.sleep(self._settings.trim_every)
+            try:
+                await self.trim()
+            except (*DATABASE_ERRORS, KafkaError, TopicsUnreadable) as error:
+                log.warning("trimming waits", error=type(error).__name__)
+
+    async def trim(self) -> Low:
+        """Trim what may go now; returns how far each partition was trimmed."""
+        async with connected(self._host.pool) as connection:
+            if not await store.lock(connection, _LOCK):
+                return {}
+            try:
+                positions = await store.untrimmed(connection, CHANNELS_FLOW)
+                low = await self._old(positions) if positions else {}
+                low = await self._look_into_gaps(connection, low)
+                if low:
+                    await self._delete(low)
+                    await store.note(connection, low, datetime.now(UTC))
+                    log.info("channels trimmed", partitions=len(low))
+            finally:
+                with suppress(asyncpg.InterfaceError, OSError):
+                    await store.unlock(connection, _LOCK)
+        return low
+
+    async def _old(self, positions: Low) -> Low:
+        """How far each partition holds nothing that is young, and no further than its position."""
+        cutoff = datetime.now(UTC) - timedelta(
+            seconds=self._settings.backup_interval + self._settings.trim_after
+        )
+        consumer = clients.consumer(self._settings.kafka, client_id="intake-trimmer")
+        try:
+            await asyncio.wait_for(consumer.start(), _KAFKA_SECONDS)
+            places = [TopicPartition(self._prefix + topic, p) for topic, p in positions]
+            young = await asyncio.wait_for(
+                consumer.offsets_for_times(dict.fromkeys(places, int(cutoff.timestamp() * 1000))),
+                _KAFKA_SECONDS,
+            )
+            start = await asyncio.wait_for(consumer.beginning_offsets(places), _KAFKA_SECONDS)
+        finally:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(consumer.stop(), _KAFKA_SECONDS)
+        low: Low = {}
+        for place, position in zip(places, positions.values(), strict=True):
+            first_young = young[place].offset if young[place] else position
+            upto = min(position, first_young)
+            if upto > start[place]:
+                low[place.topic.removeprefix(self._prefix), place.partition] = upto
+        return low
+
+    async def _look_into_gaps(self, connection: "Connection", low: Low) -> Low:
+        """Note which stretches that were passed over hold no record, and trim none that does.
+
+        What was missed is deleted by nobody then, and the audit can still name it.
+        """
+        gaps = await store.unseen_gaps(connection, CHANNELS_FLOW, low) if low else []
+        if not gaps:
+            return low
+        empty = []
+        async with open_topics(self._settings.kafka, self._prefix, "intake-trimmer") as topics:
+            first = await topics.beginnings(low)
+            for gap in gaps:
+                topic, partition, start, after = gap
+                place = topic, partition
+                if start < first[place]:
+                    continue  # Trimmed before anybody looked: nobody can tell any more.
+                if await topics.is_empty(place, start, after):
+                    empty.append(gap)
+                else:
+                    log.error("a record was passed over: not trimmed", gap=gap)
+                    low[place] = min(low[place], start)
+        await store.note_empty(connection, empty, datetime.now(UTC))
+        return {place: upto for place, upto in low.items() if upto > first[place]}
+
+    async def _delete(self, low: Low) -> None:
+        admin = clients.admin(self._settings.kafka, "intake-trimmer")
+        try:
+            await asyncio.wait_for(admin.start(), _KAFKA_SECONDS)
+            await asyncio.wait_for(
+                admin.delete_records(
+                    {
+                        TopicPartition(self._prefix + topic, partition): RecordsToDelete(upto)
+                        for (topic, partition), upto in low.items()
+                    }
+                ),
+                _KAFKA_SECONDS,
+            )
+        finally:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(admin.close(), _KAFKA_SECONDS)

@@ -1,0 +1,170 @@
+"""What the service's own topics tell that this database has forgotten."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from lastmetre.notify.adapters.postgres.pages import Rating
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+Key = tuple[UUID, str, int]
+"""(case id, recipient, seq)"""
+
+
+class AdoptedDelivery(NamedTuple):
+    """The end of a message, as `notify.deliveries` has it.
+
+    Not `told`: of a message that was attempted, and whose end nobody knows: it is not there yet.
+    """
+
+    message_id: UUID
+    case_id: UUID
+    seq: int
+    result: str
+    provider: str | None
+    error: str | None
+    occurred_at: datetime
+    told: bool = True
+
+
+class WaitingMessage(NamedTuple):
+    """A message that is not at its end, and how often it was tried as far as is known here."""
+
+    case_id: UUID
+    recipient: str
+    seq: int
+    attempts: int
+
+    @property
+    def key(self) -> Key:
+        """What names the message."""
+        return self.case_id, self.recipient, self.seq
+
+
+async def ended(
+    connection: "Connection", case_ids: Sequence[UUID], seqs: Sequence[int]
+) -> list[Key]:
+    """The messages of these events, (case id, seq) each, that are at their end."""
+    rows = await connection.fetch(
+        "SELECT case_id, recipient, seq FROM message_done"
+        " WHERE (case_id, seq) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))",
+        case_ids,
+        seqs,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def waiting(
+    connection: "Connection", case_ids: Sequence[UUID], seqs: Sequence[int]
+) -> list[WaitingMessage]:
+    """The messages of these events, (case id, seq) each, that are not at their end."""
+    rows = await connection.fetch(
+        "SELECT case_id, recipient, seq, attempts FROM message_waiting"
+        " WHERE (case_id, seq) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))",
+        case_ids,
+        seqs,
+    )
+    return [WaitingMessage(*row) for row in rows]
+
+
+async def finish_waiting(
+    connection: "Connection", deliveries: Sequence[tuple[Key, AdoptedDelivery]]
+) -> int:
+    """Bring messages that wait, or are `sending`, to the end that they have had already."""
+    status = await connection.execute(
+        """
+        WITH ended AS (
+            DELETE FROM message_waiting w
+            USING unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[],
+                $7::timestamptz[])
+                AS n(case_id, recipient, seq, result, provider, error, occurred_at)
+            WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, n.result, n.provider, n.error,
+                n.occurred_at, w.lead_zh, w.lead_en
+        )
+        INSERT INTO message_done
+            (case_id, recipient, seq, kind, result, provider, error, occurred_at, lead_zh, lead_en)
+        SELECT * FROM ended
+        """,
+        *zip(
+            *((*key, d.result, d.provider, d.error, d.occurred_at) for key, d in deliveries),
+            strict=True,
+        ),
+    )
+    return int(status.split()[-1])
+
+
+async def claim_again(
+    connection: "Connection", attempts: Sequence[tuple[WaitingMessage, str, int]]
+) -> int:
+    """Note that these are with a provider: (message, provider, attempt). Returns how many."""
+    status = await connection.execute(
+        """
+        UPDATE message_waiting w SET sending_by = n.provider, attempts = n.attempt
+        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::int[])
+            AS n(case_id, recipient, seq, provider, attempt)
+        WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
+        """,
+        [message.case_id for message, _, _ in attempts],
+        [message.recipient for message, _, _ in attempts],
+        [message.seq for message, _, _ in attempts],
+        [provider for _, provider, _ in attempts],
+        [attempt for _, _, attempt in attempts],
+    )
+    return int(status.split()[-1])
+
+
+async def keep(connection: "Connection", deliveries: Sequence[AdoptedDelivery]) -> int:
+    """Keep the ends of messages that nobody has asked for yet; returns how many are new.
+
+    One that was told takes the place of one that was not.
+    """
+    status = await connection.execute(
+        "INSERT INTO adopted_delivery AS a"
+        " (message_id, case_id, seq, result, provider, error, occurred_at, told)"
+        " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[],"
+        " $6::text[], $7::timestamptz[], $8::bool[])"
+        " ON CONFLICT (message_id) DO UPDATE SET result = excluded.result,"
+        " provider = excluded.provider, error = excluded.error,"
+        " occurred_at = excluded.occurred_at, told = true WHERE excluded.told AND NOT a.told",
+        *zip(*deliveries, strict=True),
+    )
+    return int(status.split()[-1])
+
+
+async def is_anything_kept(connection: "Connection") -> bool:
+    """Whether the end of any message waits for the event that asks for it: hardly ever."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM adopted_delivery)"))
+
+
+async def take(
+    connection: "Connection", message_ids: Sequence[UUID]
+) -> dict[UUID, AdoptedDelivery]:
+    """The ends that these messages have had already. They are kept no longer: the caller ends
+    the messages in the same transaction."""
+    rows = await connection.fetch(
+        "DELETE FROM adopted_delivery WHERE message_id = ANY($1::uuid[])"
+        " RETURNING message_id, case_id, seq, result, provider, error, occurred_at, told",
+        message_ids,
+    )
+    return {row[0]: AdoptedDelivery(*row) for row in rows}
+
+
+async def insert_ratings(connection: "Connection", ratings: Sequence[Rating]) -> int:
+    """Keep ratings; one of a closing that has one changes nothing. Returns how many are new."""
+    status = await connection.execute(
+        "INSERT INTO rating (case_id, closing, feedback_id, solved, score, reopen, given_at)"
+        " SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bool[], $5::smallint[],"
+        " $6::bool[], $7::timestamptz[]) ON CONFLICT DO NOTHING",
+        [each.case_id for each in ratings],
+        [each.closing for each in ratings],
+        [each.feedback_id for each in ratings],
+        [each.solved for each in ratings],
+        [each.score for each in ratings],
+        [each.reopen for each in ratings],
+        [each.given_at for each in ratings],
+    )
+    return int(status.split()[-1])

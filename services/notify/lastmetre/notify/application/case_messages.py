@@ -1,0 +1,93 @@
+"""The messages about a case with their words, as staff may read them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import structlog
+from jinja2 import TemplateError
+
+from lastmetre.common.contact import masked_email, masked_phone
+from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.case_messages import CaseMessageText
+from lastmetre.common.contracts.vault import Contact, Contacts
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.notify.adapters.postgres import pages
+from lastmetre.notify.adapters.postgres.pages import StoredMessage
+from lastmetre.notify.adapters.texts import Texts
+from lastmetre.notify.adapters.vault import Vault, VaultAway
+from lastmetre.notify.domain.messages import lead_of, recipient_kind
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Pool
+
+log = structlog.get_logger()
+
+NO_CONTACT: Final = Contact()
+
+
+class CaseMessages:
+    """Reads a case's messages and writes their words anew, as they were sent, without the links."""
+
+    def __init__(self, host: ServiceHost, vault: Vault, texts: Texts) -> None:
+        self._host = host
+        self._vault = vault
+        self._texts = texts
+
+    @property
+    def _pool(self) -> "Pool":
+        return self._host.pool
+
+    async def of(self, case_id: UUID) -> list[CaseMessageText]:
+        """Every message about a case, in the order of its events."""
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            stored = await pages.messages_of(connection, case_id)
+        contacts = await self._contacts(stored)
+        return [self._with_text(message, contacts) for message in stored]
+
+    async def _contacts(self, stored: Sequence[StoredMessage]) -> Contacts | None:
+        leads = {lead for each in stored if (lead := lead_of(each.recipient)) is not None}
+        reports = {each.report_id for each in stored if lead_of(each.recipient) is None}
+        try:
+            return await self._vault.contacts(reports, leads)
+        except VaultAway as error:
+            log.warning("addresses cannot be had", error=str(error))
+            return None
+
+    def _with_text(self, message: StoredMessage, contacts: Contacts | None) -> CaseMessageText:
+        lead_id = lead_of(message.recipient)
+        contact = NO_CONTACT
+        if contacts is not None:
+            found = (
+                contacts.leads.get(lead_id) if lead_id else contacts.reports.get(message.report_id)
+            )
+            contact = found or NO_CONTACT
+        language = contact.language or Language(message.language)
+        return CaseMessageText(
+            seq=message.seq,
+            kind=message.kind,
+            recipient=recipient_kind(message.recipient),
+            lead_id=lead_id,
+            state=message.state,
+            provider=message.provider,
+            attempts=message.attempts,
+            error=message.error,
+            occurred_at=message.occurred_at,
+            address_masked=_masked(contact),
+            text=None if contacts is None else self._text(message, language),
+        )
+
+    def _text(self, message: StoredMessage, language: Language) -> str | None:
+        try:
+            return self._texts.write_without_links(message, language)[1]
+        except TemplateError as error:
+            log.error("text cannot be written", kind=message.kind, error=type(error).__name__)
+            return None
+
+
+def _masked(contact: Contact) -> str | None:
+    """Where the message goes, a phone before e-mail."""
+    if contact.phone:
+        return masked_phone(contact.phone)
+    return masked_email(contact.email) if contact.email else None
