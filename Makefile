@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test faults faults-choice simulate lint bench pictures clean lock
+.PHONY: help demo up test browser faults faults-choice simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,14 +29,17 @@ demo: .venv/ready ## a sample city, yesterday in a minute, then yours (ONCE=1 st
 up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
-test: lint ## lint, then all tests, the quick ones first
-	.venv/bin/pytest -x tests/unit tests/contract
+test: lint ## lint, then all tests but those of the next targets, the quick ones first
+	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract
 	.venv/bin/pytest -x tests/simulation
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
-	.venv/bin/pytest -m "not trial" tests/e2e tests/faults
+	.venv/bin/pytest --ignore tests/e2e/pages tests/e2e
+
+browser: .venv/ready ## the pages as their users have them, in Chromium
+	.venv/bin/pytest tests/e2e/pages
 
 # Each trial has a mark of its kind: refuses, failover, restore, topics, contracts, brokers, pressure,
-# network, stop, kills, builds.
+# network, stop, start, scaling, kills, builds.
 TRIAL = trial$(if $(ONLY), and kind(name='$(ONLY)'))
 
 faults: .venv/ready ## trials of faults on real servers, about an hour (ONLY=restore: of one kind)

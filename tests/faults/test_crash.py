@@ -18,7 +18,10 @@ from tests.support.city import City
 from tests.support.commands import attempt, lastmetre
 from tests.support.traffic import Traffic
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.fault, pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(600),
+    pytest.mark.trial, pytest.mark.choice, pytest.mark.kind(name="kills"),
+]  # fmt: skip
 
 ROWS: Final = 10_000
 ROWS_A_SECOND: Final = 200

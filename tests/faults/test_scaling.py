@@ -20,7 +20,10 @@ from lastmetre.devstack import Stack
 from tests.support.city import City
 from tests.support.traffic import steady_traffic
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.choice,
+    pytest.mark.kind(name="scaling"),
+]  # fmt: skip
 
 WITHIN_SECONDS: Final = 90.0
 ASSIGNED: Final = "lastmetre_assigned_partitions"

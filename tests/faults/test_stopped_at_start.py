@@ -20,7 +20,10 @@ from tests.support.city import City
 from tests.support.databases import fresh_database
 from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.choice,
+    pytest.mark.kind(name="start"),
+]  # fmt: skip
 
 SEED: Final = 20261130
 STARTED: Final = "lastmetre.common.service.starting"
