@@ -80,7 +80,11 @@ async def test_a_lead_sees_his_own_cases(town: City, visit: Visit) -> None:
     page = await own.open(staff_url(town, "dispatch", f"/cases/{case_id}", Role.LEAD, LEAD))
     await page.get_by_role("button", name=re.compile("^Accept")).click()
     await expect(page.get_by_role("button", name=re.compile("^I am here"))).to_be_visible()
-    assert (await town.state(case_id))[1] == "accepted"
+
+    async def accepted() -> bool:
+        return (await town.state(case_id))[1] == "accepted"
+
+    await town.until(accepted, "accepted case")
     other = await visit("en", "phone")
     page = await other.open(
         staff_url(town, "dispatch", f"/cases/{case_id}", Role.LEAD, "lead-0102")

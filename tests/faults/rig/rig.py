@@ -178,6 +178,7 @@ class Rig:
             bootstrap_servers=self.brokers.bootstrap_servers,
             services={s: self.services.url(s) for s in SERVICES},
             instances={s: [self.services.url(s)] for s in SERVICES},
+            admin={s: [self.services.admin_url(s)] for s in SERVICES},
             databases={s: self.postgres[s].url(s, s) for s in SERVICES},
             audit_databases={s: self.audit_database(s) for s in SERVICES},
             channel_keys=self.keys.channel_keys,
