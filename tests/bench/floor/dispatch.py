@@ -12,6 +12,7 @@ from tests.bench.floor.runtime import (
     Out,
     Rows,
     Service,
+    copy,
     event,
     uuid7,
 )
@@ -45,7 +46,7 @@ async def dispatch_requests(service: Service, connection: Connection, records: R
         )
     if actions:
         await act(connection, [json.loads(r.value or b"") for r in actions], now, out, ledger)
-    await connection.copy_records_to_table("ledger", records=ledger)
+    await copy(connection, "ledger", ledger)
     return out
 
 
@@ -99,7 +100,7 @@ async def register(
                 "L01", None, (), (),
             )
         )  # fmt: skip
-    await connection.copy_records_to_table("case", records=rows)
+    await copy(connection, "case", rows)
 
 
 async def act(
@@ -154,4 +155,4 @@ async def act(
         [states[each] != "closed" for each in order],
         now,
     )
-    await connection.copy_records_to_table("answer", records=answers)
+    await copy(connection, "answer", answers)

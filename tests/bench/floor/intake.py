@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from tests.bench.floor.runtime import PREFIX, Connection, Out, Rows, event, folded, uuid7
+from tests.bench.floor.runtime import PREFIX, Connection, Out, Rows, copy, event, folded, uuid7
 
 
 async def intake_channels(connection: Connection, records: Rows) -> list[Out]:
@@ -59,7 +59,7 @@ async def intake_channels(connection: Connection, records: Rows) -> list[Out]:
         """,
         *zip(*rows, strict=True),
     )
-    await connection.copy_records_to_table("vault", records=vault)
+    await copy(connection, "vault", vault)
     return out
 
 
@@ -80,11 +80,11 @@ async def intake_cases(connection: Connection, records: Rows) -> list[Out]:
             (b["seq"], name, b["occurred_at"], b["recorded_at"], {}) for name, b in steps
         ]
         entries.append((case_id, last["seq"], json.dumps(told)))
-    await connection.copy_records_to_table("case_view", records=new)
+    await copy(connection, "case_view", new)
     await connection.execute(
         "UPDATE case_view v SET seq = m.seq"
         " FROM unnest($1::uuid[], $2::int[]) AS m(case_id, seq) WHERE v.case_id = m.case_id",
         *(zip(*moved, strict=True) if moved else ([], [])),
     )
-    await connection.copy_records_to_table("timeline", records=entries)
+    await copy(connection, "timeline", entries)
     return []

@@ -4,7 +4,17 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tests.bench.floor.runtime import TRACE, Connection, Out, Rows, Service, event, folded, uuid7
+from tests.bench.floor.runtime import (
+    TRACE,
+    Connection,
+    Out,
+    Rows,
+    Service,
+    copy,
+    event,
+    folded,
+    uuid7,
+)
 
 MESSAGES = {
     "dispatched": ("reporter", "lead:L01"), "accepted": ("reporter",), "closed": ("reporter",),
@@ -34,7 +44,7 @@ async def notify_cases(connection: Connection, records: Rows) -> list[Out]:
         for kind, body in steps:
             for who in MESSAGES.get(kind, ()):
                 waiting.append((case_id, who, body["seq"], kind, now))
-    await connection.copy_records_to_table("subject", records=new)
+    await copy(connection, "subject", new)
     if old:
         await connection.execute(
             "UPDATE subject s SET seq = n.seq, state = n.state, asked = s.asked + 1"
@@ -91,6 +101,6 @@ async def notify_send(service: Service) -> None:
                 " WHERE w.case_id = d.id AND w.recipient = d.who AND w.seq = d.seq",
                 *(list(column) for column in list(zip(*claimed, strict=True))[:3]),
             )
-            await connection.copy_records_to_table("message_done", records=done)
+            await copy(connection, "message_done", done)
             await service.outbox(connection, out)
         service.wake.set()

@@ -47,6 +47,24 @@ def uuid7(milliseconds: int) -> UUID:
     return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
 
 
+_columns: dict[str, list[str]] = {}
+
+
+async def copy(connection: Connection, table: str, records: Sequence[tuple[object, ...]]) -> None:
+    """Into a table's first columns: what later migrations have added stands behind them."""
+    if not records:
+        return
+    if table not in _columns:
+        found = await connection.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0"
+            " AND NOT attisdropped ORDER BY attnum",
+            f'"{table}"',
+        )
+        _columns[table] = [row[0] for row in found]
+    columns = _columns[table][: len(records[0])]
+    await connection.copy_records_to_table(table, records=records, columns=columns)
+
+
 def header(record: ConsumerRecord[Any, Any], name: str) -> bytes:
     for key, value in record.headers:
         if key == name:
