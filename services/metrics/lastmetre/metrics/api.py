@@ -77,6 +77,7 @@ class FactDocument(BaseModel):
     score: int | None
     closed_before_reported: bool
     fixed_on_spot: bool
+    reports: int
     response_seconds: float | None
 
 
