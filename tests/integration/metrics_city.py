@@ -177,7 +177,7 @@ class Metrics:
     async def rebuild(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run `python -m metrics.rebuild --json`: exit code and document."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lastmetre.metrics.rebuild", "--json", *arguments,
+            sys.executable, "-m", "lastmetre.metrics.entrypoints.rebuild", "--json", *arguments,
             env=self.environment, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, _ = await asyncio.wait_for(process.communicate(), 120)

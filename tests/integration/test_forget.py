@@ -13,7 +13,7 @@ from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.intake.adapters.postgres import erasing
 from lastmetre.intake.adapters.vault_cipher import Vault
-from lastmetre.intake.forget import forget_before, forget_one
+from lastmetre.intake.entrypoints.forget import forget_before, forget_one
 from tests.integration.intake_city import IntakeCity, eventually
 
 pytestmark = pytest.mark.slow

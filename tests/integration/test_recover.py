@@ -14,7 +14,7 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.devstack import Stack
-from lastmetre.dispatch import recover as recovering
+from lastmetre.dispatch.entrypoints import recover as recovering
 from lastmetre.dispatch.settings import RecoverSettings
 from tests.integration.dispatch_ledger import (
     DispatchProcess,

@@ -27,7 +27,7 @@ from lastmetre.common.security.callers import Role
 from lastmetre.common.telemetry import metrics as registry
 from lastmetre.devstack import Stack
 from lastmetre.devstack.services import checked_out_revision
-from lastmetre.metrics.prometheus_view import FAMILIES
+from lastmetre.metrics.entrypoints.prometheus_view import FAMILIES
 from tests.support.city import TRACE, City
 from tests.support.ports import free_port
 

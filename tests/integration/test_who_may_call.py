@@ -16,13 +16,13 @@ from fastapi import FastAPI
 from lastmetre.common.security.access import declared_access
 from lastmetre.common.security.callers import Role
 from lastmetre.common.service.ids import IdGenerator
-from lastmetre.dispatch import main as dispatch_main
+from lastmetre.dispatch import bootstrap as dispatch_main
 from lastmetre.dispatch.settings import DispatchSettings
-from lastmetre.intake import main as intake_main
+from lastmetre.intake import bootstrap as intake_main
 from lastmetre.intake.settings import IntakeSettings
-from lastmetre.metrics import main as metrics_main
+from lastmetre.metrics import bootstrap as metrics_main
 from lastmetre.metrics.settings import MetricsSettings
-from lastmetre.notify import main as notify_main
+from lastmetre.notify import bootstrap as notify_main
 from lastmetre.notify.settings import NotifySettings
 from tests.support.callers import Caller, callers
 from tests.support.city import City

@@ -26,7 +26,7 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.web.case_view import CaseView
+from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE, REPORT = UUID(int=1), UUID(int=2)

@@ -5,7 +5,7 @@ import pytest
 from lastmetre.common.contracts.vault import ReportText
 from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter
 from lastmetre.dispatch.application.case_list import matches
-from lastmetre.dispatch.web.centre import ListQuery
+from lastmetre.dispatch.entrypoints.web.centre import ListQuery
 
 SAID = ReportText(
     text="The Lamp is out", address="滨江路 128 号", phone_masked="138****8000", reachable=True

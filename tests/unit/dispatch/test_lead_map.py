@@ -6,7 +6,7 @@ from tests.unit.dispatch.staff_pages import LIBRARY, REGISTERED_CASE
 
 from lastmetre.common.contracts.base import Position
 from lastmetre.dispatch.domain.network import Network
-from lastmetre.dispatch.web.sketch import HEIGHT, WIDTH, lead_map
+from lastmetre.dispatch.entrypoints.web.sketch import HEIGHT, WIDTH, lead_map
 
 NETWORK = Network(1, [LIBRARY])
 

@@ -7,8 +7,8 @@ from tests.unit.dispatch.test_decide import IN_EAST, NOW, registered
 
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
 from lastmetre.dispatch.adapters.postgres.results import CommandResult
-from lastmetre.dispatch.api import refusal
 from lastmetre.dispatch.application.execute_commands import Outcome
+from lastmetre.dispatch.entrypoints.api import refusal
 
 LINES = [LedgerLine(3, "lastmetre.case.accepted.v1", NOW, NOW, "lead", "lead-0101")]
 

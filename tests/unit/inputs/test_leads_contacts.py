@@ -12,7 +12,7 @@ from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, Con
 from lastmetre.common.contracts.vault import LeadContactsSent
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry
-from lastmetre.intake.api.vault import VaultService
+from lastmetre.intake.entrypoints.api.vault import VaultService
 
 
 class NoDatabase:

@@ -14,7 +14,7 @@ from lastmetre.common.contracts.topics import MESSAGE_BYTES
 from lastmetre.common.outlines import OUTLINE_BYTES, BadOutline, read_outline
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.svg.geometry import rings_of
-from lastmetre.dispatch.api import AreaBody, checked_area
+from lastmetre.dispatch.entrypoints.api import AreaBody, checked_area
 
 SQUARE = [[112.9, 24.0], [113.0, 24.0], [113.0, 24.1], [112.9, 24.1], [112.9, 24.0]]
 

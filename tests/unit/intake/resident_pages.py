@@ -33,12 +33,12 @@ from lastmetre.intake.adapters.postgres.reports import (
     ReportOrigin,
 )
 from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry
-from lastmetre.intake.api.vault import VaultService
 from lastmetre.intake.domain.case_view import CaseView, entry
 from lastmetre.intake.domain.submission import canonical
-from lastmetre.intake.web.network import Drawn
-from lastmetre.intake.web.progress import ProgressPages, progress_router
-from lastmetre.intake.web.report import ReportPages, report_router
+from lastmetre.intake.entrypoints.api.vault import VaultService
+from lastmetre.intake.entrypoints.web.network import Drawn
+from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router
+from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
 NOW: Final = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)

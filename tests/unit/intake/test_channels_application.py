@@ -16,9 +16,9 @@ from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
 from lastmetre.common.service.ids import IdGenerator
-from lastmetre.intake.edge.application import ChannelsApplication
-from lastmetre.intake.edge.producer import EdgeProducer, NotAcknowledged, Report
-from lastmetre.intake.edge.taking import ReportPublisher
+from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
+from lastmetre.intake.entrypoints.edge.producer import EdgeProducer, NotAcknowledged, Report
+from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
 from lastmetre.intake.settings import IntakeSettings
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)

@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.intake.edge.in_flight import BytesInFlight
-from lastmetre.intake.edge.producer import (
+from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
+from lastmetre.intake.entrypoints.edge.producer import (
     FLUSH_SECONDS,
     SILENT_SECONDS,
     EdgeProducer,

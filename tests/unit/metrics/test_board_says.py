@@ -15,9 +15,9 @@ from lastmetre.metrics.application.board import Figures, Network
 from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import WHOLE
 from lastmetre.metrics.domain.periods import Period, PeriodName
-from lastmetre.metrics.web.areas import Areas
-from lastmetre.metrics.web.tiles import Tile, Tiles
-from lastmetre.metrics.web.view import BoardView
+from lastmetre.metrics.entrypoints.web.areas import Areas
+from lastmetre.metrics.entrypoints.web.tiles import Tile, Tiles
+from lastmetre.metrics.entrypoints.web.view import BoardView
 
 NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 TODAY = Period(PeriodName.TODAY, date(2026, 11, 30), date(2026, 11, 30))

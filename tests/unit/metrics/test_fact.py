@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lastmetre.common.contracts.base import Channel, Origin
 from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.metrics.api import FactDocument
 from lastmetre.metrics.domain.fact import Fact, apply, fold
+from lastmetre.metrics.entrypoints.api import FactDocument
 from tests.unit.metrics.ledgers import CASE, REPORTED, WHOLE_WAY, lead, ledger, step
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

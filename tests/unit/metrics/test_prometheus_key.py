@@ -2,7 +2,7 @@
 
 from lastmetre.common.security.access import satisfies
 from lastmetre.common.security.callers import Role, ServiceCaller
-from lastmetre.metrics.api import SERVICES
+from lastmetre.metrics.entrypoints.api import SERVICES
 
 
 def test_prometheus_reads_figures_and_is_nobody_on_the_staff() -> None:

@@ -16,7 +16,7 @@ from lastmetre.metrics.application.indicators import (
 )
 from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import STAGES, Dimension, Excluded, Selection
-from lastmetre.metrics.prometheus_view import FAMILIES, prometheus_view
+from lastmetre.metrics.entrypoints.prometheus_view import FAMILIES, prometheus_view
 
 
 def indicators(*by: Dimension, key: tuple[Any, ...] = ()) -> Indicators:

@@ -18,7 +18,7 @@ from lastmetre.notify.adapters.postgres.pages import Rating
 from lastmetre.notify.application.take_ratings import Verdict
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first
 from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.web.pages import pages_router
+from lastmetre.notify.entrypoints.web.pages import pages_router
 from tests.unit.notify.ledger import CASE, event, registered
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 

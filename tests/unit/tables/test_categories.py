@@ -8,10 +8,10 @@ from lastmetre.common.categories import UNKNOWN, Categories, Category
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.tables.problems import TableError
-from lastmetre.dispatch import main as dispatch
-from lastmetre.intake import main as intake
+from lastmetre.dispatch import bootstrap as dispatch
+from lastmetre.intake import bootstrap as intake
 from lastmetre.intake.adapters.settings_files import read_category_codes
-from lastmetre.notify import main as notify
+from lastmetre.notify import bootstrap as notify
 
 
 @pytest.fixture

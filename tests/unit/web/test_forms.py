@@ -49,7 +49,7 @@ TEMPLATE = """{% extends "kit/resident.html" %}{% import "kit/forms.html" as fie
 
 @pytest.fixture
 def client(make_pages: MakePages) -> TestClient:
-    pages = make_pages({"web/templates/form.html": TEMPLATE})
+    pages = make_pages({"entrypoints/web/templates/form.html": TEMPLATE})
     app = guarded_app()
 
     @app.post("/typed", dependencies=allow(Anyone()))

@@ -18,13 +18,13 @@ KIT = package_directory("lastmetre.common.web")
 NOW = datetime(2026, 11, 22, 7, 18, tzinfo=UTC)
 
 FILES = {
-    "web/templates/page.html": """{% extends "kit/resident.html" %}
+    "entrypoints/web/templates/page.html": """{% extends "kit/resident.html" %}
 {% import "kit/macros.html" as kit %}{% block title %}{{ _("Street lamp") }}{% endblock %}
 {% block main %}<h1>{{ _("Street lamp") }} {{ thing }}</h1><p>{{ _("Closed") }} {{ city }}</p>
 {{ kit.due((now + left)|due(now)) }}<link href="{{ static_url('own.css') }}">
 <a href="{{ service_url('metrics', '/board') }}">x</a>{% endblock %}""",
-    "web/static/own.css": "p{}",
-    "web/static/notes.md": "not served",
+    "entrypoints/web/static/own.css": "p{}",
+    "entrypoints/web/static/notes.md": "not served",
     "locale/zh/LC_MESSAGES/messages.po": 'msgid "Street lamp"\nmsgstr "路灯"\n',
 }
 

@@ -20,7 +20,7 @@ TEMPLATE = """{% extends "kit/resident.html" %}{% import "kit/macros.html" as ki
 @pytest.fixture
 def page(make_pages: MakePages) -> str:
     """The page in English, as it was asked for with a query."""
-    pages = make_pages({"web/templates/page.html": TEMPLATE})
+    pages = make_pages({"entrypoints/web/templates/page.html": TEMPLATE})
     app = FastAPI(openapi_url=None)
 
     @app.get("/page")

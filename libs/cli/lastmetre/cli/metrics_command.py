@@ -1,6 +1,6 @@
 """`lastmetre metrics`: the figures worked out anew from the ledger, or held against it.
 
-The service does the work (`python -m lastmetre.metrics.rebuild`), told what its processes are.
+The service does the work (`lastmetre.metrics.entrypoints.rebuild`), told what its processes are.
 """
 
 from collections.abc import Mapping

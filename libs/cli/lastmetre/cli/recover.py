@@ -1,7 +1,7 @@
 """`lastmetre recover`: what `case.events` has lost, sent again from dispatch's ledger.
 
-The service does the work (`python -m lastmetre.dispatch.recover`), run with what its processes are
-told.
+The service does the work (`lastmetre.dispatch.entrypoints.recover`), run with what its processes
+are told.
 """
 
 from collections.abc import Mapping

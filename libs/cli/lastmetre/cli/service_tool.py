@@ -1,4 +1,4 @@
-"""Runs a tool of a service (`python -m lastmetre.metrics.rebuild`) as its processes run."""
+"""Runs a tool of a service, as `lastmetre.metrics.entrypoints.rebuild`, as its processes run."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def run_tool(service: str, tool: str, title: str, arguments: Sequence[str]) -> d
 
     Raises UsedWrongly without an address, Trouble without the tool or with what it said.
     """
-    module = f"lastmetre.{service}.{tool}"
+    module = f"lastmetre.{service}.entrypoints.{tool}"
     environment = _environment(service)
     said: list[str] = []
     with (

@@ -2,4 +2,4 @@
 
 from lastmetre.common.service.starting import start
 
-start("lastmetre.dispatch.main")
+start("lastmetre.dispatch.bootstrap")

@@ -42,7 +42,7 @@ class DatabaseSettings(EnvironmentSettings):
 
 
 class ResealSettings(VaultSettings, DatabaseSettings):
-    """What `lastmetre.intake.reseal` reads: it serves nobody."""
+    """What `lastmetre.intake.entrypoints.reseal` reads: it serves nobody."""
 
 
 class IntakeSettings(VaultSettings, LinkSettings):

@@ -2,4 +2,4 @@
 
 from lastmetre.common.service.starting import start
 
-start("lastmetre.metrics.main")
+start("lastmetre.metrics.bootstrap")

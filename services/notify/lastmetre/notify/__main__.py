@@ -2,4 +2,4 @@
 
 from lastmetre.common.service.starting import start
 
-start("lastmetre.notify.main")
+start("lastmetre.notify.bootstrap")

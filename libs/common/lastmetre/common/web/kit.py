@@ -45,7 +45,8 @@ class PageContext:
 class Pages:
     """The pages of one service.
 
-    `service_package` (as "lastmetre.dispatch") holds `web/templates`, `web/static` and `locale`.
+    `service_package` (as "lastmetre.dispatch") holds `entrypoints/web/templates`,
+    `entrypoints/web/static` and `locale`.
     `static_path` is where the files are served, below one of the service's own path prefixes since
     all services may share a host. `public_urls` maps each service to what links to its pages start
     with; `city_names` each language to the city's name.
@@ -60,7 +61,7 @@ class Pages:
         city_names: Mapping[Language, str],
         public_urls: Mapping[str, str],
     ) -> None:
-        self._package = service_package
+        self._web = package_directory(service_package) / "entrypoints" / "web"
         self._service = service_package.rpartition(".")[2]
         self._static_path = static_path.rstrip("/")
         self._public_urls = {name: url.rstrip("/") for name, url in public_urls.items()}
@@ -76,7 +77,7 @@ class Pages:
 
     def _read_assets(self) -> dict[str, Asset]:
         kit = kit_assets(package_directory(_KIT) / "static")
-        own = read_assets(package_directory(self._package) / "web" / "static")
+        own = read_assets(self._web / "static")
         return {f"kit/{name}": asset for name, asset in kit.items()} | {
             f"{self._service}/{name}": asset for name, asset in own.items()
         }
@@ -86,7 +87,7 @@ class Pages:
         environment = Environment(
             loader=ChoiceLoader(
                 [
-                    FileSystemLoader(package_directory(self._package) / "web" / "templates"),
+                    FileSystemLoader(self._web / "templates"),
                     FileSystemLoader(package_directory(_KIT) / "templates"),
                 ]
             ),

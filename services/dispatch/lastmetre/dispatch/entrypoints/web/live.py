@@ -1,0 +1,112 @@
+"""What happens meanwhile, as server-sent events: one stream a page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from babel.support import NullTranslations
+from fastapi.sse import ServerSentEvent
+
+from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.security.callers import Person
+from lastmetre.common.service.clock import Clock
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.words import N_
+from lastmetre.dispatch.adapters.postgres import held_actions
+from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.hold_actions import HoldActions
+from lastmetre.dispatch.application.live_changes import CannotTell, LiveChanges
+from lastmetre.dispatch.entrypoints.web.case_view import case_state
+from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
+
+BEAT_SECONDS: Final = 5.0
+GONE_AFTER: Final = timedelta(seconds=11)
+LONGEST: Final = timedelta(minutes=1)
+"""Then the browser asks again, with a sign-in that is good or not."""
+ALSO_OPEN: Final = N_("%(names)s also has this open")
+SEVERAL_OPEN: Final = N_("%(names)s also have this open")
+
+
+class LiveEvents:
+    """Events of a page: `list` and `case` with their new state, `viewers` in words."""
+
+    def __init__(
+        self,
+        host: ServiceHost,
+        service: CaseService,
+        hold: HoldActions,
+        centre: CentrePages,
+        changes: LiveChanges,
+        clock: Clock,
+    ) -> None:
+        self._host = host
+        self._service = service
+        self._hold = hold
+        self._centre = centre
+        self._changes = changes
+        self._clock = clock
+
+    async def of_centre(
+        self, person: Person, asked: ListQuery, translations: NullTranslations
+    ) -> AsyncIterator[ServerSentEvent]:
+        """A list with a case beside it."""
+        case_id = await self._service.case_known_as(asked.case) if asked.case else None
+
+        async def look() -> dict[str, str]:
+            state = {"list": await self._centre.version(asked)}
+            if case_id is not None:
+                state |= await self._of_case(case_id, person, translations, self._clock.now())
+            return state
+
+        async for event in self._changed(look):
+            yield event
+
+    async def of_list(
+        self, version: Callable[[], Awaitable[str]]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """A list alone."""
+
+        async def look() -> dict[str, str]:
+            return {"list": await version()}
+
+        async for event in self._changed(look):
+            yield event
+
+    async def _changed(
+        self, look: Callable[[], Awaitable[dict[str, str]]]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Each state once when the stream begins, then whenever it is another.
+
+        It ends while nobody can tell, so that the page says so.
+        """
+        ends = self._clock.now() + LONGEST
+        sent: dict[str, str] = {}
+        seen = -1
+        while self._clock.now() < ends:
+            state = await look()
+            for name, value in state.items():
+                if sent.get(name) != value:
+                    yield ServerSentEvent(event=name, raw_data=value)
+            sent = state
+            try:
+                seen = await self._changes.after(seen, BEAT_SECONDS)
+            except CannotTell:
+                return
+
+    async def _of_case(
+        self, case_id: UUID, person: Person, translations: NullTranslations, now: datetime
+    ) -> dict[str, str]:
+        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            await held_actions.note_viewer(connection, case_id, person.actor, now, GONE_AFTER)
+            names = await held_actions.viewers(connection, case_id, now - GONE_AFTER)
+        found = await self._service.case(case_id)
+        if found is None:
+            return {}
+        held = (await self._hold.of_cases([case_id])).get(case_id)
+        others = [name.partition(":")[2] for name in names if name != person.actor]
+        words = str(translations.ungettext(ALSO_OPEN, SEVERAL_OPEN, len(others)))
+        return {
+            "case": case_state(found[0], held),
+            "viewers": words % {"names": ", ".join(others)} if others else "",
+        }

@@ -1,0 +1,40 @@
+"""Routes of the worklist, and of what changes on it."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from lastmetre.common.security.access import allow, person_of
+from lastmetre.common.security.callers import Role
+from lastmetre.common.web.openapi import page_router
+from lastmetre.dispatch.entrypoints.web.live import LiveEvents
+from lastmetre.dispatch.entrypoints.web.worklist import Worklist
+
+
+def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
+    """For leads alone."""
+    router = page_router("/work")
+
+    @router.get("", dependencies=allow(Role.LEAD))
+    async def worklist_page(request: Request) -> Response:
+        return await worklist.page(request)
+
+    @router.get("/rows", dependencies=allow(Role.LEAD))
+    async def worklist_rows(request: Request) -> Response:
+        return await worklist.rows(request)
+
+    # A tool that reads the specification would wait for the end of what has none.
+    @router.get(
+        "/events",
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+        dependencies=allow(Role.LEAD),
+    )
+    async def events(request: Request) -> AsyncIterator[ServerSentEvent]:
+        person = person_of(request)
+        async for event in live.of_list(lambda: worklist.version(person)):
+            yield event
+
+    return router

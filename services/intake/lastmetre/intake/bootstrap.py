@@ -1,0 +1,107 @@
+"""Puts intake together."""
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from lastmetre.common.contact import ContactCheck
+from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.service.app import (
+    build_app,
+    development_authenticator,
+    pages_for,
+)
+from lastmetre.common.service.clock import RealClock, city_time
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
+from lastmetre.common.tables.categories import read_categories
+from lastmetre.common.web.problems import Problem
+from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
+from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
+from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.application.ingest_reports import ReportIngestor
+from lastmetre.intake.application.trim_channels import Trimmer
+from lastmetre.intake.domain.submission import OPEN_SENDER
+from lastmetre.intake.entrypoints.api.cases import cases_router
+from lastmetre.intake.entrypoints.api.lookup import lookup_router
+from lastmetre.intake.entrypoints.api.vault import VaultService, vault_router
+from lastmetre.intake.entrypoints.consumers import join
+from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
+from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
+from lastmetre.intake.entrypoints.edge.producer import EdgeProducer
+from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
+from lastmetre.intake.entrypoints.web.network import Network
+from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router
+from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
+from lastmetre.intake.settings import IntakeSettings
+
+
+def build(settings: IntakeSettings) -> FastAPI:
+    """The service; raises OSError or ValueError for files that cannot be read."""
+    vault = settings.vault()
+    host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
+    categories = read_categories(settings.categories_file)
+    check = ContactCheck(settings.phone_region)
+    reader = ReportIngestor(
+        links=host.links,
+        identities=host.identities,
+        vault=vault,
+        categories=read_category_codes(settings.category_map_file, categories),
+        check=check,
+        city_time=partial(city_time, host.clock),
+    )
+    join(host, reader)
+    producer = EdgeProducer(
+        settings.kafka,
+        prefix=settings.topic_prefix,
+        in_flight=BytesInFlight(settings.bytes_in_flight, OPEN_SENDER),
+        within=settings.acknowledge_within,
+    )
+    host.background(producer.run, needs_database=False)
+    host.serves_when(lambda: [reason] if (reason := producer.not_acknowledging) else [])
+    host.background(Trimmer(host, settings).run)
+    edge = ReportPublisher(
+        producer,
+        links=host.links,
+        identities=host.identities,
+        clock=host.clock,
+        public_url=settings.intake_public_url,
+    )
+    authenticator = development_authenticator(
+        settings, channel_keys=channel_keys(settings.channel_keys_file)
+    )
+    vault_service = VaultService(host, vault, check)
+    pages = pages_for(settings, "intake", static_path="/report/static")
+    network = Network(host)
+    attempts = AttemptCounter(lambda: host.pool, vault.fingerprint, RealClock())
+    limits = settings.public_limits()
+    report_pages = ReportPages(
+        host, pages, network, edge, categories, check, attempts, limits, vault, vault_service
+    )
+    progress_pages = ProgressPages(
+        host, pages, network, vault_service, categories, attempts, limits, edge
+    )
+    return build_app(
+        host,
+        [
+            cases_router(host),
+            report_router(report_pages),
+            progress_router(progress_pages),
+        ],
+        pages,
+        authenticator=authenticator,
+        internal=[vault_router(vault_service), lookup_router(host)],
+        edge=ChannelsApplication(edge, settings, check, authenticator),
+        foreseen={CannotOpen: _closed_vault},
+    )
+
+
+def _closed_vault(_: Exception) -> Problem:
+    return Problem(503, "/problems/vault", N_("Not available for a moment"))
+
+
+def main() -> None:
+    """Run intake until it is told to stop."""
+    settings = IntakeSettings()
+    serve(build(settings), "intake", settings)

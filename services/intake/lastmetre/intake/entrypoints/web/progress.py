@@ -1,0 +1,338 @@
+"""`/progress`: what became of a report, for whoever holds its secret link."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi import Form as FormBody
+from starlette.responses import RedirectResponse, Response
+
+from lastmetre.common.case_numbers import read_case_number
+from lastmetre.common.categories import Categories
+from lastmetre.common.contact import ends_with
+from lastmetre.common.contracts.base import Channel
+from lastmetre.common.contracts.cases import CaseState
+from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.security.access import Anyone, SecretLink, allow
+from lastmetre.common.security.origin import refuse_cross_site
+from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
+from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.svg.geometry import contains, rings_of
+from lastmetre.common.web.svg.maps import Fill, Look, Pin
+from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.adapters.vault_cipher import VaultEntry
+from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.domain.additions import AT_MOST, NOTES
+from lastmetre.intake.domain.attempts import PublicLimits, client_of
+from lastmetre.intake.domain.case_view import CaseView
+from lastmetre.intake.domain.progress import ENDED, steps
+from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here, state_of
+from lastmetre.intake.entrypoints.api.vault import VaultService
+from lastmetre.intake.entrypoints.edge.producer import NotAcknowledged
+from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
+from lastmetre.intake.entrypoints.web.network import Drawn, Network
+from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
+
+_RETRY_AFTER_SECONDS: Final = "900"
+_UUID_BYTES: Final = 16
+_EXACT_METRES: Final = 100.0
+_LIVE_SECONDS: Final = 4
+_ENDED_SECONDS: Final = 10
+
+
+class FindFields(FormFields):
+    """A case number, and the last four digits of the phone that it was reported with."""
+
+    number: Typed = ""
+    tail: Typed = ""
+
+
+class NoteFields(FormFields):
+    """What is to be added to a report."""
+
+    note: Typed = ""
+
+
+class ProgressPages:
+    """Finds a report by number and phone, and shows how it goes."""
+
+    def __init__(
+        self,
+        host: ServiceHost,
+        pages: Pages,
+        network: Network,
+        vault: VaultService,
+        categories: Categories,
+        attempts: AttemptCounter,
+        limits: PublicLimits,
+        edge: ReportPublisher,
+    ) -> None:
+        self._edge = edge
+        self._host = host
+        self._pages = pages
+        self._network = network
+        self._vault = vault
+        self._categories = categories
+        self._attempts = attempts
+        self._limits = limits
+
+    def ask(self, request: Request, form: Form, status: int = 200) -> Response:
+        """The page that asks for number and digits."""
+        context = {"form": form, "not_found": status in (404, 429), "later": status == 429}
+        response = self._pages.render(request, "find.html", context, status)
+        if status == 429:
+            response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        return response
+
+    async def find(self, request: Request, fields: FindFields) -> Response:
+        """Lead to the progress page of the number and phone that were typed.
+
+        A try counts before anybody looks, and only one that came off is forgotten: four digits are
+        quickly tried through, by many requests at once and by many clients.
+        """
+        refuse_cross_site(request)
+        form = Form.of(fields)
+        if form.value("redisplay"):
+            return self.ask(request, form)
+        typed = form.require("number", N_("Please type the number of your report"))
+        tail = form.require("tail", N_("Please type the last four digits of your phone"))
+        if tail and not (len(tail) == 4 and tail.isascii() and tail.isdecimal()):
+            form.fail("tail", N_("Four digits, please"))
+        if form.errors:
+            return self.ask(request, form, 422)
+        number = read_case_number(typed)
+        if number is None:
+            return self.ask(request, form, 404)
+        client = client_of(request.client.host if request.client else None)
+        attempts = self._limits.finding(client, number)
+        if await self._attempts.reserve(attempts) is not None:
+            return self.ask(request, form, 429)
+        identity = await self._identity(number, tail)
+        if identity is None:
+            return self.ask(request, form, 404)
+        await self._attempts.release(attempts)
+        return self._to(identity)
+
+    async def lead_on(self, secret: str) -> Response:
+        """From the link in a message to the report's own page. The link knows the report's id; in
+        older messages the case's, of which there was one report."""
+        known_as = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        if len(known_as) != _UUID_BYTES:
+            raise nothing_here()
+        async with connected(self._host.pool) as connection:
+            identity = await cases.identity_of(connection, UUID(bytes=known_as))
+        if identity is None:
+            raise nothing_here()
+        return self._to(identity)
+
+    def _to(self, identity: bytes) -> Response:
+        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
+        return RedirectResponse(f"/progress/{secret}", 303)
+
+    async def _identity(self, number: str, tail: str) -> bytes | None:
+        async with connected(self._host.pool) as connection:
+            found = await cases.by_number(connection, number)
+        kept = await self._vault.kept([report_id for report_id, _ in found])
+        for report_id, identity in found:
+            entry = kept.get(report_id)
+            phones = (entry.phone, entry.usable_phone) if entry else ()
+            if any(ends_with(phone, tail) for phone in phones if phone):
+                return identity
+        return None
+
+    async def show(
+        self,
+        request: Request,
+        secret: str,
+        form: Form | None = None,
+        status: int = 200,
+        *,
+        added: bool = False,
+    ) -> Response:
+        """The progress page; it fetches itself again every few seconds.
+
+        `form` is the note that its reader is writing.
+        """
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        async with connected(self._host.pool) as connection:
+            followed = await cases.followed(connection, identity)
+        now = self._host.clock.now()
+        state = state_of(followed)
+        context: dict[str, Any] = {
+            "now": now,
+            "state": state,
+            "followed": followed,
+            "view": followed.view if followed else None,
+            "ended": state in ENDED,
+            "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
+            "form": form or Form(),
+            "added": added,
+            "not_acknowledged": status == 503,
+            "rate_url": (
+                self._rate_url(followed.view, secret) if followed and followed.view else None
+            ),
+        }
+        if followed is not None:
+            context |= await self._told(request, followed, state)
+        return self._pages.render(request, "progress.html", context, status)
+
+    def _rate_url(self, view: CaseView, progress: str) -> str | None:
+        """Where the last closing can be judged, and the case be taken up again; leads back to the
+        progress page with the secret `progress`."""
+        if view.state is not CaseState.CLOSED or view.closing is None:
+            return None
+        identity = rating_identity(view.case_id, view.closing)
+        secret = self._host.links.seal(LinkPurpose.RATE, identity)
+        return self._pages.service_url("notify", f"/rate/{secret}?progress={progress}")
+
+    async def add(self, request: Request, secret: str, fields: NoteFields) -> Response:
+        """Send what was added, as the channel sends a report: it has the report's own identity."""
+        refuse_cross_site(request)
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        form = Form.of(fields)
+        if form.value("redisplay"):
+            return await self.show(request, secret, form)
+        note = form.require("note", N_("Please write what is to be added"))
+        if len(note) > MOST_TEXT:
+            form.fail("note", N_("At most %(most)s characters, please"), most=MOST_TEXT)
+        async with connected(self._host.pool) as connection:
+            followed = await cases.followed(connection, identity)
+            origin = await reports.origin_of(connection, followed.report_id) if followed else None
+            later = await reports.conflicts(connection, [followed.report_id]) if followed else []
+        if len(later) >= AT_MOST:
+            form.fail("note", N_("Much has been added already. Please call 12345"))
+        if origin is None or state_of(followed) in ENDED:
+            form.fail("note", N_("Nothing can be added just now. Please call 12345"))
+        if form.errors or origin is None:
+            return await self.show(request, secret, form, 422)
+        try:
+            await self._edge.take(
+                Channel(origin.channel),
+                origin.sender,
+                [ReportSubmitted(source_id=origin.source_id, sub_channel=NOTES, text=note)],
+                None,
+            )
+        except NotAcknowledged:
+            return await self.show(request, secret, form, 503)
+        return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
+
+    async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
+        found = await self._vault.kept([followed.report_id])
+        added = await self._vault.additions(found)
+        kept = found.get(followed.report_id, VaultEntry())
+        ways = self._vault.ways(kept)
+        drawn = await self._network.drawn()
+        area_id = followed.view.area_id if followed.view else None
+        area = drawn.areas.get(area_id) if area_id else None
+        code = followed.category
+        return {
+            "steps": steps(state, followed.reported_at, followed.timeline),
+            "area": area,
+            "areas": drawn.areas,
+            "lies_in_area": area is not None and _lies_in(area, followed),
+            "kept": kept,
+            "additions": added.get(followed.report_id, []),
+            "within_metres": _doubt(kept),
+            "ways": ways,
+            "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,
+            "category": self._categories.name(code) if code in self._categories else None,
+            "drawing": self._drawing(request, followed, drawn, area_id, _doubt(kept)),
+        }
+
+    def _drawing(
+        self,
+        request: Request,
+        followed: Followed,
+        drawn: Drawn,
+        area_id: str | None,
+        within_metres: float | None,
+    ) -> str | None:
+        if followed.latitude is None or followed.longitude is None or not drawn.areas:
+            return None
+        if followed.outcome == "rejected":
+            return None
+        wording = self._pages.wordings[self._pages.language_of(request)]
+        label = self._pages.translations[wording.language].gettext("Sketch map of the place")
+        fills: dict[str, Fill] = {area_id: "mine"} if area_id else {}
+        names = {key: wording.own(area.name) for key, area in drawn.areas.items()}
+        place = (followed.longitude, followed.latitude)
+        pin = Pin(*place, shape="drop", within_metres=within_metres)
+        around = drawn.near(place, within_metres or 0)
+        if around.is_empty:
+            return None
+        return around.draw(
+            label, Look(fills=fills, names=names), pins=[pin], scale=wording.distance
+        )
+
+
+def _doubt(kept: VaultEntry) -> float | None:
+    """How far from its position the place may be, where that is too far for a point on a map."""
+    metres = kept.accuracy_metres
+    return metres if metres is not None and metres >= _EXACT_METRES else None
+
+
+def _lies_in(area: AreaPublished, followed: Followed) -> bool:
+    """Whether the position is in that area: who has a case need not answer for its place."""
+    if followed.latitude is None or followed.longitude is None:
+        return False
+    return contains(list(rings_of(area.outline)), (followed.longitude, followed.latitude))
+
+
+def progress_router(pages: ProgressPages) -> APIRouter:
+    """The progress pages' routes."""
+    router = page_router()
+
+    @router.get("/progress", dependencies=allow(Anyone()))
+    async def find_form(request: Request) -> Response:
+        """The page that asks for number and digits."""
+        return pages.ask(request, Form())
+
+    @router.post(
+        "/progress",
+        dependencies=allow(Anyone()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=REDISPLAYED,
+    )
+    async def find_case(request: Request, fields: Annotated[FindFields, FormBody()]) -> Response:
+        """Leads on to the progress page of what was typed."""
+        return await pages.find(request, fields)
+
+    @router.get("/progress/{secret}", dependencies=allow(SecretLink()))
+    async def progress(request: Request, secret: str, added: str | None = None) -> Response:
+        """How a report goes; `added` says that something was sent just now."""
+        return await pages.show(request, secret, added=added is not None)
+
+    @router.post(
+        "/progress/{secret}",
+        dependencies=allow(SecretLink()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=REDISPLAYED,
+    )
+    async def add_note(
+        request: Request, secret: str, fields: Annotated[NoteFields, FormBody()]
+    ) -> Response:
+        """Add something to the report; leads back to the page."""
+        return await pages.add(request, secret, fields)
+
+    @router.get(
+        "/progress/case/{secret}",
+        dependencies=allow(SecretLink()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
+    async def progress_of_case(secret: str) -> Response:
+        """Leads on from the link in a message to the report's own page."""
+        return await pages.lead_on(secret)
+
+    return router

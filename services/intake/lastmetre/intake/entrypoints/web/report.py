@@ -1,0 +1,322 @@
+"""`/report`: what, where, and how to reach the reporter; posts like any channel does."""
+
+from math import ceil
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Request
+from fastapi import Form as FormBody
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from lastmetre.common.categories import Categories
+from lastmetre.common.contact import ContactCheck
+from lastmetre.common.contracts.base import Channel, Language
+from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
+from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.security.access import Anyone, SecretLink, allow
+from lastmetre.common.security.origin import refuse_cross_site
+from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed, grouped
+from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.svg.maps import Look
+from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import Followed
+from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
+from lastmetre.intake.domain.submission import OPEN_SENDER, canonical
+from lastmetre.intake.entrypoints.api.cases import identity_in
+from lastmetre.intake.entrypoints.api.vault import VaultService
+from lastmetre.intake.entrypoints.edge.application import RETRY_AFTER_SECONDS
+from lastmetre.intake.entrypoints.edge.producer import NotAcknowledged
+from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
+from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
+
+MOST_TEXT: Final = 2000
+ADDED: Final = "added"
+"""In the query of the progress page: something was sent just now."""
+_MOST_LINE: Final = 200
+
+
+class ReportFields(FormFields):
+    """The form as it is typed. `source_id` is the page's own: a second click repeats it."""
+
+    source_id: Typed = ""
+    category: Typed = ""
+    text: Typed = ""
+    address: Typed = ""
+    area: Typed = ""
+    lat: Typed = ""
+    lng: Typed = ""
+    accuracy: Typed = ""
+    name: Typed = ""
+    phone: Typed = ""
+    email: Typed = ""
+
+
+class ReportPages:
+    """The form, and the page after it."""
+
+    def __init__(
+        self,
+        host: ServiceHost,
+        pages: Pages,
+        network: Network,
+        edge: ReportPublisher,
+        categories: Categories,
+        check: ContactCheck,
+        attempts: AttemptCounter,
+        limits: PublicLimits,
+        vault: Vault,
+        vault_service: VaultService,
+    ) -> None:
+        self._vault = vault
+        self._vault_service = vault_service
+        self._host = host
+        self._pages = pages
+        self._network = network
+        self._edge = edge
+        self._categories = categories
+        self._check = check
+        self._attempts = attempts
+        self._limits = limits
+
+    async def show(
+        self,
+        request: Request,
+        form: Form,
+        status: int = 200,
+        *,
+        not_acknowledged: bool = False,
+        too_many: bool = False,
+    ) -> Response:
+        """The form, with what was typed and what is wrong with it."""
+        wording = self._pages.wordings[self._pages.language_of(request)]
+        drawn = await self._drawn()
+        names = {area_id: wording.own(area.name) for area_id, area in drawn.areas.items()}
+        towns = {key: wording.own(each.town) for key, each in drawn.areas.items() if each.town}
+        drawing = None
+        if drawn.city is not None:
+            label = self._pages.translations[wording.language].gettext("Map of the city's areas")
+            look = Look(names=names, groups=towns)
+            drawing = drawn.city.draw(label, look, pick=True, scale=wording.distance)
+        if not _is_uuid(form.value("source_id")):
+            form.values["source_id"] = str(uuid4())
+        context = {
+            "form": form,
+            "categories": (offered := self._categories.on_form()),
+            "choices": [("", [(each.code, wording.own(each.name)) for each in offered])],
+            "drawing": drawing,
+            "areas": grouped((towns.get(key, ""), name, key) for key, name in names.items()),
+            "not_acknowledged": not_acknowledged,
+            "too_many": too_many,
+        }
+        return self._pages.render(request, "report.html", context, status)
+
+    async def _drawn(self) -> Drawn:
+        """Without the database the form has no map, but it still takes reports."""
+        try:
+            return await self._network.drawn()
+        except DATABASE_ERRORS:
+            return NOTHING_DRAWN
+
+    async def take(self, request: Request, fields: ReportFields) -> Response:
+        """Send what was typed; a second click sends the same report, which counts once."""
+        refuse_cross_site(request)
+        form = Form.of(fields)
+        if form.value("redisplay"):
+            return await self.show(request, form)
+        drawn = await self._drawn()
+        report = self._report(form, drawn, self._pages.language_of(request))
+        if report is None:
+            return await self.show(request, form, 422)
+        if (passed := await self._count(request, report)) is not None:
+            return await self._refuse(request, form, passed)
+        identity = self._host.links.receipt_identity(
+            OPEN_SENDER, Channel.APP.value, report.source_id
+        )
+        corrected = await self._corrects(identity, report)
+        try:
+            await self._edge.take(Channel.APP, OPEN_SENDER, [report], None)
+        except NotAcknowledged:
+            response = await self.show(request, form, 503, not_acknowledged=True)
+            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+            return response
+        # The reporter's own secret, not the receipt: from here he goes on to his progress page.
+        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
+        if corrected:
+            return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
+        return RedirectResponse(f"/report/sent/{secret}", 303)
+
+    async def _corrects(self, identity: bytes, report: ReportSubmitted) -> bool:
+        """Whether it was sent before with other contents: after Back, to put something right."""
+        try:
+            async with connected(self._host.pool) as connection:
+                known = (await reports.known(connection, [identity])).get(identity)
+        except DATABASE_ERRORS:
+            return False  # The progress page will show it all the same.
+        present = self._vault.fingerprint(canonical(report))
+        return known is not None and known.fingerprint not in (None, present)
+
+    async def _count(self, request: Request, report: ReportSubmitted) -> Limit | None:
+        """Each report is one for whoever sends it, and for whoever is written to about it."""
+        contact = report.contact or SubmittedContact()
+        usable = self._check.usable(contact.phone, contact.email)
+        client = client_of(request.client.host if request.client else None)
+        reached = [each for each in (usable.phone, usable.email) if each]
+        return await self._attempts.reserve_even_without_database(
+            self._limits.reporting(client, reached)
+        )
+
+    async def _refuse(self, request: Request, form: Form, passed: Limit) -> Response:
+        of_contact = passed is self._limits.form_by_contact
+        if of_contact:
+            form.fail(
+                "phone" if form.value("phone") else "email",
+                N_("Many reports have come with it lately. Please leave it out, or call 12345"),
+            )
+        response = await self.show(request, form, 429, too_many=not of_contact)
+        response.headers["Retry-After"] = str(int(passed.window.total_seconds()))
+        return response
+
+    def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
+        """What was typed as a report; None if something in it has to be put right."""
+        category = form.value("category")
+        known = {each.code for each in self._categories.on_form()}
+        if not form.value("text") and category not in known:
+            form.fail("text", N_("Please say what is the matter, or choose above"))
+        for name, most in (("text", MOST_TEXT), ("address", _MOST_LINE), ("name", _MOST_LINE)):
+            if len(form.value(name)) > most:
+                form.fail(name, N_("At most %(most)s characters, please"), most=most)
+        position = _position(form, drawn)
+        if position is None and not form.value("address"):
+            form.fail("address", N_("Tell us the place, or tap the map"))
+        contact = self._contact(form, language)
+        if form.errors:
+            return None
+        if not _is_uuid(form.value("source_id")):
+            form.values["source_id"] = str(uuid4())
+        try:
+            return ReportSubmitted(
+                source_id=form.value("source_id"),
+                sub_channel=OPEN_SENDER,
+                category=category if category in known else None,
+                text=form.value("text") or None,
+                address=form.value("address") or None,
+                position=position,
+                contact=contact,
+            )
+        except ValidationError:
+            form.fail("text", N_("There is a character in it that we cannot read"))
+            return None
+
+    def _contact(self, form: Form, language: str) -> SubmittedContact | None:
+        phone, email = form.value("phone")[:_MOST_LINE], form.value("email")[:_MOST_LINE]
+        usable = self._check.usable(phone, email)
+        if phone and not usable.phone:
+            form.fail("phone", N_("This is not a phone number that we can reach"))
+        if email and not usable.email:
+            form.fail("email", N_("This is not an e-mail address that we can reach"))
+        name = form.value("name")
+        return SubmittedContact(
+            name=name[:_MOST_LINE] or None,
+            phone=phone or None,
+            email=email or None,
+            language=Language(language),
+        )
+
+    async def sent(self, request: Request, secret: str) -> Response:
+        """Thanks, and where to follow it; the number appears once the case has one."""
+        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        followed: Followed | None = None
+        reachable: bool | None = None
+        try:
+            async with connected(self._host.pool) as connection:
+                followed = await cases.followed(connection, identity)
+            if followed is not None:
+                kept = await self._vault_service.kept([followed.report_id])
+                entry = kept.get(followed.report_id)
+                reachable = bool(self._vault_service.ways(entry)) if entry else None
+        except DATABASE_ERRORS:
+            pass  # The page says as much without it.
+        context: dict[str, Any] = {
+            "progress_url": self._pages.service_url("intake", f"/progress/{secret}"),
+            "number": followed.view.number if followed and followed.view else None,
+            "lead": followed.view.lead if followed and followed.view else None,
+            "rejected": followed is not None and followed.outcome == "rejected",
+            "reachable": reachable,
+        }
+        return self._pages.render(request, "sent.html", context)
+
+
+def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
+    """Where the map was tapped, else the whole of the area that was chosen."""
+    try:
+        return SubmittedPosition(
+            latitude=float(form.value("lat")),
+            longitude=float(form.value("lng")),
+            accuracy_metres=float(form.value("accuracy") or 0) or None,
+        )
+    except ValueError:  # nothing there, or not a position: ValidationError is one too
+        area = drawn.areas.get(form.value("area"))
+    if area is None:
+        return None
+    middle = middle_of(area)
+    return SubmittedPosition(
+        latitude=middle.latitude,
+        longitude=middle.longitude,
+        accuracy_metres=ceil(middle.reach_metres),
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def report_router(pages: ReportPages) -> APIRouter:
+    """The form's routes."""
+    router = page_router()
+
+    @router.get(
+        "/",
+        dependencies=allow(Anyone()),
+        status_code=303,
+        response_class=RedirectResponse,
+    )
+    async def first_page() -> Response:
+        """Leads to the form."""
+        return RedirectResponse("/report", 303)
+
+    @router.get("/report", dependencies=allow(Anyone()))
+    async def report_form(request: Request) -> Response:
+        """The form."""
+        return await pages.show(request, Form())
+
+    @router.post(
+        "/report",
+        dependencies=allow(Anyone()),
+        max_body_size=FORM_BYTES,
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=REDISPLAYED,
+    )
+    async def send_report(
+        request: Request, fields: Annotated[ReportFields, FormBody()]
+    ) -> Response:
+        """Send what was typed; leads on to the page after it."""
+        return await pages.take(request, fields)
+
+    @router.get("/report/sent/{secret}", dependencies=allow(SecretLink()))
+    async def report_sent(request: Request, secret: str) -> Response:
+        """Thanks, and where to follow it."""
+        return await pages.sent(request, secret)
+
+    return router

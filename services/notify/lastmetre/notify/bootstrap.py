@@ -1,0 +1,128 @@
+"""Notify, put batch_size: `python -m lastmetre.notify`."""
+
+import random
+from datetime import timedelta
+from functools import partial
+
+from fastapi import FastAPI
+
+from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
+from lastmetre.common.security.lead_links import LeadLinks
+from lastmetre.common.service.app import (
+    build_app,
+    development_authenticator,
+    pages_for,
+)
+from lastmetre.common.service.clock import RealClock
+from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.serving import serve
+from lastmetre.common.tables.categories import read_categories
+from lastmetre.notify.adapters.attempt_log import KafkaAttemptLog
+from lastmetre.notify.adapters.folder import FolderProvider
+from lastmetre.notify.adapters.postgres.message_queue import sending_session
+from lastmetre.notify.adapters.sink import SinkProvider
+from lastmetre.notify.adapters.smtp import SmtpProvider, SmtpServer
+from lastmetre.notify.adapters.texts import Texts
+from lastmetre.notify.adapters.vault import Vault
+from lastmetre.notify.application.adopt_log import adopt_deliveries, adopt_feedback
+from lastmetre.notify.application.case_messages import CaseMessages
+from lastmetre.notify.application.gauges import MessageGauges
+from lastmetre.notify.application.rendering import MessageRenderer, ProviderRouting
+from lastmetre.notify.application.results import Backoff, PostgresResults
+from lastmetre.notify.application.sender import Sender
+from lastmetre.notify.application.take_ratings import Ratings
+from lastmetre.notify.domain.provider import AttemptLog, Provider
+from lastmetre.notify.entrypoints.api import api_router, internal_router
+from lastmetre.notify.entrypoints.consumers import Consumers
+from lastmetre.notify.entrypoints.web.pages import pages_router
+from lastmetre.notify.settings import NotifySettings
+
+NAME = "notify"
+
+
+def create_app(settings: NotifySettings) -> FastAPI:
+    """The application of one notify process."""
+    host = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
+    host.publishes(NOTIFY_DELIVERIES, adopt_deliveries)
+    host.publishes(FEEDBACK, adopt_feedback)
+    attempts = KafkaAttemptLog(settings.kafka, settings.topic_prefix, host.clock)
+    texts = build_texts(host, settings)
+    vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
+    sender = build_sender(host, settings, attempts, texts, vault)
+    Consumers(host, RealClock(), sender.wake)
+    host.background(sender.run)
+    if settings.smtp_host:
+        host.background(attempts.run, needs_database=False)
+    host.watch("sender", sender.health)
+    host.background(MessageGauges(host, RealClock()).run)
+    ratings = Ratings(host)
+    pages = pages_for(settings, NAME, static_path="/rate/static")
+    routers = (
+        api_router(host, ratings),
+        pages_router(host, ratings, pages, read_categories(settings.categories_file)),
+    )
+    return build_app(
+        host,
+        routers,
+        pages,
+        authenticator=development_authenticator(settings),
+        internal=[internal_router(CaseMessages(host, vault, texts))],
+    )
+
+
+def build_texts(host: ServiceHost, settings: NotifySettings) -> Texts:
+    """The words of messages, with links to our pages."""
+    return Texts(
+        host.links,
+        LeadLinks(settings.token_key),
+        {
+            "intake": settings.intake_public_url,
+            "dispatch": settings.dispatch_public_url,
+            "notify": settings.notify_public_url,
+        },
+        read_categories(settings.categories_file),
+        RealClock(),
+    )
+
+
+def build_sender(
+    host: ServiceHost, settings: NotifySettings, attempts: AttemptLog, texts: Texts, vault: Vault
+) -> Sender:
+    """The sender with its providers, as configured."""
+    routing = build_routing(settings, attempts)
+    backoff = Backoff(settings.retry_first, settings.retry_longest)
+    return Sender(
+        partial(sending_session, settings.database_url.get_secret_value(), host.connection_check),
+        PostgresResults(host, RealClock(), backoff),
+        MessageRenderer(vault, routing, texts, settings.city_time_zone),
+        routing,
+        RealClock(),
+        expire_after=timedelta(seconds=settings.expire_after),
+        jitter=random.random,
+    )
+
+
+def build_routing(settings: NotifySettings, attempts: AttemptLog) -> ProviderRouting:
+    """Phones by the provider that is set; e-mail by SMTP if there is a server, else with them."""
+    phone: Provider = (
+        SinkProvider() if settings.provider == "sink" else FolderProvider(settings.outbox_directory)
+    )
+    if not settings.smtp_host:
+        return ProviderRouting(phone, phone)
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.smtp_from,
+        starttls=settings.smtp_starttls,
+        implicit_tls=settings.smtp_implicit_tls,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        timeout=settings.smtp_timeout,
+    )
+    return ProviderRouting(phone, SmtpProvider(server, RealClock(), attempts))
+
+
+def main() -> None:
+    """Run until told to stop."""
+    settings = NotifySettings()
+    serve(create_app(settings), NAME, settings)
