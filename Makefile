@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test browser faults faults-choice simulate lint bench pictures clean lock
+.PHONY: help demo up test deploy-check browser image faults faults-choice simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -17,6 +17,11 @@ export UV_SYSTEM_CERTS ?= 1
 PYPROJECTS = pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 MEMBERS = $(patsubst %/pyproject.toml,%,$(filter-out pyproject.toml,$(PYPROJECTS)))
 
+# What runs in production: not the development stack, with its Java and its PostgreSQL.
+IMAGE_MEMBERS = $(filter-out libs/devstack,$(MEMBERS))
+COMPILE = $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+  $(addprefix --no-emit-package lastmetre-,$(notdir $(MEMBERS)))
+
 # Two workers, each with a stack of its own: much of a test is waiting for one process to start.
 IN_PARALLEL = --numprocesses=2 --dist=loadfile
 
@@ -30,10 +35,13 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
 test: lint ## lint, then all tests but those of the next targets, the quick ones first
-	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract
+	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/deploy
 	.venv/bin/pytest -x tests/simulation
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
 	.venv/bin/pytest --ignore tests/e2e/pages tests/e2e
+
+deploy-check: .venv/ready ## image, manifests and compose files, without an engine or a cluster
+	.venv/bin/pytest tests/deploy
 
 browser: .venv/ready ## the pages as their users have them, in Chromium
 	.venv/bin/pytest tests/e2e/pages
@@ -63,13 +71,25 @@ simulate: .venv/ready ## the core under drawn faults in virtual time (SEEDS=n, o
 bench: .venv/ready ## what a lifecycle costs, next to the floor
 	.venv/bin/python -m tests.bench
 
+# The image, from what is checked out. Where nothing can be pulled: tests/deploy/engine/debian_bases.sh.
+ENGINE ?= docker
+IMAGE ?= lastmetre:$(REVISION)
+REVISION = $(shell git rev-parse --short=12 HEAD)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/intake/pyproject.toml)
+
+image: ## the image of services and command (IMAGE=, BASE_IMAGE=, BUILD_IMAGE=, PIP_INDEX_URL=, ENGINE=podman)
+	$(ENGINE) build --file deploy/image/Dockerfile --tag $(IMAGE) $(BUILD_OPTIONS) \
+	  $(foreach name,BASE_IMAGE BUILD_IMAGE PIP_INDEX_URL,$(if $($(name)),--build-arg $(name)=$($(name)))) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
 clean: ## forget data and caches of this checkout
 	rm -rf .venv .cache .lastmetre .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: .venv/ready ## work the lock out anew (needs a network)
-	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  pyproject.toml --group dev $(addprefix --no-emit-package lastmetre-,$(notdir $(MEMBERS))) -o requirements.lock
+lock: .venv/ready ## work the locks out anew (needs a network)
+	$(COMPILE) pyproject.toml --group dev -o requirements.lock
+	$(COMPILE) $(IMAGE_MEMBERS:=/pyproject.toml) -c requirements.lock -o requirements-services.lock
+	$(COMPILE) --group image -c requirements.lock -o requirements-image.lock
 
 # Once made, a second run takes no time; a change of the lock or of a member brings it up to date.
 .venv/ready: requirements-uv.lock requirements.lock $(PYPROJECTS)
