@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.web.kit import Pages
-from lastmetre.notify.adapters.postgres.pages import Rating
+from lastmetre.notify.domain.ratings import Rating
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
 GIVEN = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)

@@ -14,11 +14,10 @@ from lastmetre.common.contracts.cases import CaseState, LocalName
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
 from lastmetre.common.web import problems
 from lastmetre.common.web.kit import Pages
-from lastmetre.notify.adapters.postgres.pages import Rating
-from lastmetre.notify.application.take_ratings import Verdict
+from lastmetre.notify.application.ratings import Ratings
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first
-from lastmetre.notify.domain.ratings import Closing, closing_of
-from lastmetre.notify.entrypoints.web.pages import pages_router
+from lastmetre.notify.domain.ratings import Closing, Rating, Verdict, closing_of
+from lastmetre.notify.entrypoints.web.pages import LogPages, RatingPages, pages_router
 from tests.unit.notify.ledger import CASE, event, registered
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
@@ -28,7 +27,7 @@ PATH = f"/rate/{LINKS.seal(LinkPurpose.RATE, rating_identity(CASE, 3))}"
 PROGRESS = LINKS.seal(LinkPurpose.PROGRESS, b"twelve bytes")
 
 
-class Ratings:
+class Said:
     """What was said so far, and what is said now."""
 
     def __init__(self, rating: Rating | None) -> None:
@@ -43,7 +42,7 @@ class Ratings:
         assert closing is not None
         return closing
 
-    async def find(self, _: Closing) -> tuple[CaseProjection, Rating | None]:
+    async def __call__(self, _: Closing) -> tuple[CaseProjection, Rating | None]:
         return self.case, self.rating
 
     async def give(self, _: Closing, verdict: Verdict) -> tuple[None, bool]:
@@ -54,7 +53,7 @@ class Ratings:
         self.reopened.append(closing)
 
 
-def client_of(ratings: Ratings) -> TestClient:
+def client_of(ratings: Said) -> TestClient:
     pages = Pages(
         "lastmetre.notify", static_path="/rate/static", time_zone="Asia/Shanghai",
         city_names={"zh": "云桥市", "en": "Yunqiao"}, public_urls=PUBLIC_URLS,
@@ -67,9 +66,10 @@ def client_of(ratings: Ratings) -> TestClient:
     rubbish = Category(code="06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))
     ratings.case = ratings.case._replace(category="06010")
     app = guarded_app()
-    app.include_router(
-        pages_router(cast("Any", host), cast("Any", ratings), pages, Categories([rubbish]))
-    )
+    uses = Ratings(cast("Any", ratings), cast("Any", ratings.give), cast("Any", ratings.reopen))
+    rating_pages = RatingPages(cast("Any", host), uses, pages, Categories([rubbish]))
+    log_pages = LogPages(cast("Any", host), cast("Any", None), pages)
+    app.include_router(pages_router(rating_pages, log_pages, pages))
     problems.install(app, pages)
     return TestClient(app, headers={"Accept-Language": "en"}, follow_redirects=False)
 
@@ -79,7 +79,7 @@ def said(solved: bool, **more: Any) -> Rating:
 
 
 def test_a2_the_page_says_what_it_was_and_not_who_is_to_be_judged() -> None:
-    page = client_of(Ratings(None)).get(PATH).text
+    page = client_of(Said(None)).get(PATH).text
     assert "261122-0418" in page
     assert "Exposed rubbish" in page
     assert "Li Min" not in page
@@ -94,14 +94,14 @@ def test_a2_the_page_says_what_it_was_and_not_who_is_to_be_judged() -> None:
     ],
 )
 def test_b9_not_solved_means_to_take_it_up_again(chosen: str, verdict: Verdict) -> None:
-    ratings = Ratings(None)
+    ratings = Said(None)
     answer = client_of(ratings).post(PATH, data={"solved": chosen, "score": "2"})
     assert answer.status_code == 303
     assert ratings.given == [verdict]
 
 
 def test_the_progress_page_says_beforehand_what_is_meant_and_is_led_back_to() -> None:
-    client = client_of(Ratings(None))
+    client = client_of(Said(None))
     page = client.get(f"{PATH}?solved=no&progress={PROGRESS}").text
     assert re.findall(r'value="(\w+)" checked', page) == ["no"]
     assert f'href="https://city.example/progress/{PROGRESS}"' in page
@@ -113,7 +113,7 @@ def test_the_progress_page_says_beforehand_what_is_meant_and_is_led_back_to() ->
 def test_only_our_own_progress_pages_are_linked(secret: str) -> None:
     assert (
         "/progress/"
-        not in client_of(Ratings(None))
+        not in client_of(Said(None))
         .get(PATH, params={"progress": secret})
         .text.partition("<footer")[0]
     )
@@ -121,7 +121,7 @@ def test_only_our_own_progress_pages_are_linked(secret: str) -> None:
 
 @pytest.mark.parametrize("solved", [True, False])
 def test_b9_whoever_has_rated_can_still_have_it_taken_up_again(solved: bool) -> None:
-    ratings = Ratings(said(solved))
+    ratings = Said(said(solved))
     client = client_of(ratings)
     assert f'action="{PATH}/reopen"' in client.get(PATH).text
     answer = client.post(f"{PATH}/reopen?progress={PROGRESS}")
@@ -131,16 +131,16 @@ def test_b9_whoever_has_rated_can_still_have_it_taken_up_again(solved: bool) -> 
 
 def test_what_was_asked_already_or_is_open_again_is_not_offered() -> None:
     asked = said(False, reopening_id=Closing(CASE, 3).reopening_id)
-    page = client_of(Ratings(asked)).get(PATH).text
+    page = client_of(Said(asked)).get(PATH).text
     assert "You asked us to take it up again" in page
     assert "/reopen" not in page
-    open_again = Ratings(said(False))
+    open_again = Said(said(False))
     open_again.case = open_again.case._replace(state=CaseState.DISPATCHED)
     assert "/reopen" not in client_of(open_again).get(PATH).text
 
 
 def test_a5_another_language_keeps_what_was_chosen() -> None:
-    ratings = Ratings(None)
+    ratings = Said(None)
     typed = {"solved": "no", "score": "4", "redisplay": "yes"}
     page = client_of(ratings).post(f"{PATH}?lang=zh", data=typed)
     assert page.status_code == 200
@@ -150,7 +150,7 @@ def test_a5_another_language_keeps_what_was_chosen() -> None:
 
 
 def test_a24_the_address_of_the_service_leads_to_the_form_of_reports() -> None:
-    answer = client_of(Ratings(None)).get("/")
+    answer = client_of(Said(None)).get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "https://city.example/report")
 
 

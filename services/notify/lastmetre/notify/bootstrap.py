@@ -1,4 +1,4 @@
-"""Notify, put batch_size: `python -m lastmetre.notify`."""
+"""Notify, put together: `python -m lastmetre.notify`."""
 
 import random
 from datetime import timedelta
@@ -6,7 +6,6 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from lastmetre.common.contracts.topics import FEEDBACK, NOTIFY_DELIVERIES
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import (
     build_app,
@@ -24,17 +23,18 @@ from lastmetre.notify.adapters.sink import SinkProvider
 from lastmetre.notify.adapters.smtp import SmtpProvider, SmtpServer
 from lastmetre.notify.adapters.texts import Texts
 from lastmetre.notify.adapters.vault import Vault
-from lastmetre.notify.application.adopt_log import adopt_deliveries, adopt_feedback
-from lastmetre.notify.application.case_messages import CaseMessages
+from lastmetre.notify.application.ask_for_messages import AskForMessages
+from lastmetre.notify.application.case_messages import ListMessages, ReadMessages
 from lastmetre.notify.application.gauges import MessageGauges
+from lastmetre.notify.application.ratings import AskReopening, FindRating, GiveRating, Ratings
+from lastmetre.notify.application.read_log import ReadLog
 from lastmetre.notify.application.rendering import MessageRenderer, ProviderRouting
 from lastmetre.notify.application.results import Backoff, PostgresResults
 from lastmetre.notify.application.sender import Sender
-from lastmetre.notify.application.take_ratings import Ratings
 from lastmetre.notify.domain.provider import AttemptLog, Provider
 from lastmetre.notify.entrypoints.api import api_router, internal_router
-from lastmetre.notify.entrypoints.consumers import Consumers
-from lastmetre.notify.entrypoints.web.pages import pages_router
+from lastmetre.notify.entrypoints.consumers import SENDS_TO, Consumers
+from lastmetre.notify.entrypoints.web.pages import LogPages, RatingPages, pages_router
 from lastmetre.notify.settings import NotifySettings
 
 NAME = "notify"
@@ -42,31 +42,35 @@ NAME = "notify"
 
 def create_app(settings: NotifySettings) -> FastAPI:
     """The application of one notify process."""
-    host = ServiceHost(NAME, settings, sends_to=(NOTIFY_DELIVERIES, FEEDBACK))
-    host.publishes(NOTIFY_DELIVERIES, adopt_deliveries)
-    host.publishes(FEEDBACK, adopt_feedback)
+    host = ServiceHost(NAME, settings, sends_to=SENDS_TO)
     attempts = KafkaAttemptLog(settings.kafka, settings.topic_prefix, host.clock)
     texts = build_texts(host, settings)
     vault = Vault(settings.intake_internal_url, settings.service_key.get_secret_value())
     sender = build_sender(host, settings, attempts, texts, vault)
-    Consumers(host, RealClock(), sender.wake)
+    Consumers(AskForMessages(host.identities, RealClock(), sender.wake)).join(host)
     host.background(sender.run)
     if settings.smtp_host:
         host.background(attempts.run, needs_database=False)
     host.watch("sender", sender.health)
     host.background(MessageGauges(host, RealClock()).run)
-    ratings = Ratings(host)
     pages = pages_for(settings, NAME, static_path="/rate/static")
+    categories = read_categories(settings.categories_file)
+    ratings = Ratings(FindRating(host), GiveRating(host), AskReopening(host))
+    list_messages = ListMessages(host)
     routers = (
-        api_router(host, ratings),
-        pages_router(host, ratings, pages, read_categories(settings.categories_file)),
+        api_router(list_messages, ratings),
+        pages_router(
+            RatingPages(host, ratings, pages, categories),
+            LogPages(host, ReadLog(host), pages),
+            pages,
+        ),
     )
     return build_app(
         host,
         routers,
         pages,
         authenticator=development_authenticator(settings),
-        internal=[internal_router(CaseMessages(host, vault, texts))],
+        internal=[internal_router(ReadMessages(list_messages, vault, texts))],
     )
 
 

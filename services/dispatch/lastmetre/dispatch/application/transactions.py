@@ -1,29 +1,11 @@
 """The transaction of a use case that no batch of records brings one for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
-from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
-from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service import transactions
 
 CONSUMER: Final = "requests"
 """The consumer of everything that is asked of dispatch: whoever else decides parks with it."""
 
-
-@asynccontextmanager
-async def own_transaction(host: ServiceHost) -> AsyncIterator[UnitOfWork]:
-    """Committed on leaving, rolled back by whatever is raised; what it sends goes out then.
-
-    Raises StillStarting until the service has caught up with its own topics, and what asyncpg
-    raises.
-    """
-    async with (
-        host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
-        connection.transaction(),
-    ):
-        work = host.unit_of_work(connection, CONSUMER)
-        yield work
-        await work.flush()
-    host.relay.wake()
+own_transaction = partial(transactions.own_transaction, consumer=CONSUMER)

@@ -27,11 +27,10 @@ from lastmetre.common.contracts.deliveries import (
 from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
-from lastmetre.notify.adapters.postgres import adoption, pages
+from lastmetre.notify.adapters.postgres import adoption, ratings
 from lastmetre.notify.adapters.postgres.adoption import AdoptedDelivery, Key, WaitingMessage
-from lastmetre.notify.adapters.postgres.pages import Rating
 from lastmetre.notify.domain.messages import INTERRUPTED, message_id
-from lastmetre.notify.domain.ratings import Closing
+from lastmetre.notify.domain.ratings import Closing, Rating
 
 log = structlog.get_logger()
 
@@ -121,7 +120,7 @@ def _nobody_knows(attempt: MessageAttempted) -> AdoptedDelivery:
 async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> int:
     """Take in ratings, and what was asked of cases after them; returns how many the database did
     not know."""
-    ratings: list[Rating] = []
+    given: list[Rating] = []
     reopenings: list[FeedbackGiven] = []
     for each in _messages(records, FeedbackGiven):
         if each.feedback_id == Closing(each.case_id, each.closing).reopening_id:
@@ -136,10 +135,10 @@ async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
             each.reopen,
             each.occurred_at,
         )
-        ratings.append(rating)
-    new = await adoption.insert_ratings(work.connection, ratings) if ratings else 0
+        given.append(rating)
+    new = await ratings.insert_ratings(work.connection, given) if given else 0
     for each in reopenings:
-        new += await pages.ask_reopening(
+        new += await ratings.ask_reopening(
             work.connection, each.case_id, each.closing, each.feedback_id, each.occurred_at
         )
     return new

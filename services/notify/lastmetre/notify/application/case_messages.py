@@ -1,4 +1,4 @@
-"""The messages about a case with their words, as staff may read them."""
+"""The messages about a case, with and without their words."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -13,11 +13,11 @@ from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.vault import Contact, Contacts
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.notify.adapters.postgres import pages
-from lastmetre.notify.adapters.postgres.pages import StoredMessage
+from lastmetre.notify.adapters.postgres import message_log
 from lastmetre.notify.adapters.texts import Texts
 from lastmetre.notify.adapters.vault import Vault, VaultAway
 from lastmetre.notify.domain.messages import lead_of, recipient_kind
+from lastmetre.notify.domain.stored_messages import StoredMessage
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Pool
@@ -27,22 +27,33 @@ log = structlog.get_logger()
 NO_CONTACT: Final = Contact()
 
 
-class CaseMessages:
-    """Reads a case's messages and writes their words anew, as they were sent, without the links."""
+class ListMessages:
+    """What became of the messages about a case."""
 
-    def __init__(self, host: ServiceHost, vault: Vault, texts: Texts) -> None:
+    def __init__(self, host: ServiceHost) -> None:
         self._host = host
-        self._vault = vault
-        self._texts = texts
 
     @property
     def _pool(self) -> "Pool":
         return self._host.pool
 
-    async def of(self, case_id: UUID) -> list[CaseMessageText]:
+    async def __call__(self, case_id: UUID) -> list[StoredMessage]:
         """Every message about a case, in the order of its events."""
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            stored = await pages.messages_of(connection, case_id)
+            return await message_log.messages_of(connection, case_id)
+
+
+class ReadMessages:
+    """Reads a case's messages and writes their words anew, as they were sent, without the links."""
+
+    def __init__(self, list_messages: ListMessages, vault: Vault, texts: Texts) -> None:
+        self._list_messages = list_messages
+        self._vault = vault
+        self._texts = texts
+
+    async def __call__(self, case_id: UUID) -> list[CaseMessageText]:
+        """Every message about a case, in the order of its events."""
+        stored = await self._list_messages(case_id)
         contacts = await self._contacts(stored)
         return [self._with_text(message, contacts) for message in stored]
 

@@ -1,5 +1,7 @@
-"""Ratings: which closing a secret link is for, and the identity of what is said about it."""
+"""Ratings: which closing a secret link is for, and what is said about it."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -31,3 +33,32 @@ def closing_of(identity: bytes | None) -> Closing | None:
         return None
     seq = int.from_bytes(identity[_CASE_BYTES:], "big")
     return Closing(UUID(bytes=identity[:_CASE_BYTES]), seq) if seq else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reporter says about a closing. Only what is not solved can be taken up again."""
+
+    solved: bool
+    score: int
+    reopen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a reporter said about a closing, and what became of that."""
+
+    case_id: UUID
+    closing: int
+    feedback_id: UUID
+    solved: bool
+    score: int
+    reopen: bool
+    given_at: datetime
+    recorded_at: datetime | None = None
+    """When it was known to stand in the ledger; None before that."""
+    reopened: bool = False
+    """Whether the case was taken up again for it."""
+    reopening_id: UUID | None = None
+    """The later feedback that asked for that, if one did."""
+    reopening_asked_at: datetime | None = None

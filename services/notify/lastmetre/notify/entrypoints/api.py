@@ -8,16 +8,13 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lastmetre.common.contracts.case_messages import CASE_MESSAGES_PATH, CaseMessageTexts
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, SecretLink, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import ServiceHost
-from lastmetre.notify.adapters.postgres import pages
-from lastmetre.notify.adapters.postgres.pages import StoredMessage
-from lastmetre.notify.application.case_messages import CaseMessages
-from lastmetre.notify.application.take_ratings import Ratings, Verdict
+from lastmetre.notify.application.case_messages import ListMessages, ReadMessages
+from lastmetre.notify.application.ratings import Ratings
 from lastmetre.notify.domain.messages import lead_of, message_id, recipient_kind
-from lastmetre.notify.domain.ratings import Closing
+from lastmetre.notify.domain.ratings import Closing, Verdict
+from lastmetre.notify.domain.stored_messages import StoredMessage
 
 STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 RATING_BYTES: Final = 4096
@@ -70,7 +67,7 @@ class RatingGiven(BaseModel):
     given_at: datetime
 
 
-def internal_router(case_messages: CaseMessages) -> APIRouter:
+def internal_router(read_messages: ReadMessages) -> APIRouter:
     """What other services alone may ask: personal."""
     router = APIRouter(route_class=GuardedRoute, tags=["messages"])
 
@@ -78,26 +75,25 @@ def internal_router(case_messages: CaseMessages) -> APIRouter:
     async def texts_of_messages(case_id: UUID, response: Response) -> CaseMessageTexts:
         """The messages about a case with their words, for the staff's page of it."""
         response.headers["Cache-Control"] = "no-store"
-        return CaseMessageTexts(messages=await case_messages.of(case_id))
+        return CaseMessageTexts(messages=await read_messages(case_id))
 
     return router
 
 
-def api_router(host: ServiceHost, ratings: Ratings) -> APIRouter:
+def api_router(list_messages: ListMessages, ratings: Ratings) -> APIRouter:
     """The JSON API of notify."""
     router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
 
     async def closing_of_link(token: str) -> Closing:
-        return ratings.closing(token)
+        return ratings.find.closing(token)
 
     @router.get(
         "/cases/{case_id}/messages", dependencies=allow(SERVICES, *STAFF), tags=["messages"]
     )
     async def messages_of_case(case_id: UUID) -> MessagesListed:
         """What became of the messages about a case."""
-        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            rows = await pages.messages_of(connection, case_id)
-        return MessagesListed(case_id=case_id, messages=[_message(row) for row in rows])
+        messages = await list_messages(case_id)
+        return MessagesListed(case_id=case_id, messages=[_message(each) for each in messages])
 
     @router.post(
         "/ratings/{token}",

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from lastmetre.notify.adapters.postgres.pages import Rating
-
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
@@ -151,20 +149,3 @@ async def take(
         message_ids,
     )
     return {row[0]: AdoptedDelivery(*row) for row in rows}
-
-
-async def insert_ratings(connection: "Connection", ratings: Sequence[Rating]) -> int:
-    """Keep ratings; one of a closing that has one changes nothing. Returns how many are new."""
-    status = await connection.execute(
-        "INSERT INTO rating (case_id, closing, feedback_id, solved, score, reopen, given_at)"
-        " SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bool[], $5::smallint[],"
-        " $6::bool[], $7::timestamptz[]) ON CONFLICT DO NOTHING",
-        [each.case_id for each in ratings],
-        [each.closing for each in ratings],
-        [each.feedback_id for each in ratings],
-        [each.solved for each in ratings],
-        [each.score for each in ratings],
-        [each.reopen for each in ratings],
-        [each.given_at for each in ratings],
-    )
-    return int(status.split()[-1])

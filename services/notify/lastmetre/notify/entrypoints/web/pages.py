@@ -1,7 +1,7 @@
 """Pages: a reporter rates a closing, staff see what became of messages."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -13,8 +13,6 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import Instant
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import Anyone, CurrentPerson, SecretLink, allow
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.security.signed_links import LinkPurpose
@@ -23,16 +21,13 @@ from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.words import N_
-from lastmetre.notify.adapters.postgres import pages as store
-from lastmetre.notify.application.take_ratings import Ratings, Verdict
+from lastmetre.notify.application.ratings import Ratings
+from lastmetre.notify.application.read_log import STATES, ReadLog
 from lastmetre.notify.domain.case_projection import CaseProjection
 from lastmetre.notify.domain.messages import recipient_kind
-from lastmetre.notify.domain.ratings import Closing
+from lastmetre.notify.domain.ratings import Closing, Verdict
 
-LOG_ROWS: Final = 100
-COUNTED: Final = timedelta(days=7)
 SCORES: Final = {str(score): score for score in range(1, 6)}
-STATES: Final = ("waiting", *(result.value for result in DeliveryResult))
 
 
 class LogQuery(BaseModel):
@@ -62,12 +57,12 @@ class RatingPages:
 
     async def show(self, request: Request, token: str, solved: str, came_from: str) -> Response:
         """The form, or what was given already; `solved` is chosen beforehand."""
-        closing, form = self._ratings.closing(token), Form({"solved": solved})
+        closing, form = self._ratings.find.closing(token), Form({"solved": solved})
         return await self._page(request, closing, form, came_from)
 
     async def reopen(self, token: str, came_from: str) -> Response:
         """Ask to take up again what was rated."""
-        await self._ratings.reopen(self._ratings.closing(token))
+        await self._ratings.reopen(self._ratings.find.closing(token))
         return self._back(f"/rate/{token}", came_from)
 
     def _back(self, path: str, came_from: str) -> Response:
@@ -84,7 +79,7 @@ class RatingPages:
         self, request: Request, token: str, fields: RatingFields, came_from: str
     ) -> Response:
         """Take a rating from the form."""
-        closing, form = self._ratings.closing(token), Form.of(fields)
+        closing, form = self._ratings.find.closing(token), Form.of(fields)
         if form.value("redisplay"):
             return await self._page(request, closing, form, came_from)
         said = _read(form)
@@ -130,46 +125,38 @@ def _instant(typed: str) -> datetime | None:
 
 def _older(state: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """The query of the page that goes on behind these rows."""
-    last = rows[:LOG_ROWS][-1]["occurred_at"]
-    return urlencode({"state": state, "before": last.isoformat()})
+    return urlencode({"state": state, "before": rows[-1]["occurred_at"].isoformat()})
 
 
-async def message_log(
-    host: ServiceHost, pages: Pages, request: Request, person: Person, asked: LogQuery
-) -> Response:
-    """The latest messages before an instant, all or those in one state."""
-    state = asked.state if asked.state in STATES else ""
-    before = _instant(asked.before)
-    rows: list[Any] = []
-    async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-        waiting = await store.waiting_counts(connection)
-        if state in ("", "waiting") and before is None:
-            rows += await store.latest_waiting(connection, LOG_ROWS)
-        if state != "waiting":
-            results = [state] if state else [each.value for each in DeliveryResult]
-            rows += await store.latest_done(connection, results, before, LOG_ROWS)
-        counts = await store.done_counts(connection, host.clock.now() - COUNTED)
-    context = {
-        "state": state,
-        "role": person.role.value,
-        "states": STATES,
-        "waiting": waiting,
-        "counts": counts | {"waiting": waiting["waiting"]},
-        "older": _older(state, rows) if len(rows) >= LOG_ROWS else "",
-        "rows": [
-            dict(row) | {"to": recipient_kind(row["recipient"]).value} for row in rows[:LOG_ROWS]
-        ],
-        "now": host.clock.now(),
-    }
-    return pages.render(request, "log.html", context)
+class LogPages:
+    """The log of messages."""
+
+    def __init__(self, host: ServiceHost, read_log: ReadLog, pages: Pages) -> None:
+        self._host = host
+        self._read_log = read_log
+        self._pages = pages
+
+    async def show(self, request: Request, person: Person, asked: LogQuery) -> Response:
+        """The latest messages before an instant, all or those in one state."""
+        page = await self._read_log(asked.state, _instant(asked.before))
+        context = {
+            "state": asked.state if asked.state in STATES else "",
+            "role": person.role.value,
+            "states": STATES,
+            "waiting": page.waiting,
+            "counts": page.counts,
+            "older": _older(asked.state, page.rows) if page.more else "",
+            "rows": [
+                dict(row) | {"to": recipient_kind(row["recipient"]).value} for row in page.rows
+            ],
+            "now": self._host.clock.now(),
+        }
+        return self._pages.render(request, "log.html", context)
 
 
-def pages_router(
-    host: ServiceHost, ratings: Ratings, pages: Pages, categories: Categories
-) -> APIRouter:
+def pages_router(rating_pages: RatingPages, log_pages: LogPages, pages: Pages) -> APIRouter:
     """The pages of notify."""
     router = page_router()
-    rating_pages = RatingPages(host, ratings, pages, categories)
 
     @router.get(
         "/",
@@ -223,7 +210,7 @@ def pages_router(
         request: Request, person: CurrentPerson, asked: Annotated[LogQuery, Query()]
     ) -> Response:
         """The latest messages, all or those in one state."""
-        return await message_log(host, pages, request, person, asked)
+        return await log_pages.show(request, person, asked)
 
     return router
 
