@@ -20,11 +20,12 @@ from lastmetre.common.outbox import catching_up, messages
 from lastmetre.common.service import tasks
 from tests.simulation.books import Accepted, IdsSeen, unfinished, wrong
 from tests.simulation.broker import PARTITIONS, Broker
-from tests.simulation.clock import Deadlock, VirtualLoop, run_virtually
+from tests.simulation.clock import run_virtually
 from tests.simulation.faults import Fault, drawn, strike
 from tests.simulation.process import Core, Process, Service
 from tests.simulation.service import CHANNEL, reading, registering
 from tests.simulation.store import Store
+from tests.simulation.virtual_loop import Deadlock, VirtualLoop
 from tests.simulation.world import CURRENT, World
 
 QUIET_WITHIN: Final = 150.0

@@ -1,47 +1,15 @@
 """Virtual time: it passes as soon as nobody has anything to do, and nothing waits in earnest."""
 
 import asyncio
-import selectors
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from tests.simulation.virtual_loop import VirtualLoop
+
 Result = TypeVar("Result")
 
 BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Deadlock(Exception):
-    """Everybody waits for something that never happens."""
-
-
-class _Selector(selectors.SelectSelector):
-    """Asks no operating system: there are neither sockets nor threads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise Deadlock
-        if timeout > 0:
-            self.now += timeout
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is a number."""
-
-    def __init__(self) -> None:
-        self._virtual = _Selector()
-        super().__init__(self._virtual)
-        self.unhandled: list[dict[str, Any]] = []
-        self.set_exception_handler(lambda _, context: self.unhandled.append(context))
-
-    def time(self) -> float:
-        """Seconds since the loop began."""
-        return self._virtual.now
 
 
 class VirtualClock:

@@ -10,7 +10,8 @@ from lastmetre.common.kafka.ports import Acknowledgement, BrokerError, TopicPart
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import OutboxBatch
 from lastmetre.common.outbox.relay import Relay
-from tests.simulation.clock import VirtualLoop, run_virtually
+from tests.simulation.clock import run_virtually
+from tests.simulation.virtual_loop import VirtualLoop
 
 STUCK = TopicPartition("dispatch.dlq", 0)
 FAILS_AFTER_SECONDS = 4.0
