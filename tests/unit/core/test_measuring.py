@@ -1,6 +1,7 @@
 """What is said of a database that neither answers nor refuses."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -9,7 +10,7 @@ from typing import Any, cast
 from prometheus_client import REGISTRY
 
 from lastmetre.common.outbox.relay import Relay
-from lastmetre.common.service.measuring import Measuring
+from lastmetre.common.service.measuring import Measuring, SeenEnds, measure_process
 from tests.simulation.clock import run_virtually
 
 ANSWERS_AGAIN_SECONDS = 60.0
@@ -58,9 +59,15 @@ def test_a_silent_database_is_told_while_its_answer_is_waited_for() -> None:
             ),
             {},
             cast("Any", None),
-            lambda: {"database": [error] if (error := measuring.database.missing) else []},
         )  # fmt: skip
-        tasks = [asyncio.create_task(each()) for each in (measuring.tables, measuring.checks)]
+
+        def checks() -> dict[str, list[str]]:
+            return {"database": [error] if (error := measuring.database.missing) else []}
+
+        tasks = [
+            asyncio.create_task(measuring.tables()),
+            asyncio.create_task(measure_process("silent", checks, {})),
+        ]
         await asyncio.sleep(3)
         assert (database.questions, measuring.database.missing) == (2, None)
         assert _failing() == 0
@@ -74,3 +81,26 @@ def test_a_silent_database_is_told_while_its_answer_is_waited_for() -> None:
             each.cancel()
 
     run_virtually(main())
+
+
+def test_the_oldest_record_waits_since_it_was_first_seen() -> None:
+    seen = SeenEnds()
+    assert seen.waiting_seconds(now=100, end=5, position=5) == 0
+    assert seen.waiting_seconds(now=102, end=8, position=5) == 0
+    assert seen.waiting_seconds(now=104, end=9, position=5) == 2
+    assert seen.waiting_seconds(now=106, end=9, position=8) == 2  # of the record seen at 104
+    assert seen.waiting_seconds(now=108, end=9, position=9) == 0
+
+
+def test_a_topic_made_anew_has_no_old_records() -> None:
+    seen = SeenEnds()
+    seen.waiting_seconds(now=100, end=1000, position=900)
+    assert seen.waiting_seconds(now=500, end=3, position=0) == 0
+    assert seen.waiting_seconds(now=510, end=3, position=0) == 10
+
+
+def test_a_partition_that_nobody_reads_for_long_takes_no_room_and_keeps_its_age() -> None:
+    seen = SeenEnds()
+    waited = [seen.waiting_seconds(now=at, end=at + 1, position=0) for at in range(100_000)]
+    assert waited[-1] == 99_999
+    assert sys.getsizeof(seen.__dict__["_seen"]) < 2_000

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from prometheus_client import write_to_textfile
 
 from lastmetre.audit.balance import Balance
 from lastmetre.audit.consistent_cut import Targets
@@ -18,6 +19,7 @@ from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
 from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.signed_links import SignedLinks
+from lastmetre.common.telemetry import metrics
 
 TIMEOUT_SECONDS: Final = 300.0
 
@@ -31,6 +33,12 @@ def audit(
         Path | None,
         typer.Option(
             exists=True, dir_okay=False, help="Receipts to look up, one a line (plain or JSON)."
+        ),
+    ] = None,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Write the verdict there for node exporter's textfile collector."
         ),
     ] = None,
     timeout: Annotated[
@@ -48,6 +56,7 @@ def audit(
         lastmetre audit
         lastmetre audit --live --json
         lastmetre audit --receipts receipts.txt
+        lastmetre audit --metrics-file /var/lib/node-exporter/lastmetre_audit.prom
     """
     targets = read_targets(installation())
     given = _read(receipts) if receipts else None
@@ -62,6 +71,8 @@ def audit(
             )
         )
     _show(balance, in_flight, live=live, as_json=as_json)
+    if metrics_file:
+        _write_verdict(metrics_file, balance, in_flight)
     if in_flight or not balance.balanced:
         raise typer.Exit(1)
 
@@ -73,6 +84,17 @@ def read_targets(found: Installation) -> Targets:
     outbox = found.find("NOTIFY_OUTBOX_DIRECTORY")
     folder = Path(outbox) if outbox else found.stack_home and found.stack_home / "outbox"
     return Targets(access, prefix, databases, folder)
+
+
+def _write_verdict(file: Path, balance: Balance, in_flight: Counter[str]) -> None:
+    """What nobody could count leaves the last verdict as it is, which grows old."""
+    metrics.AUDIT_BALANCED.set(balance.balanced and not in_flight)
+    metrics.AUDIT_UNBALANCED_LINES.set(sum(not line.balanced for line in balance))
+    metrics.AUDIT_FINISHED.set_to_current_time()
+    try:
+        write_to_textfile(str(file), metrics.AUDIT)
+    except OSError as error:
+        raise UsedWrongly(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _links() -> SignedLinks:

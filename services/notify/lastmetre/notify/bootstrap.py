@@ -16,6 +16,7 @@ from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
+from lastmetre.common.telemetry import metrics
 from lastmetre.notify.adapters.attempt_log import KafkaAttemptLog
 from lastmetre.notify.adapters.folder import FolderProvider
 from lastmetre.notify.adapters.postgres.message_queue import sending_session
@@ -94,6 +95,7 @@ def build_sender(
 ) -> Sender:
     """The sender with its providers, as configured."""
     routing = build_routing(settings, attempts)
+    metrics.messages_from_the_start([each.name for each in routing.all])
     backoff = Backoff(settings.retry_first, settings.retry_longest)
     return Sender(
         partial(sending_session, settings.database_url.get_secret_value(), host.connection_check),

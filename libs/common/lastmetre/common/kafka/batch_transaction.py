@@ -171,4 +171,6 @@ class BatchTransaction:
             # A new reader begins at what is kept: it has missed nothing.
             if gap not in empty and gap.first > 0:
                 log.warning("records are gone", consumer=self._consumer, **gap._asdict())
+                gone = gap.next_offset - gap.first
+                metrics.RECORDS_GONE.labels(self._service, self._consumer).inc(gone)
         return empty

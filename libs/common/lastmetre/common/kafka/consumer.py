@@ -256,6 +256,7 @@ class BatchConsumer:
             client.resume(wanted)
             self.state.works()
             metrics.ASSIGNED.labels(self._service, self.name).set(len(wanted))
+            metrics.REBALANCES.labels(self._service, self.name).inc()
 
     async def _handle_fetched(
         self, client: ConsumerClient, fetched: Mapping[TopicPartition, Sequence[ConsumedRecord]]
@@ -390,8 +391,9 @@ class BatchConsumer:
             self._committed = offsets
 
     def _tell_stopped(self) -> None:
-        stopped = self.stopped_because is not None
-        metrics.CONSUMER_STOPPED.labels(self._service, self.name).set(stopped)
+        labels = self._service, self.name
+        metrics.PARTITIONS_STOPPED.labels(*labels).set(len(self._positions.halted))
+        metrics.SENDERS_STOPPED.labels(*labels).set(len(self._transaction.stopped_senders))
 
     @staticmethod
     def _now() -> float:

@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -32,9 +33,10 @@ from lastmetre.common.postgres.outbox_table import outbox_waiting
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
-from lastmetre.common.service.measuring import Measuring
+from lastmetre.common.service.measuring import Measuring, measure_process
 from lastmetre.common.service.settings import LinkSettings, ServiceSettings
 from lastmetre.common.service.tasks import OwnedTasks, Work
+from lastmetre.common.telemetry import metrics
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection, Pool
@@ -191,6 +193,9 @@ class ServiceHost:
             for_transactions_only=True,
             check=self._check,
         )
+        metrics.from_the_start(self.name, [each.name for each in self.subscribers.declared])
+        pools = {"requests": self._pool, "consumers": self._consumers_pool}
+        self.tasks.spawn("measuring", partial(measure_process, self.name, self.checks, pools))
         for work in self._early_work:
             self.tasks.spawn(_name_of(work), work)
         self._bringing_up_task = self.tasks.spawn("bringing up", self._bring_up, may_end=True)
@@ -205,11 +210,9 @@ class ServiceHost:
             self.relay,
             {each.name: each.topics for each in self.subscribers.declared},
             self._kafka.open_log,
-            self.checks,
         )
         self._relay_task = self.tasks.spawn("relay", self.relay.run)
         self.tasks.spawn("measuring tables", self._measuring.tables)
-        self.tasks.spawn("measuring checks", self._measuring.checks)
         if self.subscribers.declared:
             self.tasks.spawn("measuring lag", self._measuring.lag)
         self.consumers = [self._consumer(each) for each in self.subscribers.declared]

@@ -1,6 +1,7 @@
 """Gauges that move while things are stuck: measured apart from the loops that they are about."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -16,13 +17,14 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.telemetry import metrics
 
 if TYPE_CHECKING:
-    from lastmetre.common.postgres.database import PostgresDatabase
+    from lastmetre.common.postgres.database import Pool, PostgresDatabase
 
 log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 2.0
 SILENT_SECONDS: Final = 8.0
 OUTBOX_LIMIT: Final = 100_000
+SEEN_ENDS: Final = 64
 
 
 class Answers:
@@ -51,6 +53,39 @@ class Answers:
         return self._error
 
 
+async def measure_process(
+    service: str,
+    checks: Callable[[], Mapping[str, Sequence[str]]],
+    pools: Mapping[str, "Pool"],
+) -> None:
+    """What `/readyz?all` says, and connections, as gauges; until cancelled. Waits for nobody."""
+    while True:
+        for check, missing in checks().items():
+            metrics.CHECK_FAILING.labels(service, check).set(bool(missing))
+        for name, pool in pools.items():
+            idle = pool.get_idle_size()
+            metrics.CONNECTIONS.labels(service, name, "idle").set(idle)
+            metrics.CONNECTIONS.labels(service, name, "used").set(pool.get_size() - idle)
+            metrics.CONNECTIONS_LIMIT.labels(service, name).set(pool.get_max_size())
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+class SeenEnds:
+    """Where a partition ended, at several moments: so how long its oldest record has waited."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int]] = []
+
+    def waiting_seconds(self, now: float, end: int, position: int) -> float:
+        """Since a record at or behind `position` was first seen, seconds; 0 if there is none."""
+        if not self._seen or self._seen[-1][1] != end:
+            self._seen.append((now, end))
+        self._seen = [each for each in self._seen if position < each[1] <= end]
+        if len(self._seen) > SEEN_ENDS:
+            del self._seen[1::2]  # the oldest stays
+        return now - self._seen[0][0] if self._seen else 0.0
+
+
 class Measuring:
     """What a service's tables and topics say, every two seconds.
 
@@ -65,14 +100,13 @@ class Measuring:
         relay: Relay,
         consumers: Mapping[str, Sequence[str]],
         open_log: Callable[[], AbstractAsyncContextManager[LogReader]],
-        checks: Callable[[], Mapping[str, Sequence[str]]],
     ) -> None:
         self._service = service
         self._database = database
         self._relay = relay
         self._consumers = consumers
         self._open_log = open_log
-        self._checks = checks
+        self._ages: dict[str, dict[TopicPartition, SeenEnds]] = {}
         self._positions: dict[str, dict[TopicPartition, int]] = {}
         self.database = Answers()
         self.kafka = Answers()
@@ -85,13 +119,6 @@ class Measuring:
                 self.database.came()
             except DATABASE_ERRORS as error:
                 self.database.failed(type(error).__name__)
-            await asyncio.sleep(EVERY_SECONDS)
-
-    async def checks(self) -> None:
-        """What `/readyz?all` says, as gauges; until cancelled. Waits for nobody."""
-        while True:
-            for check, missing in self._checks().items():
-                metrics.CHECK_FAILING.labels(self._service, check).set(bool(missing))
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _measure_tables(self) -> None:
@@ -126,14 +153,18 @@ class Measuring:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _measure_lag(self, reader: LogReader) -> None:
+        now = asyncio.get_running_loop().time()
         for consumer, topics in self._consumers.items():
             partitions = [TopicPartition(topic, p) for topic in topics for p in range(PARTITIONS)]
             ends = await reader.end_offsets(partitions)
             stored = self._positions.get(consumer, {})
             unread = [each for each in partitions if each not in stored]
             beginnings = await reader.beginning_offsets(unread) if unread else {}
-            behind = sum(
-                max(end - stored.get(each, beginnings.get(each, 0)), 0)
-                for each, end in ends.items()
-            )
+            ages = self._ages.setdefault(consumer, defaultdict(SeenEnds))
+            behind, oldest = 0, 0.0
+            for each, end in ends.items():
+                position = stored.get(each, beginnings.get(each, 0))
+                behind += max(end - position, 0)
+                oldest = max(oldest, ages[each].waiting_seconds(now, end, position))
             metrics.LAG.labels(self._service, consumer).set(behind)
+            metrics.BEHIND.labels(self._service, consumer).set(oldest)

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lastmetre.common.security.access import declared_access
 from lastmetre.common.service.build_info import build_info
 from lastmetre.common.service.describing import description
 from lastmetre.common.service.host import ServiceHost
@@ -19,6 +21,7 @@ from lastmetre.common.service.request_limits import LimitedRequests
 from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.telemetry.logs import configure_logs
 from lastmetre.common.telemetry.metrics import BUILD_INFO
+from lastmetre.common.telemetry.timing import MeasuredRequests
 
 log = structlog.get_logger()
 
@@ -37,7 +40,11 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     host: ServiceHost = app.state.host
     server = uvicorn.Server(
         uvicorn.Config(
-            by_port(app.state.entrance, app.state.admin, settings.admin_port),
+            by_port(
+                MeasuredRequests(app.state.entrance, name, _routes(app)),
+                MeasuredRequests(app.state.admin, name),
+                settings.admin_port,
+            ),
             loop="uvloop",
             http=LimitedRequests,
             lifespan="on",
@@ -64,6 +71,12 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(_serve_and_drain(server, host, sockets))
     sys.exit(int(host.tasks.failed))
+
+
+def _routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    for route in declared_access(app):
+        for method in route.methods:
+            yield method, route.path
 
 
 def by_port(public: ASGIApp, admin: ASGIApp, admin_port: int) -> ASGIApp:

@@ -17,6 +17,8 @@ from lastmetre.common.contracts.vault import (
     ReportTexts,
     TextsAsked,
 )
+from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.timing import timed
 
 log = structlog.get_logger()
 
@@ -31,6 +33,7 @@ class VaultClient:
     service_key: str
 
     def __post_init__(self) -> None:
+        metrics.calls_from_the_start("dispatch", "texts", "contact")
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             timeout=TIMEOUT_SECONDS,
@@ -43,13 +46,14 @@ class VaultClient:
         if not report_ids:
             return {}
         try:
-            response = await self._client.post(
-                f"{VAULT_PREFIX}/texts",
-                content=TextsAsked(report_ids=list(report_ids)).model_dump_json(),
-                headers={"Content-Type": "application/json"},
-            )
-            response.raise_for_status()
-            return ReportTexts.model_validate_json(response.content).reports
+            with timed(metrics.VAULT_CALLS, "dispatch", "texts"):
+                response = await self._client.post(
+                    f"{VAULT_PREFIX}/texts",
+                    content=TextsAsked(report_ids=list(report_ids)).model_dump_json(),
+                    headers={"Content-Type": "application/json"},
+                )
+                response.raise_for_status()
+                return ReportTexts.model_validate_json(response.content).reports
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("texts cannot be had", error=type(error).__name__)
             return {}
@@ -58,13 +62,14 @@ class VaultClient:
         """A reporter's contact; intake notes that `actor` has read it. None while intake is away,
         or if it has none."""
         try:
-            response = await self._client.post(
-                f"{VAULT_PREFIX}/contacts/look",
-                content=ContactAsked(report_id=report_id, actor=actor).model_dump_json(),
-                headers={"Content-Type": "application/json"},
-            )
-            response.raise_for_status()
-            return ContactInFull.model_validate_json(response.content)
+            with timed(metrics.VAULT_CALLS, "dispatch", "contact"):
+                response = await self._client.post(
+                    f"{VAULT_PREFIX}/contacts/look",
+                    content=ContactAsked(report_id=report_id, actor=actor).model_dump_json(),
+                    headers={"Content-Type": "application/json"},
+                )
+                response.raise_for_status()
+                return ContactInFull.model_validate_json(response.content)
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("a contact cannot be had", error=type(error).__name__)
             return None

@@ -1,16 +1,19 @@
 """Reports become cases: numbered, placed, and in the ledger, a batch at a time."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
+from lastmetre.common.telemetry import metrics
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
@@ -68,6 +71,9 @@ class Registrar:
                 now=work.now,
             )
             cases.append(decision.case)
+            if report.origin is Origin.LIVE:
+                waited = (work.now - report.received_at).total_seconds()
+                work.after_commit(partial(metrics.REPORT_TO_CASE.observe, max(waited, 0.0)))
             entries.extend(append_events(work, decision.events, trace))
         try:
             await store.insert_cases(work.connection, cases)

@@ -20,6 +20,7 @@ from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.telemetry import metrics
 from lastmetre.intake.adapters.postgres import trimming as store
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW
@@ -46,6 +47,7 @@ class Trimmer:
 
     async def run(self) -> None:
         """Trim until cancelled; what fails is tried again the next time."""
+        metrics.CHANNELS_TRIMMED.set_to_current_time()
         while True:
             await asyncio.sleep(self._settings.trim_every)
             try:
@@ -66,6 +68,7 @@ class Trimmer:
                     await self._delete(low)
                     await store.note(connection, low, datetime.now(UTC))
                     log.info("channels trimmed", partitions=len(low))
+                metrics.CHANNELS_TRIMMED.set_to_current_time()
             finally:
                 with suppress(asyncpg.InterfaceError, OSError):
                     await store.unlock(connection, _LOCK)

@@ -13,6 +13,8 @@ from lastmetre.common.contracts.vault import (
     Contacts,
     ContactsAsked,
 )
+from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.timing import timed
 
 PATH: Final = f"{VAULT_PREFIX}/contacts"
 TIMEOUT_SECONDS: Final = 5.0
@@ -26,6 +28,7 @@ class Vault:
     """Asks intake over kept connections, with notify's own service key."""
 
     def __init__(self, base_url: str, service_key: str) -> None:
+        metrics.calls_from_the_start("notify", "contacts")
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": f"Bearer {service_key}", "Content-Type": "application/json"},
@@ -50,9 +53,10 @@ class Vault:
 
     async def _ask(self, asked: ContactsAsked) -> Contacts:
         try:
-            response = await self._client.post(PATH, content=asked.model_dump_json())
-            response.raise_for_status()
-            return Contacts.model_validate_json(response.content)
+            with timed(metrics.VAULT_CALLS, "notify", "contacts"):
+                response = await self._client.post(PATH, content=asked.model_dump_json())
+                response.raise_for_status()
+                return Contacts.model_validate_json(response.content)
         except httpx.HTTPStatusError as error:
             raise VaultAway(f"HTTP {error.response.status_code}") from None
         except (httpx.HTTPError, ValidationError) as error:

@@ -1,29 +1,32 @@
 """Records results in PostgreSQL: the message's end, and its MessageDelivered in the outbox."""
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from lastmetre.common.contracts.deliveries import Recipient
+from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.service.ids import milliseconds_of
 from lastmetre.common.telemetry import metrics
 from lastmetre.notify.adapters.deliveries import delivered
 from lastmetre.notify.adapters.postgres import sending
-from lastmetre.notify.adapters.postgres.sending import Attempted, End
+from lastmetre.notify.adapters.postgres.sending import Attempted, End, Ended
 from lastmetre.notify.application.result_committer import Attempt
 from lastmetre.notify.domain.messages import recipient_kind
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-Ends = Counter[tuple[Recipient, End]]
+Ends = dict[tuple[Recipient, End], list[Ended]]
 
 FLOW: Final = "sending"
+PLACED_AT_ONCE: Final = 2
+"""The number of the event behind a registration: no person has placed the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,20 @@ class PostgresResults:
             ends = await self._end(connection, attempts)
         if ends:
             self._host.relay.wake()
-        for (recipient, end), number in ends.items():
-            metrics.MESSAGES.labels(recipient, end.provider or "", end.result).inc(number)
+        for (recipient, end), messages in ends.items():
+            metrics.MESSAGES.labels(recipient, end.provider or "", end.result).inc(len(messages))
+            if end.result is DeliveryResult.SENT:
+                self._observe(recipient, messages)
+
+    def _observe(self, recipient: Recipient, sent: Sequence[Ended]) -> None:
+        """How long these have taken; a case's id has the time of its report's record in it."""
+        now = self._real_clock.now()
+        for each in sent:
+            waited = (now - each.asked_at).total_seconds()
+            metrics.MESSAGE_WAIT.labels(recipient).observe(max(waited, 0.0))
+            if recipient is Recipient.LEAD and each.seq == PLACED_AT_ONCE:
+                reported = milliseconds_of(each.case_id) / 1000
+                metrics.REPORT_TO_MESSAGE.observe(max(now.timestamp() - reported, 0.0))
 
     def _later(self, attempt: Attempt, now: datetime) -> tuple[sending.Key, int, str, datetime]:
         attempts = attempt.message.attempts
@@ -77,10 +92,10 @@ class PostgresResults:
             if outcome.result is not None:
                 by_end[End(outcome.result, provider, outcome.error)].append(message)
         work = self._host.unit_of_work(connection, FLOW)
-        counted: Ends = Counter()
+        counted: Ends = defaultdict(list)
         for end, messages in by_end.items():
             for ended in await sending.finish(connection, end, messages, work.now):
-                counted[recipient_kind(ended.recipient), end] += 1
+                counted[recipient_kind(ended.recipient), end].append(ended)
                 work.send(
                     delivered(
                         ended.case_id,

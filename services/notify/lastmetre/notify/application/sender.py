@@ -325,6 +325,7 @@ class Sender:
             self._tasks.create_task(self._call(provider, group))
 
     async def _call(self, provider: Provider, group: Sequence[RenderedMessage]) -> None:
+        began, said = asyncio.get_running_loop().time(), "ended"
         try:
             outcomes = await provider.send([each.outbound for each in group])
             if len(outcomes) != len(group):
@@ -334,6 +335,12 @@ class Sender:
             log.exception("provider failed", provider=provider.name)
             result = None if provider.repeatable else DeliveryResult.UNKNOWN
             outcomes = [Outcome(result, type(error).__name__)] * len(group)
+            said = "failed"
+        else:
+            if any(each.result is None for each in outcomes):
+                said = "put_off"
+        took = asyncio.get_running_loop().time() - began
+        metrics.PROVIDER_CALLS.labels(provider.name, said).observe(took)
         self._with[provider.name] -= len(group)
         self._through(
             [

@@ -68,6 +68,8 @@ class VaultService:
         self._host = host
         self._vault = vault
         self._check = check
+        for kind in ("report", "lead"):
+            metrics.VAULT_DAMAGED.labels(kind)
 
     def ways(self, kept: VaultEntry) -> Reachable:
         """How a reporter can be reached."""

@@ -47,6 +47,7 @@ PATH: Final = "/channels/{channel}/reports"
 RULES: Final = (ChannelKey(),)
 _CHANNELS: Final = {PATH.format(channel=channel.value): channel for channel in Channel}
 _JSON: Final = "application/json"
+_REFUSALS: Final = (400, 413, 415, 422, 503)
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -164,6 +165,10 @@ class ChannelsApplication:
         self._check = check
         self._authenticator = authenticator
         self._answer = SecurityHeaders(UnexpectedErrors(self._serve, None))
+        for channel in Channel:
+            metrics.REPORTS_TAKEN.labels(channel.value)
+            for status in _REFUSALS:
+                metrics.REPORTS_REFUSED.labels(channel.value, str(status))
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """Answers what is sent to the channels; the rest goes to `app`."""

@@ -151,6 +151,7 @@ class Ended(NamedTuple):
     recipient: str
     seq: int
     traceparent: str
+    asked_at: datetime
 
 
 async def finish(
@@ -165,14 +166,15 @@ async def finish(
                 AS n(case_id, recipient, seq, attempts)
             WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
                 AND w.attempts = n.attempts
-            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent, w.lead_zh, w.lead_en
+            RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent, w.asked_at,
+                w.lead_zh, w.lead_en
         ), kept AS (
             INSERT INTO message_done
                 (case_id, recipient, seq, kind, result, provider, error, occurred_at,
                  lead_zh, lead_en)
             SELECT case_id, recipient, seq, kind, $5, $6, $7, $8, lead_zh, lead_en FROM ended
         )
-        SELECT case_id, recipient, seq, traceparent FROM ended
+        SELECT case_id, recipient, seq, traceparent, asked_at FROM ended
         """,
         *zip(*messages, strict=True),
         *end,
