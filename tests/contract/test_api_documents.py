@@ -13,7 +13,14 @@ from jsonschema import Draft7Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.devstack.contracts.command import DOCS, api_documents, as_yaml
+from lastmetre.devstack.contracts.command import (
+    DOCS,
+    STRIMZI,
+    api_documents,
+    as_yaml,
+    strimzi_files,
+)
+from lastmetre.devstack.contracts.described import descriptions
 from lastmetre.devstack.contracts.picture import picture
 
 ASYNCAPI_SCHEMA = Path(__file__).parent / "asyncapi-3.0.0.json"
@@ -21,8 +28,13 @@ METHODS = {"get", "post", "put", "delete", "patch"}
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, dict[str, Any]]:
-    return api_documents()
+def services() -> dict[str, dict[str, Any]]:
+    return descriptions()
+
+
+@pytest.fixture(scope="module")
+def made(services: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return api_documents(services)
 
 
 def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]) -> None:
@@ -31,6 +43,12 @@ def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]
         for name, document in made.items()
         if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != as_yaml(document)
     ]
+    assert stale == [], "run `lastmetre contracts generate`"
+
+
+def test_topics_and_users_for_strimzi_follow_them(services: dict[str, dict[str, Any]]) -> None:
+    made = strimzi_files(services)
+    stale = [name for name, text in made.items() if (STRIMZI / name).read_text("utf-8") != text]
     assert stale == [], "run `lastmetre contracts generate`"
 
 
