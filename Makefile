@@ -35,7 +35,7 @@ up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
 test: lint ## lint, then all tests but those of the next targets, the quick ones first
-	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/deploy
+	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/observability tests/deploy
 	.venv/bin/pytest -x tests/simulation
 	.venv/bin/pytest $(IN_PARALLEL) tests/integration
 	.venv/bin/pytest --ignore tests/e2e/pages tests/e2e
