@@ -15,7 +15,8 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
-from lastmetre.metrics.entrypoints.rebuild import Outcome, rebuild
+from lastmetre.metrics.application.rebuild_facts import Outcome
+from lastmetre.metrics.entrypoints.rebuild import rebuild
 from lastmetre.metrics.settings import RebuildSettings
 from tests.support.books import audit
 from tests.support.city import City

@@ -10,9 +10,9 @@ import pytest
 
 from lastmetre.common.web.languages import load_translations
 from lastmetre.common.web.wording import Wording
-from lastmetre.metrics.adapters.postgres.board import CURVE_STEPS, Curve, Median
 from lastmetre.metrics.application.board import Figures, Network
 from lastmetre.metrics.domain import statistics
+from lastmetre.metrics.domain.curves import CURVE_STEPS, Curve, Median
 from lastmetre.metrics.domain.indicators import WHOLE
 from lastmetre.metrics.domain.periods import Period, PeriodName
 from lastmetre.metrics.entrypoints.web.areas import Areas
@@ -22,7 +22,7 @@ from lastmetre.metrics.entrypoints.web.view import BoardView
 NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 TODAY = Period(PeriodName.TODAY, date(2026, 11, 30), date(2026, 11, 30))
 NOBODY = dict.fromkeys(
-    ("cases", "reports", "open", "unplaced", "with_lead", "closed", "cancelled", "resolved",
+    ("cases", "open", "unplaced", "with_lead", "closed", "cancelled", "resolved",
      "returned",
      "reopened", "closed_before_reported", "fixed_on_spot", "patrol", "answers", "solved", "total",
      "squares"), 0,
@@ -43,6 +43,7 @@ def figures(summary: Mapping[str, int] = NOBODY, **more: Any) -> Figures:
         "curve": None, "curve_before": None, "first_response": None, "first_response_before": None,
         "resolution_median": None, "resolved": None, "score": None, "solved": None,
         "fixed_on_spot": None, "hourly": [], "by_area": {}, "open_now": [], "reports": [],
+        "valid": None,
         "recent_activity": [], "network": Network("1", {"A1": AREA, "A2": AREA}, None),
     }  # fmt: skip
     return Figures(now=NOW, period=TODAY, stage=WHOLE, summary=counts, **(empty | more))

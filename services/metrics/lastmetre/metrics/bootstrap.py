@@ -10,6 +10,12 @@ from lastmetre.common.service.app import (
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.metrics.application.board import Board
+from lastmetre.metrics.application.count_messages import CountMessages
+from lastmetre.metrics.application.count_reports import CountReports
+from lastmetre.metrics.application.fold_case_events import FoldCaseEvents
+from lastmetre.metrics.application.indicators import WorkOutIndicators
+from lastmetre.metrics.application.keep_areas import KeepAreas
+from lastmetre.metrics.application.read_facts import ReadFacts
 from lastmetre.metrics.entrypoints.api import api_router
 from lastmetre.metrics.entrypoints.consumers import Consumers
 from lastmetre.metrics.entrypoints.web.pages import board_router
@@ -22,12 +28,14 @@ def create_app(settings: MetricsSettings) -> FastAPI:
     """The application of one metrics process."""
     host = ServiceHost(NAME, settings, sends_to=())
     zone = settings.city_time_zone
-    Consumers(zone).join(host)
+    Consumers(FoldCaseEvents(zone), CountReports(zone), CountMessages(zone), KeepAreas()).join(host)
     pages = pages_for(settings, NAME, static_path="/board/static")
-    board = Board(host, zone)
     return build_app(
         host,
-        (api_router(host, zone), board_router(board, pages)),
+        (
+            api_router(WorkOutIndicators(host), ReadFacts(host), zone),
+            board_router(Board(host, zone), pages),
+        ),
         pages,
         authenticator=development_authenticator(settings),
     )

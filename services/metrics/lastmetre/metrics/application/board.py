@@ -15,9 +15,9 @@ from pydantic_core import from_json
 
 from lastmetre.common.web.svg.maps import AreaMap
 from lastmetre.metrics.adapters.postgres import board, facts, report_and_message_counts
-from lastmetre.metrics.adapters.postgres.board import Curve, Median
 from lastmetre.metrics.adapters.postgres.figures import snapshot
 from lastmetre.metrics.domain import statistics
+from lastmetre.metrics.domain.curves import Curve, Median
 from lastmetre.metrics.domain.indicators import FIRST_RESPONSE, RESOLUTION, Stage
 from lastmetre.metrics.domain.periods import Period, PeriodName, period_of
 from lastmetre.metrics.domain.statistics import Estimate
@@ -63,6 +63,8 @@ class Figures:
     by_area: Mapping[str, asyncpg.Record]
     open_now: Sequence[asyncpg.Record]
     reports: Sequence[asyncpg.Record]
+    valid: Estimate | None
+    """What share of the period's reports was accepted."""
     recent_activity: Sequence[asyncpg.Record]
     network: Network
 
@@ -122,6 +124,7 @@ class Board:
                 name, day, now.astimezone(self._zone).date(), await board.newest_day(connection)
             )
             summary = await board.summary(connection, period)
+            reports = await board.reports(connection, period)
             before = period.before
             curves = {each.name: await board.curve(connection, period, each)
                       for each in {FIRST_RESPONSE, stage}}  # fmt: skip
@@ -148,7 +151,11 @@ class Board:
                 hourly=await board.hourly(connection, period, self._zone.key),
                 by_area={row["area_id"]: row for row in await board.by_area(connection, period)},
                 open_now=await board.open_now(connection),
-                reports=await board.reports(connection, period),
+                reports=reports,
+                valid=statistics.rate(
+                    sum(row["reports"] for row in reports if row["accepted"]),
+                    sum(row["reports"] for row in reports),
+                ),
                 recent_activity=await facts.recent_activity(connection, ACTIVITY_SHOWN),
                 network=await self._current_network(connection),
             )

@@ -22,7 +22,7 @@ from lastmetre.metrics.domain.indicators import (
 from lastmetre.metrics.domain.statistics import Estimate
 
 if TYPE_CHECKING:
-    from lastmetre.common.postgres.database import Pool
+    from lastmetre.common.service.host import ServiceHost
 
 Key = tuple[Any, ...]
 Counts = dict[str, int]
@@ -142,31 +142,36 @@ class Indicators:
     as_of: datetime
 
 
-async def work_out(
-    pool: "Pool", selection: Selection, by: Sequence[Dimension], now: datetime
-) -> Indicators:
-    """The figures of the selected cases, grouped; all from one snapshot of the database."""
-    async with figures.snapshot(pool) as connection:
-        groups: dict[Key, Group] = {}
-        if not by:
-            groups[()] = Group(())
-        for row in await figures.count_cases(connection, selection, by):
-            _group(groups, by, row).cases.add(row)
-        for row in await figures.response_times(connection, selection, by):
-            _group(groups, by, row).response_times = list(_response_times(selection, row))
-        for row in await figures.satisfaction(connection, selection, by):
-            _group(groups, by, row).satisfaction = _satisfaction(row)
-        if set(by) <= figures.REPORT_DIMENSIONS:
-            for group in groups.values():
-                group.reports = Reports()
-            for row in await figures.count_reports(connection, selection, by):
-                group = _group(groups, by, row)
-                group.reports = group.reports or Reports()
-                group.reports.add(row)
-        messages = [Message(*row) for row in await figures.count_messages(connection, selection)]
-        names = _names(by, await report_and_message_counts.areas(connection))
-    ordered = sorted(groups.values(), key=lambda group: tuple(map(_sortable, group.key)))
-    return Indicators(selection, by, ordered, messages, names, now)
+class WorkOutIndicators:
+    """Reads only, all from one snapshot of the database."""
+
+    def __init__(self, host: "ServiceHost") -> None:
+        self._host = host
+
+    async def __call__(self, selection: Selection, by: Sequence[Dimension]) -> Indicators:
+        """The figures of the selected cases, grouped."""
+        now = self._host.clock.now()
+        async with figures.snapshot(self._host.pool) as connection:
+            groups: dict[Key, Group] = {}
+            if not by:
+                groups[()] = Group(())
+            for row in await figures.count_cases(connection, selection, by):
+                _group(groups, by, row).cases.add(row)
+            for row in await figures.response_times(connection, selection, by):
+                _group(groups, by, row).response_times = list(_response_times(selection, row))
+            for row in await figures.satisfaction(connection, selection, by):
+                _group(groups, by, row).satisfaction = _satisfaction(row)
+            if set(by) <= figures.REPORT_DIMENSIONS:
+                for group in groups.values():
+                    group.reports = Reports()
+                for row in await figures.count_reports(connection, selection, by):
+                    group = _group(groups, by, row)
+                    group.reports = group.reports or Reports()
+                    group.reports.add(row)
+            found = await figures.count_messages(connection, selection)
+            names = _names(by, await report_and_message_counts.areas(connection))
+        ordered = sorted(groups.values(), key=lambda group: tuple(map(_sortable, group.key)))
+        return Indicators(selection, by, ordered, [Message(*row) for row in found], names, now)
 
 
 def _sortable(value: Any) -> tuple[bool, str]:

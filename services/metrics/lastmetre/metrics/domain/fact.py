@@ -73,6 +73,29 @@ class Fact(NamedTuple):
     reports: int
     """The one that it was registered for, and those that have joined it."""
 
+    @property
+    def response_seconds(self) -> float | None:
+        """The whole way's response time; None where there is none."""
+        if self.closed_at is None or self.closed_before_reported:
+            return None
+        return (self.closed_at - self.reported_at).total_seconds()
+
+
+class Difference(NamedTuple):
+    """A case whose live fact is not what its ledger says. None: there is no such fact."""
+
+    case_id: UUID
+    live: Fact | None
+    rebuilt: Fact | None
+
+    @property
+    def fields(self) -> list[str]:
+        """What differs; empty if one of the two is missing."""
+        if self.live is None or self.rebuilt is None:
+            return []
+        pairs = zip(Fact._fields, self.live, self.rebuilt, strict=True)
+        return [name for name, live, rebuilt in pairs if live != rebuilt]
+
 
 Changes = dict[str, Any]
 

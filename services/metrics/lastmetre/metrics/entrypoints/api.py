@@ -12,15 +12,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from lastmetre.common.contracts.base import Day, Origin
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.accept import weighted
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.metrics.adapters.postgres import facts
-from lastmetre.metrics.application.indicators import work_out
+from lastmetre.metrics.application.indicators import WorkOutIndicators
+from lastmetre.metrics.application.read_facts import ReadFacts
 from lastmetre.metrics.domain.fact import Fact
 from lastmetre.metrics.domain.indicators import Dimension, FixedOnSpot, Selection
 from lastmetre.metrics.entrypoints.json_view import IndicatorsDocument, json_view
@@ -88,7 +86,7 @@ class FactsPage(BaseModel):
     next: UUID | None
 
 
-def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
+def api_router(work_out: WorkOutIndicators, facts: ReadFacts, zone: ZoneInfo) -> APIRouter:
     """`/indicators` and `/api/metrics/v1`. `zone` is the city's."""
     router = APIRouter(route_class=GuardedRoute)
 
@@ -111,7 +109,7 @@ def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
         """The indicators as JSON, or for Prometheus as `format` or Accept ask for."""
         dimensions = _dimensions(by or [])
         selection = Selection(first, last, origin, fixed_on_spot)
-        found = await work_out(host.pool, selection, dimensions, host.clock.now())
+        found = await work_out(selection, dimensions)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if format is Format.PROMETHEUS or (format is None and _prefers_text(accept)):
             return Response(prometheus_view(found), headers=headers, media_type=CONTENT_TYPE_LATEST)
@@ -125,8 +123,7 @@ def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
     )
     async def fact_of_case(case_id: UUID) -> FactDocument:
         """The facts of one case."""
-        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            fact = await facts.one(connection, case_id)
+        fact = await facts.of_case(case_id)
         if fact is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         return _fact(fact)
@@ -137,8 +134,7 @@ def api_router(host: ServiceHost, zone: ZoneInfo) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_FACTS)] = 1000,
     ) -> FactsPage:
         """The facts of cases in order of their ids; `next` is the next page's `after`."""
-        async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            found = await facts.page(connection, after, limit)
+        found = await facts.page(after, limit)
         following = found[-1].case_id if len(found) == limit else None
         return FactsPage(facts=[_fact(fact) for fact in found], next=following)
 
@@ -169,6 +165,4 @@ def _prefers_text(accept: str) -> bool:
 
 
 def _fact(fact: Fact) -> FactDocument:
-    counts = fact.closed_at is not None and not fact.closed_before_reported
-    whole = (fact.closed_at - fact.reported_at).total_seconds() if fact.closed_at else None
-    return FactDocument(**fact._asdict(), response_seconds=whole if counts else None)
+    return FactDocument(**fact._asdict(), response_seconds=fact.response_seconds)

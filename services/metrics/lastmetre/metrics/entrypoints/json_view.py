@@ -180,7 +180,7 @@ def _group(indicators: Indicators, group: Group) -> GroupFigures:
             if (names := indicators.names.get(each)) is not None
             for found in [names.get(value)]
         },
-        reports=_reports(group.reports, group.cases),
+        reports=_reports(group.reports),
         cases=_cases(group.cases),
         response_times={each.stage.name: _response_time(each) for each in group.response_times},
         satisfaction=_satisfaction(group.satisfaction),
@@ -192,7 +192,7 @@ def _key(indicators: Indicators, group: Group) -> Iterator[tuple[str, str | None
         yield each.value, value.isoformat() if each is Dimension.DAY else value
 
 
-def _reports(reports: Reports | None, cases: Cases) -> ReportFigures | None:
+def _reports(reports: Reports | None) -> ReportFigures | None:
     if reports is None:
         return None
     accepted, rejected = sum(reports.accepted.values()), sum(reports.rejected.values())
@@ -202,9 +202,7 @@ def _reports(reports: Reports | None, cases: Cases) -> ReportFigures | None:
         accepted=accepted,
         rejected=rejected,
         rejected_by_reason=reports.reasons,
-        valid_report_rate=(
-            (cases.registered + cases.merged_reports) / reported if reported else None
-        ),
+        valid_report_rate=accepted / reported if reported else None,
     )
 
 

@@ -1,26 +1,18 @@
 """What the board shows: a few aggregate queries over the days it is about."""
 
-from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
 from lastmetre.metrics.adapters.postgres.figures import IN_RESPONSE_TIMES, seconds
-from lastmetre.metrics.domain.indicators import (
-    FIRST_RESPONSE,
-    RESOLUTION,
-    WHOLE,
-    FixedOnSpot,
-    Stage,
-)
+from lastmetre.metrics.domain.curves import CURVE_STEPS, Curve, Median
+from lastmetre.metrics.domain.indicators import FixedOnSpot, Stage
 from lastmetre.metrics.domain.periods import Period
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
-CURVES: Final = {stage.name: stage for stage in (FIRST_RESPONSE, RESOLUTION, WHOLE)}
-CURVE_STEPS: Final = 400
 _FRACTIONS: Final = [step / CURVE_STEPS for step in range(CURVE_STEPS + 1)]
 _IN_PERIOD: Final = (
     "($1::date IS NULL OR reported_day >= $1) AND ($2::date IS NULL OR reported_day <= $2)"
@@ -30,20 +22,6 @@ _COUNTED: Final = IN_RESPONSE_TIMES[FixedOnSpot.WITHOUT]
 
 def _counted(stage: Stage) -> str:
     return f"{_COUNTED} AND {stage.end}_at >= {stage.start}_at"
-
-
-class Curve(NamedTuple):
-    """How long a stage took: `n` cases; the quantiles in seconds at 0, 1/400 … 1, exact."""
-
-    n: int
-    quantiles: Sequence[float]
-
-    def quantile(self, share: float) -> float:
-        """The time within which that share of the cases was done, between two quantiles."""
-        place = min(max(share, 0.0), 1.0) * CURVE_STEPS
-        below = min(int(place), CURVE_STEPS - 1)
-        rest = place - below
-        return self.quantiles[below] * (1 - rest) + self.quantiles[below + 1] * rest
 
 
 async def newest_day(connection: "Connection") -> date | None:
@@ -67,7 +45,6 @@ async def summary(connection: "Connection", period: Period) -> asyncpg.Record:
                count(*) FILTER (WHERE reopenings > 0) AS reopened,
                count(*) FILTER (WHERE closed_before_reported) AS closed_before_reported,
                count(*) FILTER (WHERE fixed_on_spot) AS fixed_on_spot,
-               coalesce(sum(reports), 0)::bigint AS reports,
                count(*) FILTER (WHERE channel = 'patrol') AS patrol,
                count(score) AS answers, count(*) FILTER (WHERE solved) AS solved,
                coalesce(sum(score), 0)::bigint AS total,
@@ -96,13 +73,6 @@ async def curve(connection: "Connection", period: Period, stage: Stage) -> Curve
     )
     assert row is not None
     return Curve(row["n"], row["quantiles"]) if row["n"] else None
-
-
-class Median(NamedTuple):
-    """A stage's median over `n` cases, in seconds."""
-
-    n: int
-    seconds: float
 
 
 async def median(connection: "Connection", period: Period, stage: Stage) -> Median | None:

@@ -1,20 +1,35 @@
 """A second table of facts beside the live one: made, filled, compared, put in its place."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from lastmetre.metrics.adapters.postgres.facts import COLUMNS, TABLE
-from lastmetre.metrics.domain.fact import Fact
+from lastmetre.metrics.domain.fact import Difference, Fact
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from lastmetre.common.postgres.database import Connection
 
 REBUILD_TABLE: Final = "fact_shadow"
 _LOCK: Final = 0x6C6D_0002
 _ROW: Final = ", ".join(COLUMNS)
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> "AsyncIterator[Connection]":
+    """A connection of its own, for as long as a rebuild takes."""
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=30,
+        server_settings={"application_name": "metrics-rebuild", "timezone": "UTC"},
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
 
 
 async def begin(connection: "Connection") -> bool:
@@ -44,6 +59,11 @@ async def positions(connection: "Connection", flow: str, topic: str) -> dict[int
         "SELECT partition, next_offset FROM position WHERE flow = $1 AND topic = $2", flow, topic
     )
     return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def wait_for_locks(connection: "Connection", at_most: str) -> None:
+    """Until this transaction ends, a lock that takes longer (`5s`) raises LockNotAvailableError."""
+    await connection.execute("SELECT set_config('lock_timeout', $1, true)", at_most)
 
 
 async def lock_consumers(connection: "Connection", flow: str, topic: str) -> None:
@@ -91,7 +111,7 @@ async def swap(connection: "Connection", flow: str) -> None:
     )
 
 
-async def _indexes(connection: "Connection") -> list["asyncpg.Record"]:
+async def _indexes(connection: "Connection") -> list[asyncpg.Record]:
     """The live table's indexes: each one's name, and its definition without names."""
     return await connection.fetch(
         "SELECT c.relname AS name, regexp_replace(pg_get_indexdef(i.indexrelid),"
@@ -100,22 +120,6 @@ async def _indexes(connection: "Connection") -> list["asyncpg.Record"]:
         " WHERE i.indrelid = $1::text::regclass ORDER BY 1",
         TABLE,
     )
-
-
-class Difference(NamedTuple):
-    """A case whose live fact is not what its ledger says. None: there is no such fact."""
-
-    case_id: UUID
-    live: Fact | None
-    rebuilt: Fact | None
-
-    @property
-    def fields(self) -> list[str]:
-        """What differs; empty if one of the two is missing."""
-        if self.live is None or self.rebuilt is None:
-            return []
-        pairs = zip(Fact._fields, self.live, self.rebuilt, strict=True)
-        return [name for name, live, rebuilt in pairs if live != rebuilt]
 
 
 async def differences(connection: "Connection") -> list[UUID]:

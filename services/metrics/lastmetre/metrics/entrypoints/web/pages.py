@@ -12,8 +12,8 @@ from lastmetre.common.security.access import Anyone, CurrentPerson, allow
 from lastmetre.common.security.callers import Person
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
-from lastmetre.metrics.adapters.postgres.board import CURVES
 from lastmetre.metrics.application.board import Board, Figures
+from lastmetre.metrics.domain.curves import CURVES
 from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
 from lastmetre.metrics.domain.periods import PeriodName
 from lastmetre.metrics.entrypoints.api import STAFF

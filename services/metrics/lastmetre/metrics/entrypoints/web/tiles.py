@@ -2,16 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import sqrt
 from typing import Final
 
 from markupsafe import Markup
 
 from lastmetre.common.web.svg.charts import share_line, whisker
 from lastmetre.common.web.wording import NO_BREAK
-from lastmetre.metrics.domain import statistics
 from lastmetre.metrics.domain.indicators import FEW
-from lastmetre.metrics.domain.statistics import Z95
 from lastmetre.metrics.entrypoints.web.names import CHANNEL_NAMES, CHANNELS
 from lastmetre.metrics.entrypoints.web.reader import Reader
 
@@ -62,8 +59,7 @@ class Tiles(Reader):
         if curve.n < FEW:
             return self._too_few(name, cases)
         middle = curve.quantile(0.5)
-        half = Z95 * 0.5 / sqrt(curve.n)
-        low, high = curve.quantile(0.5 - half), curve.quantile(0.5 + half)
+        low, high = curve.median_interval()
         value, unit = self._w.quantity(middle)
         note = self._(
             "%(low)s to %(high)s · %(cases)s",
@@ -169,7 +165,7 @@ class Tiles(Reader):
             for each in CHANNELS
         )
         name, value = self._("Reports"), self._w.number(reported)
-        valid = statistics.rate(min(self._f.summary["reports"], reported), reported)
+        valid = self._f.valid
         if valid is None or valid.n < FEW or valid.low is None or valid.high is None:
             return Tile(name, value, note=note)
         return Tile(

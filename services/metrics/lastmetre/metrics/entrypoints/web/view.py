@@ -1,8 +1,6 @@
 """The board in words and drawings, for one language. Pure: figures in, template context out."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
-from math import sqrt
 from typing import Any, Final
 
 import asyncpg
@@ -10,10 +8,8 @@ from markupsafe import Markup
 
 from lastmetre.common.web.svg.charts import Column, TimeAxis, flow_columns, response_curve, whisker
 from lastmetre.common.web.svg.charts import Curve as DrawnCurve
-from lastmetre.metrics.adapters.postgres.board import CURVE_STEPS, Curve
 from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.domain.periods import PeriodName
-from lastmetre.metrics.domain.statistics import Z95
 from lastmetre.metrics.entrypoints.web.areas import Areas
 from lastmetre.metrics.entrypoints.web.names import (
     CHANNEL_NAMES,
@@ -116,9 +112,9 @@ class BoardView(Reader):
         now, before = self._f.curve, self._f.curve_before
         if now is None or now.n < FEW:
             return None
-        drawn = [DrawnCurve(_points(now), band=_band(now))]
+        drawn = [DrawnCurve(now.points(), band=now.band())]
         if before is not None and before.n >= FEW:
-            drawn.append(DrawnCurve(_points(before), "prev"))
+            drawn.append(DrawnCurve(before.points(), "prev"))
         axis = TimeAxis.up_to(max(now.quantile(CURVE_SHOWS), 1))
         label = self._(
             "Half within %(median)s, nine in ten within %(p90)s, 99 in 100 within %(p99)s",
@@ -194,16 +190,3 @@ class BoardView(Reader):
             )
             for row in self._f.recent_activity
         ]
-
-
-def _points(curve: Curve) -> Sequence[tuple[float, float]]:
-    return [(seconds, n / CURVE_STEPS) for n, seconds in enumerate(curve.quantiles)]
-
-
-def _band(curve: Curve) -> list[tuple[float, float, float]]:
-    """The 95 % band of the empirical distribution at each quantile."""
-    band = []
-    for seconds, share in _points(curve):
-        half = Z95 * sqrt(share * (1 - share) / curve.n)
-        band.append((seconds, max(share - half, 0.0), min(share + half, 1.0)))
-    return band
