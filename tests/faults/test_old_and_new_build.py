@@ -12,12 +12,11 @@ from typing import Final
 import asyncpg
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack
-from tests.support.city import City
-from tests.support.own_city import own_environment
+from tests.support.city import City, figure
+from tests.support.city.own import own_environment
 from tests.support.previous_build import StackOfTwoBuilds, checked_out
 from tests.support.traffic import steady_traffic
 
@@ -90,17 +89,12 @@ async def both_take_part(city: City, both: StackOfTwoBuilds) -> None:
     await city.until(all_do, "part for either build", WITHIN_SECONDS)
 
 
-async def assigned(city: City, url: str) -> int:
+async def assigned(city: City, url: str) -> float:
     try:
         answer = await city.http.get(f"{url}/metrics")
     except httpx.TransportError:
         return 0
-    return sum(
-        int(sample.value)
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-        if sample.name == "lastmetre_assigned_partitions"
-    )
+    return figure(answer.text, "lastmetre_assigned_partitions")
 
 
 async def test_the_new_build_takes_over_from_the_old_one(

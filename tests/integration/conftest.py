@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from lastmetre.devstack import Stack
-from tests.integration.intake_city import IntakeCity
-from tests.integration.metrics_city import Metrics
-from tests.integration.notify_city import City as NotifyCity
 from tests.integration.notify_ledgers import LEADS
+from tests.support.city import IntakeAlone, MetricsAlone, NotifyAlone
 from tests.support.databases import fresh_database
 
 
@@ -21,18 +19,18 @@ def notify_database(stack: Stack) -> str:
 
 
 @pytest.fixture
-async def notify(stack: Stack, notify_database: str, tmp_path: Path) -> AsyncIterator[NotifyCity]:
+async def notify(stack: Stack, notify_database: str, tmp_path: Path) -> AsyncIterator[NotifyAlone]:
     """Notify alone, on topics and in a database of its own; no process runs yet."""
-    city = NotifyCity(stack.endpoints.bootstrap_servers, notify_database, tmp_path)
-    async with city.open() as opened:
+    city = NotifyAlone(stack.endpoints.bootstrap_servers, notify_database, tmp_path)
+    async with city.running() as opened:
         opened.vault.contacts = dict(LEADS)
         yield opened
 
 
 @pytest.fixture
-def intake_city(stack: Stack, tmp_path: Path) -> IntakeCity:
+def intake_city(stack: Stack, tmp_path: Path) -> IntakeAlone:
     """Intake alone, on topics and in a database of its own."""
-    return IntakeCity(stack.endpoints.bootstrap_servers, fresh_database(stack, "intake"), tmp_path)
+    return IntakeAlone(stack.endpoints.bootstrap_servers, fresh_database(stack, "intake"), tmp_path)
 
 
 @pytest.fixture
@@ -42,10 +40,13 @@ def metrics_database(stack: Stack) -> str:
 
 
 @pytest.fixture
-async def metrics_city(stack: Stack, metrics_database: str) -> AsyncIterator[Metrics]:
+async def metrics_city(
+    stack: Stack, metrics_database: str, tmp_path: Path
+) -> AsyncIterator[MetricsAlone]:
     """Metrics alone, on topics and in a database of its own."""
-    async with Metrics(stack.endpoints.bootstrap_servers, metrics_database) as metrics:
-        yield metrics
+    city = MetricsAlone(stack.endpoints.bootstrap_servers, metrics_database, tmp_path)
+    async with city.running() as opened:
+        yield opened
 
 
 @pytest.fixture

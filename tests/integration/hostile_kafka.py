@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from lastmetre.common.contracts.requests import ActionRequested, FeedbackGiven
-from tests.integration.intake_city import Headers, submitted
+from tests.support.city import Headers, submitted
 
 Record = tuple[str, bytes | None, Headers, str]
 """(name, body, headers, what the dead letter says)"""

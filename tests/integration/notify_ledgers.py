@@ -6,7 +6,7 @@ from uuid import UUID
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.service.ids import IdGenerator
-from tests.integration.notify_city import City
+from tests.support.city import NotifyAlone
 from tests.unit.notify.ledger import event, registered
 
 IDENTITIES = IdGenerator()
@@ -24,7 +24,7 @@ def new_ids() -> tuple[UUID, UUID]:
     return IDENTITIES.uuid7(now), IDENTITIES.uuid7(now)
 
 
-def lifecycle(city: City, number: str, *, address: dict[str, str]) -> list[CaseEvent]:
+def lifecycle(city: NotifyAlone, number: str, *, address: dict[str, str]) -> list[CaseEvent]:
     """A case from registration to closing: five messages, four of them to the reporter."""
     case_id, report_id = new_ids()
     city.vault.contacts[str(report_id)] = address | {"language": "zh"}
@@ -44,7 +44,7 @@ def mixed(ledgers: list[list[CaseEvent]]) -> list[CaseEvent]:
     return [each for step in zip(*ledgers, strict=True) for each in step]
 
 
-async def once_each(city: City, expected: int, *, killed: bool = False) -> None:
+async def once_each(city: NotifyAlone, expected: int, *, killed: bool = False) -> None:
     """Each message came to one end and was told once; by a relay that was killed perhaps again,
     in the same words."""
     delivered = await city.deliveries()

@@ -5,16 +5,16 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.intake_city import IntakeCity
+from tests.support.city import IntakeAlone
 
 pytestmark = pytest.mark.slow
 
 
-async def test_a_note_and_a_correction_stand_with_the_report(intake_city: IntakeCity) -> None:
-    async with intake_city.open() as city:
+async def test_a_note_and_a_correction_stand_with_the_report(intake_city: IntakeAlone) -> None:
+    async with intake_city.running() as city:
         running = await city.start()
         form = {"source_id": str(uuid4()), "text": "路灯不亮", "address": "幸福路 12 号"}
-        async with city.client(running) as client:
+        async with running.client() as client:
             sent = await client.post("/report", data=form)
             progress = sent.headers["location"].replace("/report/sent/", "/progress/")
             await city.until_read()
@@ -27,7 +27,7 @@ async def test_a_note_and_a_correction_stand_with_the_report(intake_city: Intake
             report_id = str((await city.fetch("SELECT report_id FROM report"))[0][0])
             texts = await client.post(
                 "/api/intake/v1/texts",
-                headers=city.service("dispatch"),
+                headers=city.credentials.service("dispatch"),
                 json={"report_ids": [report_id]},
             )
         for words in ("幸福路 12 号", "幸福路 112 号", "灯杆也歪了"):

@@ -14,7 +14,7 @@ from lastmetre.common.postgres.migrate import migrate
 from lastmetre.devstack import Stack
 from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
-from tests.integration.intake_city import IntakeCity
+from tests.support.city import IntakeAlone
 from tests.support.databases import fresh_database
 
 pytestmark = pytest.mark.slow
@@ -89,13 +89,13 @@ async def test_what_came_off_counts_no_more(pool: "asyncpg.Pool[asyncpg.Record]"
     assert not any(b"203.0.113.7" in each or b"0418" in each for each in kept)
 
 
-async def test_the_form_writes_to_nobody_without_end(intake_city: IntakeCity) -> None:
+async def test_the_form_writes_to_nobody_without_end(intake_city: IntakeAlone) -> None:
     def form(phone: str) -> dict[str, str]:
         return {"source_id": str(uuid4()), "text": "井盖坏了", "address": "书院巷", "phone": phone}
 
-    async with intake_city.open() as city:
+    async with intake_city.running() as city:
         running = await city.start(INTAKE_FORMS_PER_CONTACT="3", INTAKE_FORMS_PER_CLIENT="6")
-        async with city.client(running) as client:
+        async with running.client() as client:
             spelled = [
                 "13800138000",
                 "138 0013 8000",
@@ -117,10 +117,10 @@ async def test_the_form_writes_to_nobody_without_end(intake_city: IntakeCity) ->
         assert await city.until_read() == Counter(accepted=5)
 
 
-async def test_another_site_sends_no_form(intake_city: IntakeCity) -> None:
-    async with intake_city.open() as city:
+async def test_another_site_sends_no_form(intake_city: IntakeAlone) -> None:
+    async with intake_city.running() as city:
         running = await city.start()
-        async with city.client(running) as client:
+        async with running.client() as client:
             for headers in (
                 {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"},
                 {"Origin": "http://evil.example"},

@@ -28,7 +28,7 @@ from tests.integration.audit_story import Story, live_through
 from tests.integration.audit_tamperings import NOTHING, STRANGER, TAMPERINGS, Tampering
 from tests.support import books
 from tests.support.city import TRACE, City
-from tests.support.own_city import own_city
+from tests.support.city.own import own_city
 
 BY_OTHER_MEANS = ("one_case", "ledger_on_topic", "message_files")
 
@@ -253,7 +253,7 @@ async def trim(story: Story, topic: str, partition: int, upto: int) -> None:
 async def test_a_stray_record_is_named_and_all_else_balances_to_the_end(story: Story) -> None:
     assert await found_in(story) == {}
     async with City(story.endpoints.model_dump(mode="json", by_alias=True)) as city:
-        await city.tell(CASE_EVENTS, await invented(story, 10))
+        await city.tell(await invented(story, 10))
     found = await found_in(story)
     assert found == {
         "ledger_on_topic": [f"{story.closed}:9"],

@@ -16,9 +16,8 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, FIELD_ACTIONS
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
-from tests.integration.metrics_city import Metrics
-from tests.integration.metrics_world import World
-from tests.support.city import TRACE, City, inside
+from tests.support.city import TRACE, City, MetricsAlone, inside
+from tests.support.city.scenarios import World
 from tests.support.commands import lastmetre
 
 PHONE = "13900139000"
@@ -159,7 +158,7 @@ async def test_a_corrected_report_keeps_its_receipt_and_the_books_balance(
     assert balance["balanced"]
 
 
-async def test_what_waits_behind_a_dead_event_follows_in_order(metrics_city: Metrics) -> None:
+async def test_what_waits_behind_a_dead_event_follows_in_order(metrics_city: MetricsAlone) -> None:
     """Dead seq 3, then 4 and 5: parked, and applied as soon as 3 is corrected; and the correction
     is what a rebuild and a comparison count, not what the topic holds."""
     world = World(seed=11, size=40)
@@ -167,11 +166,13 @@ async def test_what_waits_behind_a_dead_event_follows_in_order(metrics_city: Met
     events = scenario.events
     await metrics_city.start()
     key = str(scenario.case_id)
-    await metrics_city.send([(CASE_EVENTS, key, each) for each in events[:2]])
+    await metrics_city.tell(*events[:2])
     cut_short = events[2].to_json()[:-7]
-    await metrics_city.send_raw(CASE_EVENTS, key, type(events[2]).TYPE, cut_short)
-    await metrics_city.send([(CASE_EVENTS, key, each) for each in events[3:]])
-    await metrics_city.settled("SELECT count(*) FROM parked", len(events) - 3)
+    await metrics_city.produce(
+        CASE_EVENTS, key.encode(), cut_short, [("ce_type", type(events[2]).TYPE.encode())]
+    )
+    await metrics_city.tell(*events[3:])
+    await metrics_city.until("SELECT count(*) FROM parked", len(events) - 3)
     code, document = await metrics_city.rebuild("--verify")
     assert (code, document["unreadable_events"]) == (0, 1)
     assert document["events_behind_a_hole"] == len(events) - 3

@@ -10,11 +10,10 @@ import pytest
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.intake.adapters.postgres import erasing
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.entrypoints.forget import forget_before, forget_one
-from tests.integration.intake_city import IntakeCity, eventually
+from tests.support.city import IntakeAlone, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -38,18 +37,20 @@ def ledger_of(report_id: UUID, number: str, *, closed: bool) -> list[CaseEvent]:
     return events
 
 
-async def test_on_request_and_by_age(intake_city: IntakeCity) -> None:
+async def test_on_request_and_by_age(intake_city: IntakeAlone) -> None:
     key = base64.urlsafe_b64decode(intake_city.environment["INTAKE_VAULT_KEY"])
     vault = Vault(key)
-    async with intake_city.open() as city:
+    async with intake_city.running() as city:
         running = await city.start()
-        async with city.client(running) as client:
+        async with running.client() as client:
 
             async def send(name: str, text: str = "路灯不亮") -> str:
                 contact = {"name": name, "phone": "13800138000"}
                 body = {"source_id": name, "text": text, "contact": contact}
                 answer = await client.post(
-                    "/channels/hotline/reports", json=body, headers=city.key("hotline")
+                    "/channels/hotline/reports",
+                    json=body,
+                    headers=city.credentials.channel("hotline"),
                 )
                 return str(answer.json()["progress_url"]).removeprefix("http://intake")
 
@@ -60,14 +61,14 @@ async def test_on_request_and_by_age(intake_city: IntakeCity) -> None:
             reports = {row[0]: row[1] for row in rows}
             for number, (name, report_id) in enumerate(sorted(reports.items()), 1):
                 for event in ledger_of(report_id, f"261122-{number:07}", closed=name == "closed"):
-                    await city.tell(CASE_EVENTS, str(event.case_id), event)
+                    await city.tell(event)
 
             async def told() -> bool:
                 return bool(await city.value("SELECT count(*) FROM case_view WHERE seq > 1") == 3)
 
             await eventually(told)
 
-            async with city.database() as connection:
+            async with city.connection() as connection:
                 tomorrow = datetime.now(UTC) + timedelta(days=1)
                 yesterday = datetime.now(UTC) - timedelta(days=1)
                 planned = await forget_before(connection, tomorrow, dry_run=True)

@@ -31,9 +31,8 @@ from tests.integration.hostile_kafka import (
     dead_feedback,
     refused_actions,
 )
-from tests.integration.intake_city import submitted
 from tests.support.books import audit
-from tests.support.city import City
+from tests.support.city import City, submitted
 from tests.support.logs import nothing_unexpected
 from tests.support.raw_batch import send_raw_batch
 from tests.support.tail import outcomes, tail

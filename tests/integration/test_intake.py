@@ -8,22 +8,24 @@ import httpx
 import pytest
 
 from lastmetre.common.contracts.topics import REPORTS
-from tests.integration.intake_city import (
-    NOBODY_THERE,
+from lastmetre.common.security.callers import Role
+from tests.support.city import (
+    TRACE,
     Headers,
-    IntakeCity,
+    IntakeAlone,
     eventually,
     submitted,
 )
 
 pytestmark = pytest.mark.slow
 
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+APP = "channels.app"
+NOBODY_THERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 @pytest.fixture
-async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
-    async with intake_city.open() as opened:
+async def city(intake_city: IntakeAlone) -> AsyncIterator[IntakeAlone]:
+    async with intake_city.running() as opened:
         yield opened
 
 
@@ -31,12 +33,12 @@ def report(source_id: str, **fields: object) -> dict[str, object]:
     return {"source_id": source_id, "text": "路灯不亮"} | fields
 
 
-async def test_the_way_of_reports(city: IntakeCity) -> None:
+async def test_the_way_of_reports(city: IntakeAlone) -> None:
     """Single, repeated, in conflict, rejected; the trace goes on; nothing personal leaves."""
     running = await city.start()
     private = report("1", contact={"name": "王小明", "phone": "13800138000"}, category="06010")
-    async with city.client(running) as client:
-        path, key = "/channels/app/reports", city.key("app")
+    async with running.client() as client:
+        path, key = "/channels/app/reports", city.credentials.channel("app")
         first = await client.post(path, json=private, headers=key | {"traceparent": TRACE})
         again = await client.post(path, json=private, headers=key)
         other = await client.post(path, json=report("1", text="另一句"), headers=key)
@@ -56,27 +58,28 @@ async def test_the_way_of_reports(city: IntakeCity) -> None:
         assert (await client.get(f"/cases/{mistyped}")).status_code == 404
 
     async def relayed() -> bool:
-        return len(await city.bodies(REPORTS)) == 2
+        return len(await city.records(REPORTS)) == 2
 
     await eventually(relayed)
-    sent = {headers["ce_type"]: (headers, body) for headers, body in await city.bodies(REPORTS)}
-    headers, body = sent["lastmetre.report.accepted.v1"]
-    assert headers["traceparent"] == TRACE
+    sent = {each.headers["ce_type"]: each for each in await city.records(REPORTS)}
+    accepted = sent["lastmetre.report.accepted.v1"]
+    assert accepted.headers["traceparent"] == TRACE
+    body = accepted.body
     assert body["category"] == body["source_category"] == "06010"
     assert body["reporter_reachable"] is True
     rows = await city.fetch("SELECT * FROM report, vault, later_record")
     for hidden in ("王小明", "13800138000", "路灯不亮", "另一句"):
-        assert hidden not in json.dumps([each[1] for each in sent.values()], ensure_ascii=False)
+        assert hidden not in json.dumps([each.body for each in sent.values()], ensure_ascii=False)
         assert not any(hidden.encode() in str(tuple(row)).encode() for row in rows)
 
 
-async def test_one_bad_among_five_hundred(city: IntakeCity) -> None:
+async def test_one_bad_among_five_hundred(city: IntakeAlone) -> None:
     running = await city.start()
     items: list[object] = [report(str(number)) for number in range(500)]
     items[250] = {"source_id": "250", "text": 7}
-    async with city.client(running) as client:
+    async with running.client() as client:
         answer = await client.post(
-            "/channels/patrol/reports", json=items, headers=city.key("patrol")
+            "/channels/patrol/reports", json=items, headers=city.credentials.channel("patrol")
         )
         assert answer.status_code == 202
         answers = answer.json()
@@ -88,7 +91,7 @@ async def test_one_bad_among_five_hundred(city: IntakeCity) -> None:
         assert await city.until_read() == Counter(accepted=499)
         found = await client.post(
             "/api/intake/v1/lookup",
-            headers=city.administrator(),
+            headers=city.credentials.bearer(Role.ADMINISTRATOR),
             json={
                 "sender": "patrol-desk",
                 "channel": "patrol",
@@ -132,13 +135,13 @@ BAD_RECORDS: dict[str, tuple[bytes | None, Headers]] = {
 }
 
 
-async def test_a_partners_mistakes_disturb_nobody(city: IntakeCity) -> None:
+async def test_a_partners_mistakes_disturb_nobody(city: IntakeAlone) -> None:
     """Each bad record becomes a dead letter with its reason, the good ones between go through."""
     await city.start()
     for number, (value, headers) in enumerate(BAD_RECORDS.values()):
-        await city.put("channels.app", value, headers)
+        await city.produce(APP, b"k", value, headers, 0)
         good = json.dumps(report(str(number))).encode()
-        await city.put("channels.app", good, submitted("app"))
+        await city.produce(APP, b"k", good, submitted("app"), 0)
     named = ("name", b"v")
     await city.put_raw_batch(
         "channels.app",
@@ -157,53 +160,62 @@ async def test_a_partners_mistakes_disturb_nobody(city: IntakeCity) -> None:
     assert all(GOOD not in (letter["value"] or b"") for letter in letters)
 
 
-async def test_a_dead_letter_corrected_and_replayed(city: IntakeCity) -> None:
+async def test_a_dead_letter_corrected_and_replayed(city: IntakeAlone) -> None:
     running = await city.start()
-    await city.put("channels.app", b'{"source_id":"1","text":7}', submitted("app"))
+    await city.produce(APP, b"k", b'{"source_id":"1","text":7}', submitted("app"))
     assert await city.until_read() == Counter(dead=1)
-    async with city.client(running) as client:
+    async with running.client() as client:
         letters = (
-            await client.get("/api/intake/v1/dead-letters", headers=city.administrator())
+            await client.get(
+                "/api/intake/v1/dead-letters", headers=city.credentials.bearer(Role.ADMINISTRATOR)
+            )
         ).json()
         path = f"/api/intake/v1/dead-letters/{letters[0]['id']}/replay"
-        still = await client.post(path, headers=city.administrator(), json={})
+        still = await client.post(
+            path, headers=city.credentials.bearer(Role.ADMINISTRATOR), json={}
+        )
         assert still.status_code == 422
         done = await client.post(
-            path, headers=city.administrator(), json={"body": '{"source_id":"1","text":"7"}'}
+            path,
+            headers=city.credentials.bearer(Role.ADMINISTRATOR),
+            json={"body": '{"source_id":"1","text":"7"}'},
         )
         assert done.status_code == 200
     assert await city.until_read() == Counter(accepted=1)
 
 
-async def test_reading_again_changes_nothing(city: IntakeCity) -> None:
+async def test_reading_again_changes_nothing(city: IntakeAlone) -> None:
     """Killed, and its positions lost: everything is read twice and counted once."""
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         items = [report(str(number % 40), text=str(number % 80)) for number in range(120)]
         items.append(report("gone", category=None, text=None))
-        await client.post("/channels/app/reports", json=items, headers=city.key("app"))
-    await city.put("channels.app", b"{", submitted("app"), at=3)
+        await client.post(
+            "/channels/app/reports", json=items, headers=city.credentials.channel("app")
+        )
+    await city.produce(APP, b"k", b"{", submitted("app"))
     before = await city.until_read()
     assert before == Counter(accepted=40, repeated=40, conflict=40, rejected=1, dead=1)
-    running.process.kill()
-    await running.process.wait()
+    await running.kill()
     await city.fetch("DELETE FROM position WHERE flow = 'channels'")
     await city.start()
     assert await city.until_read() == before
     assert len(await city.fetch("SELECT FROM vault")) == 41
     # Killed between sending and forgetting, the relay sends again: the same reports, not others.
-    assert len({body["report_id"] for _, body in await city.bodies(REPORTS)}) == 41
+    assert len({each.body["report_id"] for each in await city.records(REPORTS)}) == 41
 
 
-async def test_what_was_read_is_trimmed_and_still_in_the_books(city: IntakeCity) -> None:
+async def test_what_was_read_is_trimmed_and_still_in_the_books(city: IntakeAlone) -> None:
     running = await city.start(
         INTAKE_TRIM_AFTER_SECONDS="1",
         INTAKE_BACKUP_INTERVAL_SECONDS="1",
         INTAKE_TRIM_EVERY_SECONDS="0.5",
     )
-    async with city.client(running) as client:
+    async with running.client() as client:
         items = [report(str(number)) for number in range(50)]
-        await client.post("/channels/app/reports", json=items, headers=city.key("app"))
+        await client.post(
+            "/channels/app/reports", json=items, headers=city.credentials.channel("app")
+        )
         before = await city.until_read()
 
         async def trimmed() -> bool:
@@ -213,26 +225,27 @@ async def test_what_was_read_is_trimmed_and_still_in_the_books(city: IntakeCity)
         assert await city.until_read() == before
         rows = await city.fetch("SELECT sum(low_offset) FROM trimmed")
         assert rows[0][0] == 50
-        running.process.kill()
-        await running.process.wait()
+        await running.kill()
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         again = await client.post(
-            "/channels/app/reports", json=report("0"), headers=city.key("app")
+            "/channels/app/reports", json=report("0"), headers=city.credentials.channel("app")
         )
         assert again.status_code == 202
     assert await city.until_read() == before + Counter(repeated=1)
 
 
-async def test_the_edge_without_a_database_and_without_kafka(city: IntakeCity) -> None:
+async def test_the_edge_without_a_database_and_without_kafka(city: IntakeAlone) -> None:
     """202 needs Kafka alone; without Kafka it is 503 with Retry-After, soon."""
-    blind = await city.start(until_ready=False, INTAKE_DATABASE_URL=NOBODY_THERE)
-    async with city.client(blind) as client:
+    blind = await city.launch(INTAKE_DATABASE_URL=NOBODY_THERE)
+    async with blind.client() as client:
 
         async def takes() -> bool:
             try:
                 answer = await client.post(
-                    "/channels/app/reports", json=report("1"), headers=city.key("app")
+                    "/channels/app/reports",
+                    json=report("1"),
+                    headers=city.credentials.channel("app"),
                 )
             except httpx.TransportError:
                 return False
@@ -246,23 +259,26 @@ async def test_the_edge_without_a_database_and_without_kafka(city: IntakeCity) -
         assert sent == [303] * 5 + [429], "this process counts by itself"
         lookup = {"sender": "a", "channel": "app", "source_ids": ["1"]}
         answer = await client.post(
-            "/api/intake/v1/lookup", json=lookup, headers=city.administrator()
+            "/api/intake/v1/lookup",
+            json=lookup,
+            headers=city.credentials.bearer(Role.ADMINISTRATOR),
         )
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     await city.start()
     assert (await city.until_read())["accepted"] == 6
 
-    deaf = await city.start(
-        until_ready=False,
+    deaf = await city.launch(
         KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
         INTAKE_ACKNOWLEDGE_WITHIN_SECONDS="1",
     )
-    async with city.client(deaf) as client:
+    async with deaf.client() as client:
 
         async def refuses() -> bool:
             try:
                 answer = await client.post(
-                    "/channels/app/reports", json=report("2"), headers=city.key("app")
+                    "/channels/app/reports",
+                    json=report("2"),
+                    headers=city.credentials.channel("app"),
                 )
             except httpx.TransportError:
                 return False

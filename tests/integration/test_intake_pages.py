@@ -20,8 +20,8 @@ from lastmetre.common.contracts.cases import (
     PublishedLead,
 )
 from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
-from tests.integration.intake_city import IntakeCity, eventually
+from lastmetre.common.security.callers import Role
+from tests.support.city import IntakeAlone, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +35,8 @@ LEAD = PublishedLead.model_validate(
 
 
 @pytest.fixture
-async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
-    async with intake_city.open() as opened:
+async def city(intake_city: IntakeAlone) -> AsyncIterator[IntakeAlone]:
+    async with intake_city.running() as opened:
         yield opened
 
 
@@ -44,14 +44,14 @@ def report(source_id: str, **fields: object) -> dict[str, object]:
     return {"source_id": source_id, "text": "路灯不亮"} | fields
 
 
-async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
+async def test_the_ledger_as_its_reporter_sees_it(city: IntakeAlone) -> None:
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         contact = {"phone": "13800138000", "email": "wang@example.org"}
         taken = await client.post(
             "/channels/hotline/reports",
             json=report("1", contact=contact, address="滨江路 128 号"),
-            headers=city.key("hotline"),
+            headers=city.credentials.channel("hotline"),
         )
         await city.until_read()
         report_id = (await city.fetch("SELECT report_id FROM report"))[0][0]
@@ -75,7 +75,7 @@ async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
         ]  # fmt: skip
         # Out of order, and one twice: what comes too early waits.
         for event in (ledger[2], ledger[0], ledger[0], ledger[1]):
-            await city.tell(CASE_EVENTS, str(case_id), event)
+            await city.tell(event)
         square = [[113.0, 23.0], [114.0, 23.0], [114.0, 24.0], [113.0, 24.0], [113.0, 23.0]]
         area = AreaPublished(
             area_id="A1",
@@ -84,9 +84,9 @@ async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
             lead=LEAD,
             network_version=1,
         )
-        await city.tell(NETWORK_AREAS, "A1", area)
+        await city.tell(area)
         broken = area.model_copy(update={"area_id": "A2", "outline": {"type": "Point"}})
-        await city.tell(NETWORK_AREAS, "A2", broken)
+        await city.tell(broken)
 
         async def accepted() -> bool:
             shown = await client.get(f"/cases/{taken.json()['receipt']}")
@@ -116,42 +116,46 @@ async def test_the_ledger_as_its_reporter_sees_it(city: IntakeCity) -> None:
         await vault_routes(city, client, str(report_id))
 
 
-async def vault_routes(city: IntakeCity, client: httpx.AsyncClient, report_id: str) -> None:
+async def vault_routes(city: IntakeAlone, client: httpx.AsyncClient, report_id: str) -> None:
     """Each route is open to the one who needs it; that a person reads is noted."""
     base, asked = "/api/intake/v1", {"report_ids": [report_id]}
     kept = await client.put(
         f"{base}/lead-contacts",
-        headers=city.administrator(),
+        headers=city.credentials.bearer(Role.ADMINISTRATOR),
         json={"contacts": [{"lead_id": "L1", "phone": "13900000001"}]},
     )
     assert kept.json() == {"kept": 1}
     contacts = (
         await client.post(
-            f"{base}/contacts", headers=city.service("notify"), json=asked | {"lead_ids": ["L1"]}
+            f"{base}/contacts",
+            headers=city.credentials.service("notify"),
+            json=asked | {"lead_ids": ["L1"]},
         )
     ).json()
     assert contacts["reports"][report_id]["email"] == "wang@example.org"
     assert contacts["leads"]["L1"]["phone"] == "+8613900000001"
     texts = (
-        await client.post(f"{base}/texts", headers=city.service("dispatch"), json=asked)
+        await client.post(f"{base}/texts", headers=city.credentials.service("dispatch"), json=asked)
     ).json()
     assert texts["reports"][report_id]["phone_masked"] == "138****8000"
     look = {"report_id": report_id, "actor": "lead:L1"}
-    full = await client.post(f"{base}/contacts/look", headers=city.service("dispatch"), json=look)
+    full = await client.post(
+        f"{base}/contacts/look", headers=city.credentials.service("dispatch"), json=look
+    )
     assert full.json()["phone"] == "13800138000"
     noted = await city.fetch("SELECT actor, asked_by FROM contact_look")
     assert [tuple(row) for row in noted] == [("lead:L1", "service:dispatch")]
     for path, headers in (
-        ("contacts", city.service("dispatch")),
-        ("texts", city.service("notify")),
-        ("contacts/look", city.administrator()),
-        ("lookup", city.key("app")),
+        ("contacts", city.credentials.service("dispatch")),
+        ("texts", city.credentials.service("notify")),
+        ("contacts/look", city.credentials.bearer(Role.ADMINISTRATOR)),
+        ("lookup", city.credentials.channel("app")),
     ):
         refused = await client.post(f"{base}/{path}", headers=headers, json=asked)
         assert refused.status_code == 403
 
 
-async def test_the_form_counts_a_double_click_once(city: IntakeCity) -> None:
+async def test_the_form_counts_a_double_click_once(city: IntakeAlone) -> None:
     running = await city.start()
     form = {
         "source_id": str(uuid4()),
@@ -159,7 +163,7 @@ async def test_the_form_counts_a_double_click_once(city: IntakeCity) -> None:
         "address": "书院巷 12 号",
         "category": "06010",
     }
-    async with city.client(running) as client:
+    async with running.client() as client:
         answers = [await client.post("/report", data=form) for _ in range(2)]
         assert {each.status_code for each in answers} == {303}
         assert answers[0].headers["location"] == answers[1].headers["location"]

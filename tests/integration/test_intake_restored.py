@@ -11,11 +11,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.contracts.network import REMOVED_IN_VERSION, AreaPublished
+from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import NETWORK_AREAS, REPORTS
 from lastmetre.devstack import Stack
-from tests.integration.intake_city import Headers, IntakeCity, Running, eventually
 from tests.integration.test_intake import report
+from tests.support.city import IntakeAlone, ServiceProcess, eventually
 from tests.support.databases import copied_database
 
 pytestmark = pytest.mark.slow
@@ -24,18 +24,20 @@ GONE_BACK = "it has gone back"
 
 
 @pytest.fixture
-async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
-    async with intake_city.open() as opened:
+async def city(intake_city: IntakeAlone) -> AsyncIterator[IntakeAlone]:
+    async with intake_city.running() as opened:
         yield opened
 
 
-async def post(client: httpx.AsyncClient, city: IntakeCity, items: list[Any]) -> list[str]:
-    answer = await client.post("/channels/app/reports", json=items, headers=city.key("app"))
+async def post(client: httpx.AsyncClient, city: IntakeAlone, items: list[Any]) -> list[str]:
+    answer = await client.post(
+        "/channels/app/reports", json=items, headers=city.credentials.channel("app")
+    )
     assert answer.status_code == 202
     return [each["receipt"] for each in answer.json()["items"]]
 
 
-async def stop(city: IntakeCity, running: Running) -> None:
+async def stop(city: IntakeAlone, running: ServiceProcess) -> None:
     """Once all is read and told."""
     await city.until_read()
 
@@ -43,16 +45,15 @@ async def stop(city: IntakeCity, running: Running) -> None:
         return bool(await city.value("SELECT count(*) = 0 FROM outbox"))
 
     await eventually(told)
-    running.process.terminate()
-    assert await running.process.wait() == 0
+    assert await running.end() == 0
 
 
-async def restored(stack: Stack, city: IntakeCity, backup: str) -> Running:
-    city.database_url = city.environment["INTAKE_DATABASE_URL"] = backup
+async def restored(stack: Stack, city: IntakeAlone, backup: str) -> ServiceProcess:
+    city.database_url = backup
     return await city.start()
 
 
-async def rows(city: IntakeCity) -> list[asyncpg.Record]:
+async def rows(city: IntakeAlone) -> list[asyncpg.Record]:
     return await city.fetch("SELECT * FROM report ORDER BY report_id")
 
 
@@ -68,37 +69,37 @@ def items(first: int) -> list[dict[str, object]]:
     ]
 
 
-async def test_restored_it_knows_what_it_told(stack: Stack, city: IntakeCity) -> None:
+async def test_restored_it_knows_what_it_told(stack: Stack, city: IntakeAlone) -> None:
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         await post(client, city, items(0))
     await stop(city, running)
     backup = await copied_database(stack, "intake", city.database_url)
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         receipts = await post(client, city, items(10))
     outcomes = await city.until_read()
     assert outcomes == Counter(accepted=6, rejected=2, repeated=2, conflict=2)
     await stop(city, running)
-    before, told = await rows(city), await city.bodies(REPORTS)
+    before, told = await rows(city), await city.records(REPORTS)
     assert len(told) == 8
 
     running = await restored(stack, city, backup)
     assert await city.until_read() == outcomes
     assert await rows(city) == before
     assert await city.value("SELECT count(*) FROM report JOIN vault USING (report_id)") == 8
-    async with city.client(running) as client:
+    async with running.client() as client:
         private = await client.post(
             "/api/intake/v1/contacts",
             json={"report_ids": [str(row["report_id"]) for row in before]},
-            headers=city.service("notify"),
+            headers=city.credentials.service("notify"),
         )
         phones = [each["phone"] for each in private.json()["reports"].values()]
         assert sorted(phones, key=str) == ["+8613800138000"] * 2 + [None] * 6
         shown = (await client.get(f"/cases/{receipts[2]}")).json()
         assert (shown["state"], shown["reasons"]) == ("rejected", ["reported_in_the_future"])
     await stop(city, running)
-    assert len(await city.bodies(REPORTS)) == len(told), "nothing is told twice"
+    assert len(await city.records(REPORTS)) == len(told), "nothing is told twice"
     assert GONE_BACK in running.log.read_text()
     once_more = await city.start()
     await stop(city, once_more)
@@ -106,15 +107,15 @@ async def test_restored_it_knows_what_it_told(stack: Stack, city: IntakeCity) ->
 
 
 async def test_contents_whose_record_is_gone_are_named_as_gone(
-    stack: Stack, city: IntakeCity
+    stack: Stack, city: IntakeAlone
 ) -> None:
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         await post(client, city, [report("before")])
     await stop(city, running)
     backup = await copied_database(stack, "intake", city.database_url)
     running = await city.start()
-    async with city.client(running) as client:
+    async with running.client() as client:
         kept, gone = await post(client, city, [report("kept"), report("gone", category="06010")])
     await stop(city, running)
     before = await rows(city)
@@ -135,15 +136,15 @@ async def test_contents_whose_record_is_gone_are_named_as_gone(
     assert (missing["category"], missing["outcome"]) == ("06010", "accepted")
     assert (missing["sender"], missing["source_id"], missing["fingerprint"]) == (None,) * 3
     report_id = str(missing["report_id"])
-    async with city.client(running) as client:
+    async with running.client() as client:
         for receipt in (kept, gone):
             assert (await client.get(f"/cases/{receipt}")).json()["state"] == "received"
         asked = {"report_ids": [report_id]}
         texts = await client.post(
-            "/api/intake/v1/texts", json=asked, headers=city.service("dispatch")
+            "/api/intake/v1/texts", json=asked, headers=city.credentials.service("dispatch")
         )
         contacts = await client.post(
-            "/api/intake/v1/contacts", json=asked, headers=city.service("notify")
+            "/api/intake/v1/contacts", json=asked, headers=city.credentials.service("notify")
         )
         assert texts.json()["reports"] == contacts.json()["reports"] == {}
         # The same again is no second report; what it was compared with is not there.
@@ -153,11 +154,11 @@ async def test_contents_whose_record_is_gone_are_named_as_gone(
             return bool(await city.value("SELECT count(*) = 1 FROM later_record"))
 
         await eventually(noted)
-    assert len(await city.bodies(REPORTS)) == 3
+    assert len(await city.records(REPORTS)) == 3
     assert await city.value("SELECT outcome FROM later_record") == "conflict"
 
 
-async def delete_up_to(city: IntakeCity, topic: str, partition: int, offset: int) -> None:
+async def delete_up_to(city: IntakeAlone, topic: str, partition: int, offset: int) -> None:
     """The channel loses these records, as it does when it is trimmed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=city.bootstrap)
     await admin.start()
@@ -168,7 +169,7 @@ async def delete_up_to(city: IntakeCity, topic: str, partition: int, offset: int
         await admin.close()
 
 
-async def test_the_highest_version_of_an_area_counts(city: IntakeCity) -> None:
+async def test_the_highest_version_of_an_area_counts(city: IntakeAlone) -> None:
     """Late repetitions of a relay that has lost its shard: they neither add nor take away."""
     await city.start()
 
@@ -178,15 +179,14 @@ async def test_the_highest_version_of_an_area_counts(city: IntakeCity) -> None:
             area_id="A1", name=LocalName(zh="一", en="One"), network_version=version,
             outline={"type": "Polygon", "coordinates": [square]},
         )  # fmt: skip
-        await city.tell(NETWORK_AREAS, "A1", area)
+        await city.tell(area)
 
     async def remove(version: int) -> None:
-        version_of: Headers = [(REMOVED_IN_VERSION, str(version).encode())]
-        await city.put(NETWORK_AREAS, None, version_of, key=b"A1")
+        await city.remove_area("A1", version)
 
     async def kept(told: int) -> list[int]:
         async def read() -> bool:
-            reached = "SELECT next_offset FROM position WHERE topic = $1 AND partition = 0"
+            reached = "SELECT max(next_offset) FROM position WHERE topic = $1"
             return bool(await city.value(reached, NETWORK_AREAS) == told)
 
         await eventually(read)

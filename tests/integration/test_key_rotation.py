@@ -1,37 +1,29 @@
 """Keys replaced under a running intake, and a vault with a damaged row."""
 
-import base64
-import secrets
 from collections import Counter
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 
+from lastmetre.common.security.callers import Role
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application.reseal_vault import reseal
-from tests.integration.intake_city import IntakeCity, Running
+from tests.support.city import IntakeAlone, key_bytes, key_text
 
 pytestmark = pytest.mark.slow
-
-
-def key_text() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-
-
-def key_bytes(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text)
 
 
 def report(source_id: str, phone: str = "13800138000") -> dict[str, object]:
     return {"source_id": source_id, "text": "路灯不亮", "contact": {"phone": phone}}
 
 
-async def send(client: httpx.AsyncClient, city: IntakeCity, source_id: str) -> dict[str, str]:
+async def send(client: httpx.AsyncClient, city: IntakeAlone, source_id: str) -> dict[str, str]:
     answer = await client.post(
-        "/channels/hotline/reports", json=report(source_id), headers=city.key("hotline")
+        "/channels/hotline/reports",
+        json=report(source_id),
+        headers=city.credentials.channel("hotline"),
     )
     assert answer.status_code == 202
     taken: dict[str, str] = answer.json()
@@ -45,21 +37,16 @@ async def opens(client: httpx.AsyncClient, taken: dict[str, str]) -> tuple[int, 
     return receipt.status_code, page.status_code, "路灯不亮" in page.text
 
 
-async def contacts(client: httpx.AsyncClient, city: IntakeCity) -> httpx.Response:
+async def contacts(client: httpx.AsyncClient, city: IntakeAlone) -> httpx.Response:
     ids = [str(row[0]) for row in await city.fetch("SELECT report_id FROM report")]
     return await client.post(
         "/api/intake/v1/contacts",
-        headers=city.service("notify"),
+        headers=city.credentials.service("notify"),
         json={"report_ids": ids, "lead_ids": ["L1", "L2"]},
     )
 
 
-async def stop(running: Running) -> None:
-    running.process.terminate()
-    await running.process.wait()
-
-
-async def test_all_keys_of_intake_are_replaced(intake_city: IntakeCity) -> None:
+async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None:
     first = {
         name: intake_city.environment[name] for name in ("LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
     }
@@ -72,15 +59,15 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeCity) -> None:
         "INTAKE_VAULT_OLD_KEYS": first["INTAKE_VAULT_KEY"],
         "INTAKE_FINGERPRINT_KEY": first["INTAKE_VAULT_KEY"],
     }
-    async with intake_city.open() as city:
+    async with intake_city.running() as city:
         running = await city.start()
-        async with city.client(running) as client:
+        async with running.client() as client:
             before = await send(client, city, "1")
             assert await city.until_read() == Counter(accepted=1)
-        await stop(running)
+        await running.end()
 
         running = await city.start(**during)
-        async with city.client(running) as client:
+        async with running.client() as client:
             assert await opens(client, before) == (200, 200, True)
             again = await send(client, city, "1")
             assert again != before
@@ -90,15 +77,13 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeCity) -> None:
                 assert await opens(client, taken) == (200, 200, True)
             found = (await contacts(client, city)).json()
             assert [each["phone"] for each in found["reports"].values()] == ["+8613800138000"] * 2
-        await stop(running)
+        await running.end()
 
         rotated = Vault(
             key_bytes(vault), old_keys=[key_bytes(first["INTAKE_VAULT_KEY"])],
             fingerprint_key=key_bytes(first["INTAKE_VAULT_KEY"]),
         )  # fmt: skip
-        url = city.environment["INTAKE_DATABASE_URL"]
-        reading, writing = await asyncpg.connect(url), await asyncpg.connect(url)
-        try:
+        async with city.connection() as reading, city.connection() as writing:
             planned = await reseal(reading, writing, rotated, dry_run=True)
             assert (planned.columns["vault.sealed"].values, planned.ok) == (2, True)
             assert planned.columns["vault.sealed"].sealed_anew == 1
@@ -106,29 +91,26 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeCity) -> None:
             assert (done.columns["vault.sealed"].sealed_anew, done.ok) == (1, True)
             nothing = await reseal(reading, writing, rotated, dry_run=False)
             assert (nothing.columns["vault.sealed"].current, nothing.ok) == (2, True)
-        finally:
-            await reading.close()
-            await writing.close()
 
         running = await city.start(**during | {"INTAKE_VAULT_OLD_KEYS": ""})
-        async with city.client(running) as client:
+        async with running.client() as client:
             for taken in (before, again, new):
                 assert await opens(client, taken) == (200, 200, True)
             await send(client, city, "1")
             assert await city.until_read() == Counter(accepted=2, repeated=2)
 
 
-async def test_a_damaged_row_stops_nobody_elses_messages(intake_city: IntakeCity) -> None:
-    async with intake_city.open() as city:
+async def test_a_damaged_row_stops_nobody_elses_messages(intake_city: IntakeAlone) -> None:
+    async with intake_city.running() as city:
         running = await city.start()
-        async with city.client(running) as client:
+        async with running.client() as client:
             for number in range(3):
                 await send(client, city, f"{number}")
             await city.until_read()
             leads = [{"lead_id": each, "phone": "13900000001"} for each in ("L1", "L2")]
             kept = await client.put(
                 "/api/intake/v1/lead-contacts",
-                headers=city.administrator(),
+                headers=city.credentials.bearer(Role.ADMINISTRATOR),
                 json={"contacts": leads},
             )
             assert kept.json() == {"kept": 2}
@@ -145,30 +127,29 @@ async def test_a_damaged_row_stops_nobody_elses_messages(intake_city: IntakeCity
             assert found["unreadable_leads"] == ["L1"]
             assert len(found["reports"]) == 2
             assert len(found["unreadable_reports"]) == 1
-            metrics = (await client.get("/metrics")).text
-            assert 'lastmetre_vault_damaged_rows_total{kind="lead"} 1.0' in metrics
+            assert await running.figure("lastmetre_vault_damaged_rows_total", kind="lead") == 1
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["rows of before", "rows that name their key"])
-async def test_a_key_that_is_missing_is_waited_for(intake_city: IntakeCity, named: bool) -> None:
+async def test_a_key_that_is_missing_is_waited_for(intake_city: IntakeAlone, named: bool) -> None:
     """Nobody's contact is taken for lost because somebody forgot an old key."""
-    async with intake_city.open() as city:
+    async with intake_city.running() as city:
         first = city.environment["INTAKE_VAULT_KEY"]
         naming: dict[str, Any] = {"INTAKE_FINGERPRINT_KEY": first} if named else {}
         running = await city.start(**naming)
-        async with city.client(running) as client:
+        async with running.client() as client:
             for number in range(3):
                 await send(client, city, f"{uuid4()}-{number}")
             await city.until_read()
             assert (await contacts(client, city)).status_code == 200
-        await stop(running)
+        await running.end()
         mistaken: dict[str, Any] = {"INTAKE_VAULT_KEY": key_text(), "INTAKE_FINGERPRINT_KEY": first}
         running = await city.start(**mistaken)
-        async with city.client(running) as client:
+        async with running.client() as client:
             await send(client, city, "after")
             await city.until_read()
             assert (await contacts(client, city)).status_code == 503
-        await stop(running)
+        await running.end()
         running = await city.start(**mistaken | {"INTAKE_VAULT_OLD_KEYS": first})
-        async with city.client(running) as client:
+        async with running.client() as client:
             assert len((await contacts(client, city)).json()["reports"]) == 4

@@ -23,13 +23,12 @@ from lastmetre.common.contracts.cases import (
     ReportMerged,
     ReportSplit,
 )
-from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.support import books
 from tests.support.city import City
-from tests.support.own_city import own_city
+from tests.support.city.own import own_city
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +148,7 @@ async def test_a_report_joins_a_case_and_leaves_it(town: Stack, city: City) -> N
     town.stop_process("dispatch")
     second = await city.report("second", text="No light near the gate", contact=SECOND)
     joined = await report_of(city, second)
-    await city.tell(CASE_EVENTS, ReportMerged(**event(case_id, 3), **of_report(joined)))
+    await city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)
@@ -165,13 +164,9 @@ async def test_a_report_joins_a_case_and_leaves_it(town: Stack, city: City) -> N
     town.stop_process("dispatch")
     split_id = uuid.uuid4()
     its_number = f"{number[:6]}-9000001"
-    await city.tell(
-        CASE_EVENTS, ReportSplit(**event(case_id, 5), report_id=joined, split_case_id=split_id)
-    )
-    await city.tell(
-        CASE_EVENTS, CaseRegistered(**event(split_id, 1), **of_report(joined), number=its_number)
-    )
-    await city.tell(CASE_EVENTS, CaseUnplaced(**event(split_id, 2), reason="no_position"))
+    await city.tell(ReportSplit(**event(case_id, 5), report_id=joined, split_case_id=split_id))
+    await city.tell(CaseRegistered(**event(split_id, 1), **of_report(joined), number=its_number))
+    await city.tell(CaseUnplaced(**event(split_id, 2), reason="no_position"))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)

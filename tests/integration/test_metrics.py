@@ -1,4 +1,4 @@
-"""Metrics on a real broker and database: its figures against a count by plain Python."""
+"""MetricsAlone on a real broker and database: its figures against a count by plain Python."""
 
 import re
 from collections import Counter
@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from lastmetre.common.contracts.base import Channel, Origin
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
-from tests.integration.metrics_city import Metrics
-from tests.integration.metrics_world import Scenario, World, network
+from tests.support.city import MetricsAlone
+from tests.support.city.scenarios import Scenario, World, network
 from tests.support.databases import fresh_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -31,25 +31,30 @@ def database(stack: Stack) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def city(stack: Stack, database: str) -> AsyncIterator[tuple[Metrics, World]]:
+async def city(
+    stack: Stack, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[MetricsAlone, World]]:
     """A city of 300 cases, everything sent twice, all of it counted; only looked at until the
     last test."""
     world = World(seed=3, size=300)
-    async with Metrics(stack.endpoints.bootstrap_servers, database) as metrics:
+    alone = MetricsAlone(
+        stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("metrics")
+    )
+    async with alone.running() as metrics:
         await metrics.start()
         ledger = world.ledger()
         reports, deliveries = world.reports(REJECTED), world.deliveries()
         for _ in range(2):
             for messages in (network(), reports, deliveries, ledger):
-                await metrics.send(messages)
-        await metrics.settled("SELECT sum(seq) FROM fact", len(ledger))
-        await metrics.settled("SELECT count(*) FROM report", len(reports))
-        await metrics.settled("SELECT count(*) FROM message", len(deliveries))
-        await metrics.settled("SELECT count(*) FROM area", 4)
+                await metrics.tell(*messages)
+        await metrics.until("SELECT sum(seq) FROM fact", len(ledger))
+        await metrics.until("SELECT count(*) FROM report", len(reports))
+        await metrics.until("SELECT count(*) FROM message", len(deliveries))
+        await metrics.until("SELECT count(*) FROM area", 4)
         yield metrics, world
 
 
-async def indicators(metrics: Metrics, **parameters: str) -> list[dict[str, Any]]:
+async def indicators(metrics: MetricsAlone, **parameters: str) -> list[dict[str, Any]]:
     async with metrics.client(Role.SUPERVISOR) as client:
         answer = await client.get("/indicators", params=parameters)
     assert answer.status_code == 200, answer.text
@@ -82,7 +87,7 @@ def expected_whole(scenarios: list[Scenario]) -> tuple[Any, ...]:
             close_to(quantile(values, 0.99)), close_to(mean(values)))  # fmt: skip
 
 
-async def test_counts(city: tuple[Metrics, World]) -> None:
+async def test_counts(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     [found] = await indicators(metrics)
     every = world.scenarios
@@ -106,7 +111,7 @@ async def test_counts(city: tuple[Metrics, World]) -> None:
     assert cases["closed_before_reported"] == sum(each.closed < 0 for each in closed if each.closed)
 
 
-async def test_response_times_in_every_grouping(city: tuple[Metrics, World]) -> None:
+async def test_response_times_in_every_grouping(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     keys: dict[str, Callable[[Scenario], Any]] = {
         "channel": lambda each: each.channel.value,
@@ -129,7 +134,7 @@ async def test_response_times_in_every_grouping(city: tuple[Metrics, World]) -> 
     }
 
 
-async def test_every_case_of_a_stage_is_accounted_for(city: tuple[Metrics, World]) -> None:
+async def test_every_case_of_a_stage_is_accounted_for(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     for spot in ("without", "with", "only"):
         [found] = await indicators(metrics, fixed_on_spot=spot)
@@ -144,7 +149,7 @@ async def test_every_case_of_a_stage_is_accounted_for(city: tuple[Metrics, World
     )
 
 
-async def test_selection_by_day_and_origin(city: tuple[Metrics, World]) -> None:
+async def test_selection_by_day_and_origin(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     parameters = {"from": "2026-11-21", "to": "2026-11-22", "origin": "import"}
     [found] = await indicators(metrics, **parameters)
@@ -163,7 +168,7 @@ async def test_selection_by_day_and_origin(city: tuple[Metrics, World]) -> None:
     assert nothing["reports"]["valid_report_rate"] is None
 
 
-async def test_satisfaction(city: tuple[Metrics, World]) -> None:
+async def test_satisfaction(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     [found] = await indicators(metrics)
     scores = [each.score for each in world.scenarios if each.score]
@@ -175,7 +180,7 @@ async def test_satisfaction(city: tuple[Metrics, World]) -> None:
         assert estimate["low"] < estimate["value"] < estimate["high"]
 
 
-async def test_prometheus_says_the_same(city: tuple[Metrics, World]) -> None:
+async def test_prometheus_says_the_same(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     [found] = await indicators(metrics)
     async with metrics.client(Role.ADMINISTRATOR) as client:
@@ -205,7 +210,7 @@ async def test_prometheus_says_the_same(city: tuple[Metrics, World]) -> None:
     assert values["lastmetre_reports", "app", "accepted"] == app
 
 
-async def test_facts_of_single_cases(city: tuple[Metrics, World]) -> None:
+async def test_facts_of_single_cases(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     facts: dict[str, dict[str, Any]] = {}
     async with metrics.client(Role.OPERATOR) as client:
@@ -229,7 +234,7 @@ async def test_facts_of_single_cases(city: tuple[Metrics, World]) -> None:
         assert unknown.status_code == 404
 
 
-async def test_who_may_look(city: tuple[Metrics, World]) -> None:
+async def test_who_may_look(city: tuple[MetricsAlone, World]) -> None:
     metrics, _ = city
     async with metrics.client(Role.LEAD) as client:
         for path in ("/indicators", "/board", "/board/live", "/api/metrics/v1/facts"):
@@ -239,7 +244,7 @@ async def test_who_may_look(city: tuple[Metrics, World]) -> None:
         assert (await client.get("/board/how", headers={"Authorization": ""})).status_code == 200
 
 
-async def test_board(city: tuple[Metrics, World]) -> None:
+async def test_board(city: tuple[MetricsAlone, World]) -> None:
     metrics, world = city
     async with metrics.client(Role.SUPERVISOR) as client:
         page = await client.get("/board", params={"period": "all", "lang": "zh"})
@@ -263,22 +268,22 @@ async def test_board(city: tuple[Metrics, World]) -> None:
         assert "style=" not in answer.text
 
 
-async def test_areas_follow_the_network(city: tuple[Metrics, World]) -> None:
+async def test_areas_follow_the_network(city: tuple[MetricsAlone, World]) -> None:
     metrics, _ = city
-    await metrics.send([network(version=1)[0]])
+    await metrics.tell(network(version=1)[0])
     connection = await asyncpg.connect(metrics.database_url)
     await connection.execute("UPDATE area SET network_version = 5, name_en = 'Newer'")
-    await metrics.send(network(version=4)[:1])
-    await metrics.send([*network(version=6)[1:]])
-    await metrics.settled("SELECT min(network_version) FROM area WHERE area_id <> 'A01'", 6)
+    await metrics.tell(*network(version=4)[:1])
+    await metrics.tell(*network(version=6)[1:])
+    await metrics.until("SELECT min(network_version) FROM area WHERE area_id <> 'A01'", 6)
     await metrics.remove_area("A04", 7)
-    await metrics.settled("SELECT count(*) FROM area", 3)
+    await metrics.until("SELECT count(*) FROM area", 3)
     # Late repetitions neither bring it back nor take away another.
-    await metrics.send(network(version=6)[3:])
+    await metrics.tell(*network(version=6)[3:])
     await metrics.remove_area("A03", 6)
-    await metrics.settled("SELECT count(*) FROM area_removal", 2)
-    await metrics.settled("SELECT count(*) FROM area", 3)
-    await metrics.send([*network(version=8)[3:]])
-    await metrics.settled("SELECT count(*) FROM area", 4)
+    await metrics.until("SELECT count(*) FROM area_removal", 2)
+    await metrics.until("SELECT count(*) FROM area", 3)
+    await metrics.tell(*network(version=8)[3:])
+    await metrics.until("SELECT count(*) FROM area", 4)
     assert await connection.fetchval("SELECT name_en FROM area WHERE area_id = 'A01'") == "Newer"
     await connection.close()

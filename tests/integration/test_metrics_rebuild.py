@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from lastmetre.common.postgres.migrate import migrations_of
 from lastmetre.devstack import Stack
-from tests.integration.metrics_city import Metrics
-from tests.integration.metrics_world import World
+from tests.support.city import MetricsAlone
+from tests.support.city.scenarios import World
 from tests.support.databases import fresh_database, migrate_in_part
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -27,14 +27,19 @@ def database(stack: Stack) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def metrics_city(stack: Stack, database: str) -> AsyncIterator[Metrics]:
+async def metrics_city(
+    stack: Stack, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[MetricsAlone]:
     """One running metrics for all of them: each test adds cases of its own."""
-    async with Metrics(stack.endpoints.bootstrap_servers, database) as metrics:
+    city = MetricsAlone(
+        stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("metrics")
+    )
+    async with city.running() as metrics:
         await metrics.start()
         yield metrics
 
 
-async def counted(city: Metrics) -> tuple[int, int]:
+async def counted(city: MetricsAlone) -> tuple[int, int]:
     """Cases and events that there are."""
     connection = await asyncpg.connect(city.database_url)
     [row] = await connection.fetch("SELECT count(*), coalesce(sum(seq), 0) FROM fact")
@@ -42,12 +47,12 @@ async def counted(city: Metrics) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: Metrics) -> None:
+async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: MetricsAlone) -> None:
     world = World(seed=6, size=60)
     ledger = world.ledger()
     _, events = await counted(metrics_city)
-    await metrics_city.send(ledger)
-    await metrics_city.settled("SELECT sum(seq) FROM fact", events + len(ledger))
+    await metrics_city.tell(*ledger)
+    await metrics_city.until("SELECT sum(seq) FROM fact", events + len(ledger))
     wrong, gone = (each.case_id for each in world.scenarios[:2])
     added = UUID(int=1)
     connection = await asyncpg.connect(metrics_city.database_url)
@@ -74,7 +79,7 @@ async def test_verify_names_what_differs_and_rebuild_mends_it(metrics_city: Metr
     await connection.close()
 
 
-async def test_no_two_rebuilds_at_once(metrics_city: Metrics) -> None:
+async def test_no_two_rebuilds_at_once(metrics_city: MetricsAlone) -> None:
     connection = await asyncpg.connect(metrics_city.database_url)
     assert await connection.fetchval("SELECT pg_try_advisory_lock($1)", 0x6C6D_0002)
     code, document = await metrics_city.rebuild()
@@ -82,7 +87,7 @@ async def test_no_two_rebuilds_at_once(metrics_city: Metrics) -> None:
     await connection.close()
 
 
-async def test_a_reader_keeps_its_rights(metrics_city: Metrics) -> None:
+async def test_a_reader_keeps_its_rights(metrics_city: MetricsAlone) -> None:
     connection = await asyncpg.connect(metrics_city.database_url)
     owner = await connection.fetchval("SELECT current_user")
     # Any role will do that exists everywhere and is not the owner.
@@ -106,7 +111,7 @@ SHAPE = """
 """
 
 
-async def test_a_rebuilt_table_is_made_as_the_live_one(metrics_city: Metrics) -> None:
+async def test_a_rebuilt_table_is_made_as_the_live_one(metrics_city: MetricsAlone) -> None:
     connection = await asyncpg.connect(metrics_city.database_url)
     before = await connection.fetch(SHAPE)
     assert {"fillfactor=60", "fact_pkey", "fact_reported_day_idx"} <= {row[1] for row in before}
@@ -132,7 +137,7 @@ async def test_what_an_earlier_build_left_behind_is_put_right(stack: Stack) -> N
     await connection.close()
 
 
-async def test_readers_wait_for_the_exchange_alone(metrics_city: Metrics) -> None:
+async def test_readers_wait_for_the_exchange_alone(metrics_city: MetricsAlone) -> None:
     """Somebody reads the facts for long: the rebuild does not make others wait behind it."""
     connection = await asyncpg.connect(metrics_city.database_url)
     other = await asyncpg.connect(metrics_city.database_url)
@@ -143,7 +148,7 @@ async def test_readers_wait_for_the_exchange_alone(metrics_city: Metrics) -> Non
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'metrics-rebuild'"
             " AND wait_event_type = 'Lock' AND datname = current_database()"
         )
-        await metrics_city.settled(waits, 1)
+        await metrics_city.until(waits, 1)
         await other.execute("SET statement_timeout = '20s'")
         assert await other.fetchval("SELECT count(*) >= 0 FROM fact")
         assert not rebuilding.done()
@@ -152,12 +157,12 @@ async def test_readers_wait_for_the_exchange_alone(metrics_city: Metrics) -> Non
     await connection.close()
 
 
-async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metrics) -> None:
+async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: MetricsAlone) -> None:
     world = World(seed=5, size=SIZE)
     ledger = world.ledger()
     cases, events = await counted(metrics_city)
-    await metrics_city.start(more=True)
-    await metrics_city.send(ledger[: len(ledger) // 2])
+    await metrics_city.start()
+    await metrics_city.tell(*ledger[: len(ledger) // 2])
 
     rest = [ledger[at : at + 20] for at in range(len(ledger) // 2, len(ledger), 20)]
     rebuilt = 0
@@ -166,7 +171,7 @@ async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metric
         # Events are left to send until the rebuilds are through, however slow the machine is.
         while rest:
             if len(rest) > 1 or rebuilt >= REBUILDS:
-                await metrics_city.send(rest.pop(0))
+                await metrics_city.tell(*rest.pop(0))
             await asyncio.sleep(0.05)
 
     sending = asyncio.create_task(keep_sending())
@@ -178,7 +183,7 @@ async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metric
         rebuilt += 1
     await sending
     cases, events = cases + SIZE, events + len(ledger)
-    await metrics_city.settled("SELECT sum(seq) FROM fact", events)
+    await metrics_city.until("SELECT sum(seq) FROM fact", events)
     connection = await asyncpg.connect(metrics_city.database_url)
     live = await connection.fetchval(FACTS)
     code, document = await metrics_city.rebuild()

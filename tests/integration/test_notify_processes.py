@@ -1,13 +1,11 @@
 """Notify is killed, stopped, and shared by processes: every message goes out once all the same."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
-from tests.integration.notify_city import City, Running
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -16,6 +14,7 @@ from tests.integration.notify_ledgers import (
     mixed,
     once_each,
 )
+from tests.support.city import NotifyAlone, ServiceProcess, eventually, until_true
 from tests.support.mailbox import Mailbox, listening
 from tests.support.ports import free_port
 from tests.unit.notify.ledger import event
@@ -23,14 +22,14 @@ from tests.unit.notify.ledger import event
 pytestmark = pytest.mark.slow
 
 
-async def test_killed_between_the_file_and_its_result(notify: City) -> None:
+async def test_killed_between_the_file_and_its_result(notify: NotifyAlone) -> None:
     running = await notify.start()
     await notify.until("SELECT count(*) FROM message_done", 0)
     async with notify.connection() as blocker, blocker.transaction():
         # The file can be written, its result cannot be committed.
         await blocker.execute("LOCK TABLE message_done IN SHARE MODE")
-        await notify.tell(lifecycle(notify, "261122-0418", address={"phone": PHONE})[:2])
-        await _until(lambda: len(notify.files()) == 2)
+        await notify.tell(*lifecycle(notify, "261122-0418", address={"phone": PHONE})[:2])
+        await until_true(lambda: len(notify.files()) == 2)
         await notify.until("SELECT count(*) FROM message_waiting WHERE sending_by = 'folder'", 2)
         await running.kill()
     before = {file: file.read_bytes() for file in notify.files()}
@@ -44,7 +43,7 @@ async def test_killed_between_the_file_and_its_result(notify: City) -> None:
 
 
 @pytest.mark.parametrize("first", ["crash", "cancel"])
-async def test_killed_after_250_before_the_result(notify: City, first: str) -> None:
+async def test_killed_after_250_before_the_result(notify: NotifyAlone, first: str) -> None:
     """The case is cancelled after the crash, or while the message before is not committed yet."""
     mailbox, port = Mailbox(), free_port()
     events = lifecycle(notify, "261122-0418", address={"email": EMAIL})
@@ -54,14 +53,14 @@ async def test_killed_after_250_before_the_result(notify: City, first: str) -> N
         running = await notify.start(**settings)
         async with notify.connection() as blocker, blocker.transaction():
             await blocker.execute("LOCK TABLE message_done IN SHARE MODE")
-            await notify.tell(events[:2])
-            await _until(lambda: len(mailbox.taken) == 1)
+            await notify.tell(*events[:2])
+            await until_true(lambda: len(mailbox.taken) == 1)
             if first == "cancel":
-                await notify.tell(cancelled)
+                await notify.tell(*cancelled)
                 await notify.until("SELECT count(*) FROM message_waiting WHERE seq = 3", 1)
             await running.kill()
         if first == "crash":
-            await notify.tell(cancelled)
+            await notify.tell(*cancelled)
         await notify.start(**settings)
         await notify.until_done(3)
     assert len(mailbox.taken) == 2, "the interrupted one is not sent again, the next one is"
@@ -73,30 +72,30 @@ async def test_killed_after_250_before_the_result(notify: City, first: str) -> N
     await once_each(notify, 3)
 
 
-async def test_stopped_politely_nothing_is_left_open(notify: City) -> None:
+async def test_stopped_politely_nothing_is_left_open(notify: NotifyAlone) -> None:
     async def slowly(_: object) -> None:
         await asyncio.sleep(1)
 
     mailbox, port = Mailbox(on_data=slowly), free_port()
     async with listening(mailbox, port):
         await notify.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
-        await notify.tell(lifecycle(notify, "261122-0418", address={"email": EMAIL})[:2])
-        await _until(lambda: len(mailbox.taken) == 1)
+        await notify.tell(*lifecycle(notify, "261122-0418", address={"email": EMAIL})[:2])
+        await until_true(lambda: len(mailbox.taken) == 1)
         await notify.stop()
     assert await notify.value("SELECT count(*) FROM message_waiting") == 0
     assert await notify.results() == {"sent": 2}
 
 
-async def test_two_processes_share_and_one_takes_over(notify: City) -> None:
+async def test_two_processes_share_and_one_takes_over(notify: NotifyAlone) -> None:
     first, second = await asyncio.gather(notify.start(), notify.start())
     await _until_shards(first, 6)
     await _until_shards(second, 6)
     ledgers = [lifecycle(notify, f"261122-{n:04}", address={"phone": PHONE}) for n in range(200)]
     events = mixed(ledgers)
     half = len(events) // 2
-    await notify.tell(events[:half])
+    await notify.tell(*events[:half])
     shares = await _both_sent(first, second)
-    telling = asyncio.create_task(notify.tell(events[half:]))
+    telling = asyncio.create_task(notify.tell(*events[half:]))
     await first.kill()
     killed_at = asyncio.get_running_loop().time()
     await _until_shards(second, 12)
@@ -112,27 +111,18 @@ async def test_two_processes_share_and_one_takes_over(notify: City) -> None:
     await _until_shards(second, 6)
 
 
-async def _both_sent(*processes: Running) -> list[float]:
+async def _both_sent(*processes: ServiceProcess) -> list[float]:
     """How many messages each has sent, once that is some."""
-    for _ in range(600):
-        shares = [await each.metric("lastmetre_messages_total") for each in processes]
-        if min(shares) > 0:
-            return shares
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"they do not share: {shares}")
+
+    async def shares() -> list[float]:
+        found = [await each.figure("lastmetre_messages_total") for each in processes]
+        return found if min(found) > 0 else []
+
+    return await eventually(shares, "message of each process")
 
 
-async def _until_shards(running: Running, expected: int) -> None:
-    for _ in range(600):
-        if await running.metric("lastmetre_message_shards") == expected:
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"{running.url} does not get to {expected} shards")
+async def _until_shards(running: ServiceProcess, expected: int) -> None:
+    async def has_them() -> bool:
+        return await running.figure("lastmetre_message_shards") == expected
 
-
-async def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError("what was waited for did not happen")
+    await eventually(has_them, f"owner of {expected} shards")

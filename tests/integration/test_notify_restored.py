@@ -14,7 +14,6 @@ from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 from lastmetre.common.postgres.locks import CATCH_UP_LOCK
 from lastmetre.devstack import Stack
-from tests.integration.notify_city import City
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -22,6 +21,7 @@ from tests.integration.notify_ledgers import (
     new_ids,
     once_each,
 )
+from tests.support.city import NotifyAlone
 from tests.support.databases import copied_database
 from tests.support.mailbox import Mailbox, listening
 from tests.support.ports import free_port
@@ -30,8 +30,8 @@ from tests.unit.notify.ledger import event, registered
 pytestmark = pytest.mark.slow
 
 
-async def rate(url: str, notify: City, case_id: UUID) -> int:
-    token = notify.rating_token(case_id, 7)
+async def rate(url: str, notify: NotifyAlone, case_id: UUID) -> int:
+    token = notify.credentials.rating_token(case_id, 7)
     body = {"solved": True, "score": 5}
     async with httpx.AsyncClient() as client:
         return (await client.post(f"{url}/api/notify/v1/ratings/{token}", json=body)).status_code
@@ -47,7 +47,9 @@ def sent_twice(mailbox: Mailbox) -> list[bytes]:
     return [each for each, times in Counter(ids).items() if times > 1]
 
 
-async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, notify: City) -> None:
+async def test_restored_it_sends_nothing_that_the_log_knows_of(
+    stack: Stack, notify: NotifyAlone
+) -> None:
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
     ended, waiting, sending, later = (
@@ -61,27 +63,27 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, not
     async with listening(mailbox, port):
         # The backup has one case at its end; one that waits; one whose first message is being sent.
         await notify.start(**mail)
-        await notify.tell(ended)
+        await notify.tell(*ended)
         await notify.until_done(MESSAGES_A_CASE)
         notify.vault.away = True
-        await notify.tell([*waiting, *sending])
+        await notify.tell(*waiting, *sending)
         await notify.until("SELECT count(*) FROM message_waiting", 2 * MESSAGES_A_CASE)
         await notify.stop()
         backup = await copied_database(stack, "notify", notify.database_url)
         # What it will have forgotten.
         notify.vault.away = False
         running = await notify.start(**mail)
-        await notify.tell([*later, *history])
+        await notify.tell(*later, *history)
         await notify.until_done(4 * MESSAGES_A_CASE + 2)
         for ledger in (ended, later):
             assert await rate(running.url, notify, ledger[0].case_id) == 202
         await notify.until("SELECT count(*) FROM outbox", 0)
         results = await notify.results()
-        told = len(await notify.bodies(NOTIFY_DELIVERIES))
+        told = len(await notify.records(NOTIFY_DELIVERIES))
         out = len(mailbox.taken)
         await notify.stop()
 
-        notify.database_url = notify.environment["NOTIFY_DATABASE_URL"] = backup
+        notify.database_url = backup
         async with notify.connection() as connection:
             await connection.execute(
                 "UPDATE message_waiting SET sending_by = 'smtp', attempts = 1"
@@ -93,7 +95,7 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, not
         await notify.until_done(4 * MESSAGES_A_CASE + 2)
         assert await notify.results() == results
         assert len(mailbox.taken) == out
-        assert len(await notify.bodies(NOTIFY_DELIVERIES)) == told
+        assert len(await notify.records(NOTIFY_DELIVERIES)) == told
         assert await notify.value("SELECT count(*) FROM adopted_delivery") == 0
         assert await notify.value("SELECT count(*) FROM rating") == 2
         assert await rate(again.url, notify, ended[0].case_id) == 200, (
@@ -103,7 +105,7 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, not
         assert '"adopted": ' in again.log.read_text()
         assert "it has gone back" in again.log.read_text()
         # It goes on as ever, and knows everything at the next start.
-        await notify.tell(lifecycle(notify, "261122-0009", address={"email": EMAIL}))
+        await notify.tell(*lifecycle(notify, "261122-0009", address={"email": EMAIL}))
         await notify.until_done(5 * MESSAGES_A_CASE + 2)
         await notify.stop()
         once_more = await notify.start(**mail)
@@ -114,7 +116,7 @@ async def test_restored_it_sends_nothing_that_the_log_knows_of(stack: Stack, not
     assert len(await notify.feedback()) == 2
 
 
-async def test_nothing_is_decided_before_it_has_caught_up(notify: City) -> None:
+async def test_nothing_is_decided_before_it_has_caught_up(notify: NotifyAlone) -> None:
     case_id, _ = new_ids()
     await notify.start()
     await notify.stop()
@@ -128,7 +130,9 @@ async def test_nothing_is_decided_before_it_has_caught_up(notify: City) -> None:
     assert await rate(running.url, notify, case_id) == 202
 
 
-async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notify: City) -> None:
+async def test_what_the_log_does_not_know_is_sent_or_unknown(
+    stack: Stack, notify: NotifyAlone
+) -> None:
     """One that the backup has as `sending` and whose end no record tells: nobody knows."""
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
@@ -138,7 +142,7 @@ async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notif
     )
     async with listening(mailbox, port):
         await notify.start(**mail)
-        await notify.tell([*first, *second])
+        await notify.tell(*first, *second)
         await notify.until("SELECT count(*) FROM message_waiting", 4)
         await notify.stop()
         async with notify.connection() as connection:
@@ -148,7 +152,6 @@ async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notif
                 first[0].case_id,
             )
         notify.database_url = await copied_database(stack, "notify", notify.database_url)
-        notify.environment["NOTIFY_DATABASE_URL"] = notify.database_url
         notify.vault.away = False
         await notify.start(**mail)
         await notify.until_done(4)
@@ -156,7 +159,9 @@ async def test_what_the_log_does_not_know_is_sent_or_unknown(stack: Stack, notif
     assert len(mailbox.taken) == 1
 
 
-async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: City) -> None:
+async def test_what_went_out_and_was_forgotten_is_unknown(
+    stack: Stack, notify: NotifyAlone
+) -> None:
     """The database has lost the claim, or never heard of the message; the log has the attempt."""
     mailbox, port = Mailbox(), free_port()
     mail = {"NOTIFY_SMTP_HOST": "127.0.0.1", "NOTIFY_SMTP_PORT": str(port)}
@@ -166,7 +171,7 @@ async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: 
     notify.vault.away = True
     async with listening(mailbox, port):
         await notify.start(**mail)
-        await notify.tell(asked)
+        await notify.tell(*asked)
         await notify.until("SELECT count(*) FROM message_waiting", 2)
         await notify.stop()
         backup = await copied_database(stack, "notify", notify.database_url)
@@ -183,12 +188,12 @@ async def test_what_went_out_and_was_forgotten_is_unknown(stack: Stack, notify: 
         mailbox.on_data = is_killed
         notify.vault.away = False
         running = await notify.start(**mail)
-        await notify.tell(later)
+        await notify.tell(*later)
         async with asyncio.timeout(60):
             await running.process.wait()
         mailbox.on_data = None
 
-        notify.database_url = notify.environment["NOTIFY_DATABASE_URL"] = backup
+        notify.database_url = backup
         again = await notify.start(**mail)
         await notify.until_done(4)
         assert await notify.results() == {"sent": 2, "unknown": 2}

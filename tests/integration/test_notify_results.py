@@ -1,10 +1,7 @@
 """A database that refuses the results of messages: they wait, it is said, and it goes on."""
 
-import asyncio
-
 import pytest
 
-from tests.integration.notify_city import City, Running
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -12,6 +9,7 @@ from tests.integration.notify_ledgers import (
     mixed,
     once_each,
 )
+from tests.support.city import NotifyAlone, ServiceProcess, eventually
 from tests.support.mailbox import Mailbox, listening
 from tests.support.ports import free_port
 
@@ -42,7 +40,7 @@ pytestmark = pytest.mark.slow
     ids=["P0001", "XX002", "23514", "42501"],
 )
 async def test_results_that_cannot_be_recorded_wait_and_say_so(
-    notify: City, breaks: str, mends: str
+    notify: NotifyAlone, breaks: str, mends: str
 ) -> None:
     mailbox, port = Mailbox(), free_port()
     ledgers = [lifecycle(notify, f"261122-{n:04}", address={"email": EMAIL}) for n in range(30)]
@@ -50,11 +48,11 @@ async def test_results_that_cannot_be_recorded_wait_and_say_so(
         running = await notify.start(NOTIFY_SMTP_HOST="127.0.0.1", NOTIFY_SMTP_PORT=str(port))
         async with notify.connection() as connection:
             await connection.execute(breaks)
-            await notify.tell(mixed(ledgers))
+            await notify.tell(*mixed(ledgers))
             said = await _until_missing(running, "sender: no result recorded for")
             assert "60 wait" in said, "the first to each reader and each lead"
             assert running.process.returncode is None
-            assert await running.metric("lastmetre_message_results_waiting") == 60
+            assert await running.figure("lastmetre_message_results_waiting") == 60
             assert await _oldest_message(running) > 0
             assert await notify.value("SELECT count(*) FROM message_done") == 0
             await connection.execute(mends)
@@ -65,18 +63,13 @@ async def test_results_that_cannot_be_recorded_wait_and_say_so(
     await once_each(notify, 30 * MESSAGES_A_CASE)
 
 
-async def _oldest_message(running: Running) -> float:
+async def _oldest_message(running: ServiceProcess) -> float:
     """Its age once it has been measured, which another task does than the one that is stuck."""
-    for _ in range(600):
-        if seconds := await running.metric("lastmetre_messages_oldest_seconds"):
-            return seconds
-        await asyncio.sleep(0.05)
-    return 0.0
+    return await eventually(lambda: running.figure("lastmetre_messages_oldest_seconds"))
 
 
-async def _until_missing(running: Running, words: str) -> str:
-    for _ in range(600):
-        if found := [each for each in await running.missing() if words in each]:
-            return found[0]
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"{running.url} does not say: {words}")
+async def _until_missing(running: ServiceProcess, words: str) -> str:
+    async def said() -> str | None:
+        return next((each for each in await running.missing() if words in each), None)
+
+    return await eventually(said, words)

@@ -34,8 +34,8 @@ from lastmetre.devstack import Stack
 from lastmetre.devstack.contracts.command import DOCS
 from tests.support.callers import callers
 from tests.support.city import City
+from tests.support.city.own import own_city
 from tests.support.logs import nothing_unexpected
-from tests.support.own_city import own_city
 
 EXAMPLES: Final = 6
 """Of each operation, kind of data and kind of address, each by the next of the callers."""

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from lastmetre.devstack import Stack
-from tests.integration.intake_city import IntakeCity, eventually
+from tests.support.city import IntakeAlone, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -24,9 +24,9 @@ def on_disk(stack: Stack, topic: str) -> bool:
 
 
 async def test_a_trimmed_report_is_readable_on_no_disk(
-    stack: Stack, intake_city: IntakeCity
+    stack: Stack, intake_city: IntakeAlone
 ) -> None:
-    async with intake_city.open() as city:
+    async with intake_city.running() as city:
         topic = f"{city.prefix}channels.app"
         admin = AIOKafkaAdminClient(bootstrap_servers=city.bootstrap)
         await admin.start()
@@ -41,13 +41,13 @@ async def test_a_trimmed_report_is_readable_on_no_disk(
             INTAKE_BACKUP_INTERVAL_SECONDS="0",
             INTAKE_TRIM_EVERY_SECONDS="0.2",
         )
-        async with city.client(running) as client:
+        async with running.client() as client:
 
             async def send(**more: object) -> None:
                 answer = await client.post(
                     "/channels/app/reports",
                     json={"source_id": "the same partition", "text": "路灯", **more},
-                    headers=city.key("app"),
+                    headers=city.credentials.channel("app"),
                 )
                 assert answer.status_code == 202
 

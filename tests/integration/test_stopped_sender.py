@@ -16,7 +16,8 @@ from lastmetre.common.kafka.dead_letter_limit import Sender
 from lastmetre.common.postgres import dead_letter_table
 from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.migrate import migrate
-from tests.integration.intake_city import IntakeCity, Running, eventually, submitted
+from lastmetre.common.security.callers import Role
+from tests.support.city import IntakeAlone, ServiceProcess, eventually, submitted
 from tests.support.commands import attempt
 
 TOPIC: Final = "channels.app"
@@ -29,8 +30,8 @@ HELD: Final = 600
 
 
 @pytest.fixture
-async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
-    async with intake_city.open() as opened:
+async def city(intake_city: IntakeAlone) -> AsyncIterator[IntakeAlone]:
+    async with intake_city.running() as opened:
         yield opened
 
 
@@ -39,13 +40,13 @@ def report(number: int, text: str = "路灯不亮") -> bytes:
     return json.dumps({"source_id": f"held-{number}", "text": text, "contact": contact}).encode()
 
 
-async def send(city: IntakeCity, bodies: Sequence[bytes], sender: str = "terminal") -> None:
+async def send(city: IntakeAlone, bodies: Sequence[bytes], sender: str = "terminal") -> None:
     headers = submitted("app", sender)
     key = b"a key of its own"
-    await asyncio.gather(*(city.put(TOPIC, body, headers, key=key) for body in bodies))
+    await asyncio.gather(*(city.produce(TOPIC, key, body, headers, 0) for body in bodies))
 
 
-async def flood(city: IntakeCity) -> None:
+async def flood(city: IntakeAlone) -> None:
     """Stop the sender; what it sends then, one of them twice and otherwise, is held back."""
     await send(city, [b"not JSON"] * BAD)
     await eventually(lambda: city.value("SELECT count(*) FROM stopped_sender"))
@@ -62,17 +63,19 @@ def release(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def ask(city: IntakeCity, process: Running, body: dict[str, Any]) -> httpx.Response:
-    async with city.client(process) as client:
+async def ask(city: IntakeAlone, process: ServiceProcess, body: dict[str, Any]) -> httpx.Response:
+    async with process.client() as client:
         path = "/api/intake/v1/stopped-senders/release"
-        return await client.post(path, json=body, headers=city.administrator())
+        return await client.post(
+            path, json=body, headers=city.credentials.bearer(Role.ADMINISTRATOR)
+        )
 
 
 async def dlq(
-    city: IntakeCity, process: Running, *words: str, code: int = 0
+    city: IntakeAlone, process: ServiceProcess, *words: str, code: int = 0
 ) -> tuple[dict[str, Any], str]:
     """What the command says of that process: the document, and what it tells a person."""
-    token = city.administrator()["Authorization"].removeprefix("Bearer ")
+    token = city.credentials.bearer(Role.ADMINISTRATOR)["Authorization"].removeprefix("Bearer ")
     ended, document, told = await attempt(
         None, "dlq", *words, "--json", INTAKE_ADMIN_URL=process.admin, LASTMETRE_TOKEN=token
     )
@@ -80,7 +83,7 @@ async def dlq(
     return json.loads(document or "{}"), told
 
 
-async def test_all_that_was_held_back_is_handled_in_order_and_once(city: IntakeCity) -> None:
+async def test_all_that_was_held_back_is_handled_in_order_and_once(city: IntakeAlone) -> None:
     first, second = await city.start(), await city.start()
     await flood(city)
     assert await city.value("SELECT count(*) FROM report") == 1
@@ -101,10 +104,9 @@ async def test_all_that_was_held_back_is_handled_in_order_and_once(city: IntakeC
     assert portion.json()["handled"] == 500
     assert not portion.json()["released"]
     for process in (first, second):
-        process.process.kill()
-        await process.process.wait()
+        await process.kill()
     # Not ready, as they say that a sender is stopped.
-    third, fourth = [await city.start(until_ready=False) for _ in range(2)]
+    third, fourth = [await city.launch() for _ in range(2)]
     await send(city, [report(HELD)])
     # Whichever of the two reads the partition, one of these is asked that does not.
     said, _ = await dlq(city, third, "senders", "--service", "intake")
@@ -120,7 +122,7 @@ async def test_all_that_was_held_back_is_handled_in_order_and_once(city: IntakeC
 
 
 async def test_a_sender_that_is_still_bad_stays_stopped_unless_dead_letters_are_accepted(
-    city: IntakeCity,
+    city: IntakeAlone,
 ) -> None:
     process = await city.start()
     await send(city, [b"not JSON"] * BAD)
@@ -140,7 +142,7 @@ async def test_a_sender_that_is_still_bad_stays_stopped_unless_dead_letters_are_
     await process.until_ready()
 
 
-async def _parked(city: IntakeCity, count: int) -> bool:
+async def _parked(city: IntakeAlone, count: int) -> bool:
     return bool(await city.value("SELECT count(*) FROM parked") == count)
 
 

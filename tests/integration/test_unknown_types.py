@@ -9,7 +9,7 @@ from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseRegistered
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from tests.integration.hostile_kafka import body
-from tests.integration.intake_city import IntakeCity, eventually, submitted
+from tests.support.city import IntakeAlone, eventually, submitted
 
 STOPPED, ANOTHER = 3, 4
 JUDGED = b"lastmetre.case.judged.v1"
@@ -24,16 +24,16 @@ def registered(case_id: UUID) -> CaseRegistered:
     )  # fmt: skip
 
 
-async def test_only_its_partition_stops(intake_city: IntakeCity) -> None:
-    async with intake_city.open() as city:
+async def test_only_its_partition_stops(intake_city: IntakeAlone) -> None:
+    async with intake_city.running() as city:
         running = await city.start()
         behind, elsewhere = uuid4(), uuid4()
-        await city.put(CASE_EVENTS, b"{}", [("ce_type", JUDGED)], at=STOPPED)
-        await city.tell(CASE_EVENTS, str(behind), registered(behind), at=STOPPED)
-        await city.tell(CASE_EVENTS, str(elsewhere), registered(elsewhere), at=ANOTHER)
+        await city.produce(CASE_EVENTS, b"k", b"{}", [("ce_type", JUDGED)], STOPPED)
+        await city.tell(registered(behind), partition=STOPPED)
+        await city.tell(registered(elsewhere), partition=ANOTHER)
 
         async def stopped() -> str | None:
-            async with city.client(running) as client:
+            async with running.client() as client:
                 said = (await client.get("/readyz?all")).text
             return said if JUDGED.decode() in said else None
 
@@ -43,7 +43,7 @@ async def test_only_its_partition_stops(intake_city: IntakeCity) -> None:
             return [row[0] for row in await city.fetch("SELECT case_id FROM case_view")]
 
         assert await eventually(applied) == [elsewhere]
-        await city.put("channels.app", body(), submitted("app"))
+        await city.produce("channels.app", b"k", body(), submitted("app"))
         assert await city.until_read() == Counter(accepted=1)
         read = await city.fetch("SELECT partition, next_offset FROM position WHERE flow = 'cases'")
         assert [tuple(row) for row in read] == [(ANOTHER, 1)]

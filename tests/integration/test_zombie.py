@@ -11,7 +11,7 @@ import pytest
 
 from lastmetre.common.contracts.topics import PARTITIONS, REPORTS
 from tests.integration.hostile_kafka import body
-from tests.integration.intake_city import IntakeCity, Running, eventually, submitted
+from tests.support.city import IntakeAlone, ServiceProcess, eventually, submitted
 
 MOVES_ITS_POSITIONS: Final = "INSERT INTO position"
 KEEPS_ITS_REPORTS: Final = "INSERT INTO report"
@@ -24,40 +24,40 @@ TAKEOVER_SECONDS: Final = 60.0
 
 
 @pytest.fixture
-async def city(intake_city: IntakeCity) -> AsyncIterator[IntakeCity]:
-    async with intake_city.open() as opened:
+async def city(intake_city: IntakeAlone) -> AsyncIterator[IntakeAlone]:
+    async with intake_city.running() as opened:
         yield opened
 
 
-async def put_on_every_partition(city: IntakeCity, name: str) -> None:
+async def put_on_every_partition(city: IntakeAlone, name: str) -> None:
     for partition in range(PARTITIONS):
         value = body(source_id=f"{name}-{partition}")
-        await city.put("channels.app", value, submitted("app"), at=partition)
+        await city.produce("channels.app", b"k", value, submitted("app"), partition)
 
 
-async def until_told(city: IntakeCity) -> None:
+async def until_told(city: IntakeAlone) -> None:
     async def nothing_left() -> bool:
         return bool(await city.value("SELECT count(*) FROM outbox") == 0)
 
     await eventually(nothing_left)
 
 
-async def until_waits(city: IntakeCity, statement: str) -> int:
+async def until_waits(city: IntakeAlone, statement: str) -> int:
     """Wait until a session waits for a lock with that statement; its process id."""
 
     async def look() -> int | None:
         found: int | None = await city.value(WAITING, statement)
         return found
 
-    return await eventually(look, TAKEOVER_SECONDS)
+    return await eventually(look, statement, TAKEOVER_SECONDS)
 
 
-def has_noticed(process: Running) -> bool:
+def has_noticed(process: ServiceProcess) -> bool:
     log = process.log.read_text()
     return any(said in log for said in NOTICED)
 
 
-async def until_noticed(late: Running) -> None:
+async def until_noticed(late: ServiceProcess) -> None:
     async def said() -> bool:
         return has_noticed(late)
 
@@ -65,7 +65,7 @@ async def until_noticed(late: Running) -> None:
 
 
 @asynccontextmanager
-async def frozen(running: Running) -> AsyncIterator[None]:
+async def frozen(running: ServiceProcess) -> AsyncIterator[None]:
     running.process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -73,7 +73,7 @@ async def frozen(running: Running) -> AsyncIterator[None]:
         running.process.send_signal(signal.SIGCONT)
 
 
-async def with_a_history(city: IntakeCity) -> Running:
+async def with_a_history(city: IntakeAlone) -> ServiceProcess:
     """A process that has every partition, and has read a record of each."""
     running = await city.start()
     await put_on_every_partition(city, "before")
@@ -82,17 +82,19 @@ async def with_a_history(city: IntakeCity) -> Running:
     return running
 
 
-async def each_counts_once(city: IntakeCity) -> None:
+async def each_counts_once(city: IntakeAlone) -> None:
     await put_on_every_partition(city, "after")
     assert await city.until_read() == Counter(accepted=3 * PARTITIONS)
     await until_told(city)
-    told = [message["report_id"] for _, message in await city.bodies(REPORTS)]
+    told = [each.body["report_id"] for each in await city.records(REPORTS)]
     assert len(told) == len(set(told)) == 3 * PARTITIONS
 
 
-async def test_the_new_owner_commits_first_and_the_zombie_changes_nothing(city: IntakeCity) -> None:
+async def test_the_new_owner_commits_first_and_the_zombie_changes_nothing(
+    city: IntakeAlone,
+) -> None:
     zombie = await with_a_history(city)
-    async with city.database() as holder, holder.transaction():
+    async with city.connection() as holder, holder.transaction():
         await holder.execute("SELECT 1 FROM position WHERE flow = 'channels' FOR UPDATE")
         await put_on_every_partition(city, "raced")
         session = await until_waits(city, MOVES_ITS_POSITIONS)
@@ -100,28 +102,28 @@ async def test_the_new_owner_commits_first_and_the_zombie_changes_nothing(city: 
         # As its timeouts do in the end: nobody waits for what a frozen process has begun.
         assert await holder.fetchval("SELECT pg_terminate_backend($1, 5000)", session)
     async with frozen(zombie):
-        await city.start(until_ready=False)
+        await city.launch()
 
         async def taken_over() -> bool:
             read = "SELECT count(*) FROM position WHERE flow = 'channels' AND next_offset = 2"
             return bool(await city.value(read) == PARTITIONS)
 
-        await eventually(taken_over, TAKEOVER_SECONDS)
+        await eventually(taken_over, seconds=TAKEOVER_SECONDS)
         assert not has_noticed(zombie)
     await until_noticed(zombie)
     await each_counts_once(city)
 
 
-async def test_the_zombie_commits_first_and_the_new_owner_stands_back(city: IntakeCity) -> None:
+async def test_the_zombie_commits_first_and_the_new_owner_stands_back(city: IntakeAlone) -> None:
     zombie = await with_a_history(city)
-    async with city.database() as holder:
+    async with city.connection() as holder:
         async with holder.transaction():
             await holder.execute("LOCK TABLE report IN SHARE MODE")
             await put_on_every_partition(city, "raced")
             session = await until_waits(city, KEEPS_ITS_REPORTS)
             zombie.process.send_signal(signal.SIGSTOP)
         async with frozen(zombie):
-            owner = await city.start(until_ready=False)
+            owner = await city.launch()
             # Its positions are moved, but only in the transaction that the zombie has open.
             waits = await until_waits(city, MOVES_ITS_POSITIONS)
             blocking = await holder.fetchval("SELECT pg_blocking_pids($1)", waits)

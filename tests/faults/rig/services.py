@@ -17,6 +17,7 @@ from lastmetre.devstack.keys import Keys
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.services import Services as Environments
 from tests.faults.rig.processes import Exit, Process
+from tests.support.city import figure
 
 READY_SECONDS: Final = 90.0
 SAMPLE_SECONDS: Final = 1.0
@@ -130,12 +131,8 @@ class ServiceProcesses:
 
     def counter(self, name: str) -> int:
         """The sum of one figure of /metrics over all processes, as they are now."""
-        total = 0.0
-        for which, _ in self._items():
-            for line in ask(self.admin_url(*which), "/metrics")[1].splitlines():
-                if line.startswith((name + "{", name + " ")):
-                    total += float(line.rpartition(" ")[2])
-        return int(total)
+        said = (ask(self.admin_url(*which), "/metrics") for which, _ in self._items())
+        return int(sum(figure(text, name) for status, text in said if status == 200))
 
     def _sample(self) -> None:
         while not self._enough.wait(SAMPLE_SECONDS):

@@ -13,12 +13,6 @@ from lastmetre.common.contracts.cases import CaseEvent, LocalName, PublishedLead
 from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered, Recipient
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected
-from lastmetre.common.contracts.topics import (
-    CASE_EVENTS,
-    NETWORK_AREAS,
-    NOTIFY_DELIVERIES,
-    REPORTS,
-)
 from lastmetre.common.service.ids import IdGenerator
 
 FIRST: Final = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -162,40 +156,39 @@ class World:
             yield tell.event(cases.CaseRated, 999, closing=tell.seq, feedback_id=UUID(int=1),
                              solved=scenario.score > 2, score=scenario.score)  # fmt: skip
 
-    def ledger(self) -> list[tuple[str, str, Message]]:
+    def ledger(self) -> list[CaseEvent]:
         """All case events, cases mixed, each case's own order kept."""
         waiting = {n: list(reversed(each.events)) for n, each in enumerate(self.scenarios)}
-        mixed: list[tuple[str, str, Message]] = []
+        mixed: list[CaseEvent] = []
         while waiting:
             n = self.random.choice(list(waiting))
-            event = waiting[n].pop()
-            mixed.append((CASE_EVENTS, str(event.case_id), event))
+            mixed.append(waiting[n].pop())
             if not waiting[n]:
                 del waiting[n]
         return mixed
 
-    def reports(self, rejected: int) -> list[tuple[str, str, Message]]:
+    def reports(self, rejected: int) -> list[Message]:
         """The accepted report of each case, and some that were rejected."""
-        messages: list[tuple[str, str, Message]] = []
+        messages: list[Message] = []
         for each in self.scenarios:
             accepted = ReportAccepted(
                 report_id=each.report_id, channel=each.channel, origin=each.origin,
                 category=each.category, reported_at=each.reported_at,
                 received_at=each.reported_at, reporter_reachable=True, language=Language.CHINESE,
             )  # fmt: skip
-            messages.append((REPORTS, str(each.report_id), accepted))
+            messages.append(accepted)
         for _ in range(rejected):
             report_id = self.identities.uuid7(FIRST)
             refused = ReportRejected(
                 report_id=report_id, channel=Channel.APP, origin=Origin.LIVE, reported_at=FIRST,
                 received_at=FIRST, reasons=("says_nothing", "position_is_null_island"),
             )  # fmt: skip
-            messages.append((REPORTS, str(report_id), refused))
+            messages.append(refused)
         return messages
 
-    def deliveries(self) -> list[tuple[str, str, Message]]:
+    def deliveries(self) -> list[MessageDelivered]:
         """A message to the lead of each placed case, one in ten failed."""
-        found: list[tuple[str, str, Message]] = []
+        found: list[MessageDelivered] = []
         for n, each in enumerate(self.scenarios):
             message = MessageDelivered(
                 case_id=each.case_id, message_id=self.identities.uuid7(each.reported_at), seq=2,
@@ -203,13 +196,13 @@ class World:
                 result=DeliveryResult.SENT if n % 10 else DeliveryResult.FAILED,
             )  # fmt: skip
             if each.area:
-                found.append((NOTIFY_DELIVERIES, str(each.case_id), message))
+                found.append(message)
         return found
 
 
-def network(version: int = 1) -> list[tuple[str, str, Message]]:
+def network(version: int = 1) -> list[AreaPublished]:
     """Four square areas in a row."""
-    published: list[tuple[str, str, Message]] = []
+    published: list[AreaPublished] = []
     for n, area_id in enumerate(AREAS):
         west = 120 + n * 0.01
         corners = [(west, 30), (west + 0.01, 30), (west + 0.01, 30.02), (west, 30.02), (west, 30)]
@@ -218,7 +211,7 @@ def network(version: int = 1) -> list[tuple[str, str, Message]]:
             outline={"type": "Polygon", "coordinates": [corners]}, lead=_lead(area_id),
             network_version=version,
         )  # fmt: skip
-        published.append((NETWORK_AREAS, area_id, area))
+        published.append(area)
     return published
 
 
