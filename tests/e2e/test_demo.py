@@ -32,7 +32,7 @@ from lastmetre.devstack.demo.scenario import Day, make_day
 from lastmetre.devstack.demo.time_lapse import AFTER_MIDNIGHT, CITY_ZONE, midnights, yesterday
 from lastmetre.devstack.home import SAMPLE_CITY, Home
 from tests.support import personal
-from tests.support.city import City
+from tests.support.city import City, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -95,11 +95,13 @@ def interrupt_at_noon(home: Path, environment: dict[str, str]) -> None:
         [LASTMETRE, "demo"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            deadline = time.monotonic() + SECONDS
-            while not ((state := DemoState.read(Home(home))) and is_past_noon(state)):
+
+            def noon() -> bool:
                 assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+                state = DemoState.read(Home(home))
+                return state is not None and is_past_noon(state)
+
+            wait_until(noon, "noon", SECONDS)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:

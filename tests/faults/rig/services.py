@@ -17,7 +17,7 @@ from lastmetre.devstack.keys import Keys
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.services import Services as Environments
 from tests.faults.rig.processes import Exit, Process
-from tests.support.city import figure
+from tests.support.city import figure, wait_until
 
 READY_SECONDS: Final = 90.0
 SAMPLE_SECONDS: Final = 1.0
@@ -109,11 +109,10 @@ class ServiceProcesses:
 
     def wait(self, seconds: float = READY_SECONDS) -> None:
         """Until every process says that all in it works."""
-        deadline = time.monotonic() + seconds
-        while unwell := self.unwell():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds:.0f} s not well: {unwell}")
-            time.sleep(0.1)
+        try:
+            wait_until(lambda: not self.unwell(), "health of all", seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self.unwell()}") from None
 
     def unwell(self) -> dict[str, str]:
         """Who does not say that all in it works, and why."""

@@ -15,7 +15,7 @@ from tests.support.city.places import AREAS, inside, square
 from tests.support.city.processes import ServiceProcess
 from tests.support.city.records import TRACE, Headers, submitted
 from tests.support.city.reports import Reports
-from tests.support.city.waiting import WAIT_SECONDS, eventually, until_true
+from tests.support.city.waiting import WAIT_SECONDS, eventually, until_true, wait_until
 
 
 class City(Reports, People, Looking):
@@ -41,4 +41,5 @@ __all__ = [
     "square",
     "submitted",
     "until_true",
+    "wait_until",
 ]

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from tests.support.admin_port import client_of
 from tests.support.city.figures import figure
 from tests.support.city.waiting import WAIT_SECONDS, eventually
+from tests.support.logs import complaints
 from tests.support.ports import free_port
 
 STOP_SECONDS = 30
@@ -38,6 +40,18 @@ class ServiceProcess:
         """Wait until it takes requests, whatever it says to them."""
         await self._until_200("/livez")
 
+    async def until_it_is_stopping(self) -> None:
+        """Wait until it says that nothing more is to be sent to it."""
+        async with httpx.AsyncClient() as client:
+
+            async def is_stopping() -> bool:
+                try:
+                    return (await client.get(f"{self.admin}/readyz")).status_code != 200
+                except httpx.TransportError:
+                    return True
+
+            await eventually(is_stopping)
+
     async def _until_200(self, path: str) -> None:
         async with httpx.AsyncClient() as client:
 
@@ -56,6 +70,10 @@ class ServiceProcess:
 
     def _last_words(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """What it has logged as an error, or worse."""
+        return complaints(self.log.read_bytes())
 
     async def missing(self) -> list[str]:
         """What the process itself says does not work; empty if all does."""

@@ -24,6 +24,15 @@ async def eventually(
     return found
 
 
+def wait_until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Block until it is so; raises TimeoutError, naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds:.0f} s there is still no {what}")
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
 async def until_true(condition: Callable[[], object], what: str = "") -> None:
     """The same of what needs no awaiting."""
 

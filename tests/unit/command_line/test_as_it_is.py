@@ -28,12 +28,12 @@ def test_no_markup_and_no_escape() -> None:
 @pytest.mark.parametrize(
     "table",
     [
-        dead_letters._table([{
+        dead_letters.table_of([{
             "service": "intake", "id": 1, "flow": "channels", "topic": "channels.app",
             "partition": 0, "offset": 1, "key": HOSTILE, "died_at": "2026-11-22T08:00:00",
             "replayed_at": None, "corrected": False, "error": HOSTILE,
         }]),
-        stopped_senders._table([{
+        stopped_senders.table_of([{
             "service": "intake", "source": HOSTILE, "topic": "channels.app", "partition": 0,
             "stopped_at": "2026-11-22T08:00:00", "held_back": 3, "reason": HOSTILE,
         }]),
@@ -54,7 +54,7 @@ def test_so_can_a_case(capsys: pytest.CaptureFixture[str]) -> None:
     head = dict.fromkeys(
         ("number", "case_id", "report_ids", "state", "area_id", "lead_id"), HOSTILE
     )
-    case._print({**head, "trace_ids": [], "way": [step], "figures": {"solved": HOSTILE}})
+    case.print_case({**head, "trace_ids": [], "way": [step], "figures": {"solved": HOSTILE}})
     text = capsys.readouterr().out
     assert "[/foo]" in text
     assert not set(text) & set("\x1b\x07\x9b\x00\u202e")

@@ -191,9 +191,9 @@ def test_what_nobody_foresaw_has_a_reference_and_is_logged_without_its_message(
     assert answer.status_code == 500
     assert document["type"] == "/problems/unexpected"
     assert document["reference"] in document["detail"]
-    assert document["reference"] in caplog.text
-    assert "RuntimeError on GET /broken/{secret}" in caplog.text
-    assert "test_problems.py" in caplog.text
+    what_is_known = (document["reference"], "RuntimeError", "/broken/{secret}", "test_problems.py")
+    for known in what_is_known:
+        assert known in caplog.text
     for secret in (PHONE, "verysecret"):
         assert secret not in caplog.text + answer.text
     assert answer.headers["x-content-type-options"] == "nosniff", "completed by the middleware"

@@ -83,7 +83,7 @@ def show(
     if as_json:
         print_document(document)
     else:
-        _print(document)
+        print_case(document)
 
 
 def _figures(services: ServiceClient, case_id: str) -> dict[str, Any] | None:
@@ -140,7 +140,8 @@ def _body(record: ConsumedRecord) -> Any:
         return None
 
 
-def _print(document: Mapping[str, Any]) -> None:
+def print_case(document: Mapping[str, Any]) -> None:
+    """As a person reads it; what partners wrote controls no terminal."""
     head = Table.grid(padding=(0, 2))
     for name in ("number", "case_id", "report_ids", "state", "area_id", "lead_id", "trace_ids"):
         value = document[name]

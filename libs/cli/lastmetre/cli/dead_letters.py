@@ -62,12 +62,13 @@ def list_letters(
     if as_json:
         print_document({"dead_letters": letters})
     elif letters:
-        STDOUT.print(_table(letters))
+        STDOUT.print(table_of(letters))
     else:
         say("No dead letters.")
 
 
-def _table(letters: list[dict[str, Any]]) -> Table:
+def table_of(letters: list[dict[str, Any]]) -> Table:
+    """As a person reads them; what partners wrote controls no terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "id", "flow", "from", "key", "died at", "replayed", "why"):
         table.add_column(column, overflow="fold")

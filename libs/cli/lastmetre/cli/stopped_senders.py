@@ -39,12 +39,13 @@ def senders(
     if as_json:
         print_document({"stopped_senders": stopped})
     elif stopped:
-        STDOUT.print(_table(stopped))
+        STDOUT.print(table_of(stopped))
     else:
         say("No sender is stopped.")
 
 
-def _table(stopped: list[dict[str, Any]]) -> Table:
+def table_of(stopped: list[dict[str, Any]]) -> Table:
+    """As a person reads them; what partners wrote controls no terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "sender", "topic", "stopped at", "held back", "why"):
         table.add_column(column, overflow="fold")

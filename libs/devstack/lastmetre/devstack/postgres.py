@@ -80,7 +80,7 @@ class Postgres:
         password.touch(0o600)
         password.write_text(self._keys.database_passwords[SUPERUSER], "utf-8")
         if self._as_user:
-            user = _unprivileged_user()
+            user = unprivileged_user()
             os.chown(scratch, user.pw_uid, user.pw_gid)
             os.chown(password, user.pw_uid, user.pw_gid)
         tool = [str(self._binaries / "initdb"), "-D", str(scratch), "-U", SUPERUSER]
@@ -189,7 +189,8 @@ def binaries() -> Path:
     return folder
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
+    """Whom PostgreSQL runs as where we are root; raises StackError without one."""
     for name in _UNPRIVILEGED:
         try:
             return pwd.getpwnam(name)
@@ -208,7 +209,7 @@ def unprivileged_prefix(program: Path, folder: Path) -> list[str]:
     """
     if os.geteuid() != 0:
         return []
-    user = _unprivileged_user()
+    user = unprivileged_user()
     way_out = f"run this as an ordinary user, or {OWN_DATABASES}."
     if not shutil.which("setpriv"):
         raise StackError(

@@ -239,7 +239,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[TopicReport], replic
 async def _alter(admin: AIOKafkaAdminClient, reports: list[TopicReport]) -> None:
     request = IncrementalAlterConfigs({each.name: _alterable(each) for each in reports})
     # aiokafka's admin client has only the request that takes away what it does not name.
-    answer: Any = await admin._send_request(request)
+    answer: Any = await admin._send_request(request)  # noqa: SLF001
     for code, message, _, name in answer.responses:
         _raise_for(code, name, message)
 
