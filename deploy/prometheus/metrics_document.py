@@ -53,7 +53,7 @@ def declared(*, audit: bool) -> Iterator[tuple[str, str, str, str]]:
         if (family.name in names) is not audit:
             continue
         total = "_total" if family.type == "counter" else ""
-        labels = ", ".join(f"`{each}`" for each in metric._labelnames)
+        labels = ", ".join(f"`{each}`" for each in metric._labelnames)  # noqa: SLF001 - prometheus_client tells them nowhere else
         yield family.name + total, family.type, labels, family.documentation
 
 

@@ -36,6 +36,6 @@ def test_every_metric_has_words_and_labels_of_few_values() -> None:
         (family,) = metric.describe()
         assert re.fullmatch(r"lastmetre(_[a-z]+)+", family.name)
         assert family.documentation.endswith(".")
-        names = set(metric._labelnames)
+        names = set(metric._labelnames)  # noqa: SLF001
         assert names <= LABELS, family.name
         assert len(names) <= MOST_LABELS

@@ -120,13 +120,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def run_forever(self) -> None:
         """Round after round, until somebody calls `stop`."""
         self._is_running = True
-        events._set_running_loop(self)
+        events._set_running_loop(self)  # noqa: SLF001 - as asyncio does
         try:
             while not self._is_stopping:
                 self._run_round()
         finally:
             self._is_running = self._is_stopping = False
-            events._set_running_loop(None)
+            events._set_running_loop(None)  # noqa: SLF001
 
     def _run_round(self) -> None:
         ready, later = self._ready, self._later
