@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test deploy-check browser image faults faults-choice simulate lint bench pictures clean lock
+.PHONY: help demo up test quick deploy-check browser image faults faults-choice simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -34,11 +34,13 @@ demo: .venv/ready ## a sample city, yesterday in a minute, then yours (ONCE=1 st
 up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
-test: lint ## lint, then all tests but those of the next targets, the quick ones first
-	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/observability tests/deploy
-	.venv/bin/pytest -x tests/simulation
-	.venv/bin/pytest $(IN_PARALLEL) tests/integration
-	.venv/bin/pytest --ignore tests/e2e/pages tests/e2e
+# mypy has one processor; the tests that need no server have the other. Then the longest files first.
+test: .venv/ready ## lint, then all tests but those of the next targets, the quick ones first
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint quick
+	.venv/bin/pytest $(IN_PARALLEL) --ignore tests/e2e/pages tests/e2e tests/integration
+
+quick: .venv/ready ## tests that need no server
+	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/deploy tests/observability tests/simulation
 
 deploy-check: .venv/ready ## image, manifests and compose files, without an engine or a cluster
 	.venv/bin/pytest tests/deploy

@@ -189,7 +189,7 @@ async def test_more_than_is_declared_and_less(city: City) -> None:
             yield b" " * 1024 * 1024
 
     url = city.url("intake", "/channels/app/reports")
-    headers = {"X-API-Key": city.endpoints["channel_keys"]["app"]}
+    headers = city.credentials.channel("app")
     answer = await city.http.post(url, content=endless(), headers=headers)
     assert wrong_with(answer, 413, LARGE) is None
     for path in ("/channels/app/reports", "/report", "/api/intake/v1/lookup"):

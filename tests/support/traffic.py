@@ -5,27 +5,26 @@ They know no more than real ones: whatever is not acknowledged is sent again, to
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
-import asyncpg
 import httpx
-from aiokafka.errors import KafkaError
 
-from lastmetre.common.contracts.base import Actor, ActorRole
-from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from lastmetre.devstack.programs import running_processes
 from tests.support.city import City, inside
+from tests.support.city.lead_steps import (
+    AWAY,
+    TO_RATE,
+    TO_STEP,
+    newest_cases,
+    next_step,
+    rate_some,
+)
 from tests.support.commands import lastmetre
 
-AWAY: Final = (*DATABASE_ERRORS, asyncpg.PostgresError, KafkaError, httpx.TransportError)
 AGAIN_SECONDS: Final = 0.3
 REPORTS_A_TURN: Final = 20
 STEPS_A_TURN: Final = 12
@@ -64,7 +63,7 @@ class Traffic:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _taken(self, items: list[dict[str, Any]]) -> list[str]:
-        headers = {"X-API-Key": self._city.endpoints["channel_keys"]["app"]}
+        headers = self._city.credentials.channel("app")
         while True:
             url = f"{self._next('intake')}/channels/app/reports"
             try:
@@ -102,48 +101,22 @@ class Traffic:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _lead_steps(self) -> None:
-        rows = await self._cases("state IN ('dispatched', 'accepted') AND is_open", STEPS_A_TURN)
-        steps: list[Awaitable[object]] = []
-        for n, row in enumerate(rows):
-            action = Action.ACCEPT if row["state"] == "dispatched" else Action.RESOLVE
-            if n % 2:
-                step = self._city.http.post(
-                    f"{self._next('dispatch')}/work/cases/{row['case_id']}/actions",
-                    data={"action": action.value},
-                    headers=self._city.bearer(Role.LEAD, row["lead_id"]),
-                )
-                steps.append(step)
-            else:
-                steps.append(self._city.ask(_asked(row["case_id"], action, row["lead_id"])))
-        self.asked += len(steps)
-        await asyncio.gather(*steps)
+        cases = await newest_cases(await self._city.database("dispatch"), TO_STEP, STEPS_A_TURN)
+        self.asked += len(cases)
+        await asyncio.gather(
+            *(
+                next_step(self._city, self._next("dispatch"), number, case)
+                for number, case in enumerate(cases)
+            )
+        )
 
     async def _ratings(self) -> None:
-        for row in await self._cases("state = 'closed' AND rated = '{}'", RATINGS_A_TURN):
-            answer = await self._city.rate_by_form(row["case_id"], row["closings"][-1])
-            self.rated += answer.is_redirect
-
-    async def _cases(self, such: str, count: int) -> list[asyncpg.Record]:
-        dispatch = await self._city.database("dispatch")
-        return await dispatch.fetch(
-            f'SELECT case_id, state, lead_id, closings FROM "case" WHERE {such}'
-            " AND lead_id IS NOT NULL ORDER BY case_id DESC LIMIT $1",
-            count,
-        )
+        closed = await newest_cases(await self._city.database("dispatch"), TO_RATE, RATINGS_A_TURN)
+        self.rated += await rate_some(self._city, closed)
 
 
 def _is_at_rest(state: str | None) -> bool:
     return state is None or state.startswith(("STOPPED", "EXITED", "FATAL", "UNKNOWN"))
-
-
-def _asked(case_id: UUID, action: Action, lead_id: str) -> ActionRequested:
-    return ActionRequested(
-        case_id=case_id,
-        action_id=uuid.uuid4(),
-        action=action,
-        actor=Actor(role=ActorRole.LEAD, id=lead_id),
-        occurred_at=datetime.now(UTC),
-    )
 
 
 @asynccontextmanager

@@ -8,21 +8,22 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 import httpx
-from aiokafka.errors import KafkaError
 
 from lastmetre.cli.endpoints import SENDERS
-from lastmetre.common.contracts.base import Actor, ActorRole
-from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.common.security.callers import Role
 from tests.support.city import City, inside
+from tests.support.city.lead_steps import (
+    AWAY,
+    TO_RATE,
+    TO_STEP,
+    newest_cases,
+    next_step,
+    rate_some,
+)
 
 POSTS_A_SECOND: Final = 50
 STEPS_A_SECOND: Final = 10
@@ -32,7 +33,6 @@ IN_FLIGHT: Final = 400
 """Reports waiting for their receipt; when so many do, no new ones come until some have it."""
 WITH_MAIL: Final = 5
 """Every fifth reporter leaves an address, so that doubled messages can be seen."""
-AWAY: Final = (*DATABASE_ERRORS, KafkaError, httpx.TransportError, TimeoutError)
 
 
 class Load:
@@ -118,7 +118,7 @@ class Load:
         }  # fmt: skip
         if number % WITH_MAIL == 0:
             body["contact"] = {"email": f"{source_id}@reporters.example"}
-        headers = {"X-API-Key": self._city.endpoints["channel_keys"]["app"]}
+        headers = self._city.credentials.channel("app")
         began = time.monotonic()
         try:
             while source_id not in self.receipts:
@@ -154,46 +154,20 @@ class Load:
     async def _cases(self, such: str, count: int) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self._database(), timeout=5)
         try:
-            return await connection.fetch(
-                f'SELECT case_id, state, lead_id, closings FROM "case" WHERE {such}'
-                " AND lead_id IS NOT NULL ORDER BY case_id DESC LIMIT $1",
-                count,
-                timeout=5,
-            )
+            return await newest_cases(connection, such, count)
         finally:
             await connection.close(timeout=5)
 
     async def _lead_steps(self) -> None:
-        rows = await self._cases("state IN ('dispatched', 'accepted') AND is_open", STEPS_A_SECOND)
+        rows = await self._cases(TO_STEP, STEPS_A_SECOND)
         async with asyncio.timeout(10):
             await asyncio.gather(*(self._step(n, row) for n, row in enumerate(rows)))
 
     async def _step(self, number: int, row: asyncpg.Record) -> None:
-        """By a form, as older builds take it too, or by the topic. Answers are
-        dispatch's affair: the books are looked at later."""
-        action = Action.ACCEPT if row["state"] == "dispatched" else Action.RESOLVE
         self.steps += 1
         with suppress(*AWAY):
-            if number % 2:
-                await self._city.http.post(
-                    f"{self._next('dispatch')}/work/cases/{row['case_id']}/actions",
-                    data={"action": action.value},
-                    headers=self._city.bearer(Role.LEAD, row["lead_id"]),
-                )
-            else:
-                await self._city.ask(_asked(row["case_id"], action, row["lead_id"]))
+            await next_step(self._city, self._next("dispatch"), number, row)
 
     async def _rate(self) -> None:
-        for row in await self._cases("state = 'closed' AND rated = '{}'", RATINGS_A_SECOND):
-            answer = await self._city.rate_by_form(row["case_id"], row["closings"][-1])
-            self.ratings += answer.is_redirect
-
-
-def _asked(case_id: UUID, action: Action, lead_id: str) -> ActionRequested:
-    return ActionRequested(
-        case_id=case_id,
-        action_id=uuid.uuid4(),
-        action=action,
-        actor=Actor(role=ActorRole.LEAD, id=lead_id),
-        occurred_at=datetime.now(UTC),
-    )
+        closed = await self._cases(TO_RATE, RATINGS_A_SECOND)
+        self.ratings += await rate_some(self._city, closed)

@@ -132,7 +132,7 @@ async def works_again(rig: Rig, city: City, since: float) -> float:
     """Wait until a report sent after the fault has gone all the way and every process is well;
     returns the seconds since its end."""
     deadline = since + WORKS_WITHIN_SECONDS
-    headers = {"X-API-Key": city.endpoints["channel_keys"]["app"]}
+    headers = city.credentials.channel("app")
     source_id = f"probe-{uuid.uuid4()}"
     body = {"source_id": source_id, "text": "路灯不亮", "position": inside(0)}
     taken = False
