@@ -1,13 +1,12 @@
 """decide(case, command) → the events that follow, or a refusal with its reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Origin
-from lastmetre.common.contracts.case_model import OPEN, WITH_A_LEAD, Case, apply, begin
+from lastmetre.common.contracts.case_model import WITH_A_LEAD, Case, apply, begin
 from lastmetre.common.contracts.cases import (
     CaseAccepted,
     CaseArrived,
@@ -35,10 +34,7 @@ from lastmetre.common.contracts.requests import (
 )
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.domain.times import bad_time
-
-CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
-REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
+from lastmetre.dispatch.domain.rules import objection
 
 
 class Refusal(NamedTuple):
@@ -52,31 +48,6 @@ class Decision(NamedTuple):
 
     case: Case
     events: tuple[CaseEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Who may ask for an action and from which states.
-
-    `commutes`: the case's lead need not say what he has seen, because nothing that he may have
-    missed could change what his action means.
-    """
-
-    roles: frozenset[ActorRole]
-    states: frozenset[CaseState]
-    commutes: bool = False
-
-
-LEAD: Final = frozenset({ActorRole.LEAD})
-RULES: Final[Mapping[Action, Rule]] = {
-    Action.ACCEPT: Rule(LEAD, frozenset({CaseState.DISPATCHED}), commutes=True),
-    Action.ARRIVE: Rule(LEAD, frozenset({CaseState.ACCEPTED}), commutes=True),
-    Action.RESOLVE: Rule(LEAD | CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}, commutes=True),
-    Action.RETURN: Rule(LEAD, WITH_A_LEAD),
-    Action.PLACE: Rule(CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}),
-    Action.CANCEL: Rule(CENTRE, OPEN),
-    Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
-}
 
 
 class _Ledger:
@@ -168,7 +139,7 @@ def _decide_action(
     network: Network,
     now: datetime,
 ) -> Decision | Refusal:
-    reason = _objection(case, request, network, now)
+    reason = objection(case, request, network, now)
     if reason is not None:
         return Refusal(reason)
     ledger = _Ledger(case, now, {"action_id": request.action_id, "action_source": source})
@@ -272,44 +243,6 @@ def finish(
     else:
         _assign_again(ledger, at, network)
     return ledger.decision()
-
-
-def _objection(
-    case: Case, request: ActionRequested, network: Network, now: datetime
-) -> RefusalReason | None:
-    rule = RULES[request.action]
-    role = request.actor.role
-    if role not in rule.roles:
-        return "not_allowed_for_role"
-    # Before anything of the case is told: it may be another's.
-    if role is ActorRole.LEAD and request.actor.id != case.lead_id:
-        return "not_your_case"
-    if (reason := bad_time(case, request.occurred_at, now)) is not None:
-        return reason
-    if request.expected_seq is None:
-        if not rule.commutes:
-            return "expected_seq_missing"
-    elif request.expected_seq != case.seq:
-        return "case_has_moved_on"
-    if case.state not in rule.states:
-        return "not_allowed_in_state"
-    return _missing(request, network)
-
-
-def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:
-    if request.action is Action.PLACE:
-        if request.area_id is None:
-            return "area_missing"
-        area = network.areas.get(request.area_id)
-        if area is None:
-            return "area_unknown"
-        if area.lead is None:
-            return "area_without_lead"
-    if (request.action is Action.RETURN and request.return_reason is None) or (
-        request.action is Action.CANCEL and request.cancel_reason is None
-    ):
-        return "reason_missing"
-    return None
 
 
 def _place(ledger: _Ledger, at: datetime, area: Area | None, network_version: int) -> None:

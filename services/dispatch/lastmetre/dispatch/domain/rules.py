@@ -1,0 +1,80 @@
+"""Which actions on a case are allowed: to whom, in which states, and with what they have to say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lastmetre.common.contracts.base import ActorRole
+from lastmetre.common.contracts.case_model import OPEN, WITH_A_LEAD, Case
+from lastmetre.common.contracts.cases import CaseState
+from lastmetre.common.contracts.requests import Action, ActionRequested, RefusalReason
+from lastmetre.dispatch.domain.network import Network
+from lastmetre.dispatch.domain.times import bad_time
+
+CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
+REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may ask for an action and from which states.
+
+    `commutes`: the case's lead need not say what he has seen, because nothing that he may have
+    missed could change what his action means.
+    """
+
+    roles: frozenset[ActorRole]
+    states: frozenset[CaseState]
+    commutes: bool = False
+
+
+LEAD: Final = frozenset({ActorRole.LEAD})
+RULES: Final[Mapping[Action, Rule]] = {
+    Action.ACCEPT: Rule(LEAD, frozenset({CaseState.DISPATCHED}), commutes=True),
+    Action.ARRIVE: Rule(LEAD, frozenset({CaseState.ACCEPTED}), commutes=True),
+    Action.RESOLVE: Rule(LEAD | CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}, commutes=True),
+    Action.RETURN: Rule(LEAD, WITH_A_LEAD),
+    Action.PLACE: Rule(CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}),
+    Action.CANCEL: Rule(CENTRE, OPEN),
+    Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
+}
+
+
+def objection(
+    case: Case, request: ActionRequested, network: Network, now: datetime
+) -> RefusalReason | None:
+    """Why the action is refused as the case stands; None if it is not."""
+    rule = RULES[request.action]
+    role = request.actor.role
+    if role not in rule.roles:
+        return "not_allowed_for_role"
+    # Before anything of the case is told: it may be another's.
+    if role is ActorRole.LEAD and request.actor.id != case.lead_id:
+        return "not_your_case"
+    if (reason := bad_time(case, request.occurred_at, now)) is not None:
+        return reason
+    if request.expected_seq is None:
+        if not rule.commutes:
+            return "expected_seq_missing"
+    elif request.expected_seq != case.seq:
+        return "case_has_moved_on"
+    if case.state not in rule.states:
+        return "not_allowed_in_state"
+    return _missing(request, network)
+
+
+def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:
+    if request.action is Action.PLACE:
+        if request.area_id is None:
+            return "area_missing"
+        area = network.areas.get(request.area_id)
+        if area is None:
+            return "area_unknown"
+        if area.lead is None:
+            return "area_without_lead"
+    if (request.action is Action.RETURN and request.return_reason is None) or (
+        request.action is Action.CANCEL and request.cancel_reason is None
+    ):
+        return "reason_missing"
+    return None
