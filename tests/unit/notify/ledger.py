@@ -65,6 +65,9 @@ _FURTHER: dict[type[CaseEvent], dict[str, Any]] = {
     cases.CaseUnplaced: {"reason": "no_position"},
     cases.CaseReturned: {"lead_id": "L001", "reason": "wrong_area"},
     cases.CaseCancelled: {"reason": "duplicate"},
+    cases.CategoryChanged: {
+        "category": "part:01002", "previous_category": "unknown", "reason": "said_in_report",
+    },
     cases.CaseRated: {
         "feedback_id": REPORT, "closing": 5, "solved": True, "score": 5,
     },

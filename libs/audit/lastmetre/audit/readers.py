@@ -65,7 +65,7 @@ def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
         "channel": first.channel.value,
         "sub_channel": first.sub_channel,
         "origin": first.origin.value,
-        "category": first.category,
+        "category": case.category,
         "source_category": first.source_category,
         "reported_at": first.reported_at,
         # A case's number begins with the local day that it was reported on.

@@ -1,6 +1,6 @@
 """The city's categories: the catalogue of GB/T 47678.5 and codes of its own, with names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lastmetre.common.contracts.base import Code, Model
@@ -26,8 +26,12 @@ class Categories:
     def __init__(self, known: Iterable[Category] = ()) -> None:
         self._known = {category.code: category for category in known}
 
-    def __contains__(self, code: str) -> bool:
+    def __contains__(self, code: object) -> bool:
         return code in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        """The codes, in the order of the file."""
+        return iter(self._known)
 
     def name(self, code: str) -> LocalName:
         """What people call it."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 
+from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.topics import NETWORK_AREAS
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import build_app, development_authenticator, pages_for
@@ -45,7 +46,10 @@ def create_app(settings: DispatchSettings) -> FastAPI:
     """The application of one dispatch process."""
     host = ServiceHost(NAME, settings, sends_to=(*SENDS_TO, NETWORK_AREAS))
     network = NetworkCache()
-    reader = CommandReader(read_field_systems(settings.field_systems_file), host.identities)
+    categories = read_categories(settings.categories_file)
+    reader = CommandReader(
+        read_field_systems(settings.field_systems_file), categories, host.identities
+    )
     registrar = Registrar(NumberReservations(lambda: host.pool), settings.city_time_zone)
     Consumers(
         reader,
@@ -56,19 +60,22 @@ def create_app(settings: DispatchSettings) -> FastAPI:
     service = CaseService(host, network)
     hold = HoldActions(host, network, RealClock(), settings.undo_seconds)
     host.background(hold.run)
-    routers, pages = _pages(host, settings, service, hold)
+    routers, pages = _pages(host, settings, service, hold, categories)
     return build_app(host, routers, pages, authenticator=development_authenticator(settings))
 
 
 def _pages(
-    host: ServiceHost, settings: DispatchSettings, service: CaseService, hold: HoldActions
+    host: ServiceHost,
+    settings: DispatchSettings,
+    service: CaseService,
+    hold: HoldActions,
+    categories: Categories,
 ) -> tuple[Sequence[APIRouter], Pages]:
     """The API and the pages of staff."""
     key = settings.service_key.get_secret_value()
     vault = VaultClient(settings.intake_internal_url, key)
     messages = CaseMessagesClient(settings.notify_internal_url, key)
     pages = pages_for(settings, NAME, static_path="/work/static")
-    categories = read_categories(settings.categories_file)
     changes = LiveChanges(host)
     host.background(changes.run)
     view = CaseView(host, service, vault, messages, hold, pages, categories)
@@ -76,7 +83,7 @@ def _pages(
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)
     live = LiveEvents(host, service, hold, centre, changes, RealClock())
-    asking = Asking(host, service)
+    asking = Asking(host, service, categories)
     routers = (
         api_router(service, asking),
         centre_router(centre, live, pages),

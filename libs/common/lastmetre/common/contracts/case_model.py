@@ -38,6 +38,7 @@ STATE_AFTER: Final[Mapping[type[CaseEvent], CaseState | None]] = {
     cases.CaseClosed: CaseState.CLOSED,
     cases.CaseCancelled: CaseState.CANCELLED,
     cases.CaseReopened: CaseState.REGISTERED,
+    cases.CategoryChanged: None,
     cases.CaseRated: None,
     cases.ReportMerged: None,
     cases.ReportSplit: None,
@@ -130,7 +131,8 @@ class Case(NamedTuple):
     reported_at: datetime
     position: Position | None
     changed_at: datetime
-    """When its last step happened. A rating, a report that joins or leaves, are no steps of it."""
+    """When its last step happened. A rating, a correction, a report that joins or leaves, are no
+    steps of it."""
     area_id: Code | None = None
     lead_id: Code | None = None
     unplaced_reason: str | None = None
@@ -201,6 +203,8 @@ def _aside(case: Case, event: CaseEvent) -> Case:
     """After what is no step of the case."""
     if isinstance(event, cases.CaseRated):
         return case._replace(seq=event.seq, rated=(*case.rated, event.closing))
+    if isinstance(event, cases.CategoryChanged):
+        return case._replace(seq=event.seq, category=event.category)
     assert isinstance(event, ReportMerged | ReportSplit)
     merged = merged_after(case.report_id, case.merged, event)
     return case._replace(seq=event.seq, merged=merged)

@@ -202,6 +202,20 @@ class CaseCancelled(ActionEffect):
     reason: Code
 
 
+CorrectionReason = Literal["said_in_report", "said_by_reporter", "seen_on_site"]
+"""What a correction rests on: the report's words, its reporter's, or what was seen."""
+
+
+class CategoryChanged(ActionEffect):
+    """更正类别: the case is of another kind than its report was sent as; its state stays."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.category_changed.v1"
+
+    category: Code
+    previous_category: Code
+    reason: CorrectionReason
+
+
 class CaseRated(CaseEvent):
     """评价: the reporter judged the closing with seq `closing`."""
 

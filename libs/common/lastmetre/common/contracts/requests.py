@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Instant
-from lastmetre.common.contracts.cases import ReturnReason
+from lastmetre.common.contracts.cases import CorrectionReason, ReturnReason
 
 
 class Action(StrEnum):
@@ -20,6 +20,7 @@ class Action(StrEnum):
     PLACE = "place"
     CANCEL = "cancel"
     REOPEN = "reopen"
+    CHANGE_CATEGORY = "change_category"
 
 
 class ActionRequested(CaseMessage):
@@ -39,6 +40,10 @@ class ActionRequested(CaseMessage):
     area_id: Code | None = Field(default=None, description="place: the area to dispatch to")
     return_reason: ReturnReason | None = Field(default=None, description="return: why")
     cancel_reason: Code | None = Field(default=None, description="cancel: why")
+    category: Code | None = Field(default=None, description="change_category: what it is")
+    correction_reason: CorrectionReason | None = Field(
+        default=None, description="change_category: what that rests on"
+    )
 
 
 RefusalReason = Literal[
@@ -50,6 +55,9 @@ RefusalReason = Literal[
     "case_has_moved_on",
     "expected_seq_missing",
     "reason_missing",
+    "category_missing",
+    "category_unknown",
+    "nothing_changes",
     "area_missing",
     "area_unknown",
     "area_without_lead",

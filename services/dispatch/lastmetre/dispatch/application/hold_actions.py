@@ -31,9 +31,16 @@ from lastmetre.dispatch.domain.decide import Refusal, decide
 log = structlog.get_logger()
 
 CAN_BE_TAKEN_BACK: Final = frozenset(
-    {Action.PLACE, Action.CANCEL, Action.RESOLVE, Action.RETURN, Action.REOPEN}
+    {
+        Action.PLACE,
+        Action.CANCEL,
+        Action.RESOLVE,
+        Action.RETURN,
+        Action.REOPEN,
+        Action.CHANGE_CATEGORY,
+    }
 )
-"""What others are told of at once, and no later step takes back."""
+"""What others are told of at once, or the ledger keeps for ever."""
 AT_ONCE: Final = 20
 LOOK_EVERY_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 1.0

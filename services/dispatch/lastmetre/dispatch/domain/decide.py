@@ -23,6 +23,7 @@ from lastmetre.common.contracts.cases import (
     CaseState,
     CaseUnplaced,
     CaseVerified,
+    CategoryChanged,
     UnplacedReason,
 )
 from lastmetre.common.contracts.reports import ReportAccepted
@@ -164,6 +165,15 @@ def _decide_action(
             ledger.record(CaseCancelled, actor, at, reason=request.cancel_reason)
         case Action.REOPEN:
             _reopen(ledger, at, actor, case.closings[-1], network)
+        case Action.CHANGE_CATEGORY:
+            ledger.record(
+                CategoryChanged,
+                actor,
+                at,
+                category=request.category,
+                previous_category=case.category,
+                reason=request.correction_reason,
+            )
     return ledger.decision()
 
 
@@ -214,6 +224,7 @@ ANSWERS: Final[Mapping[str, Answered]] = {
     CaseReassigned.TYPE: Answered(Action.PLACE, 0),
     CaseCancelled.TYPE: Answered(Action.CANCEL, 0),
     CaseReopened.TYPE: Answered(Action.REOPEN, 1),
+    CategoryChanged.TYPE: Answered(Action.CHANGE_CATEGORY, 0),
 }
 """By the type of the event that names the action."""
 

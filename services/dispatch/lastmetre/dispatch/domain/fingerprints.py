@@ -27,6 +27,8 @@ def fingerprint(request: ActionRequested | FeedbackGiven) -> bytes:
             "area_id": request.area_id,
             "return_reason": request.return_reason,
             "cancel_reason": request.cancel_reason,
+            "category": request.category,
+            "correction_reason": request.correction_reason,
         }
     else:
         content |= {

@@ -1,6 +1,6 @@
 """Which actions on a case are allowed: to whom, in which states, and with what they have to say."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,6 +38,8 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.PLACE: Rule(CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}),
     Action.CANCEL: Rule(CENTRE, OPEN),
     Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
+    # Of a closed case too: the figures go by it.
+    Action.CHANGE_CATEGORY: Rule(CENTRE, OPEN | {CaseState.CLOSED}),
 }
 
 
@@ -61,10 +63,15 @@ def objection(
         return "case_has_moved_on"
     if case.state not in rule.states:
         return "not_allowed_in_state"
-    return _missing(request, network)
+    return _missing(case, request, network)
 
 
-def _missing(request: ActionRequested, network: Network) -> RefusalReason | None:
+def _missing(case: Case, request: ActionRequested, network: Network) -> RefusalReason | None:
+    if request.action is Action.CHANGE_CATEGORY:
+        if request.category is None:
+            return "category_missing"
+        if request.category == case.category:
+            return "nothing_changes"
     if request.action is Action.PLACE:
         if request.area_id is None:
             return "area_missing"
@@ -73,8 +80,15 @@ def _missing(request: ActionRequested, network: Network) -> RefusalReason | None
             return "area_unknown"
         if area.lead is None:
             return "area_without_lead"
-    if (request.action is Action.RETURN and request.return_reason is None) or (
-        request.action is Action.CANCEL and request.cancel_reason is None
+    if (
+        (request.action is Action.RETURN and request.return_reason is None)
+        or (request.action is Action.CANCEL and request.cancel_reason is None)
+        or (request.action is Action.CHANGE_CATEGORY and request.correction_reason is None)
     ):
         return "reason_missing"
     return None
+
+
+def unknown_category(request: ActionRequested, known: Container[str]) -> RefusalReason | None:
+    """Why the category that is asked for cannot be, whatever the case; None if it can."""
+    return None if request.category is None or request.category in known else "category_unknown"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Container
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -10,7 +11,12 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant
-from lastmetre.common.contracts.cases import LocalName, PublishedLead, ReturnReason
+from lastmetre.common.contracts.cases import (
+    CorrectionReason,
+    LocalName,
+    PublishedLead,
+    ReturnReason,
+)
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.outlines import BadOutline, read_outline
 from lastmetre.common.security.access import CurrentPerson, GuardedRoute, ServiceKey, allow
@@ -23,6 +29,7 @@ from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.domain.network import Area
+from lastmetre.dispatch.domain.rules import unknown_category
 
 ACTION_BYTES: Final = 16 * 1024
 NETWORK_BYTES: Final = 64 * 1024 * 1024
@@ -32,6 +39,9 @@ STATUS_OF_REFUSAL: Final = {
     "not_your_case": 403,
     "not_allowed_for_role": 403,
     "reason_missing": 422,
+    "category_missing": 422,
+    "category_unknown": 422,
+    "nothing_changes": 422,
     "area_missing": 422,
     "area_unknown": 422,
     "expected_seq_missing": 422,
@@ -53,6 +63,8 @@ class ActionBody(BaseModel):
     area_id: Code | None = None
     return_reason: ReturnReason | None = None
     cancel_reason: Code | None = None
+    category: Code | None = None
+    correction_reason: CorrectionReason | None = None
 
 
 class AreaBody(BaseModel):
@@ -143,15 +155,16 @@ class NetworkReplaced(BaseModel):
 class Asking:
     """Makes requests for actions on behalf of members of staff, and has them decided."""
 
-    def __init__(self, host: ServiceHost, service: CaseService) -> None:
+    def __init__(self, host: ServiceHost, service: CaseService, categories: Container[str]) -> None:
         self._host = host
         self._service = service
+        self._categories = categories
 
     async def request(
         self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
     ) -> tuple[ActionRequested, str]:
-        """The request with its trace. Raises Problem: 404 for an unknown case, 503 while the outbox
-        is over its limit."""
+        """The request with its trace. Raises Problem: 404 for an unknown case, 422 for a category
+        that the city does not know, 503 while the outbox is over its limit."""
         host, now = self._host, self._host.clock.now()
         if not host.relay.has_room.is_set():
             raise Problem(
@@ -173,7 +186,16 @@ class Asking:
             area_id=body.area_id,
             return_reason=body.return_reason,
             cancel_reason=body.cancel_reason,
+            category=body.category,
+            correction_reason=body.correction_reason,
         )
+        if (reason := unknown_category(asked, self._categories)) is not None:
+            raise Problem(
+                422,
+                "/problems/category-unknown",
+                N_("The city knows no such category"),
+                extra={"refusal": reason, "action_id": str(asked.action_id)},
+            )
         # The caller's trace if it sent a valid one, else a new one.
         valid = traceparent and TRACEPARENT.match(traceparent.encode("latin-1"))
         return asked, traceparent if traceparent and valid else host.identities.traceparent()
@@ -222,7 +244,8 @@ def api_router(service: CaseService, asking: Asking) -> APIRouter:
         person: CurrentPerson,
         traceparent: Annotated[str | None, Header()] = None,
     ) -> ActionDone:
-        """Accept, arrive, resolve, return, place, cancel, reopen. Sent again, it counts once."""
+        """Accept, arrive, resolve, return, place, cancel, reopen, correct. Sent again, it counts
+        once."""
         outcome = await service.execute(*await asking.request(body, known_as, person, traceparent))
         return action_done(outcome)
 

@@ -1,6 +1,7 @@
 """Kafka in: accepted reports, actions from the field, and feedback."""
 
 import asyncio
+from collections.abc import Container
 from typing import Final, cast
 
 import structlog
@@ -31,6 +32,7 @@ from lastmetre.dispatch.application.register_reports import Accepted
 from lastmetre.dispatch.application.transactions import CONSUMER
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.field_systems import FieldSystems, source_named
+from lastmetre.dispatch.domain.rules import unknown_category
 
 log = structlog.get_logger()
 
@@ -48,8 +50,11 @@ LOOK_EVERY_SECONDS: Final = 15.0
 class CommandReader:
     """Makes commands of records; says what a system may not ask for in a person's name."""
 
-    def __init__(self, field_systems: FieldSystems, identities: IdGenerator) -> None:
+    def __init__(
+        self, field_systems: FieldSystems, categories: Container[str], identities: IdGenerator
+    ) -> None:
         self._field_systems = field_systems
+        self._categories = categories
         self._identities = identities
 
     def read(self, record: ConsumedRecord) -> Command:
@@ -62,7 +67,9 @@ class CommandReader:
         if isinstance(request, FeedbackGiven):
             return command  # Notify alone writes there.
         source = source_named(record.header("ce_source"))
-        objection = self._field_systems.objection(source, request.actor)
+        objection = self._field_systems.objection(source, request.actor) or unknown_category(
+            request, self._categories
+        )
         return command._replace(source=source, objection=objection)
 
     def trace(self, record: ConsumedRecord) -> str:

@@ -67,6 +67,12 @@ class CaseView(NamedTuple):
         return next((each["solved"] for each in rated if each["closing"] == self.closing), None)
 
     @property
+    def category(self) -> str | None:
+        """What it was corrected to be; None: it is what its report was sent as."""
+        changed = (each for each in reversed(self.timeline) if each.type == "category_changed")
+        return next((each.details["category"] for each in changed), None)
+
+    @property
     def _placement(self) -> dict[str, Any]:
         placed = (entry for entry in reversed(self.timeline) if entry.type in PLACING_NAMES)
         return next((entry.details for entry in placed), {})
@@ -104,6 +110,10 @@ def _by(event: cases.CaseResolved | cases.CaseVerified) -> dict[str, Any]:
     return {"by": event.actor.role.value}
 
 
+def _category_changed(event: cases.CategoryChanged) -> dict[str, Any]:
+    return {"category": event.category}
+
+
 def _rated(event: cases.CaseRated) -> dict[str, Any]:
     return {"closing": event.closing, "solved": event.solved, "score": event.score}
 
@@ -120,6 +130,7 @@ _DETAILS: Final[dict[type[CaseEvent], Callable[[Any], dict[str, Any]]]] = {
     cases.CaseCancelled: _with_reason,
     cases.CaseResolved: _by,
     cases.CaseVerified: _by,
+    cases.CategoryChanged: _category_changed,
     cases.CaseRated: _rated,
     cases.CaseReopened: _reopened,
 }

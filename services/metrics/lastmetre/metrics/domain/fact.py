@@ -222,6 +222,10 @@ def _cancelled(_: Fact, event: cases.CaseCancelled) -> Changes:
     return {"cancelled_at": event.occurred_at, "cancel_reason": event.reason}
 
 
+def _category_changed(_: Fact, event: cases.CategoryChanged) -> Changes:
+    return {"category": event.category}
+
+
 def _rated(_: Fact, event: cases.CaseRated) -> Changes:
     return {
         "rated_at": event.occurred_at,
@@ -261,6 +265,7 @@ _MARKS: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
     cases.CaseVerified: _verified,
     cases.CaseClosed: _closed,
     cases.CaseCancelled: _cancelled,
+    cases.CategoryChanged: _category_changed,
     cases.CaseRated: _rated,
     cases.CaseReopened: _reopened,
     cases.ReportMerged: _merged,

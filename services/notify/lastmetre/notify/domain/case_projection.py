@@ -147,6 +147,9 @@ def apply(case: CaseProjection, event: CaseEvent, asked: int) -> CaseProjection:
     kind, asked = type(event), case.asked + asked
     if kind in _OF_REPORTS:
         return case._replace(seq=event.seq, asked=asked, merged=_merged(case, event))
+    if kind is cases.CategoryChanged:
+        assert isinstance(event, cases.CategoryChanged)
+        return case._replace(seq=event.seq, asked=asked, category=event.category)
     state = STATE_AFTER[kind] or case.state
     placement = placement_after(event)
     if placement is None:

@@ -22,8 +22,8 @@ _COLUMNS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """The columns of "case" with their types, in the order of `_row`."""
 _CHANGING: Final = (
-    "seq", "state", "is_open", "changed_at", "area_id", "lead_id", "unplaced_reason", "closings",
-    "rated", "merged",
+    "seq", "state", "is_open", "category", "changed_at", "area_id", "lead_id", "unplaced_reason",
+    "closings", "rated", "merged",
 )  # fmt: skip
 """Those that an event can change."""
 _ARRAYS: Final = frozenset({"closings", "rated", "merged"})

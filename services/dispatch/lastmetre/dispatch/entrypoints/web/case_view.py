@@ -6,7 +6,7 @@ from uuid import UUID
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.case_model import Case
-from lastmetre.common.contracts.cases import Assignment, CaseReturned
+from lastmetre.common.contracts.cases import Assignment, CaseReturned, CategoryChanged
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.service.host import ServiceHost
@@ -116,8 +116,18 @@ class CaseView:
             },
             "areas": await self._choices(network, gave_back, language),
             "leads": lead_names(network, steps, wording),
+            "kinds": self._kinds(case, steps, wording),
             "now": self._host.clock.now(),
         }
+
+    def _kinds(self, case: Case, steps: Iterable[Step], wording: Wording) -> dict[str, str]:
+        """The names of the city's categories, and of those that the case has had, by code."""
+        had = {case.category}
+        for step in steps:
+            if isinstance(step.event, CategoryChanged):
+                had |= {step.event.previous_category, step.event.category}
+        codes = [*self._categories, *sorted(had - set(self._categories))]
+        return {code: wording.own(self._categories.name(code)) for code in codes}
 
     async def _choices(
         self,

@@ -14,6 +14,8 @@ REFUSALS: Final = {
     "area_without_lead": N_("Nobody answers for that area. Please choose another."),
     "area_missing": N_("Please choose an area."),
     "area_unknown": N_("That area is not there any more. Please choose another."),
+    "category_missing": N_("Please choose a kind."),
+    "nothing_changes": N_("It is so already."),
     "reason_missing": N_("Please say why."),
     "happens_before_the_last_step": N_("Something happened with the case after that time."),
     "happened_too_long_ago": N_("That is too long ago to be reported now."),

@@ -231,7 +231,8 @@ class ProgressPages:
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         area = drawn.areas.get(area_id) if area_id else None
-        code = followed.category
+        corrected = followed.view.category if followed.view else None
+        code = corrected or followed.category
         return {
             "steps": steps(state, followed.reported_at, followed.timeline),
             "area": area,

@@ -20,7 +20,8 @@ TABLE: Final = "fact"
 COLUMNS: Final = Fact._fields
 _ALL: Final = ", ".join(COLUMNS)
 _TYPES: Final = {
-    "seq": "int", "state": "text", "open": "boolean", "area_id": "text", "lead_id": "text",
+    "seq": "int", "category": "text", "state": "text", "open": "boolean", "area_id": "text",
+    "lead_id": "text",
     "unplaced_reason": "text", "dispatched_at": "timestamptz", "accepted_at": "timestamptz",
     "arrived_at": "timestamptz", "resolved_at": "timestamptz", "verified_at": "timestamptz",
     "closed_at": "timestamptz", "closing": "int", "cancelled_at": "timestamptz",

@@ -135,10 +135,11 @@ async def update_cases(connection: "Connection", projections: Sequence[CaseProje
         """
         UPDATE subject s SET seq = n.seq, asked = n.asked, acknowledged = n.acknowledged,
             state = n.state, lead_id = n.lead_id, lead_zh = n.lead_zh, lead_en = n.lead_en,
-            merged = n.merged::json
+            merged = n.merged::json, category = n.category
         FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bool[], $5::text[], $6::text[],
-            $7::text[], $8::text[], $9::text[])
-            AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en, merged)
+            $7::text[], $8::text[], $9::text[], $10::text[])
+            AS n(case_id, seq, asked, acknowledged, state, lead_id, lead_zh, lead_en, merged,
+                 category)
         WHERE s.case_id = n.case_id
         """,
         [s.case_id for s in projections],
@@ -150,6 +151,7 @@ async def update_cases(connection: "Connection", projections: Sequence[CaseProje
         [s.lead.zh if s.lead else None for s in projections],
         [s.lead.en if s.lead else None for s in projections],
         [_merged(s) for s in projections],
+        [s.category for s in projections],
     )
 
 

@@ -39,7 +39,8 @@
     event.preventDefault();
     const next = linkFrom(1) || linkFrom(-1);
     const into = form.dataset.into || '#case';
-    const values = form.closest('#case') && !form.dataset.into ? { next: next ? next.dataset.number : '' } : {};
+    const after = 'stay' in form.dataset ? current() : next ? next.dataset.number : '';
+    const values = form.closest('#case') && !form.dataset.into ? { next: after } : {};
     htmx.ajax('POST', form.getAttribute('action'), { source: form, target: into, swap: 'innerHTML', values });
   });
   let acting = 0;
