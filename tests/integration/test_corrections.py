@@ -1,4 +1,4 @@
-"""A case's kind is corrected on the centre's page: decided once, and known to every reader (A30)."""
+"""A case's kind and place are corrected: once, and known to every reader (A30, A13)."""
 
 import uuid
 
@@ -25,9 +25,7 @@ async def test_a_kind_is_corrected_once_and_the_figures_follow(city: City) -> No
     metrics = await city.database("metrics")
 
     async def counted() -> bool:
-        category = await metrics.fetchval(
-            "SELECT category FROM fact WHERE case_id = $1", case_id
-        )
+        category = await metrics.fetchval("SELECT category FROM fact WHERE case_id = $1", case_id)
         return bool(category == COVER)
 
     await city.until(counted, "corrected fact")
@@ -59,3 +57,37 @@ async def test_a_category_that_the_city_does_not_know_is_refused(city: City) -> 
         )  # fmt: skip
         assert (answer.status_code, answer.json()["refusal"]) == (status, refusal)
     assert await city.ledger(case_id) == ["registered", "dispatched"]
+
+
+async def test_a_place_is_set_once_and_nobody_gets_the_case_by_it(city: City) -> None:
+    await city.import_network()
+    case_id = await city.new_case(f"place-{uuid.uuid4()}", category=LAMP)
+    operator = city.bearer(Role.OPERATOR)
+    form = {
+        "action": "change_location", "action_id": str(uuid.uuid4()), "expected_seq": "2",
+        "latitude": "0.5", "longitude": "1.5", "datum": "wgs84", "accuracy_metres": "50",
+        "correction_reason": "said_by_reporter",
+    }  # fmt: skip
+    path = city.url("dispatch", f"/centre/cases/{case_id}/actions")
+    for _ in range(2):
+        assert (await city.http.post(path, data=form, headers=operator)).status_code == 303
+    dispatch = await city.database("dispatch")
+
+    async def located() -> tuple[float, ...] | None:
+        row = await dispatch.fetchrow(
+            'SELECT latitude, longitude, accuracy_metres FROM "case" WHERE case_id = $1', case_id
+        )
+        return tuple(row) if row and row["latitude"] is not None else None
+
+    assert await city.until(located, "case with a place") == (0.5, 1.5, 50)
+    assert await city.ledger(case_id) == ["registered", "unplaced", "location_changed"]
+    assert (await city.state(case_id))[1] == "unplaced"
+    # The lead of that area is offered, and the operator gives it to him.
+    page = await city.http.get(
+        city.url("dispatch", f"/cases/{case_id}"), headers=operator | PAGE, follow_redirects=True
+    )
+    assert 'value="A1" required checked' in page.text
+    placed = await city.act(case_id, "place", Role.OPERATOR, expected_seq=3, area_id="A1")
+    assert placed.json()["state"] == "dispatched"
+    wrong = await city.http.post(path, data={**form, "latitude": "95"}, headers=operator)
+    assert wrong.status_code == 422

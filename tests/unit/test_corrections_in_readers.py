@@ -1,4 +1,4 @@
-"""A case's kind is corrected: what each reader of the ledger makes of it (A30)."""
+"""A case's kind or place is corrected: what each reader of the ledger makes of it (A30, A13)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,15 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lastmetre.common.contracts import cases
-from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Channel, Language, Origin
+from lastmetre.common.contracts.base import (
+    SYSTEM,
+    Actor,
+    ActorRole,
+    Channel,
+    Language,
+    Origin,
+    Position,
+)
 from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, LocalName, PublishedLead
 from lastmetre.intake.domain.case_view import CaseView, entry
@@ -79,3 +87,33 @@ def test_its_reporter_sees_the_new_kind_and_not_who_corrected_it() -> None:
     assert (view.category, view.state, view.area_id) == ("matter:06010", "dispatched", "A1")
     assert view.timeline[-1].details == {"category": "matter:06010"}
     assert CaseView(CASE, "261122-0001", 1, view.timeline[:2]).category is None
+
+
+PLACE = Position(latitude=24.05, longitude=112.88)
+LOCATED = [
+    *LEDGER[:2],
+    event(
+        cases.LocationChanged, 3, OPERATOR, position=PLACE, accuracy_metres=50,
+        reason="said_by_reporter",
+    ),
+]  # fmt: skip
+
+
+def test_the_case_is_at_the_new_place_and_whoever_has_it_keeps_it() -> None:
+    before, after = case_after(LOCATED[:2]), case_after(LOCATED)
+    assert after == before._replace(position=PLACE, accuracy_metres=50, seq=3)
+
+
+def test_a_new_place_is_nothing_to_figures_and_messages() -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    before = fact.fold(LOCATED[:2], zone)
+    assert before
+    assert fact.fold(LOCATED, zone) == before._replace(seq=3)
+    told = case_projection.apply(case_projection.first(LOCATED[0]), LOCATED[1], 2)
+    assert case_projection.messages_for(told, LOCATED[2]) == []
+    assert case_projection.apply(told, LOCATED[2], 0) == told._replace(seq=3)
+
+
+def test_its_reporter_is_told_no_more_than_that_it_was_corrected() -> None:
+    line = entry(LOCATED[2])
+    assert (line.type, line.details) == ("location_changed", {})

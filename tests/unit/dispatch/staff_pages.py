@@ -10,7 +10,15 @@ from starlette.testclient import TestClient
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
 from lastmetre.common.categories import Categories
-from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Channel, Language, Origin
+from lastmetre.common.contracts.base import (
+    SYSTEM,
+    Actor,
+    ActorRole,
+    Channel,
+    Language,
+    Origin,
+    Position,
+)
 from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import (
@@ -52,17 +60,19 @@ def person(role: Role, lead_id: str | None = None) -> Person:
     return Person("somebody", role, lead_id, Via.COOKIE)
 
 
-def registered() -> CaseRegistered:
+def registered(position: Position | None = None) -> CaseRegistered:
     return CaseRegistered(
         case_id=CASE, seq=1, occurred_at=NOW, recorded_at=NOW, actor=SYSTEM, number="261122-0001",
         report_id=REPORT, channel=Channel.APP, origin=Origin.LIVE, category="E06010",
-        reported_at=NOW, reporter_reachable=True, language=Language.CHINESE,
+        reported_at=NOW, reporter_reachable=True, language=Language.CHINESE, position=position,
     )  # fmt: skip
 
 
-def steps(*further: tuple[type[CaseEvent], Actor, Mapping[str, Any]]) -> list[Step]:
+def steps(
+    *further: tuple[type[CaseEvent], Actor, Mapping[str, Any]], position: Position | None = None
+) -> list[Step]:
     """A ledger that begins with a registration."""
-    events: list[CaseEvent] = [registered()]
+    events: list[CaseEvent] = [registered(position)]
     for seq, (kind, actor, facts) in enumerate(further, start=2):
         events.append(
             kind.model_validate(

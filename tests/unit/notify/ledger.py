@@ -68,6 +68,10 @@ _FURTHER: dict[type[CaseEvent], dict[str, Any]] = {
     cases.CategoryChanged: {
         "category": "part:01002", "previous_category": "unknown", "reason": "said_in_report",
     },
+    cases.LocationChanged: {
+        "position": {"latitude": 0.5, "longitude": 0.5}, "accuracy_metres": 50,
+        "reason": "seen_on_site",
+    },
     cases.CaseRated: {
         "feedback_id": REPORT, "closing": 5, "solved": True, "score": 5,
     },

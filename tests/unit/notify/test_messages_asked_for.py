@@ -61,6 +61,7 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
     ([cases.CaseDispatched, cases.CaseClosed], [(Kind.CLOSED, REPORTER)]),
     ([cases.CaseDispatched, cases.CaseCancelled], [(Kind.CANCELLED, REPORTER)]),
     ([cases.CaseDispatched, cases.CategoryChanged], []),
+    ([cases.CaseDispatched, cases.LocationChanged], []),
     ([cases.CaseDispatched, cases.CaseRated], []),
     ([cases.CaseDispatched, cases.CaseReturned], []),
     ([cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced], []),

@@ -39,6 +39,7 @@ STATE_AFTER: Final[Mapping[type[CaseEvent], CaseState | None]] = {
     cases.CaseCancelled: CaseState.CANCELLED,
     cases.CaseReopened: CaseState.REGISTERED,
     cases.CategoryChanged: None,
+    cases.LocationChanged: None,
     cases.CaseRated: None,
     cases.ReportMerged: None,
     cases.ReportSplit: None,
@@ -142,6 +143,8 @@ class Case(NamedTuple):
     """Those of the closings that have been judged."""
     merged: tuple[UUID, ...] = ()
     """The reports that have joined it, in their order."""
+    accuracy_metres: float | None = None
+    """The radius of doubt of a position that was set by hand; None: it is the report's."""
 
     @property
     def is_open(self) -> bool:
@@ -205,6 +208,9 @@ def _aside(case: Case, event: CaseEvent) -> Case:
         return case._replace(seq=event.seq, rated=(*case.rated, event.closing))
     if isinstance(event, cases.CategoryChanged):
         return case._replace(seq=event.seq, category=event.category)
+    if isinstance(event, cases.LocationChanged):
+        accuracy = event.accuracy_metres
+        return case._replace(seq=event.seq, position=event.position, accuracy_metres=accuracy)
     assert isinstance(event, ReportMerged | ReportSplit)
     merged = merged_after(case.report_id, case.merged, event)
     return case._replace(seq=event.seq, merged=merged)

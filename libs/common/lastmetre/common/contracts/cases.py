@@ -4,7 +4,7 @@ Only dispatch writes it. Key: case id. One case's events are numbered `seq` 1, 2
 """
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -20,6 +20,9 @@ from lastmetre.common.contracts.base import (
     Origin,
     Position,
 )
+
+MOST_METRES: Final = 1_000_000
+"""Beyond it a radius of doubt says nothing."""
 
 
 class CaseState(StrEnum):
@@ -213,6 +216,19 @@ class CategoryChanged(ActionEffect):
 
     category: Code
     previous_category: Code
+    reason: CorrectionReason
+
+
+class LocationChanged(ActionEffect):
+    """更正位置: the case is at another place than its report said, or at one where that said none.
+
+    `accuracy_metres` is the radius of doubt. Who has the case stays as it was.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.case.location_changed.v1"
+
+    position: Position
+    accuracy_metres: float = Field(ge=0, le=MOST_METRES)
     reason: CorrectionReason
 
 

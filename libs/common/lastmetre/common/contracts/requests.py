@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Instant
-from lastmetre.common.contracts.cases import CorrectionReason, ReturnReason
+from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Instant, Position
+from lastmetre.common.contracts.cases import MOST_METRES, CorrectionReason, ReturnReason
 
 
 class Action(StrEnum):
@@ -21,6 +21,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
     REOPEN = "reopen"
     CHANGE_CATEGORY = "change_category"
+    CHANGE_LOCATION = "change_location"
 
 
 class ActionRequested(CaseMessage):
@@ -42,7 +43,11 @@ class ActionRequested(CaseMessage):
     cancel_reason: Code | None = Field(default=None, description="cancel: why")
     category: Code | None = Field(default=None, description="change_category: what it is")
     correction_reason: CorrectionReason | None = Field(
-        default=None, description="change_category: what that rests on"
+        default=None, description="change_category, change_location: what that rests on"
+    )
+    position: Position | None = Field(default=None, description="change_location: where it is")
+    accuracy_metres: float | None = Field(
+        default=None, ge=0, le=MOST_METRES, description="change_location: the radius of doubt"
     )
 
 
@@ -57,6 +62,8 @@ RefusalReason = Literal[
     "reason_missing",
     "category_missing",
     "category_unknown",
+    "position_missing",
+    "accuracy_missing",
     "nothing_changes",
     "area_missing",
     "area_unknown",

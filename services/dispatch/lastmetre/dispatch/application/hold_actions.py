@@ -38,6 +38,7 @@ CAN_BE_TAKEN_BACK: Final = frozenset(
         Action.RETURN,
         Action.REOPEN,
         Action.CHANGE_CATEGORY,
+        Action.CHANGE_LOCATION,
     }
 )
 """What others are told of at once, or the ledger keeps for ever."""

@@ -24,6 +24,7 @@ from lastmetre.common.contracts.cases import (
     CaseUnplaced,
     CaseVerified,
     CategoryChanged,
+    LocationChanged,
     UnplacedReason,
 )
 from lastmetre.common.contracts.reports import ReportAccepted
@@ -165,16 +166,23 @@ def _decide_action(
             ledger.record(CaseCancelled, actor, at, reason=request.cancel_reason)
         case Action.REOPEN:
             _reopen(ledger, at, actor, case.closings[-1], network)
-        case Action.CHANGE_CATEGORY:
-            ledger.record(
-                CategoryChanged,
-                actor,
-                at,
-                category=request.category,
-                previous_category=case.category,
-                reason=request.correction_reason,
-            )
+        case Action.CHANGE_CATEGORY | Action.CHANGE_LOCATION:
+            _correct(ledger, request)
     return ledger.decision()
+
+
+def _correct(ledger: _Ledger, request: ActionRequested) -> None:
+    """What the report said of the case was wrong: who has the case stays as it was."""
+    kind: type[CaseEvent]
+    facts: dict[str, Any]
+    if request.action is Action.CHANGE_CATEGORY:
+        kind = CategoryChanged
+        facts = {"category": request.category, "previous_category": ledger.case.category}
+    else:
+        kind = LocationChanged
+        facts = {"position": request.position, "accuracy_metres": request.accuracy_metres}
+    reason = request.correction_reason
+    ledger.record(kind, request.actor, request.occurred_at, reason=reason, **facts)
 
 
 def _decide_feedback(
@@ -225,6 +233,7 @@ ANSWERS: Final[Mapping[str, Answered]] = {
     CaseCancelled.TYPE: Answered(Action.CANCEL, 0),
     CaseReopened.TYPE: Answered(Action.REOPEN, 1),
     CategoryChanged.TYPE: Answered(Action.CHANGE_CATEGORY, 0),
+    LocationChanged.TYPE: Answered(Action.CHANGE_LOCATION, 0),
 }
 """By the type of the event that names the action."""
 

@@ -29,6 +29,8 @@ def fingerprint(request: ActionRequested | FeedbackGiven) -> bytes:
             "cancel_reason": request.cancel_reason,
             "category": request.category,
             "correction_reason": request.correction_reason,
+            "position": request.position and request.position.model_dump(),
+            "accuracy_metres": request.accuracy_metres,
         }
     else:
         content |= {

@@ -40,6 +40,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
     # Of a closed case too: the figures go by it.
     Action.CHANGE_CATEGORY: Rule(CENTRE, OPEN | {CaseState.CLOSED}),
+    Action.CHANGE_LOCATION: Rule(CENTRE, OPEN),
 }
 
 
@@ -67,26 +68,43 @@ def objection(
 
 
 def _missing(case: Case, request: ActionRequested, network: Network) -> RefusalReason | None:
+    match request.action:
+        case Action.PLACE:
+            return _no_lead(request.area_id, network)
+        case Action.RETURN:
+            return None if request.return_reason else "reason_missing"
+        case Action.CANCEL:
+            return None if request.cancel_reason else "reason_missing"
+        case Action.CHANGE_CATEGORY | Action.CHANGE_LOCATION:
+            return _no_correction(case, request)
+        case _:
+            return None
+
+
+def _no_lead(area_id: str | None, network: Network) -> RefusalReason | None:
+    if area_id is None:
+        return "area_missing"
+    area = network.areas.get(area_id)
+    if area is None:
+        return "area_unknown"
+    return "area_without_lead" if area.lead is None else None
+
+
+def _no_correction(case: Case, request: ActionRequested) -> RefusalReason | None:
     if request.action is Action.CHANGE_CATEGORY:
         if request.category is None:
             return "category_missing"
-        if request.category == case.category:
-            return "nothing_changes"
-    if request.action is Action.PLACE:
-        if request.area_id is None:
-            return "area_missing"
-        area = network.areas.get(request.area_id)
-        if area is None:
-            return "area_unknown"
-        if area.lead is None:
-            return "area_without_lead"
-    if (
-        (request.action is Action.RETURN and request.return_reason is None)
-        or (request.action is Action.CANCEL and request.cancel_reason is None)
-        or (request.action is Action.CHANGE_CATEGORY and request.correction_reason is None)
-    ):
+        changes = request.category != case.category
+    else:
+        if request.position is None:
+            return "position_missing"
+        if request.accuracy_metres is None:
+            return "accuracy_missing"
+        wanted = request.position, request.accuracy_metres
+        changes = wanted != (case.position, case.accuracy_metres)
+    if request.correction_reason is None:
         return "reason_missing"
-    return None
+    return None if changes else "nothing_changes"
 
 
 def unknown_category(request: ActionRequested, known: Container[str]) -> RefusalReason | None:

@@ -7,17 +7,21 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+import numpy as np
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
-from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant
+from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant, Position
 from lastmetre.common.contracts.cases import (
+    MOST_METRES,
     CorrectionReason,
     LocalName,
     PublishedLead,
     ReturnReason,
 )
+from lastmetre.common.contracts.reports import Datum
 from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.datum import to_wgs84
 from lastmetre.common.outlines import BadOutline, read_outline
 from lastmetre.common.security.access import CurrentPerson, GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Person, Role
@@ -41,6 +45,8 @@ STATUS_OF_REFUSAL: Final = {
     "reason_missing": 422,
     "category_missing": 422,
     "category_unknown": 422,
+    "position_missing": 422,
+    "accuracy_missing": 422,
     "nothing_changes": 422,
     "area_missing": 422,
     "area_unknown": 422,
@@ -65,6 +71,18 @@ class ActionBody(BaseModel):
     cancel_reason: Code | None = None
     category: Code | None = None
     correction_reason: CorrectionReason | None = None
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    datum: Datum = Datum.WGS84
+    accuracy_metres: float | None = Field(default=None, ge=0, le=MOST_METRES)
+
+    @property
+    def position(self) -> Position | None:
+        """On WGS-84; None unless both degrees are there."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        east, north = to_wgs84(self.datum, np.array([self.longitude]), np.array([self.latitude]))
+        return Position(latitude=round(float(north[0]), 7), longitude=round(float(east[0]), 7))
 
 
 class AreaBody(BaseModel):
@@ -188,6 +206,8 @@ class Asking:
             cancel_reason=body.cancel_reason,
             category=body.category,
             correction_reason=body.correction_reason,
+            position=body.position,
+            accuracy_metres=body.accuracy_metres,
         )
         if (reason := unknown_category(asked, self._categories)) is not None:
             raise Problem(

@@ -18,12 +18,12 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "report_id": "uuid", "channel": "text", "origin": "text", "category": "text",
     "language": "text", "reported_at": "timestamptz", "latitude": "float8", "longitude": "float8",
     "changed_at": "timestamptz", "area_id": "text", "lead_id": "text", "unplaced_reason": "text",
-    "closings": "int[]", "rated": "int[]", "merged": "uuid[]",
+    "closings": "int[]", "rated": "int[]", "merged": "uuid[]", "accuracy_metres": "float8",
 }  # fmt: skip
 """The columns of "case" with their types, in the order of `_row`."""
 _CHANGING: Final = (
-    "seq", "state", "is_open", "category", "changed_at", "area_id", "lead_id", "unplaced_reason",
-    "closings", "rated", "merged",
+    "seq", "state", "is_open", "category", "latitude", "longitude", "changed_at", "area_id",
+    "lead_id", "unplaced_reason", "closings", "rated", "merged", "accuracy_metres",
 )  # fmt: skip
 """Those that an event can change."""
 _ARRAYS: Final = frozenset({"closings", "rated", "merged"})
@@ -34,7 +34,7 @@ def case_of(row: asyncpg.Record) -> Case:
     (
         case_id, seq, state, _, number, report_id, channel, origin, category, language,
         reported_at, latitude, longitude, changed_at, area_id, lead_id, unplaced_reason, closings,
-        rated, merged,
+        rated, merged, accuracy_metres,
     ) = row  # fmt: skip
     return Case(
         case_id=case_id,
@@ -55,6 +55,7 @@ def case_of(row: asyncpg.Record) -> Case:
         closings=tuple(closings),
         rated=tuple(rated),
         merged=tuple(merged),
+        accuracy_metres=accuracy_metres,
     )
 
 
@@ -65,7 +66,7 @@ def _row(case: Case) -> tuple[object, ...]:
         case.channel, case.origin, case.category, case.language, case.reported_at,
         position.latitude if position else None,
         position.longitude if position else None, case.changed_at, case.area_id, case.lead_id,
-        case.unplaced_reason, case.closings, case.rated, case.merged,
+        case.unplaced_reason, case.closings, case.rated, case.merged, case.accuracy_metres,
     )  # fmt: skip
 
 

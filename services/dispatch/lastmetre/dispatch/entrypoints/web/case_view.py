@@ -27,6 +27,7 @@ from lastmetre.dispatch.domain.urgency import names_danger
 from lastmetre.dispatch.entrypoints.web.sketch import case_map
 
 CANDIDATES: Final = 3
+ROUGH_METRES: Final = 100.0
 GAVE_BACK: Final = N_("gave it back")
 OPEN: Final = "%(num)s open"
 AROUND: Final = N_("Sketch of the place and the areas around it")
@@ -70,6 +71,7 @@ class CaseView:
             "said": texts.get(case.report_id),
             "merged": [texts.get(each) for each in case.merged],
             "urgent": case.is_open and names_danger(words),
+            **_exactness(case, texts.get(case.report_id)),
         }
 
     async def contact(self, case: Case, person: Person) -> ContactInFull | None:
@@ -106,7 +108,15 @@ class CaseView:
                 area_id: wording.own(area.name) for area_id, area in network.areas.items()
             },
             "here": network.locate([case.position])[0],
-            "drawing": case_map(network, case, language, label, wording.distance),
+            "drawing": case_map(
+                network,
+                case,
+                row["within_metres"],
+                language,
+                label,
+                wording.distance,
+                pick=person.role in OPERATORS and case.is_open,
+            ),
             "candidates": await self._candidates(network, case, words),
             "gave_back": gave_back,
             "lead_of_area": {
@@ -178,6 +188,17 @@ class CaseView:
             for area, metres in areas
             if area.lead and area.area_id != case.area_id
         ]
+
+
+def _exactness(case: Case, said: ReportText | None) -> dict[str, Any]:
+    """How far off the place may be, where that is too far for a point on a map, and whether it is
+    exact enough to be led to: not while nobody can tell."""
+    metres = case.accuracy_metres
+    if metres is None and said is not None:
+        metres = said.accuracy_metres
+    rough = metres if metres is not None and metres >= ROUGH_METRES else None
+    known = case.accuracy_metres is not None or said is not None
+    return {"within_metres": rough, "way": case.position is not None and known and rough is None}
 
 
 def case_state(case: Case, held: HeldAction | None) -> str:

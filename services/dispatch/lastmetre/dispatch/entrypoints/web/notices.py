@@ -15,6 +15,8 @@ REFUSALS: Final = {
     "area_missing": N_("Please choose an area."),
     "area_unknown": N_("That area is not there any more. Please choose another."),
     "category_missing": N_("Please choose a kind."),
+    "position_missing": N_("Please give both coordinates, or point at the place on the map."),
+    "accuracy_missing": N_("Please say how exact the place is."),
     "nothing_changes": N_("It is so already."),
     "reason_missing": N_("Please say why."),
     "happens_before_the_last_step": N_("Something happened with the case after that time."),

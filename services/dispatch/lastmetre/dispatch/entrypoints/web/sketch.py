@@ -16,6 +16,9 @@ DISC = 16
 """Pixels across."""
 AROUND_WIDTH, AROUND_HEIGHT = 376, 220
 AROUND_METRES = 4000.0
+CIRCLES_ACROSS = 3.0
+"""How often the radius of doubt goes into the width of the map."""
+CITY_HEIGHT = 300
 
 
 Spot = tuple[float, float]
@@ -76,17 +79,33 @@ def _apart(projection: Projection, spot: Spot, others: Sequence[Spot]) -> Spot:
 
 
 def case_map(
-    network: Network, case: Case, language: str, label: str, scale: Callable[[float], str]
+    network: Network,
+    case: Case,
+    within_metres: float | None,
+    language: str,
+    label: str,
+    scale: Callable[[float], str],
+    *,
+    pick: bool = False,
 ) -> Markup | None:
-    """The surroundings of a case, its area tinted; None without a position or a network."""
-    if case.position is None or not network.areas:
+    """The surroundings of a case, its area tinted; with a circle where its place is rough.
+
+    Without a position the whole city, if somebody can point at one there (`pick`), else None.
+    """
+    if not network.areas or (case.position is None and not pick):
         return None
     outlines = {area.area_id: area.outline for area in network.areas.values()}
+    names = _names(network, language)
+    if case.position is None:
+        city = AreaMap.fit(outlines, AROUND_WIDTH, CITY_HEIGHT)
+        return city.draw(label, Look(names=names), scale=scale, pick=True)
     here = case.position.longitude, case.position.latitude
-    around = AreaMap.around(outlines, here, AROUND_METRES, AROUND_WIDTH, AROUND_HEIGHT)
+    across = max(AROUND_METRES, CIRCLES_ACROSS * (within_metres or 0))
+    around = AreaMap.around(outlines, here, across, AROUND_WIDTH, AROUND_HEIGHT)
     held = network.locate([case.position])[0]
-    look = Look(fills={held.area_id: "mine"} if held else {}, names=_names(network, language))
-    return around.draw(label, look, pins=[Pin(*here, shape="drop")], scale=scale)
+    look = Look(fills={held.area_id: "mine"} if held else {}, names=names)
+    pins = [Pin(*here, shape="drop", within_metres=within_metres)]
+    return around.draw(label, look, pins=pins, scale=scale, pick=pick)
 
 
 def _names(network: Network, language: str) -> dict[str, str]:
