@@ -1,8 +1,10 @@
 """A case's kind and place are corrected: once, and known to every reader (A30, A13)."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from lastmetre.common.security.callers import Role
+from lastmetre.intake.adapters.postgres import erasing
 from tests.support.city import City, inside
 
 LAMP, COVER = "part:01002", "part:01003"
@@ -91,3 +93,31 @@ async def test_a_place_is_set_once_and_nobody_gets_the_case_by_it(city: City) ->
     assert placed.json()["state"] == "dispatched"
     wrong = await city.http.post(path, data={**form, "latitude": "95"}, headers=operator)
     assert wrong.status_code == 422
+
+
+async def test_a_corrected_case_is_at_its_end_all_the_same(city: City) -> None:
+    """What is personal of it can be forgotten: a correction is no step."""
+    await city.import_network()
+    case_id = await city.new_case(f"ended-{uuid.uuid4()}", position=inside(0), category=LAMP)
+    intake, tomorrow = await city.database("intake"), datetime.now(UTC) + timedelta(days=1)
+
+    async def forgettable() -> bool:
+        found = await erasing.kept_before(intake, tomorrow, None, 100_000)
+        query = "SELECT report_id FROM case_view WHERE case_id = $1"
+        return await intake.fetchval(query, case_id) in found
+
+    (await city.act(case_id, "resolve")).raise_for_status()
+    await city.until(forgettable, "closed case that can be forgotten")
+    seq, _ = await city.state(case_id)
+    answer = await city.act(
+        case_id, "change_category", Role.OPERATOR, expected_seq=seq, category=COVER,
+        correction_reason="seen_on_site",
+    )  # fmt: skip
+    answer.raise_for_status()
+
+    async def known() -> bool:
+        query = "SELECT seq FROM case_view WHERE case_id = $1"
+        return bool(await intake.fetchval(query, case_id) == seq + 1)
+
+    await city.until(known, "corrected case in intake")
+    assert await forgettable()

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from lastmetre.common.contracts.case_model import ENDED, STATE_AFTER_NAME
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from lastmetre.common.postgres.database import Connection
 
-_ENDED: Final = ["closed", "cancelled", "rated"]
-"""Last events of a case that nobody is told anything more of."""
+_ENDING: Final = [name for name, state in STATE_AFTER_NAME.items() if state in ENDED]
+"""Last steps of a case that nobody is told anything more of."""
+_STEPS: Final = [name for name, state in STATE_AFTER_NAME.items() if state is not None]
 
 
 async def report_numbered(connection: "Connection", number: str) -> UUID | None:
@@ -33,13 +36,15 @@ async def kept_before(
             AND ($2::uuid IS NULL OR v.report_id > $2)
             AND (r.outcome = 'rejected' OR (
                 SELECT e->>1 FROM timeline t, json_array_elements(t.events) AS e
-                WHERE t.case_id = c.case_id ORDER BY (e->>0)::int DESC LIMIT 1) = ANY($3::text[]))
+                WHERE t.case_id = c.case_id AND e->>1 = ANY($5::text[])
+                ORDER BY (e->>0)::int DESC LIMIT 1) = ANY($3::text[]))
         ORDER BY v.report_id LIMIT $4
         """,
         before,
         after,
-        _ENDED,
+        _ENDING,
         limit,
+        _STEPS,
     )
     return [row[0] for row in rows]
 
