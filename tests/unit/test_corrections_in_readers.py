@@ -17,7 +17,7 @@ from lastmetre.common.contracts.base import (
 )
 from lastmetre.common.contracts.case_model import Case, fold
 from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, LocalName, PublishedLead
-from lastmetre.intake.domain.case_view import CaseView, entry
+from lastmetre.intake.domain.case_view import STAFF_ONLY, CaseView, entry
 from lastmetre.metrics.domain import fact
 from lastmetre.notify.domain import case_projection
 
@@ -117,3 +117,12 @@ def test_a_new_place_is_nothing_to_figures_and_messages() -> None:
 def test_its_reporter_is_told_no_more_than_that_it_was_corrected() -> None:
     line = entry(LOCATED[2])
     assert (line.type, line.details) == ("location_changed", {})
+
+
+def test_a_note_is_nothing_to_anybody_but_staff() -> None:
+    noted = event(cases.CaseNoted, 3, OPERATOR, note_id=UUID(int=7))
+    ledger = [*LEDGER[:2], noted]
+    assert case_after(ledger) == case_after(ledger[:2])._replace(seq=3)
+    told = case_projection.apply(case_projection.first(ledger[0]), ledger[1], 2)
+    assert case_projection.messages_for(told, noted) == []
+    assert (entry(noted).type in STAFF_ONLY, entry(noted).details) == (True, {})

@@ -73,7 +73,7 @@ def after(*kinds: type[CaseEvent]) -> Case:
         ("resolved", "resolved"), ("returned", "unplaced"), ("verified", "verified"),
         ("closed", "closed"), ("cancelled", "cancelled"), ("reopened", "registered"),
         ("category_changed", None), ("location_changed", None), ("rated", None),
-        ("report_merged", None), ("report_split", None),
+        ("noted", None),         ("report_merged", None), ("report_split", None),
     ],
 )  # fmt: skip
 def test_the_state_that_an_event_leads_to(name: str, state: str | None) -> None:

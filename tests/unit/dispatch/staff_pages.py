@@ -128,6 +128,10 @@ class Vault:
         )
         return dict.fromkeys(report_ids, said)
 
+    async def notes(self, note_ids: Sequence[UUID]) -> dict[UUID, str] | None:
+        """Only note 7 is there; the others were erased."""
+        return None if self._away else {each: "已电话核实" for each in note_ids if each.int == 7}
+
     async def contact(self, _: UUID, actor: str) -> ContactInFull | None:
         self.asked_by.append(actor)
         return ContactInFull(name="陈先生", phone="13800138000", email=None)

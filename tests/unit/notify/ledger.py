@@ -72,6 +72,7 @@ _FURTHER: dict[type[CaseEvent], dict[str, Any]] = {
         "position": {"latitude": 0.5, "longitude": 0.5}, "accuracy_metres": 50,
         "reason": "seen_on_site",
     },
+    cases.CaseNoted: {"note_id": UUID(int=8)},
     cases.CaseRated: {
         "feedback_id": REPORT, "closing": 5, "solved": True, "score": 5,
     },

@@ -62,6 +62,7 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
     ([cases.CaseDispatched, cases.CaseCancelled], [(Kind.CANCELLED, REPORTER)]),
     ([cases.CaseDispatched, cases.CategoryChanged], []),
     ([cases.CaseDispatched, cases.LocationChanged], []),
+    ([cases.CaseDispatched, cases.CaseNoted], []),
     ([cases.CaseDispatched, cases.CaseRated], []),
     ([cases.CaseDispatched, cases.CaseReturned], []),
     ([cases.CaseDispatched, cases.CaseReturned, cases.CaseUnplaced], []),

@@ -15,6 +15,7 @@ from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.kit import Pages
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
+from lastmetre.dispatch.adapters.service_client import ServiceClient
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_list import CaseList
 from lastmetre.dispatch.application.case_service import CaseService
@@ -26,7 +27,8 @@ from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.refuse_expired import RefuseExpired
 from lastmetre.dispatch.application.register_reports import Registrar
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
-from lastmetre.dispatch.entrypoints.api import Asking, api_router
+from lastmetre.dispatch.entrypoints.api import api_router
+from lastmetre.dispatch.entrypoints.asking import Asking
 from lastmetre.dispatch.entrypoints.consumers import SENDS_TO, CommandReader, Consumers
 from lastmetre.dispatch.entrypoints.web.actions import Actions, actions_router
 from lastmetre.dispatch.entrypoints.web.case_page import CasePages, case_router
@@ -73,8 +75,8 @@ def _pages(
 ) -> tuple[Sequence[APIRouter], Pages]:
     """The API and the pages of staff."""
     key = settings.service_key.get_secret_value()
-    vault = VaultClient(settings.intake_internal_url, key)
-    messages = CaseMessagesClient(settings.notify_internal_url, key)
+    vault = VaultClient(ServiceClient(settings.intake_internal_url, key))
+    messages = CaseMessagesClient(ServiceClient(settings.notify_internal_url, key))
     pages = pages_for(settings, NAME, static_path="/work/static")
     changes = LiveChanges(host)
     host.background(changes.run)
@@ -83,7 +85,7 @@ def _pages(
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)
     live = LiveEvents(host, service, hold, centre, changes, RealClock())
-    asking = Asking(host, service, categories)
+    asking = Asking(host, service, categories, vault)
     routers = (
         api_router(service, asking),
         centre_router(centre, live, pages),
@@ -91,7 +93,7 @@ def _pages(
         sign_in_router(
             LeadLinks(settings.token_key, settings.token_old_keys), settings.token_key, RealClock()
         ),
-        actions_router(Actions(asking, service, hold, centre, worklist, case_pages)),
+        actions_router(Actions(asking, service, hold, vault, centre, worklist, case_pages)),
         case_router(case_pages),
     )
     return routers, pages

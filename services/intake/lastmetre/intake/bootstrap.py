@@ -21,10 +21,12 @@ from lastmetre.intake.adapters.settings_files import channel_keys, read_category
 from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.application.ingest_reports import ReportIngestor
+from lastmetre.intake.application.keep_notes import KeepNotes
 from lastmetre.intake.application.trim_channels import Trimmer
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
+from lastmetre.intake.entrypoints.api.notes import notes_router
 from lastmetre.intake.entrypoints.api.vault import VaultService, vault_router
 from lastmetre.intake.entrypoints.consumers import join
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
@@ -91,7 +93,11 @@ def build(settings: IntakeSettings) -> FastAPI:
         ],
         pages,
         authenticator=authenticator,
-        internal=[vault_router(vault_service), lookup_router(host)],
+        internal=[
+            vault_router(vault_service),
+            notes_router(KeepNotes(host, vault)),
+            lookup_router(host),
+        ],
         edge=ChannelsApplication(edge, settings, check, authenticator),
         foreseen={CannotOpen: _closed_vault},
     )

@@ -40,6 +40,7 @@ STATE_AFTER: Final[Mapping[type[CaseEvent], CaseState | None]] = {
     cases.CaseReopened: CaseState.REGISTERED,
     cases.CategoryChanged: None,
     cases.LocationChanged: None,
+    cases.CaseNoted: None,
     cases.CaseRated: None,
     cases.ReportMerged: None,
     cases.ReportSplit: None,
@@ -132,8 +133,8 @@ class Case(NamedTuple):
     reported_at: datetime
     position: Position | None
     changed_at: datetime
-    """When its last step happened. A rating, a correction, a report that joins or leaves, are no
-    steps of it."""
+    """When its last step happened. A rating, a correction, a note, a report that joins or leaves,
+    are no steps of it."""
     area_id: Code | None = None
     lead_id: Code | None = None
     unplaced_reason: str | None = None
@@ -211,6 +212,8 @@ def _aside(case: Case, event: CaseEvent) -> Case:
     if isinstance(event, cases.LocationChanged):
         accuracy = event.accuracy_metres
         return case._replace(seq=event.seq, position=event.position, accuracy_metres=accuracy)
+    if isinstance(event, cases.CaseNoted):
+        return case._replace(seq=event.seq)
     assert isinstance(event, ReportMerged | ReportSplit)
     merged = merged_after(case.report_id, case.merged, event)
     return case._replace(seq=event.seq, merged=merged)

@@ -232,6 +232,14 @@ class LocationChanged(ActionEffect):
     reason: CorrectionReason
 
 
+class CaseNoted(ActionEffect):
+    """备注: staff have noted something on the case. The words are in the vault, as `note_id`."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.noted.v1"
+
+    note_id: UUID
+
+
 class CaseRated(CaseEvent):
     """评价: the reporter judged the closing with seq `closing`."""
 

@@ -22,13 +22,15 @@ class Action(StrEnum):
     REOPEN = "reopen"
     CHANGE_CATEGORY = "change_category"
     CHANGE_LOCATION = "change_location"
+    NOTE = "note"
 
 
 class ActionRequested(CaseMessage):
     """Somebody asks for a step. Key: case id. `action_id` makes a repetition harmless.
 
     `expected_seq` is the last `seq` that the asker has seen. Accept, arrive and resolve by the
-    case's lead may leave it out: they commute with what does not change the assignment.
+    case's lead may leave it out: they commute with what does not change the assignment. So may a
+    note, whose words are in intake's vault under the action's id: no record can bring them.
     """
 
     TYPE: ClassVar[str] = "lastmetre.action.requested.v1"
@@ -64,6 +66,7 @@ RefusalReason = Literal[
     "category_unknown",
     "position_missing",
     "accuracy_missing",
+    "note_missing",
     "nothing_changes",
     "area_missing",
     "area_unknown",

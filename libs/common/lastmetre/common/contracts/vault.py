@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from lastmetre.common.contracts.base import Code, Language, Model, ShortText
+from lastmetre.common.contracts.base import Code, Language, LongText, Model, ShortText
 
 VAULT_PREFIX: Final = "/api/intake/v1"
 ASKED_AT_MOST: Final = 1000
@@ -96,6 +96,31 @@ class ContactInFull(Model):
     name: str | None
     phone: str | None
     email: str | None
+
+
+MOST_NOTE: Final = 2000
+"""Characters of a note."""
+NoteText = Annotated[LongText, Field(min_length=1, max_length=MOST_NOTE)]
+
+
+class NoteSent(Asked):
+    """What a member of staff notes on a case, with the report that the case was registered for."""
+
+    note_id: UUID
+    report_id: UUID
+    text: NoteText
+
+
+class NotesAsked(Asked):
+    """Which notes are asked for."""
+
+    note_ids: Annotated[list[UUID], Field(max_length=ASKED_AT_MOST)]
+
+
+class Notes(Model):
+    """What was noted; what was erased is left out."""
+
+    notes: dict[UUID, str]
 
 
 class LeadContactSent(Asked):

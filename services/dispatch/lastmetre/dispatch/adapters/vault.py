@@ -1,75 +1,81 @@
 """What people wrote, asked of intake at the moment it is shown; never kept here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from contextlib import AbstractContextManager
+from enum import Enum, auto
+from http import HTTPStatus
 from uuid import UUID
-
-import httpx
-import structlog
-from pydantic import ValidationError
 
 from lastmetre.common.contracts.vault import (
     VAULT_PREFIX,
     ContactAsked,
     ContactInFull,
+    Notes,
+    NotesAsked,
+    NoteSent,
     ReportText,
     ReportTexts,
     TextsAsked,
 )
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.timing import timed
-
-log = structlog.get_logger()
-
-TIMEOUT_SECONDS: Final = 3.0
+from lastmetre.dispatch.adapters.service_client import ServiceClient
 
 
-@dataclass
+class Kept(Enum):
+    """What became of a note that was handed to the vault."""
+
+    KEPT = auto()
+    ERASED = auto()
+    """What was personal of its report is erased: nothing is added."""
+    AWAY = auto()
+
+
 class VaultClient:
-    """Asks intake with this service's key."""
+    """Intake's vault."""
 
-    base_url: str
-    service_key: str
-
-    def __post_init__(self) -> None:
-        metrics.calls_from_the_start("dispatch", "texts", "contact")
-        self._client = httpx.AsyncClient(
-            base_url=self.base_url,
-            timeout=TIMEOUT_SECONDS,
-            trust_env=False,  # no proxy or .netrc of the process sees our key
-            headers={"Authorization": f"Bearer {self.service_key}"},
-        )
+    def __init__(self, intake: ServiceClient) -> None:
+        self._intake = intake
+        metrics.calls_from_the_start("dispatch", "texts", "contact", "notes", "note")
 
     async def texts(self, report_ids: Sequence[UUID]) -> dict[UUID, ReportText]:
         """The texts of these reports; empty while intake is away: a list is better than none."""
         if not report_ids:
             return {}
-        try:
-            with timed(metrics.VAULT_CALLS, "dispatch", "texts"):
-                response = await self._client.post(
-                    f"{VAULT_PREFIX}/texts",
-                    content=TextsAsked(report_ids=list(report_ids)).model_dump_json(),
-                    headers={"Content-Type": "application/json"},
-                )
-                response.raise_for_status()
-                return ReportTexts.model_validate_json(response.content).reports
-        except (httpx.HTTPError, ValidationError) as error:
-            log.warning("texts cannot be had", error=type(error).__name__)
-            return {}
+        asked = TextsAsked(report_ids=list(report_ids))
+        found = await self._intake.ask(f"{VAULT_PREFIX}/texts", ReportTexts, asked, _timed("texts"))
+        return found.reports if found else {}
 
     async def contact(self, report_id: UUID, actor: str) -> ContactInFull | None:
         """A reporter's contact; intake notes that `actor` has read it. None while intake is away,
         or if it has none."""
-        try:
-            with timed(metrics.VAULT_CALLS, "dispatch", "contact"):
-                response = await self._client.post(
-                    f"{VAULT_PREFIX}/contacts/look",
-                    content=ContactAsked(report_id=report_id, actor=actor).model_dump_json(),
-                    headers={"Content-Type": "application/json"},
-                )
-                response.raise_for_status()
-                return ContactInFull.model_validate_json(response.content)
-        except (httpx.HTTPError, ValidationError) as error:
-            log.warning("a contact cannot be had", error=type(error).__name__)
-            return None
+        asked = ContactAsked(report_id=report_id, actor=actor)
+        return await self._intake.ask(
+            f"{VAULT_PREFIX}/contacts/look", ContactInFull, asked, _timed("contact")
+        )
+
+    async def notes(self, note_ids: Sequence[UUID]) -> dict[UUID, str] | None:
+        """What was noted on a case, without what was erased; None while intake is away."""
+        if not note_ids:
+            return {}
+        asked = NotesAsked(note_ids=list(note_ids))
+        found = await self._intake.ask(f"{VAULT_PREFIX}/notes/look", Notes, asked, _timed("notes"))
+        return found.notes if found else None
+
+    async def keep_note(self, note: NoteSent) -> Kept:
+        """Keep a note; the same again changes nothing."""
+        status = await self._intake.tell(f"{VAULT_PREFIX}/notes", note, _timed("note"))
+        if status == HTTPStatus.NOT_FOUND:
+            return Kept.ERASED
+        return Kept.KEPT if status == HTTPStatus.NO_CONTENT else Kept.AWAY
+
+    async def take_note_back(self, note_id: UUID) -> None:
+        """Erase a note that never stood on a case. While intake is away it stays there, shown
+        nowhere, until its report is erased."""
+        await self._intake.tell(
+            f"{VAULT_PREFIX}/notes/take-back", NotesAsked(note_ids=[note_id]), _timed("note")
+        )
+
+
+def _timed(call: str) -> AbstractContextManager[None]:
+    return timed(metrics.VAULT_CALLS, "dispatch", call)

@@ -39,6 +39,7 @@ CAN_BE_TAKEN_BACK: Final = frozenset(
         Action.REOPEN,
         Action.CHANGE_CATEGORY,
         Action.CHANGE_LOCATION,
+        Action.NOTE,
     }
 )
 """What others are told of at once, or the ledger keeps for ever."""

@@ -14,6 +14,7 @@ from lastmetre.common.contracts.cases import (
     CaseClosed,
     CaseDispatched,
     CaseEvent,
+    CaseNoted,
     CaseRated,
     CaseReassigned,
     CaseRegistered,
@@ -166,23 +167,36 @@ def _decide_action(
             ledger.record(CaseCancelled, actor, at, reason=request.cancel_reason)
         case Action.REOPEN:
             _reopen(ledger, at, actor, case.closings[-1], network)
-        case Action.CHANGE_CATEGORY | Action.CHANGE_LOCATION:
-            _correct(ledger, request)
+        case _:
+            _add(ledger, request)
     return ledger.decision()
 
 
-def _correct(ledger: _Ledger, request: ActionRequested) -> None:
-    """What the report said of the case was wrong: who has the case stays as it was."""
-    kind: type[CaseEvent]
-    facts: dict[str, Any]
-    if request.action is Action.CHANGE_CATEGORY:
-        kind = CategoryChanged
-        facts = {"category": request.category, "previous_category": ledger.case.category}
-    else:
-        kind = LocationChanged
-        facts = {"position": request.position, "accuracy_metres": request.accuracy_metres}
-    reason = request.correction_reason
-    ledger.record(kind, request.actor, request.occurred_at, reason=reason, **facts)
+def _add(ledger: _Ledger, request: ActionRequested) -> None:
+    """What is no step of the case: who has it, and where it stands, stays as it was."""
+    at, actor, reason = request.occurred_at, request.actor, request.correction_reason
+    match request.action:
+        case Action.CHANGE_CATEGORY:
+            previous = ledger.case.category
+            ledger.record(
+                CategoryChanged,
+                actor,
+                at,
+                category=request.category,
+                previous_category=previous,
+                reason=reason,
+            )
+        case Action.CHANGE_LOCATION:
+            ledger.record(
+                LocationChanged,
+                actor,
+                at,
+                position=request.position,
+                accuracy_metres=request.accuracy_metres,
+                reason=reason,
+            )
+        case Action.NOTE:
+            ledger.record(CaseNoted, actor, at, note_id=request.action_id)
 
 
 def _decide_feedback(
@@ -234,6 +248,7 @@ ANSWERS: Final[Mapping[str, Answered]] = {
     CaseReopened.TYPE: Answered(Action.REOPEN, 1),
     CategoryChanged.TYPE: Answered(Action.CHANGE_CATEGORY, 0),
     LocationChanged.TYPE: Answered(Action.CHANGE_LOCATION, 0),
+    CaseNoted.TYPE: Answered(Action.NOTE, 0),
 }
 """By the type of the event that names the action."""
 

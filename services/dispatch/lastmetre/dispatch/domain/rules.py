@@ -41,6 +41,8 @@ RULES: Final[Mapping[Action, Rule]] = {
     # Of a closed case too: the figures go by it.
     Action.CHANGE_CATEGORY: Rule(CENTRE, OPEN | {CaseState.CLOSED}),
     Action.CHANGE_LOCATION: Rule(CENTRE, OPEN),
+    # Of no state: what happened meanwhile changes nothing in what was noted.
+    Action.NOTE: Rule(LEAD | REOPENERS, frozenset(CaseState), commutes=True),
 }
 
 
@@ -105,6 +107,11 @@ def _no_correction(case: Case, request: ActionRequested) -> RefusalReason | None
     if request.correction_reason is None:
         return "reason_missing"
     return None if changes else "nothing_changes"
+
+
+def not_in_a_record(request: ActionRequested) -> RefusalReason | None:
+    """Why a record cannot ask for it: the words of a note stand in none."""
+    return "note_missing" if request.action is Action.NOTE else None
 
 
 def unknown_category(request: ActionRequested, known: Container[str]) -> RefusalReason | None:

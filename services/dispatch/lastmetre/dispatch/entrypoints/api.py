@@ -2,38 +2,28 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Container
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-import numpy as np
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant, Position
+from lastmetre.common.contracts.base import Code
 from lastmetre.common.contracts.cases import (
-    MOST_METRES,
-    CorrectionReason,
     LocalName,
     PublishedLead,
-    ReturnReason,
 )
-from lastmetre.common.contracts.reports import Datum
-from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.datum import to_wgs84
 from lastmetre.common.outlines import BadOutline, read_outline
 from lastmetre.common.security.access import CurrentPerson, GuardedRoute, ServiceKey, allow
-from lastmetre.common.security.callers import Person, Role
-from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.service.ids import TRACEPARENT
+from lastmetre.common.security.callers import Role
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.domain.network import Area
-from lastmetre.dispatch.domain.rules import unknown_category
+from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 
 ACTION_BYTES: Final = 16 * 1024
 NETWORK_BYTES: Final = 64 * 1024 * 1024
@@ -55,34 +45,6 @@ STATUS_OF_REFUSAL: Final = {
     "happens_before_the_last_step": 422,
     "happened_too_long_ago": 422,
 }
-
-
-class ActionBody(BaseModel):
-    """What a caller sends to act on a case. `action_id` makes it safe to send again."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    action: Action
-    action_id: UUID | None = None
-    expected_seq: int | None = Field(default=None, ge=1, le=2**31 - 1)
-    occurred_at: Instant | None = None
-    area_id: Code | None = None
-    return_reason: ReturnReason | None = None
-    cancel_reason: Code | None = None
-    category: Code | None = None
-    correction_reason: CorrectionReason | None = None
-    latitude: float | None = Field(default=None, ge=-90, le=90)
-    longitude: float | None = Field(default=None, ge=-180, le=180)
-    datum: Datum = Datum.WGS84
-    accuracy_metres: float | None = Field(default=None, ge=0, le=MOST_METRES)
-
-    @property
-    def position(self) -> Position | None:
-        """On WGS-84; None unless both degrees are there."""
-        if self.latitude is None or self.longitude is None:
-            return None
-        east, north = to_wgs84(self.datum, np.array([self.longitude]), np.array([self.latitude]))
-        return Position(latitude=round(float(north[0]), 7), longitude=round(float(east[0]), 7))
 
 
 class AreaBody(BaseModel):
@@ -170,57 +132,6 @@ class NetworkReplaced(BaseModel):
     dry_run: bool
 
 
-class Asking:
-    """Makes requests for actions on behalf of members of staff, and has them decided."""
-
-    def __init__(self, host: ServiceHost, service: CaseService, categories: Container[str]) -> None:
-        self._host = host
-        self._service = service
-        self._categories = categories
-
-    async def request(
-        self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
-    ) -> tuple[ActionRequested, str]:
-        """The request with its trace. Raises Problem: 404 for an unknown case, 422 for a category
-        that the city does not know, 503 while the outbox is over its limit."""
-        host, now = self._host, self._host.clock.now()
-        if not host.relay.has_room.is_set():
-            raise Problem(
-                503,
-                "/problems/busy",
-                N_("Not available for a moment"),
-                headers={"Retry-After": "5"},
-            )
-        case_id = await self._service.case_known_as(known_as)
-        if case_id is None:
-            raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
-        asked = ActionRequested(
-            case_id=case_id,
-            action_id=body.action_id or host.identities.uuid7(now),
-            action=body.action,
-            actor=Actor(role=ActorRole(person.role.value), id=person.lead_id or person.subject),
-            occurred_at=body.occurred_at or now,
-            expected_seq=body.expected_seq,
-            area_id=body.area_id,
-            return_reason=body.return_reason,
-            cancel_reason=body.cancel_reason,
-            category=body.category,
-            correction_reason=body.correction_reason,
-            position=body.position,
-            accuracy_metres=body.accuracy_metres,
-        )
-        if (reason := unknown_category(asked, self._categories)) is not None:
-            raise Problem(
-                422,
-                "/problems/category-unknown",
-                N_("The city knows no such category"),
-                extra={"refusal": reason, "action_id": str(asked.action_id)},
-            )
-        # The caller's trace if it sent a valid one, else a new one.
-        valid = traceparent and TRACEPARENT.match(traceparent.encode("latin-1"))
-        return asked, traceparent if traceparent and valid else host.identities.traceparent()
-
-
 def api_router(service: CaseService, asking: Asking) -> APIRouter:
     """The JSON API of dispatch."""
     router = APIRouter(route_class=GuardedRoute)
@@ -264,8 +175,10 @@ def api_router(service: CaseService, asking: Asking) -> APIRouter:
         person: CurrentPerson,
         traceparent: Annotated[str | None, Header()] = None,
     ) -> ActionDone:
-        """Accept, arrive, resolve, return, place, cancel, reopen, correct. Sent again, it counts
-        once."""
+        """Accept, arrive, resolve, return, place, cancel, reopen, correct, note.
+
+        Sent again, it counts once.
+        """
         outcome = await service.execute(*await asking.request(body, known_as, person, traceparent))
         return action_done(outcome)
 

@@ -32,7 +32,7 @@ from lastmetre.dispatch.application.register_reports import Accepted
 from lastmetre.dispatch.application.transactions import CONSUMER
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.field_systems import FieldSystems, source_named
-from lastmetre.dispatch.domain.rules import unknown_category
+from lastmetre.dispatch.domain.rules import not_in_a_record, unknown_category
 
 log = structlog.get_logger()
 
@@ -67,8 +67,10 @@ class CommandReader:
         if isinstance(request, FeedbackGiven):
             return command  # Notify alone writes there.
         source = source_named(record.header("ce_source"))
-        objection = self._field_systems.objection(source, request.actor) or unknown_category(
-            request, self._categories
+        objection = (
+            self._field_systems.objection(source, request.actor)
+            or not_in_a_record(request)
+            or unknown_category(request, self._categories)
         )
         return command._replace(source=source, objection=objection)
 

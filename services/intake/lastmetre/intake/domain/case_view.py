@@ -13,6 +13,9 @@ from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.case_model import PLACING_NAMES, SHORT_NAMES, STATE_AFTER_NAME
 from lastmetre.common.contracts.cases import CaseEvent, CaseState, PublishedLead
 
+STAFF_ONLY: Final = frozenset({"noted"})
+"""Events of which reporters are told nothing, by short name."""
+
 
 class Entry(NamedTuple):
     """One line of a case's timeline. `type` is the event's short name, as `accepted`."""

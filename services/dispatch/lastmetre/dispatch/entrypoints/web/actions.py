@@ -18,18 +18,18 @@ from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import Answer, HoldActions
 from lastmetre.dispatch.entrypoints.api import (
     ACTION_BYTES,
     STAFF,
-    ActionBody,
     ActionDone,
-    Asking,
     action_done,
     refusal,
 )
+from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 from lastmetre.dispatch.entrypoints.web.case_page import CasePages
 from lastmetre.dispatch.entrypoints.web.case_view import OPERATORS
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
@@ -70,6 +70,7 @@ class Actions:
         asking: Asking,
         service: CaseService,
         hold: HoldActions,
+        vault: VaultClient,
         centre: CentrePages,
         worklist: Worklist,
         pages: CasePages,
@@ -77,6 +78,7 @@ class Actions:
         self._asking = asking
         self._service = service
         self._hold = hold
+        self._vault = vault
         self._centre = centre
         self._worklist = worklist
         self._pages = pages
@@ -125,6 +127,8 @@ class Actions:
         held = await self._hold.take_back(action_id, _actor(request))
         if held is None:
             raise Problem(410, "/problems/done-already", N_("It is done already"))
+        if held.request.action is Action.NOTE:
+            await self._vault.take_note_back(action_id)
         page, base = _page(request)
         if "hx-request" in request.headers:
             return await self._centre.panes(request, base, held.number, taken_back=True)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.case_model import Case
-from lastmetre.common.contracts.cases import Assignment, CaseReturned, CategoryChanged
+from lastmetre.common.contracts.cases import Assignment, CaseNoted, CaseReturned, CategoryChanged
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.service.host import ServiceHost
@@ -127,6 +127,9 @@ class CaseView:
             "areas": await self._choices(network, gave_back, language),
             "leads": lead_names(network, steps, wording),
             "kinds": self._kinds(case, steps, wording),
+            "notes": await self._vault.notes(
+                [step.event.note_id for step in steps if isinstance(step.event, CaseNoted)]
+            ),
             "now": self._host.clock.now(),
         }
 

@@ -59,6 +59,7 @@ async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
         " AND sealed IS NOT NULL",
         report_ids,
     )
+    await connection.execute("DELETE FROM case_note WHERE report_id = ANY($1::uuid[])", report_ids)
     await connection.execute(
         "UPDATE report SET sent_position = NULL WHERE report_id = ANY($1::uuid[])"
         " AND sent_position IS NOT NULL",

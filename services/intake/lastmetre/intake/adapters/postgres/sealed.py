@@ -22,13 +22,14 @@ class SealedColumn(NamedTuple):
 
 VAULT: Final = SealedColumn("vault", "sealed", "report_id")
 LEADS: Final = SealedColumn("lead_contact", "sealed", "lead_id")
+NOTES: Final = SealedColumn("case_note", "sealed", "note_id")
 CONFLICTS: Final = SealedColumn("later_record", "sealed", "report_id")
 DEAD_LETTERS: Final = (
     SealedColumn("dead_letter", "value", "NULL"),
     SealedColumn("dead_letter", "corrected_value", "NULL"),
     SealedColumn("parked", "value", "NULL", "sealed"),
 )
-COLUMNS: Final = (VAULT, LEADS, CONFLICTS, *DEAD_LETTERS)
+COLUMNS: Final = (VAULT, LEADS, NOTES, CONFLICTS, *DEAD_LETTERS)
 
 
 class SealedValue(NamedTuple):

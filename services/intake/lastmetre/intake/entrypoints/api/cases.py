@@ -15,6 +15,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.postgres import cases
 from lastmetre.intake.adapters.postgres.cases import Followed
 from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.domain.case_view import STAFF_ONLY
 
 
 def nothing_here() -> Problem:
@@ -106,6 +107,7 @@ def _document(followed: Followed | None) -> dict[str, Any]:
                     **entry.details,
                 }
                 for entry in followed.timeline
+                if entry.type not in STAFF_ONLY
             ],
         }
     return document
