@@ -100,6 +100,7 @@ class ServiceHost:
         self._consumer_tasks: list[asyncio.Task[None]] = []
         self._measuring: Measuring | None = None
         self._bringing_up_task: asyncio.Task[None] | None = None
+        self._when_told_to_stop: list[Callable[[], None]] = []
         self._stopped = False
         self._up = False
         self._bringing_up: str | None = "not started"
@@ -149,6 +150,10 @@ class ServiceHost:
         cancelled when the service is told to stop, and may use the drain's time to end well.
         """
         (self._work if needs_database else self._early_work).append(work)
+
+    def when_told_to_stop(self, end: Callable[[], None]) -> None:
+        """Declare what ends answers that have no end of their own: others are waited for first."""
+        self._when_told_to_stop.append(end)
 
     def serves_when(self, missing: Callable[[], Sequence[str]]) -> None:
         """Declare what keeps this process from being given requests (`/readyz`)."""
@@ -271,11 +276,17 @@ class ServiceHost:
 
     # --- ending ----------------------------------------------------------------------------
 
+    def told_to_stop(self) -> None:
+        """The process is to end; requests that run may still be answered. May be said again."""
+        for end in self._when_told_to_stop:
+            end()
+
     async def stop(self) -> None:
         """Drain: no work comes in, what writes finishes, the relay ends last with nothing left."""
         if self._stopped:
             return
         self._stopped = True
+        self.told_to_stop()
         self.tasks.stopping()
         if self._bringing_up_task:
             # First of all: it begins consumers and relay, which would miss that they must end.

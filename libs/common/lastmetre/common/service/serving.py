@@ -38,7 +38,8 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     configure_logs(name, **build._asdict())
     BUILD_INFO.labels(name, *build).set(1)
     host: ServiceHost = app.state.host
-    server = uvicorn.Server(
+    server = _Server(
+        host,
         uvicorn.Config(
             by_port(
                 MeasuredRequests(app.state.entrance, name, _routes(app)),
@@ -55,7 +56,7 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
             date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
-        )
+        ),
     )
 
     def end(*_: object) -> None:
@@ -71,6 +72,19 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(_serve_and_drain(server, host, sockets))
     sys.exit(int(host.tasks.failed))
+
+
+class _Server(uvicorn.Server):
+    """Tells the host before it waits for answers that are under way."""
+
+    def __init__(self, host: ServiceHost, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._host = host
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close what listens, and wait for the answers."""
+        self._host.told_to_stop()
+        await super().shutdown(sockets)
 
 
 def _routes(app: FastAPI) -> Iterator[tuple[str, str]]:

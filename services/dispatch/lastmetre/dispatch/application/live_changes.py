@@ -29,8 +29,11 @@ class LiveChanges:
         self._mark: tuple[object, ...] = ()
         self._version = 0
         self._waiting = 0
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
+        """Of the present version: set, and another one made, when it is no more."""
         self._knows = True
+        self._ended = False
+        host.when_told_to_stop(self.end)
 
     async def run(self) -> None:
         """As long as the service runs."""
@@ -38,6 +41,11 @@ class LiveChanges:
             if self._waiting:
                 await self._look()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def end(self) -> None:
+        """Nobody waits here any more: the process is to end."""
+        self._ended = True
+        self._next_version()
 
     async def _look(self) -> None:
         try:
@@ -47,26 +55,29 @@ class LiveChanges:
         except DATABASE_ERRORS as error:
             log.warning("changes cannot be looked for", error=type(error).__name__)
             mark, knows = self._mark, False
-        if mark != self._mark or not knows:
-            async with self._changed:
-                self._mark, self._knows = mark, knows
-                self._version += 1
-                self._changed.notify_all()
-        else:
-            self._knows = True
+        another = mark != self._mark or not knows
+        self._mark, self._knows = mark, knows
+        if another:
+            self._next_version()
+
+    def _next_version(self) -> None:
+        self._version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def after(self, version: int, seconds: float) -> int:
         """The version as soon as it is another one, else after so many seconds.
 
-        Raises CannotTell while database or Kafka are away.
+        Raises CannotTell while database or Kafka are away, and once the process is to end.
         """
         self._waiting += 1
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds), self._changed:
-                    await self._changed.wait_for(lambda: self._version != version)
+            if self._version == version and not self._ended:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._changed.wait()
         finally:
             self._waiting -= 1
-        if not self._knows:
+        if self._ended or not self._knows:
             raise CannotTell
         return self._version
