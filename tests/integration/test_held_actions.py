@@ -118,3 +118,30 @@ async def test_what_is_not_allowed_is_refused_at_once(city: City) -> None:
     assert answer.status_code == 422
     assert (await ask(city, uuid.uuid4(), action="resolve")).status_code == 404
     assert (await ask(city, case_id, action="accept")).json()["done"] is True
+
+
+async def test_what_could_not_be_decided_in_time_is_not_done(city: City) -> None:
+    """A restored database may hold what had been taken back: it is told, and never done."""
+    case_id, action_id = await new_case(city), uuid.uuid4()
+    seq, _ = await city.state(case_id)
+    asked = {"action": "return", "expected_seq": seq, "return_reason": "not_my_duty"}
+    assert (await ask(city, case_id, action_id=str(action_id), **asked)).status_code == 202
+    dispatch = await city.database("dispatch")
+    await dispatch.execute(
+        "UPDATE held_action SET due_at = due_at - interval '20 minutes' WHERE action_id = $1",
+        action_id,
+    )
+
+    async def refused() -> str | None:
+        found: str | None = await dispatch.fetchval(
+            "SELECT refusal FROM held_action WHERE action_id = $1", action_id
+        )
+        return found
+
+    assert await city.until(refused, "refusal") == "happened_too_long_ago"
+    assert (await city.state(case_id))[1] == "dispatched"
+    headers = city.bearer(Role.LEAD, "L0") | {"Accept": "text/html", "Accept-Language": "en"}
+    page = await city.http.get(city.url("dispatch", "/work"), headers=headers)
+    assert "it could not be done in time" in page.text
+    again = await ask(city, case_id, action_id=str(action_id), **asked)
+    assert (again.status_code, again.json()["refusal"]) == (422, "happened_too_long_ago")

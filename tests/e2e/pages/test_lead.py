@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,21 +23,41 @@ async def number_of(town: City, case_id: uuid.UUID) -> str:
     return number
 
 
-async def test_a_whole_case_without_a_connection(town: City, visit: Visit) -> None:
+OFFLINE_FROM = timedelta(minutes=1)
+STEPS = (
+    ("Accept", "accepted", timedelta(minutes=1)),
+    ("I am here", "arrived", timedelta(minutes=5)),
+    ("Resolved", "resolved", timedelta(minutes=8, seconds=30)),
+)
+"""With the time since the page was opened."""
+ONLINE_AGAIN = timedelta(minutes=11)
+
+
+async def test_a_whole_case_in_ten_minutes_without_a_connection(town: City, visit: Visit) -> None:
+    """The phone's clock runs ten minutes while ours does not: its steps lie around our present,
+    within what a terminal's clock may be wrong."""
     case_id = await town.new_case(f"offline-{uuid.uuid4()}", position=INSIDE)
     number = await number_of(town, case_id)
     lead = await visit("en", "phone")
+    opened = (datetime.now(UTC) - timedelta(minutes=4, seconds=30)).replace(microsecond=0)
+    await lead.context.clock.install(time=opened)
     page = await lead.open(staff_url(town, "dispatch", "/work", Role.LEAD, LEAD))
     row = page.locator("li.row", has_text=number)
     await expect(row).to_be_visible()
+    await page.clock.pause_at(opened + OFFLINE_FROM)
     await lead.context.set_offline(True)
-    for step in ("Accept", "I am here", "Resolved"):
-        await row.get_by_role("button", name=f"{step} {number}").first.click()
-        await expect(row.locator(".kept", has_text=step)).to_be_visible()
-    assert await faults_of(page) == []
+    at = OFFLINE_FROM
+    for button, _, then in STEPS:
+        await page.clock.fast_forward(milliseconds(then - at))
+        at = then
+        await row.get_by_role("button", name=f"{button} {number}").first.click()
+        await expect(row.locator(".kept", has_text=button)).to_be_visible()
+    await page.clock.fast_forward(milliseconds(ONLINE_AGAIN - at))
     assert (await town.state(case_id))[1] == "dispatched"
     kept = await page.evaluate("JSON.parse(localStorage.getItem('lastmetre-steps')).length")
     assert kept == 3
+    await page.clock.resume()
+    assert await faults_of(page) == []
     await lead.context.set_offline(False)
 
     async def closed() -> bool:
@@ -44,12 +65,21 @@ async def test_a_whole_case_without_a_connection(town: City, visit: Visit) -> No
 
     await town.until(closed, "closed case")
     await expect(row).to_have_count(0)
-    ledger = await town.ledger(case_id)
-    assert [ledger.count(each) for each in ("accepted", "arrived", "resolved")] == [1, 1, 1]
+    dispatch = await town.database("dispatch")
+    rows = await dispatch.fetch(
+        "SELECT split_part(type, '.', 3) AS event, occurred_at FROM ledger"
+        " WHERE case_id = $1 AND actor_role = 'lead' ORDER BY seq",
+        case_id,
+    )
+    assert [tuple(each) for each in rows] == [(event, opened + then) for _, event, then in STEPS]
     assert await page.evaluate("localStorage.getItem('lastmetre-steps')") == "[]"
     lead.complaints[:] = [
         line for line in lead.complaints if "ERR_INTERNET_DISCONNECTED" not in line
     ]
+
+
+def milliseconds(some: timedelta) -> int:
+    return some // timedelta(milliseconds=1)
 
 
 async def test_the_link_in_his_message_signs_a_fresh_browser_in(

@@ -13,7 +13,7 @@ NETWORK = Network(1, [LIBRARY])
 
 def discs(*positions: tuple[float, float]) -> dict[str, tuple[float, float]]:
     cases = [
-        (REGISTERED_CASE._replace(position=Position(latitude=lat, longitude=lng)), False)
+        (REGISTERED_CASE._replace(position=Position(latitude=lat, longitude=lng)), False, None)
         for lng, lat in positions
     ]
     drawn = lead_map(NETWORK, [LIBRARY], cases, "en", "map", lambda metres: f"{metres} m")
@@ -32,3 +32,11 @@ def test_a_case_outside_the_area_is_on_the_map() -> None:
     for x, y in discs((0.5, 0.5), (3.0, 0.5)).values():
         assert 0 <= x <= WIDTH
         assert 0 <= y <= HEIGHT
+
+
+def test_a_rough_place_is_a_circle() -> None:
+    """B6: a sharp pin alone would say more than anybody knows."""
+    case = REGISTERED_CASE._replace(position=Position(latitude=0.5, longitude=0.5))
+    for within, circles in ((None, 0), (1000.0, 1)):
+        drawn = lead_map(NETWORK, [LIBRARY], [(case, False, within)], "en", "map", str)
+        assert str(drawn).count("m-within") == circles

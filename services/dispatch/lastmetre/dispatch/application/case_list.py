@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contact import masked_phone
@@ -16,9 +16,20 @@ from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter, ViewName
 from lastmetre.dispatch.adapters.vault import VaultClient
 
 PAGE_ROWS: Final = 50
-SEARCHED_AT_MOST: Final = 1000
+SEARCHED_AT_ONCE: Final = 1000
 _TAIL_DIGITS: Final = 4
 _PHONE_DIGITS: Final = 7
+
+
+class Searched(NamedTuple):
+    """Of a view's cases, in its order: so many, behind the first `start`."""
+
+    start: int
+    how_many: int
+    more: bool
+    """There are others behind them."""
+    could_be_read: bool
+    """The vault told the words; else nobody knows whether there is a case like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +39,22 @@ class CasePage:
     cases: Sequence[Case]
     total: int | None
     more: bool
-    searched_only: int | None = None
-    """So many were searched for words, where there were more."""
+    searched: Searched | None = None
+    """Where words were looked for."""
 
 
 class CaseList:
-    """Reads the list. Words are in the vault, so they are looked for among the first cases only."""
+    """Reads the list. Words are in the vault, so they are looked for among some cases at a time."""
 
     def __init__(self, host: ServiceHost, vault: VaultClient) -> None:
         self._host = host
         self._vault = vault
 
-    async def page(self, wanted: CaseFilter, words: str, number: int) -> CasePage:
-        """That page of the list, from 1."""
+    async def page(
+        self, wanted: CaseFilter, words: str, number: int, searched_from: int = 0
+    ) -> CasePage:
+        """That page of the list, from 1. Words are looked for in `SEARCHED_AT_ONCE` cases behind
+        the first `searched_from`."""
         start = (number - 1) * PAGE_ROWS
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             if not words:
@@ -48,10 +62,9 @@ class CaseList:
                 over = wanted.view == "closed"
                 total = None if over else await store.counted(connection, wanted)
                 return CasePage(found[:PAGE_ROWS], total, len(found) > PAGE_ROWS)
-            found = await store.listed(connection, wanted, SEARCHED_AT_MOST + 1, 0)
-        searched = found[:SEARCHED_AT_MOST]
-        asked = [each for case in searched for each in case.report_ids][:ASKED_AT_MOST]
-        texts = await self._vault.texts(asked)
+            found = await store.listed(connection, wanted, SEARCHED_AT_ONCE + 1, searched_from)
+        searched = found[:SEARCHED_AT_ONCE]
+        texts = await self._texts([each for case in searched for each in case.report_ids])
         hits = [
             case
             for case in searched
@@ -61,8 +74,20 @@ class CaseList:
             hits[start : start + PAGE_ROWS],
             len(hits),
             len(hits) > start + PAGE_ROWS,
-            SEARCHED_AT_MOST if len(found) > SEARCHED_AT_MOST else None,
+            Searched(
+                searched_from,
+                len(searched),
+                len(found) > SEARCHED_AT_ONCE,
+                bool(texts) or not searched,
+            ),
         )
+
+    async def _texts(self, report_ids: Sequence[UUID]) -> dict[UUID, ReportText]:
+        """Cases may have more reports than one question takes."""
+        found: dict[UUID, ReportText] = {}
+        for first in range(0, len(report_ids), ASKED_AT_MOST):
+            found |= await self._vault.texts(report_ids[first : first + ASKED_AT_MOST])
+        return found
 
     async def counts(self) -> dict[ViewName, int]:
         """How many cases the views of open ones have."""

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.contracts.requests import Action, ActionRequested, RefusalReason
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
@@ -44,6 +44,9 @@ CAN_BE_TAKEN_BACK: Final = frozenset(
 )
 """What others are told of at once, or the ledger keeps for ever."""
 AT_ONCE: Final = 20
+AT_MOST_LATE: Final = timedelta(minutes=15)
+"""So long after its time a held action is decided no more: its actor has seen other things since,
+and a database that was restored may hold what he had taken back."""
 LOOK_EVERY_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 1.0
 
@@ -136,12 +139,21 @@ class HoldActions:
             if not await held_actions.any_due(connection, self._clock.now()):
                 return 0
         async with own_transaction(self._host) as work:
-            due = await held_actions.take_due(work.connection, self._clock.now(), AT_ONCE)
+            now = self._clock.now()
+            due = await held_actions.take_due(work.connection, now, AT_ONCE)
             network = await self._network.current(work.connection)
-            commands = [Command(held.request, held.traceparent) for held in due]
+            commands = [_command(held, now) for held in due]
             results = await execute_all(work, network, commands)
             for held, result in zip(due, results, strict=True):
                 refusal = "unknown_case" if result is None else result.refusal
                 if refusal is not None:
                     await held_actions.hold(work.connection, held._replace(refusal=refusal))
         return len(due)
+
+
+def _command(held: HeldAction, now: datetime) -> Command:
+    """What is decided; what was answered before is answered the same, however late it is."""
+    too_late: RefusalReason | None = None
+    if now - held.due_at > AT_MOST_LATE:
+        too_late = "happened_too_long_ago"
+    return Command(held.request, held.traceparent, objection=too_late)

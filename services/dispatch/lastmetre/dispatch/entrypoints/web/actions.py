@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
@@ -204,8 +203,19 @@ def actions_router(actions: Actions) -> APIRouter:
         answer = await actions.hold(body, known_as, person, traceparent)
         return _held_or_done(answer, response)
 
-    for start, rules in (("/work", STAFF), ("/centre", OPERATORS), ("", STAFF)):
+    async def page_again(request: Request, known_as: str) -> Response:
+        """Leads to the page that the button was on."""
+        row = f"#case-{known_as}" if _page(request)[0] == "/work" else ""
+        return RedirectResponse(f"{_back(request)}?{request.url.query}{row}", 303)
+
+    for start, rules, readers in (
+        ("/work", STAFF, (Role.LEAD,)), ("/centre", OPERATORS, OPERATORS), ("", STAFF, STAFF),
+    ):  # fmt: skip
         path, name = f"{start}/cases/{{known_as}}/actions", start[1:] or "case"
+        router.add_api_route(
+            path, page_again, methods=["GET"], name=f"{name}_again", dependencies=allow(*readers),
+            status_code=303, response_class=RedirectResponse,
+        )  # fmt: skip
         router.add_api_route(
             path, act, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
             max_body_size=ACTION_BYTES, status_code=303, response_class=RedirectResponse,
@@ -216,36 +226,6 @@ def actions_router(actions: Actions) -> APIRouter:
             dependencies=allow(*rules), max_body_size=ACTION_BYTES, response_class=JSONResponse,
             responses={202: {"model": ActionWaits, "description": "It can be taken back"}},
         )  # fmt: skip
-
-    @router.get(
-        "/work/cases/{case_id}/actions",
-        dependencies=allow(Role.LEAD),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
-    async def worklist_again(request: Request, case_id: UUID) -> Response:
-        """Leads to the worklist."""
-        return RedirectResponse(f"/work?{request.url.query}#case-{case_id}", 303)
-
-    @router.get(
-        "/centre/cases/{case_id}/actions",
-        dependencies=allow(*OPERATORS),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
-    async def centre_again(request: Request, case_id: UUID) -> Response:
-        """Leads to the centre."""
-        return RedirectResponse(f"/centre?{request.url.query}", 303)
-
-    @router.get(
-        "/cases/{known_as}/actions",
-        dependencies=allow(*STAFF),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
-    async def case_again(request: Request, known_as: str) -> Response:
-        """Leads to the case's page."""
-        return RedirectResponse(f"/cases/{quote(known_as)}?{request.url.query}", 303)
 
     for page, roles in (("work", (Role.LEAD,)), ("centre", OPERATORS), ("cases", STAFF)):
         _held_routes(router, actions, page, roles)

@@ -15,7 +15,14 @@ from lastmetre.common.web.languages import Language
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter, ViewName
 from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
-from lastmetre.dispatch.application.case_list import PAGE_ROWS, CaseList, CasePage, version_of
+from lastmetre.dispatch.application.case_list import (
+    PAGE_ROWS,
+    SEARCHED_AT_ONCE,
+    CaseList,
+    CasePage,
+    Searched,
+    version_of,
+)
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import HoldActions
@@ -42,6 +49,8 @@ class ListQuery(BaseModel):
     number: str = ""
     case: str = ""
     page: int = Field(default=1, ge=1, le=10_000)
+    searched: int = Field(default=0, ge=0, le=10_000_000)
+    """Words are looked for behind so many cases of the view."""
 
     @property
     def filter(self) -> CaseFilter:
@@ -50,9 +59,14 @@ class ListQuery(BaseModel):
         return CaseFilter(self.view, *(each or None for each in chosen))
 
     def query(self, **changes: object) -> str:
-        """The address's query with something else chosen; another page only if it says so."""
-        kept = self.model_dump(exclude={"page", "number", "case"}) | changes
-        return urlencode({name: value for name, value in kept.items() if value and value != 1})
+        """The address's query with something else chosen; another page, or other cases that are
+        searched, only if it says so."""
+        kept = self.model_dump(exclude={"page", "searched", "number", "case"}) | changes
+        return urlencode({name: value for name, value in kept.items() if value})
+
+    def on_page(self, page: int) -> str:
+        """The query of that page of the same list."""
+        return self.query(page=page if page > 1 else None, searched=self.searched)
 
     @property
     def chosen(self) -> str | None:
@@ -97,7 +111,7 @@ class CentrePages:
     ) -> Response:
         """Both; the case that was asked for, or the first of the list."""
         person = person_of(request)
-        page = await self._cases.page(asked.filter, asked.words, asked.page)
+        page = await self._found(asked)
         number = number or asked.chosen
         first = page.cases[0].number if page.cases else None
         found = await self._service.case_with_steps_known_as(number or first)
@@ -115,9 +129,12 @@ class CentrePages:
             context |= await self._view.one(*found, person, language)
         return self._pages.render(request, "centre.html", context, status)
 
+    async def _found(self, asked: ListQuery) -> CasePage:
+        return await self._cases.page(asked.filter, asked.words, asked.page, asked.searched)
+
     async def list(self, request: Request, base: str, asked: ListQuery) -> Response:
         """The list alone."""
-        page = await self._cases.page(asked.filter, asked.words, asked.page)
+        page = await self._found(asked)
         context = await self._list(request, base, asked, page)
         context |= {"not_found": False, "current": asked.case}
         return self._pages.render(request, "_list.html", context)
@@ -162,7 +179,7 @@ class CentrePages:
 
     async def version(self, asked: ListQuery) -> str:
         """Another one as soon as that page of the list is another."""
-        page = await self._cases.page(asked.filter, asked.words, asked.page)
+        page = await self._found(asked)
         held = await self._hold.of_cases([case.case_id for case in page.cases])
         return version_of(page.cases, [each.action_id for each in held.values()])
 
@@ -186,7 +203,7 @@ class CentrePages:
             "rows": await self._view.rows(page.cases, language),
             "list": {
                 **asked.model_dump(exclude={"number", "case"}),
-                "query": asked.query(page=asked.page),
+                "query": asked.on_page(asked.page),
                 "filtered": asked.filtered,
                 "actor": person.lead_id or person.subject,
                 "version": version_of(page.cases, [each.action_id for each in held.values()]),
@@ -197,12 +214,12 @@ class CentrePages:
                 "kinds": sorted(kinds, key=_words),
                 "held": held,
                 "refused": await self._hold.refused_of(person.lead_id or person.subject),
-                "words_left_out": page.searched_only,
+                "searched": searched_words(base, asked, page.searched),
                 "area_names": {area.area_id: wording.own(area.name) for area in areas},
                 "lead_of_area": {a.area_id: wording.own(a.lead.name) for a in areas if a.lead},
                 "lead_names": leads,
-                "previous": f"{base}?{asked.query(page=asked.page - 1)}" * (asked.page > 1),
-                "next": f"{base}?{asked.query(page=asked.page + 1)}" * page.more,
+                "previous": f"{base}?{asked.on_page(asked.page - 1)}" * (asked.page > 1),
+                "next": f"{base}?{asked.on_page(asked.page + 1)}" * page.more,
                 "page_words": self._page_words(language, asked, page),
             },
         }
@@ -216,3 +233,18 @@ class CentrePages:
 
 def _words(choice: tuple[str, str]) -> str:
     return choice[1]
+
+
+def searched_words(base: str, asked: ListQuery, searched: Searched | None) -> dict[str, Any] | None:
+    """Where words were looked for, where that is not all of the view, and where the rest is."""
+    if searched is None or not (searched.start or searched.more or not searched.could_be_read):
+        return None
+    end = searched.start + searched.how_many
+    before = max(searched.start - SEARCHED_AT_ONCE, 0)
+    return {
+        "could_be_read": searched.could_be_read,
+        "first": searched.start + 1,
+        "last": end,
+        "next": f"{base}?{asked.query(searched=end)}" * searched.more,
+        "previous": f"{base}?{asked.query(searched=before)}" * (searched.start > 0),
+    }

@@ -36,24 +36,25 @@ def _prepared(network: Network, mine: tuple[str, ...], further: tuple[Spot, ...]
 def lead_map(
     network: Network,
     mine: Sequence[Area],
-    cases: Sequence[tuple[Case, bool]],
+    cases: Sequence[tuple[Case, bool, float | None]],
     language: str,
     label: str,
     scale: Callable[[float], str],
 ) -> Markup | None:
     """The sketch, or None for a lead without an area.
 
-    `cases` are the list's rows, each with whether it is urgent; pins have their numbers. A case
-    outside the areas is on the map, too, and none lies on another.
+    `cases` are the list's rows, each with whether it is urgent, and how far off its place may be
+    where that is rough: there is a circle round its number then. A case outside the areas is on the
+    map, too, and none lies on another.
     """
     if not mine:
         return None
     own = {area.area_id for area in mine}
     spots = [
         (case.position.longitude, case.position.latitude) if case.position else None
-        for case, _ in cases[:PINS]
+        for case, _, _ in cases[:PINS]
     ]
-    held = network.locate([case.position for case, _ in cases[:PINS]])
+    held = network.locate([case.position for case, _, _ in cases[:PINS]])
     outside = {
         spot for spot, area in zip(spots, held, strict=True)
         if spot and (area is None or area.area_id not in own)
@@ -61,12 +62,15 @@ def lead_map(
     drawn = _prepared(network, tuple(sorted(own)), tuple(sorted(outside)))
     look = Look(fills=dict.fromkeys(own, "mine"), names=_names(network, language))
     pins: list[Pin] = []
-    for number, ((_, urgent), spot) in enumerate(zip(cases, spots, strict=False), start=1):
+    circles: list[Pin] = []
+    for number, ((_, urgent, within), spot) in enumerate(zip(cases, spots, strict=False), start=1):
+        if spot and within:
+            circles.append(Pin(*spot, shape="drop", within_metres=within))
         if spot:
             apart = _apart(drawn.projection, spot, [(pin.lng, pin.lat) for pin in pins])
             pins.append(Pin(*apart, str(number), "over" if urgent else "act"))
     # The first of the list lies on top.
-    return drawn.draw(label, look, pins=pins[::-1], scale=scale)
+    return drawn.draw(label, look, pins=[*circles, *pins[::-1]], scale=scale)
 
 
 def _apart(projection: Projection, spot: Spot, others: Sequence[Spot]) -> Spot:

@@ -102,7 +102,7 @@ class Worklist:
             "drawing": lead_map(
                 network,
                 mine,
-                [(row["case"], row["urgent"]) for row in todo],
+                [(row["case"], row["urgent"], row["within_metres"]) for row in todo],
                 language,
                 self._pages.translations[language].gettext(MAP),
                 self._pages.wordings[language].distance,
