@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.requests import Action
-from lastmetre.common.security.access import CurrentPerson, allow, person_of
+from lastmetre.common.security.access import CurrentPerson, allow
 from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
@@ -83,11 +83,16 @@ class Actions:
         self._pages = pages
 
     async def take(
-        self, request: Request, known_as: str, form: ActionForm, traceparent: str | None
+        self,
+        request: Request,
+        person: Person,
+        known_as: str,
+        form: ActionForm,
+        traceparent: str | None,
     ) -> Response:
         """Leads back to the page of the button. Raises Problem."""
-        answer = await self.hold(form, known_as, person_of(request), traceparent)
-        return await self._page_after(request, form, answer)
+        answer = await self.hold(form, known_as, person, traceparent)
+        return await self._page_after(request, person, form, answer)
 
     async def hold(
         self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
@@ -95,50 +100,56 @@ class Actions:
         """Hold the step for a while, if it can be. Raises Problem."""
         return await self._hold(*await self._asking.request(body, known_as, person, traceparent))
 
-    async def _page_after(self, request: Request, form: ActionForm, answer: Answer) -> Response:
+    async def _page_after(
+        self, request: Request, person: Person, form: ActionForm, answer: Answer
+    ) -> Response:
         """Back to the page of the button, or to the next case; a refusal is shown there."""
         outcome = answer.outcome
         if outcome is not None and outcome.result.refusal is not None:
-            return await self._refused(request, outcome)
+            return await self._refused(request, person, outcome)
         _, base = _page(request)
         if "hx-request" in request.headers:
-            return await self._centre.panes(request, base, form.next, told=answer.held)
+            return await self._centre.panes(request, person, base, form.next, told=answer.held)
         return RedirectResponse(_back(request), 303)
 
-    async def _refused(self, request: Request, outcome: Outcome) -> Response:
+    async def _refused(self, request: Request, person: Person, outcome: Outcome) -> Response:
         if outcome.case is None:
             raise refusal(outcome)
         page, base = _page(request)
         number, status = outcome.case.number, refusal(outcome).status
         if "hx-request" in request.headers:
             status = status if status == 422 else 409
-            return await self._centre.panes(request, base, number, outcome=outcome, status=status)
+            return await self._centre.panes(
+                request, person, base, number, outcome=outcome, status=status
+            )
         if _is_so_already(outcome):
             return RedirectResponse(_back(request), 303)
         if page == "/work":
-            return await self._worklist.page(request, outcome, status)
+            return await self._worklist.page(request, person, outcome, status)
         if page == "/centre":
-            return await self._centre.page(request, base, WHOLE_LIST, number, outcome, status)
-        return await self._pages.case(request, number, outcome, status)
+            return await self._centre.page(
+                request, person, base, WHOLE_LIST, number, outcome, status
+            )
+        return await self._pages.case(request, person, number, outcome, status)
 
-    async def take_back(self, request: Request, action_id: UUID) -> Response:
+    async def take_back(self, request: Request, person: Person, action_id: UUID) -> Response:
         """Forget a step that is not decided yet. Raises Problem 410 if it is, or is another's."""
-        held = await self._hold.take_back(action_id, _actor(request))
+        held = await self._hold.take_back(action_id, _actor(person))
         if held is None:
             raise Problem(410, "/problems/done-already", N_("It is done already"))
         if held.request.action is Action.NOTE:
             await self._vault.take_note_back(action_id)
         page, base = _page(request)
         if "hx-request" in request.headers:
-            return await self._centre.panes(request, base, held.number, taken_back=True)
+            return await self._centre.panes(request, person, base, held.number, taken_back=True)
         return RedirectResponse(page if page != "/cases" else f"/cases/{held.number}", 303)
 
-    async def seen(self, request: Request, action_id: UUID) -> Response:
+    async def seen(self, request: Request, person: Person, action_id: UUID) -> Response:
         """The actor knows that his step was refused when it was due."""
-        await self._hold.seen(action_id, _actor(request))
+        await self._hold.seen(action_id, _actor(person))
         page, base = _page(request)
         if "hx-request" in request.headers:
-            return await self._centre.list(request, base, WHOLE_LIST)
+            return await self._centre.list(request, person, base, WHOLE_LIST)
         return RedirectResponse(page, 303)
 
 
@@ -161,8 +172,7 @@ def _is_so_already(outcome: Outcome) -> bool:
     return known and case is not None and case.state in wanted
 
 
-def _actor(request: Request) -> str:
-    person = person_of(request)
+def _actor(person: Person) -> str:
     return person.lead_id or person.subject
 
 
@@ -185,12 +195,13 @@ def actions_router(actions: Actions) -> APIRouter:
 
     async def act(
         request: Request,
+        person: CurrentPerson,
         known_as: str,
         form: Annotated[ActionForm, FormBody()],
         traceparent: Annotated[str | None, Header()] = None,
     ) -> Response:
         """What a button of a page asks for; leads back to the page."""
-        return await actions.take(request, known_as, form, traceparent)
+        return await actions.take(request, person, known_as, form, traceparent)
 
     async def hold(
         known_as: str,
@@ -239,14 +250,14 @@ def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable
         f"/{page}/held/{{action_id}}", name=f"take_back_from_{page}", dependencies=allow(*roles),
         status_code=303, response_class=RedirectResponse, responses=PARTS,
     )  # fmt: skip
-    async def take_back(request: Request, action_id: UUID) -> Response:
+    async def take_back(request: Request, person: CurrentPerson, action_id: UUID) -> Response:
         """Forget a step that is not decided yet."""
-        return await actions.take_back(request, action_id)
+        return await actions.take_back(request, person, action_id)
 
     @router.post(
         f"/{page}/refused/{{action_id}}", name=f"seen_from_{page}", dependencies=allow(*roles),
         status_code=303, response_class=RedirectResponse, responses=PARTS,
     )  # fmt: skip
-    async def seen(request: Request, action_id: UUID) -> Response:
+    async def seen(request: Request, person: CurrentPerson, action_id: UUID) -> Response:
         """The actor knows that his step was refused."""
-        return await actions.seen(request, action_id)
+        return await actions.seen(request, person, action_id)

@@ -5,8 +5,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from lastmetre.common.security.access import allow, person_of
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access import CurrentPerson, allow
+from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.web.forms import LEADS_ON
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
@@ -30,6 +30,7 @@ class CasePages:
     async def case(
         self,
         request: Request,
+        person: Person,
         known_as: str,
         outcome: Outcome | None = None,
         status: int = 200,
@@ -37,7 +38,6 @@ class CasePages:
         with_contact: bool = False,
     ) -> Response:
         """One case on a page of its own. `with_contact` shows the reporter's, which is logged."""
-        person = person_of(request)
         found = await self._service.case_with_steps_known_as(known_as)
         if found is None:
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
@@ -81,12 +81,12 @@ def case_router(views: CasePages) -> APIRouter:
         return RedirectResponse(f"/cases/{quote(known_as)}", 303)
 
     @router.get("/cases/{known_as}", dependencies=allow(*STAFF), responses=LEADS_ON)
-    async def case_page(request: Request, known_as: str) -> Response:
+    async def case_page(request: Request, person: CurrentPerson, known_as: str) -> Response:
         """One case; leads on to its number, if it is known as something else."""
-        return await views.case(request, known_as)
+        return await views.case(request, person, known_as)
 
     @router.post("/cases/{known_as}/contact", dependencies=allow(*STAFF))
-    async def case_with_contact(request: Request, known_as: str) -> Response:
-        return await views.case(request, known_as, with_contact=True)
+    async def case_with_contact(request: Request, person: CurrentPerson, known_as: str) -> Response:
+        return await views.case(request, person, known_as, with_contact=True)
 
     return router

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lastmetre.common.categories import Categories
-from lastmetre.common.security.access import person_of
+from lastmetre.common.security.callers import Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.languages import Language
@@ -103,6 +103,7 @@ class CentrePages:
     async def page(
         self,
         request: Request,
+        person: Person,
         base: str,
         asked: ListQuery,
         number: str | None = None,
@@ -110,12 +111,11 @@ class CentrePages:
         status: int = 200,
     ) -> Response:
         """Both; the case that was asked for, or the first of the list."""
-        person = person_of(request)
         page = await self._found(asked)
         number = number or asked.chosen
         first = page.cases[0].number if page.cases else None
         found = await self._service.case_with_steps_known_as(number or first)
-        context = await self._list(request, base, asked, page)
+        context = await self._list(request, person, base, asked, page)
         context |= {
             "notice": notice_of(outcome),
             "number": "" if found else number or "",
@@ -132,16 +132,17 @@ class CentrePages:
     async def _found(self, asked: ListQuery) -> CasePage:
         return await self._cases.page(asked.filter, asked.words, asked.page, asked.searched)
 
-    async def list(self, request: Request, base: str, asked: ListQuery) -> Response:
+    async def list(self, request: Request, person: Person, base: str, asked: ListQuery) -> Response:
         """The list alone."""
         page = await self._found(asked)
-        context = await self._list(request, base, asked, page)
+        context = await self._list(request, person, base, asked, page)
         context |= {"not_found": False, "current": asked.case}
         return self._pages.render(request, "_list.html", context)
 
     async def panes(
         self,
         request: Request,
+        person: Person,
         base: str,
         known_as: str | None,
         *,
@@ -151,7 +152,6 @@ class CentrePages:
         status: int = 200,
     ) -> Response:
         """The case alone, with what has just been asked for, refused or taken back."""
-        person = person_of(request)
         language = self._pages.language_of(request)
         found = await self._service.case_with_steps_known_as(known_as)
         context: dict[str, Any] = {
@@ -184,9 +184,8 @@ class CentrePages:
         return version_of(page.cases, [each.action_id for each in held.values()])
 
     async def _list(
-        self, request: Request, base: str, asked: ListQuery, page: CasePage
+        self, request: Request, person: Person, base: str, asked: ListQuery, page: CasePage
     ) -> dict[str, Any]:
-        person = person_of(request)
         language = self._pages.language_of(request)
         wording = self._pages.wordings[language]
         network = await self._service.network()

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from lastmetre.common.security.access import allow, person_of
+from lastmetre.common.security.access import CurrentPerson, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
@@ -34,16 +34,16 @@ def _router(
     name = base[1:]
 
     @router.get("", name=f"{name}_page", dependencies=allow(*roles))
-    async def page(request: Request, asked: Asked) -> Response:
-        return await centre.page(request, base, asked)
+    async def page(request: Request, person: CurrentPerson, asked: Asked) -> Response:
+        return await centre.page(request, person, base, asked)
 
     @router.get("/list", name=f"{name}_list", dependencies=allow(*roles))
-    async def list_of_cases(request: Request, asked: Asked) -> Response:
-        return await centre.list(request, base, asked)
+    async def list_of_cases(request: Request, person: CurrentPerson, asked: Asked) -> Response:
+        return await centre.list(request, person, base, asked)
 
     @router.get("/{known_as}/panes", name=f"{name}_panes", dependencies=allow(*roles))
-    async def panes(request: Request, known_as: str) -> Response:
-        return await centre.panes(request, base, known_as)
+    async def panes(request: Request, person: CurrentPerson, known_as: str) -> Response:
+        return await centre.panes(request, person, base, known_as)
 
     # A tool that reads the specification would wait for the end of what has none.
     @router.get(
@@ -52,9 +52,11 @@ def _router(
         include_in_schema=False,
         dependencies=allow(*roles),
     )
-    async def events(request: Request, asked: Asked) -> AsyncIterator[ServerSentEvent]:
+    async def events(
+        request: Request, person: CurrentPerson, asked: Asked
+    ) -> AsyncIterator[ServerSentEvent]:
         translations = pages.translations[pages.language_of(request)]
-        async for event in live.of_centre(person_of(request), asked, translations):
+        async for event in live.of_centre(person, asked, translations):
             yield event
 
     return router

@@ -6,7 +6,6 @@ from fastapi import Request
 from starlette.responses import Response
 
 from lastmetre.common.contracts.requests import Action
-from lastmetre.common.security.access import person_of
 from lastmetre.common.security.callers import Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.kit import Pages
@@ -43,17 +42,17 @@ class Worklist:
         self._pages = pages
 
     async def page(
-        self, request: Request, outcome: Outcome | None = None, status: int = 200
+        self, request: Request, person: Person, outcome: Outcome | None = None, status: int = 200
     ) -> Response:
         """With the map, and beside its row why something was not done."""
-        context = await self._context(person_of(request), request)
+        context = await self._context(person, request)
         return self._pages.render(
             request, "work.html", context | {"notice": notice_of(outcome)}, status
         )
 
-    async def rows(self, request: Request) -> Response:
+    async def rows(self, request: Request, person: Person) -> Response:
         """The list alone."""
-        context = await self._context(person_of(request), request)
+        context = await self._context(person, request)
         return self._pages.render(request, "_rows.html", context | {"notice": None})
 
     async def version(self, person: Person) -> str:

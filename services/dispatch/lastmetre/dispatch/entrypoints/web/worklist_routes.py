@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from lastmetre.common.security.access import allow, person_of
+from lastmetre.common.security.access import CurrentPerson, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.web.openapi import page_router
 from lastmetre.dispatch.entrypoints.web.live import LiveEvents
@@ -18,12 +18,12 @@ def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
     router = page_router("/work")
 
     @router.get("", dependencies=allow(Role.LEAD))
-    async def worklist_page(request: Request) -> Response:
-        return await worklist.page(request)
+    async def worklist_page(request: Request, person: CurrentPerson) -> Response:
+        return await worklist.page(request, person)
 
     @router.get("/rows", dependencies=allow(Role.LEAD))
-    async def worklist_rows(request: Request) -> Response:
-        return await worklist.rows(request)
+    async def worklist_rows(request: Request, person: CurrentPerson) -> Response:
+        return await worklist.rows(request, person)
 
     # A tool that reads the specification would wait for the end of what has none.
     @router.get(
@@ -32,8 +32,7 @@ def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
         include_in_schema=False,
         dependencies=allow(Role.LEAD),
     )
-    async def events(request: Request) -> AsyncIterator[ServerSentEvent]:
-        person = person_of(request)
+    async def events(person: CurrentPerson) -> AsyncIterator[ServerSentEvent]:
         async for event in live.of_list(lambda: worklist.version(person)):
             yield event
 
