@@ -6,7 +6,7 @@ What it answers is personal: whoever asks shows or uses it at that moment, keeps
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lastmetre.common.contracts.base import Code, Language, LongText, Model, ShortText
 
@@ -100,7 +100,13 @@ class ContactInFull(Model):
 
 MOST_NOTE: Final = 2000
 """Characters of a note."""
-NoteText = Annotated[LongText, Field(min_length=1, max_length=MOST_NOTE)]
+
+
+def _trimmed(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+NoteText = Annotated[LongText, Field(min_length=1, max_length=MOST_NOTE), BeforeValidator(_trimmed)]
 
 
 class NoteSent(Asked):
