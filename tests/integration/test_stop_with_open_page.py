@@ -7,7 +7,7 @@ import pytest
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from tests.support.city import City
-from tests.support.own_city import own_city
+from tests.support.city.own import own_city
 
 pytestmark = pytest.mark.slow
 
