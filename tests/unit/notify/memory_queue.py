@@ -62,9 +62,10 @@ class MemoryQueue:
         """Put a message into the queue."""
         self.waiting[due.key] = Row(due, now(), now())
 
-    async def _statement(
+    async def statement(
         self, name: str, effect: Callable[[], None], messages: Sequence[Attempted] = ()
     ) -> None:
+        """What every question of `MemorySession` is: counted, and perhaps a failure."""
         self.calls[name] += 1
         await asyncio.sleep(0.001)
         failing = self.fault(name, messages)
@@ -79,7 +80,7 @@ class MemoryQueue:
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """See `Results`."""
         messages = [each.message for each in attempts]
-        await self._statement("record", lambda: self._record(attempts), messages)
+        await self.statement("record", lambda: self._record(attempts), messages)
 
     def _record(self, attempts: Sequence[Attempt]) -> None:
         for each in attempts:
@@ -98,7 +99,7 @@ class MemoryQueue:
     @asynccontextmanager
     async def session(self) -> AsyncIterator["MemorySession"]:
         """See `sending_session`."""
-        await self._statement("connect", lambda: None)
+        await self.statement("connect", lambda: None)
         session = MemorySession(self)
         try:
             yield session
@@ -125,7 +126,7 @@ class MemorySession:
                 self._queue.owner = self
                 taken.extend(range(SHARDS))
 
-        await self._queue._statement("balance", take)
+        await self._queue.statement("balance", take)
         return taken
 
     async def recover(
@@ -148,7 +149,7 @@ class MemorySession:
                 due = row.due._replace(attempts=row.due.attempts + 1)
                 self._queue.waiting[key] = replace(row, due=due, sending_by=None)
 
-        await self._queue._statement("recover", look)
+        await self._queue.statement("recover", look)
         return len(again), unknown
 
     async def release_provider_queues(self, taken: Sequence[int], providers: Sequence[str]) -> None:
@@ -158,7 +159,7 @@ class MemorySession:
                     due = row.due._replace(provider_queue="")
                     self._queue.waiting[key] = replace(row, due=due)
 
-        await self._queue._statement("release", release)
+        await self._queue.statement("release", release)
 
     async def due(self, provider_queue: str, now: datetime, limit: int) -> list[Due]:
         found: list[Due] = []
@@ -178,7 +179,7 @@ class MemorySession:
                 and shard_of(row.due.case_id) in self.owned
             )
 
-        await self._queue._statement("due", look)
+        await self._queue.statement("due", look)
         return found[:limit]
 
     async def claim(self, provider: str, messages: Sequence[Due | Attempted]) -> set[Attempted]:
@@ -194,7 +195,7 @@ class MemorySession:
                     claimed.add(row.due.claimed)
 
         keys = [Attempted(*each.key, each.attempts + 1) for each in messages]
-        await self._queue._statement("claim", claim, keys)
+        await self._queue.statement("claim", claim, keys)
         return claimed
 
     async def assign_provider_queue(self, keys: Sequence[Key], provider: str) -> None:
@@ -204,7 +205,7 @@ class MemorySession:
                 due = row.due._replace(provider_queue=provider)
                 self._queue.waiting[key] = replace(row, due=due)
 
-        await self._queue._statement("assign", assign)
+        await self._queue.statement("assign", assign)
 
     async def expired(self, asked_before: datetime, limit: int) -> list[Attempted]:
         rows = [
@@ -212,7 +213,7 @@ class MemorySession:
             for row in self._queue.waiting.values()
             if row.asked_at < asked_before and row.sending_by is None
         ]
-        await self._queue._statement("expired", lambda: None)
+        await self._queue.statement("expired", lambda: None)
         return [Attempted(*row.due.key, row.due.attempts) for row in rows][:limit]
 
 
