@@ -11,7 +11,8 @@ from lastmetre.cli.network.leads import Lead
 from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, ContactCheck, Reachable
 from lastmetre.common.contracts.vault import LeadContactsSent
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.api.vault import VaultService
 
 

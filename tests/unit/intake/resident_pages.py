@@ -25,16 +25,16 @@ from lastmetre.common.web import problems
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.svg.maps import AreaMap
 from lastmetre.intake.adapters.postgres import cases, reports
-from lastmetre.intake.adapters.postgres.cases import Followed
 from lastmetre.intake.adapters.postgres.reports import (
     DuplicateRecord,
     KnownReport,
     RecordPosition,
     ReportOrigin,
 )
-from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry
-from lastmetre.intake.domain.case_view import CaseView, entry
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.domain.case_view import CaseView, Followed, entry
 from lastmetre.intake.domain.submission import canonical
+from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.api.vault import VaultService
 from lastmetre.intake.entrypoints.web.network import Drawn
 from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router

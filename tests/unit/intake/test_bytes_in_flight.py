@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lastmetre.intake.adapters.settings_files import channel_keys
-from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
+from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 
 MIB = 1024 * 1024
 

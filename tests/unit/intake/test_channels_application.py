@@ -16,9 +16,10 @@ from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
 from lastmetre.common.service.ids import IdGenerator
+from lastmetre.intake.adapters.edge_producer import EdgeProducer, Report
+from lastmetre.intake.application.submit_reports import ReportPublisher
+from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
-from lastmetre.intake.entrypoints.edge.producer import EdgeProducer, NotAcknowledged, Report
-from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
 from lastmetre.intake.settings import IntakeSettings
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)

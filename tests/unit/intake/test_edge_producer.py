@@ -9,14 +9,14 @@ from aiokafka.errors import KafkaError
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
-from lastmetre.intake.entrypoints.edge.producer import (
+from lastmetre.intake.adapters.edge_producer import (
     FLUSH_SECONDS,
     SILENT_SECONDS,
     EdgeProducer,
-    NotAcknowledged,
     Report,
 )
+from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
+from lastmetre.intake.domain.submission import NotAcknowledged
 from tests.simulation.clock import run_virtually
 
 KEYS = [b"key %d" % number for number in range(50)]

@@ -10,9 +10,9 @@ from lastmetre.intake.adapters.vault_cipher import (
     CannotOpen,
     EncryptedDeadLetters,
     Vault,
-    VaultEntry,
 )
 from lastmetre.intake.domain.submission import canonical, channel_and_sender, source_of
+from lastmetre.intake.domain.vault_entries import VaultEntry
 
 VAULT = Vault(b"k" * 32)
 

@@ -17,12 +17,15 @@ from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.edge_producer import EdgeProducer
 from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
 from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.application.ingest_reports import ReportIngestor
 from lastmetre.intake.application.keep_notes import KeepNotes
+from lastmetre.intake.application.submit_reports import ReportPublisher
 from lastmetre.intake.application.trim_channels import Trimmer
+from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
@@ -30,9 +33,6 @@ from lastmetre.intake.entrypoints.api.notes import notes_router
 from lastmetre.intake.entrypoints.api.vault import VaultService, vault_router
 from lastmetre.intake.entrypoints.consumers import join
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
-from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
-from lastmetre.intake.entrypoints.edge.producer import EdgeProducer
-from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
 from lastmetre.intake.entrypoints.web.network import Network
 from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router

@@ -4,15 +4,12 @@ import hmac
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lastmetre.common.contact import Reachable
-from lastmetre.common.contracts.base import Language, Model
-from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.keys import KEY_ID_BYTES, key_id
 
 _NONCE_BYTES: Final = 12
@@ -20,53 +17,6 @@ NAMED: Final = b"LMv1"
 _HEAD_BYTES: Final = len(NAMED) + KEY_ID_BYTES
 DEAD_LETTER: Final = b"dead-letter"
 _FINGERPRINTS: Final = b"fingerprints"
-
-
-class VaultEntry(Model):
-    """What the vault keeps of a report: as it was typed, and what of it can be used."""
-
-    name: str | None = None
-    phone: str | None = None
-    email: str | None = None
-    usable_phone: str | None = None
-    usable_email: str | None = None
-    language: Language = Language.CHINESE
-    text: str | None = None
-    address: str | None = None
-    accuracy_metres: float | None = None
-    """How far from its position the place may be; None: nobody said."""
-
-    @classmethod
-    def of(cls, report: ReportSubmitted, reachable: Reachable) -> Self:
-        """The personal part of a report."""
-        contact = report.contact
-        return cls(
-            name=contact.name if contact else None,
-            phone=contact.phone if contact else None,
-            email=contact.email if contact else None,
-            usable_phone=reachable.phone,
-            usable_email=reachable.email,
-            language=contact.language if contact else Language.CHINESE,
-            text=report.text,
-            address=report.address,
-            accuracy_metres=report.position.accuracy_metres if report.position else None,
-        )
-
-    def to_json(self) -> bytes:
-        """As it goes into the vault."""
-        return self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
-
-
-class LeadContact(Model):
-    """How an area lead is reached."""
-
-    phone: str | None = None
-    email: str | None = None
-    language: Language = Language.CHINESE
-
-    def to_json(self) -> bytes:
-        """As it goes into the vault."""
-        return self.model_dump_json().encode()
 
 
 class CannotOpen(Exception):

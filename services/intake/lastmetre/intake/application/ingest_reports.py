@@ -36,10 +36,11 @@ from lastmetre.intake.adapters.postgres.reports import (
     NewReport,
     RecordPosition,
 )
-from lastmetre.intake.adapters.vault_cipher import Vault, VaultEntry, conflict_of, open_conflict
+from lastmetre.intake.adapters.vault_cipher import Vault, conflict_of, open_conflict
 from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender
+from lastmetre.intake.domain.vault_entries import VaultEntry
 
 SOURCE: Final = "/intake"
 CHANNELS_FLOW: Final = "channels"

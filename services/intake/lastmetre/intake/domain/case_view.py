@@ -81,6 +81,26 @@ class CaseView(NamedTuple):
         return next((entry.details for entry in placed), {})
 
 
+class Followed(NamedTuple):
+    """A report with what became of it, as its reporter may see it."""
+
+    report_id: UUID
+    identity: bytes
+    channel: str
+    outcome: str
+    reasons: list[str]
+    category: str
+    reported_at: datetime
+    latitude: float | None
+    longitude: float | None
+    view: CaseView | None
+
+    @property
+    def timeline(self) -> Sequence[Entry]:
+        """The case's events, oldest first; none before there is a case."""
+        return self.view.timeline if self.view else ()
+
+
 def state_after(types: Iterable[str]) -> CaseState:
     """The state after events of these short names, the first of which registers the case."""
     return [state for each in types if (state := STATE_AFTER_NAME[each])][-1]

@@ -13,6 +13,10 @@ _SOURCE: Final = re.compile(
 )
 
 
+class NotAcknowledged(Exception):
+    """Kafka did not, or not in time: the sender may send again, its id makes that safe."""
+
+
 def source_of(channel: str, sender: str) -> str:
     """The `ce_source` of what `sender` sends through `channel`."""
     return f"/channels/{channel}/{sender}"

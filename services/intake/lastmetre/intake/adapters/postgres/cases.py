@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
-from lastmetre.intake.domain.case_view import CaseView, Entry
+from lastmetre.intake.domain.case_view import CaseView, Entry, Followed
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -86,26 +86,6 @@ async def append_timelines(connection: "Connection", told: Sequence[Told]) -> No
         records=[(each.case_id, each.seq, to_json(each.entries).decode()) for each in told],
         columns=("case_id", "seq", "events"),
     )
-
-
-class Followed(NamedTuple):
-    """A report with what became of it, as its reporter may see it."""
-
-    report_id: UUID
-    identity: bytes
-    channel: str
-    outcome: str
-    reasons: list[str]
-    category: str
-    reported_at: datetime
-    latitude: float | None
-    longitude: float | None
-    view: CaseView | None
-
-    @property
-    def timeline(self) -> Sequence[Entry]:
-        """The case's events, oldest first; none before there is a case."""
-        return self.view.timeline if self.view else ()
 
 
 CASE_OF_REPORT: Final = """

@@ -13,9 +13,8 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.postgres import cases
-from lastmetre.intake.adapters.postgres.cases import Followed
 from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.domain.case_view import STAFF_ONLY
+from lastmetre.intake.domain.case_view import STAFF_ONLY, Followed
 
 
 def nothing_here() -> Problem:

@@ -42,13 +42,12 @@ from lastmetre.intake.adapters.postgres import leads, reports
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.adapters.vault_cipher import (
     CannotOpen,
-    LeadContact,
     Vault,
-    VaultEntry,
     open_conflict,
 )
 from lastmetre.intake.application.open_vault import belongs_to, opened
 from lastmetre.intake.domain.additions import Addition, addition_of
+from lastmetre.intake.domain.vault_entries import LeadContact, VaultEntry
 
 log = structlog.get_logger()
 

@@ -37,9 +37,9 @@ from lastmetre.common.web.problems import (
     field_errors,
 )
 from lastmetre.common.web.words import N_
+from lastmetre.intake.application.submit_reports import ReportPublisher
 from lastmetre.intake.domain.remarks import remarks
-from lastmetre.intake.entrypoints.edge.producer import NotAcknowledged
-from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
+from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.settings import IntakeSettings
 
 RETRY_AFTER_SECONDS: Final = "2"

@@ -25,18 +25,17 @@ from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.postgres import cases, reports
-from lastmetre.intake.adapters.postgres.cases import Followed
 from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.adapters.vault_cipher import VaultEntry
 from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.application.submit_reports import ReportPublisher
 from lastmetre.intake.domain.additions import AT_MOST, NOTES
 from lastmetre.intake.domain.attempts import PublicLimits, client_of
-from lastmetre.intake.domain.case_view import CaseView
+from lastmetre.intake.domain.case_view import CaseView, Followed
 from lastmetre.intake.domain.progress import ENDED, steps
+from lastmetre.intake.domain.submission import NotAcknowledged
+from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here, state_of
 from lastmetre.intake.entrypoints.api.vault import VaultService
-from lastmetre.intake.entrypoints.edge.producer import NotAcknowledged
-from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
 from lastmetre.intake.entrypoints.web.network import Drawn, Network
 from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
 

@@ -24,17 +24,16 @@ from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.postgres import cases, reports
-from lastmetre.intake.adapters.postgres.cases import Followed
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application.count_attempts import AttemptCounter
+from lastmetre.intake.application.submit_reports import ReportPublisher
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
-from lastmetre.intake.domain.submission import OPEN_SENDER, canonical
+from lastmetre.intake.domain.case_view import Followed
+from lastmetre.intake.domain.submission import OPEN_SENDER, NotAcknowledged, canonical
 from lastmetre.intake.entrypoints.api.cases import identity_in
 from lastmetre.intake.entrypoints.api.vault import VaultService
 from lastmetre.intake.entrypoints.edge.application import RETRY_AFTER_SECONDS
-from lastmetre.intake.entrypoints.edge.producer import NotAcknowledged
-from lastmetre.intake.entrypoints.edge.taking import ReportPublisher
 from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
 
 MOST_TEXT: Final = 2000

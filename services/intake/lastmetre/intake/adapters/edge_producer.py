@@ -14,7 +14,8 @@ from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.clients import idempotent_producer
 from lastmetre.common.kafka.partitioner import partitions_of
-from lastmetre.intake.entrypoints.edge.in_flight import BytesInFlight
+from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
+from lastmetre.intake.domain.submission import NotAcknowledged
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -33,10 +34,6 @@ RETRY_SECONDS: Final = 10.0
 """After a failure, with a connection and nothing to send: requests may come again."""
 METADATA_SECONDS: Final = 1.0
 METADATA_ANSWER_SECONDS: Final = 2.0
-
-
-class NotAcknowledged(Exception):
-    """Kafka did not, or not in time: the sender may send again, its id makes that safe."""
 
 
 class Report(NamedTuple):

@@ -12,8 +12,8 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.ids import TRACEPARENT, IdGenerator
 from lastmetre.common.telemetry import metrics
+from lastmetre.intake.adapters.edge_producer import EdgeProducer, Headers, Report
 from lastmetre.intake.domain.submission import canonical, source_of
-from lastmetre.intake.entrypoints.edge.producer import EdgeProducer, Headers, Report
 
 _TYPE: Final = ReportSubmitted.TYPE.encode()
 

@@ -1,0 +1,54 @@
+"""What the vault keeps of reports and of leads, before it is sealed."""
+
+from typing import Self
+
+from lastmetre.common.contact import Reachable
+from lastmetre.common.contracts.base import Language, Model
+from lastmetre.common.contracts.reports import ReportSubmitted
+
+
+class VaultEntry(Model):
+    """What the vault keeps of a report: as it was typed, and what of it can be used."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    usable_phone: str | None = None
+    usable_email: str | None = None
+    language: Language = Language.CHINESE
+    text: str | None = None
+    address: str | None = None
+    accuracy_metres: float | None = None
+    """How far from its position the place may be; None: nobody said."""
+
+    @classmethod
+    def of(cls, report: ReportSubmitted, reachable: Reachable) -> Self:
+        """The personal part of a report."""
+        contact = report.contact
+        return cls(
+            name=contact.name if contact else None,
+            phone=contact.phone if contact else None,
+            email=contact.email if contact else None,
+            usable_phone=reachable.phone,
+            usable_email=reachable.email,
+            language=contact.language if contact else Language.CHINESE,
+            text=report.text,
+            address=report.address,
+            accuracy_metres=report.position.accuracy_metres if report.position else None,
+        )
+
+    def to_json(self) -> bytes:
+        """As it goes into the vault."""
+        return self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
+
+
+class LeadContact(Model):
+    """How an area lead is reached."""
+
+    phone: str | None = None
+    email: str | None = None
+    language: Language = Language.CHINESE
+
+    def to_json(self) -> bytes:
+        """As it goes into the vault."""
+        return self.model_dump_json().encode()
