@@ -12,7 +12,7 @@ from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.intake.adapters.postgres import erasing
 from lastmetre.intake.adapters.vault_cipher import Vault
-from lastmetre.intake.entrypoints.forget import forget_before, forget_one
+from lastmetre.intake.application.forget_reports import ForgetOldReports, ForgetReport
 from tests.support.city import IntakeAlone, eventually
 
 pytestmark = pytest.mark.slow
@@ -71,19 +71,19 @@ async def test_on_request_and_by_age(intake_city: IntakeAlone) -> None:
             async with city.connection() as connection:
                 tomorrow = datetime.now(UTC) + timedelta(days=1)
                 yesterday = datetime.now(UTC) - timedelta(days=1)
-                planned = await forget_before(connection, tomorrow, dry_run=True)
+                planned = await ForgetOldReports(connection, dry_run=True)(tomorrow)
                 assert (planned.reports, await city.value("SELECT count(*) FROM vault")) == (1, 3)
-                assert (await forget_before(connection, yesterday, dry_run=False)).reports == 0
-                assert (await forget_before(connection, tomorrow, dry_run=False)).reports == 1
+                assert (await ForgetOldReports(connection, dry_run=False)(yesterday)).reports == 0
+                assert (await ForgetOldReports(connection, dry_run=False)(tomorrow)).reports == 1
 
                 case_number = str(await city.value(
                     "SELECT number FROM case_view WHERE report_id = $1", reports["asked"]
                 ))  # fmt: skip
                 asked = await erasing.report_numbered(connection, case_number)
                 assert asked == reports["asked"]
-                assert (await forget_one(connection, asked, dry_run=True)).reports == 1
-                assert (await forget_one(connection, asked, dry_run=False)).reports == 1
-                assert (await forget_one(connection, asked, dry_run=False)).reports == 0
+                assert (await ForgetReport(connection, dry_run=True)(asked)).reports == 1
+                assert (await ForgetReport(connection, dry_run=False)(asked)).reports == 1
+                assert (await ForgetReport(connection, dry_run=False)(asked)).reports == 0
 
             left = await city.fetch("SELECT report_id, sealed FROM vault")
             assert [row[0] for row in left] == [reports["open"]]

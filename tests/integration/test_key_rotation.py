@@ -9,7 +9,7 @@ import pytest
 
 from lastmetre.common.security.callers import Role
 from lastmetre.intake.adapters.vault_cipher import Vault
-from lastmetre.intake.application.reseal_vault import reseal
+from lastmetre.intake.application.reseal_vault import ResealVault
 from tests.support.city import IntakeAlone, key_bytes, key_text
 
 pytestmark = pytest.mark.slow
@@ -84,12 +84,12 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
             fingerprint_key=key_bytes(first["INTAKE_VAULT_KEY"]),
         )  # fmt: skip
         async with city.connection() as reading, city.connection() as writing:
-            planned = await reseal(reading, writing, rotated, dry_run=True)
+            planned = await ResealVault(reading, writing, rotated, dry_run=True)()
             assert (planned.columns["vault.sealed"].values, planned.ok) == (2, True)
             assert planned.columns["vault.sealed"].sealed_anew == 1
-            done = await reseal(reading, writing, rotated, dry_run=False)
+            done = await ResealVault(reading, writing, rotated, dry_run=False)()
             assert (done.columns["vault.sealed"].sealed_anew, done.ok) == (1, True)
-            nothing = await reseal(reading, writing, rotated, dry_run=False)
+            nothing = await ResealVault(reading, writing, rotated, dry_run=False)()
             assert (nothing.columns["vault.sealed"].current, nothing.ok) == (2, True)
 
         running = await city.start(**during | {"INTAKE_VAULT_OLD_KEYS": ""})

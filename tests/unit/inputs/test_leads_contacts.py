@@ -12,17 +12,16 @@ from lastmetre.common.contact import NO_PHONE, NO_TEXT_MESSAGES, SCIENTIFIC, Con
 from lastmetre.common.contracts.vault import LeadContactsSent
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application.give_contacts import KeepLeadContacts
+from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.domain.vault_entries import VaultEntry
-from lastmetre.intake.entrypoints.api.vault import VaultService
 
 
 class NoDatabase:
     """Stands in for the host: whoever uses it fails."""
 
 
-VAULT_SERVICE = VaultService(
-    cast("ServiceHost", NoDatabase()), Vault(b"k" * 32), ContactCheck("CN")
-)
+NOTHING = (cast("ServiceHost", NoDatabase()), Vault(b"k" * 32), ContactCheck("CN"))
 
 
 def lead(lead_id: str, phone: str | None, email: str | None = "l1@city.example") -> Lead:
@@ -34,7 +33,7 @@ async def test_6_the_vault_says_which_leads_contacts_are_of_no_use() -> None:
     phones = {"L1": "无", "L2": "1.39E+10", "L3": "010-62345678", "L4": "13800001111"}
     contacts = [lead(lead_id, phone).contact for lead_id, phone in phones.items()]
     sent = LeadContactsSent.model_validate({"contacts": contacts, "dry_run": True})
-    answer = await VAULT_SERVICE.keep_leads(sent)
+    answer = await KeepLeadContacts(*NOTHING)(sent)
     assert answer.kept == 0
     assert [(each.lead_id, each.message) for each in answer.remarks or ()] == [
         ("L1", NO_PHONE),
@@ -48,7 +47,7 @@ async def test_6_the_vault_says_which_leads_contacts_are_of_no_use() -> None:
 )
 def test_7_a_reporter_with_a_landline_gets_the_email(phone: str | None, takes_texts: bool) -> None:
     kept = VaultEntry(usable_phone=phone, usable_email="a@city.example")
-    assert VAULT_SERVICE.ways(kept) == Reachable(phone, "a@city.example", takes_texts)
+    assert ReadVault(*NOTHING).ways(kept) == Reachable(phone, "a@city.example", takes_texts)
 
 
 class Services:

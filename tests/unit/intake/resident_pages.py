@@ -32,12 +32,16 @@ from lastmetre.intake.adapters.postgres.reports import (
     ReportOrigin,
 )
 from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application.add_to_report import AddToReport
+from lastmetre.intake.application.find_report import FindReport
+from lastmetre.intake.application.follow_report import FollowReport, TellJustSent, TellProgress
+from lastmetre.intake.application.read_vault import ReadVault
+from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.domain.case_view import CaseView, Followed, entry
 from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.domain.vault_entries import VaultEntry
-from lastmetre.intake.entrypoints.api.vault import VaultService
 from lastmetre.intake.entrypoints.web.network import Drawn
-from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router
+from lastmetre.intake.entrypoints.web.progress import ProgressPages, ProgressUses, progress_router
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
@@ -128,11 +132,11 @@ class _NoLimits:
     reserve_even_without_database = reserve
 
 
-class _Edge:
+class _Submit:
     def __init__(self, known: Known) -> None:
         self._known = known
 
-    async def take(
+    async def __call__(
         self, channel: Channel, sender: str, sent: Sequence[ReportSubmitted], _: Any
     ) -> None:
         self._known.sent += [(channel, sender, report) for report in sent]
@@ -184,23 +188,25 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     categories = Categories(
         [Category(code="06010", name=LocalName(zh="暴露垃圾", en="Exposed rubbish"))]
     )
-    vault_service = VaultService(host, VAULT, check)
-    network, edge, limits = cast("Any", _Network()), cast("Any", _Edge(known)), cast("Any", None)
+    read, follow = ReadVault(host, VAULT, check), FollowReport(host)
+    network, submit = cast("Any", _Network()), cast("Any", _Submit(known))
     attempts = cast("Any", _NoLimits())
+    limits = cast("Any", SimpleNamespace(reporting=lambda *_: []))
     app = guarded_app()
     app.include_router(
         report_router(
             ReportPages(
-                host, pages, network, edge, categories, check, attempts,
-                cast("Any", SimpleNamespace(reporting=lambda *_: [])), VAULT, vault_service,
+                LINKS, pages, network, categories, check,
+                SubmitForm(host, submit, VAULT, check, attempts, limits),
+                TellJustSent(follow, read),
             )
         )
     )  # fmt: skip
-    app.include_router(
-        progress_router(
-            ProgressPages(host, pages, network, vault_service, categories, attempts, limits, edge)
-        )
-    )
+    uses = ProgressUses(
+        FindReport(host, read, attempts, limits), follow, TellProgress(follow, read),
+        AddToReport(host, submit),
+    )  # fmt: skip
+    app.include_router(progress_router(ProgressPages(host, pages, network, categories, uses)))
     problems.install(app, pages)
     return TestClient(app, headers={"Accept-Language": "en"}, follow_redirects=False)
 

@@ -17,7 +17,8 @@ from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.intake.adapters.edge_producer import EdgeProducer, Report
-from lastmetre.intake.application.submit_reports import ReportPublisher
+from lastmetre.intake.application.submit_reports import SubmitReports
+from lastmetre.intake.domain.bytes_in_flight import SHARE, BytesInFlight
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
 from lastmetre.intake.settings import IntakeSettings
@@ -27,6 +28,7 @@ PHONE = "13900001234"
 PATH = "/channels/hotline/reports"
 KEY = {"X-API-Key": "hotline-key"}
 LARGEST = 300
+IN_FLIGHT = 64 * LARGEST
 
 
 class Producer:
@@ -34,13 +36,6 @@ class Producer:
 
     def __init__(self) -> None:
         self.sent: list[Report] = []
-        self.in_flight = 0
-
-    def reserve(self, _: str, size: int) -> None:
-        self.in_flight += size
-
-    def release(self, _: str, size: int) -> None:
-        self.in_flight -= size
 
     async def send(self, _: str, reports: Sequence[Report], sender: str) -> None:
         assert sender == "12345"
@@ -57,9 +52,14 @@ def producer() -> Producer:
 
 
 @pytest.fixture
-def client(producer: Producer) -> TestClient:
+def in_flight() -> BytesInFlight:
+    return BytesInFlight(IN_FLIGHT, "web-form")
+
+
+@pytest.fixture
+def client(producer: Producer, in_flight: BytesInFlight) -> TestClient:
     clock = Mock(now=lambda: NOW)
-    publisher = ReportPublisher(
+    submit = SubmitReports(
         cast("EdgeProducer", producer),
         links=SignedLinks(b"l" * 32),
         identities=IdGenerator(),
@@ -79,7 +79,7 @@ def client(producer: Producer) -> TestClient:
         },
         clock=clock,
     )
-    edge = ChannelsApplication(publisher, settings, ContactCheck("CN"), authenticator)
+    edge = ChannelsApplication(submit, in_flight, settings, ContactCheck("CN"), authenticator)
     return TestClient(edge.before(PlainTextResponse("behind it")))
 
 
@@ -133,6 +133,7 @@ def test_an_array_has_an_answer_an_item(client: TestClient, producer: Producer) 
 def test_refusals(
     client: TestClient,
     producer: Producer,
+    in_flight: BytesInFlight,
     method: str,
     path: str,
     headers: dict[str, str],
@@ -145,7 +146,7 @@ def test_refusals(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert producer.sent == []
-    assert producer.in_flight == 0
+    assert in_flight.reserve("12345", IN_FLIGHT // SHARE), "nothing of it is held"
 
 
 def test_what_nobody_foresaw_is_logged_without_its_message(

@@ -11,7 +11,7 @@ from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, ReportMerg
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.intake.adapters.postgres import cases
-from lastmetre.intake.entrypoints.consumers import follow_cases
+from lastmetre.intake.application.follow_cases import follow_cases
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CASE = UUID(int=1)

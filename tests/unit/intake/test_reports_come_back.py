@@ -27,8 +27,9 @@ from lastmetre.intake.adapters.postgres.reports import (
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application import adopt_log, ingest_reports
 from lastmetre.intake.application.adopt_log import adopt_reports
-from lastmetre.intake.application.ingest_reports import ReportIngestor, report_id_of
+from lastmetre.intake.application.ingest_reports import IngestReports, report_id_of
 from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.entrypoints.consumers import Consumers
 from tests.unit.intake.test_follow_cases import NOW
 
 APPENDED_AT = 1_790_000_000_123
@@ -132,15 +133,19 @@ class Intake:
         self._monkeypatch = monkeypatch
         self.links = SignedLinks(b"k" * 32)
         self.vault = Vault(b"v" * 32)
-        self._ingestor = ReportIngestor(
-            links=self.links,
-            identities=IdGenerator(),
-            vault=self.vault,
-            categories=CategoryCodes(
-                Categories([Category(code="06010", name=LocalName(zh="暴露垃圾", en="Rubbish"))])
-            ),
-            check=ContactCheck("CN"),
-            city_time=lambda at: at,
+        self._consumers = Consumers(
+            IngestReports(
+                links=self.links,
+                identities=IdGenerator(),
+                vault=self.vault,
+                categories=CategoryCodes(
+                    Categories(
+                        [Category(code="06010", name=LocalName(zh="暴露垃圾", en="Rubbish"))]
+                    )
+                ),
+                check=ContactCheck("CN"),
+                city_time=lambda at: at,
+            )
         )
         self.reports = Reports()
         self.forget()
@@ -154,7 +159,7 @@ class Intake:
     async def read(self, *records: ConsumedRecord) -> list[OutboxMessage]:
         """One batch; returns what was sent."""
         work = Work()
-        await self._ingestor.read(cast("UnitOfWork", work), records)
+        await self._consumers.reports(cast("UnitOfWork", work), records)
         assert work.dead == []
         return work.sent
 

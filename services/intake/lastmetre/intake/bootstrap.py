@@ -20,21 +20,34 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.edge_producer import EdgeProducer
 from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
 from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
+from lastmetre.intake.application.add_to_report import AddToReport
 from lastmetre.intake.application.count_attempts import AttemptCounter
-from lastmetre.intake.application.ingest_reports import ReportIngestor
+from lastmetre.intake.application.find_report import FindReport
+from lastmetre.intake.application.follow_report import FollowReport, TellJustSent, TellProgress
+from lastmetre.intake.application.give_contacts import GiveContacts, KeepLeadContacts
+from lastmetre.intake.application.ingest_reports import IngestReports
+from lastmetre.intake.application.keep_network import PublishedNetwork
 from lastmetre.intake.application.keep_notes import KeepNotes
-from lastmetre.intake.application.submit_reports import ReportPublisher
-from lastmetre.intake.application.trim_channels import Trimmer
+from lastmetre.intake.application.look_up_reports import LookUpReports
+from lastmetre.intake.application.read_vault import ReadVault
+from lastmetre.intake.application.show_report import ShowContact, ShowTexts
+from lastmetre.intake.application.submit_form import SubmitForm
+from lastmetre.intake.application.submit_reports import SubmitReports
+from lastmetre.intake.application.trim_channels import TrimChannels
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
 from lastmetre.intake.entrypoints.api.notes import notes_router
-from lastmetre.intake.entrypoints.api.vault import VaultService, vault_router
-from lastmetre.intake.entrypoints.consumers import join
+from lastmetre.intake.entrypoints.api.vault import VaultUses, vault_router
+from lastmetre.intake.entrypoints.consumers import Consumers
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
 from lastmetre.intake.entrypoints.web.network import Network
-from lastmetre.intake.entrypoints.web.progress import ProgressPages, progress_router
+from lastmetre.intake.entrypoints.web.progress import (
+    ProgressPages,
+    ProgressUses,
+    progress_router,
+)
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
 from lastmetre.intake.settings import IntakeSettings
 
@@ -45,7 +58,7 @@ def build(settings: IntakeSettings) -> FastAPI:
     host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
     categories = read_categories(settings.categories_file)
     check = ContactCheck(settings.phone_region)
-    reader = ReportIngestor(
+    ingest = IngestReports(
         links=host.links,
         identities=host.identities,
         vault=vault,
@@ -53,53 +66,71 @@ def build(settings: IntakeSettings) -> FastAPI:
         check=check,
         city_time=partial(city_time, host.clock),
     )
-    join(host, reader)
+    Consumers(ingest).join(host)
+    host.background(TrimChannels(host, settings).run)
+    in_flight = BytesInFlight(settings.bytes_in_flight, OPEN_SENDER)
+    submit = _submit_reports(host, settings, in_flight)
+    authenticator = development_authenticator(
+        settings, channel_keys=channel_keys(settings.channel_keys_file)
+    )
+    read = ReadVault(host, vault, check)
+    follow = FollowReport(host)
+    pages = pages_for(settings, "intake", static_path="/report/static")
+    network = Network(PublishedNetwork(host))
+    attempts = AttemptCounter(lambda: host.pool, vault.fingerprint, RealClock())
+    limits = settings.public_limits()
+    submit_form = SubmitForm(host, submit, vault, check, attempts, limits)
+    just_sent = TellJustSent(follow, read)
+    uses = ProgressUses(
+        FindReport(host, read, attempts, limits),
+        follow,
+        TellProgress(follow, read),
+        AddToReport(host, submit),
+    )
+    vault_uses = VaultUses(
+        GiveContacts(host, read, vault, check),
+        ShowTexts(read),
+        ShowContact(host, read),
+        KeepLeadContacts(host, vault, check),
+    )
+    return build_app(
+        host,
+        [
+            cases_router(host.links, follow),
+            report_router(
+                ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
+            ),
+            progress_router(ProgressPages(host, pages, network, categories, uses)),
+        ],
+        pages,
+        authenticator=authenticator,
+        internal=[
+            vault_router(vault_uses),
+            notes_router(KeepNotes(host, vault)),
+            lookup_router(LookUpReports(host)),
+        ],
+        edge=ChannelsApplication(submit, in_flight, settings, check, authenticator),
+        foreseen={CannotOpen: _closed_vault},
+    )
+
+
+def _submit_reports(
+    host: ServiceHost, settings: IntakeSettings, in_flight: BytesInFlight
+) -> SubmitReports:
     producer = EdgeProducer(
         settings.kafka,
         prefix=settings.topic_prefix,
-        in_flight=BytesInFlight(settings.bytes_in_flight, OPEN_SENDER),
+        in_flight=in_flight,
         within=settings.acknowledge_within,
     )
     host.background(producer.run, needs_database=False)
     host.serves_when(lambda: [reason] if (reason := producer.not_acknowledging) else [])
-    host.background(Trimmer(host, settings).run)
-    edge = ReportPublisher(
+    return SubmitReports(
         producer,
         links=host.links,
         identities=host.identities,
         clock=host.clock,
         public_url=settings.intake_public_url,
-    )
-    authenticator = development_authenticator(
-        settings, channel_keys=channel_keys(settings.channel_keys_file)
-    )
-    vault_service = VaultService(host, vault, check)
-    pages = pages_for(settings, "intake", static_path="/report/static")
-    network = Network(host)
-    attempts = AttemptCounter(lambda: host.pool, vault.fingerprint, RealClock())
-    limits = settings.public_limits()
-    report_pages = ReportPages(
-        host, pages, network, edge, categories, check, attempts, limits, vault, vault_service
-    )
-    progress_pages = ProgressPages(
-        host, pages, network, vault_service, categories, attempts, limits, edge
-    )
-    return build_app(
-        host,
-        [
-            cases_router(host),
-            report_router(report_pages),
-            progress_router(progress_pages),
-        ],
-        pages,
-        authenticator=authenticator,
-        internal=[
-            vault_router(vault_service),
-            notes_router(KeepNotes(host, vault)),
-            lookup_router(host),
-        ],
-        edge=ChannelsApplication(edge, settings, check, authenticator),
-        foreseen={CannotOpen: _closed_vault},
     )
 
 

@@ -145,15 +145,6 @@ class EdgeProducer:
             return f"Kafka did not acknowledge the last reports: {self._failure[1]}"
         return None
 
-    def reserve(self, sender: str, size: int) -> None:
-        """Count bytes in; raises NotAcknowledged over a limit. `release` counts them out."""
-        if not self._in_memory.reserve(sender, size):
-            raise NotAcknowledged("too many bytes in flight")
-
-    def release(self, sender: str, size: int) -> None:
-        """Count bytes out."""
-        self._in_memory.release(sender, size)
-
     async def run(self) -> None:
         """Keep a working producer until cancelled."""
         try:
@@ -223,7 +214,8 @@ class EdgeProducer:
         """Returns once Kafka has all of them; raises NotAcknowledged, and then it may have some."""
         if not reports:
             return
-        self.reserve(sender, sum(len(report.value) for report in reports))
+        if not self._in_memory.reserve(sender, sum(len(report.value) for report in reports)):
+            raise NotAcknowledged("too many bytes in flight")
         pending = _PendingAcknowledgement(len(reports), sender)
         partitions = partitions_of([report.key for report in reports], PARTITIONS)
         for report, partition in zip(reports, partitions, strict=True):
@@ -315,7 +307,7 @@ class EdgeProducer:
             raise
         finally:
             for sender, size in taken.items():
-                self.release(sender, size)
+                self._in_memory.release(sender, size)
         for pending in added:
             pending.acknowledge()
 
@@ -335,5 +327,5 @@ class EdgeProducer:
             kept = [each for each in queue.waiting if not each[1].done.done()]
             for report, pending in queue.waiting:
                 if pending.done.done():
-                    self.release(pending.sender, len(report.value))
+                    self._in_memory.release(pending.sender, len(report.value))
             queue.waiting = deque(kept)

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.reports import (
@@ -16,16 +14,8 @@ from lastmetre.common.contracts.reports import (
     ReportSource,
     ReportSubmitted,
 )
-from lastmetre.common.contracts.topics import REPORTS, channel_topic
-from lastmetre.common.kafka import batches
-from lastmetre.common.kafka.codec import (
-    BadRecord,
-    ConsumedRecord,
-    cloud_event,
-    describe,
-    message_type,
-)
-from lastmetre.common.kafka.subscribers import Work
+from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.kafka.codec import ConsumedRecord, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.ids import IdGenerator, derived_uuid7
@@ -39,18 +29,25 @@ from lastmetre.intake.adapters.postgres.reports import (
 from lastmetre.intake.adapters.vault_cipher import Vault, conflict_of, open_conflict
 from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
-from lastmetre.intake.domain.submission import canonical, channel_and_sender
+from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.domain.vault_entries import VaultEntry
 
 SOURCE: Final = "/intake"
 CHANNELS_FLOW: Final = "channels"
 """The consumer of reports, and so the name of its positions."""
-_NAMED_AT_MOST: Final = 80
-_CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
+
+
+class Arrival(NamedTuple):
+    """A report that a record holds, and who sent it."""
+
+    record: ConsumedRecord
+    report: ReportSubmitted
+    channel: Channel
+    sender: str
 
 
 class IncomingReport(NamedTuple):
-    """A report that a record holds, and whose it is."""
+    """The same, and whose it is."""
 
     record: ConsumedRecord
     report: ReportSubmitted
@@ -67,8 +64,9 @@ class IncomingReport(NamedTuple):
         return RecordPosition(r.topic, r.partition, r.offset, r.timestamp)
 
 
-class ReportIngestor:
-    """The flow `channels`. `city_time` turns a record's append time into the city's time."""
+class IngestReports:
+    """The flow `channels`, in a batch's transaction. `city_time` turns a record's append time into
+    the city's time."""
 
     def __init__(
         self,
@@ -87,20 +85,16 @@ class ReportIngestor:
         self._check = check
         self._city_time = city_time
 
-    async def read(self, work: Work, records: batches.SubmittedReports) -> None:
-        """Take in the reports among `records`; what is no report becomes a dead letter."""
+    async def __call__(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
+        """Take in reports of which the first of an identity counts; what comes later is noted."""
         first: dict[bytes, IncomingReport] = {}
         later: list[IncomingReport] = []
-        for record in records:
-            try:
-                arrival = self._arrival(record)
-            except BadRecord as error:
-                work.dead_letter(record, str(error))
-                continue
-            if arrival.identity in first:
-                later.append(arrival)
+        for each in arrivals:
+            incoming = self._incoming(each)
+            if incoming.identity in first:
+                later.append(incoming)
             else:
-                first[arrival.identity] = arrival
+                first[incoming.identity] = incoming
         if not first:
             return
         new = await self._take_in(work, list(first.values()))
@@ -108,26 +102,12 @@ class ReportIngestor:
         if known:
             await self._seen_before(work, known)
 
-    def _arrival(self, record: ConsumedRecord) -> IncomingReport:
-        name = message_type(record)
-        if name != ReportSubmitted.TYPE:
-            raise BadRecord(f"ce_type is {name[:_NAMED_AT_MOST]!r}, not {ReportSubmitted.TYPE}")
-        channel = _CHANNELS[record.topic]
-        sender = _sender(record, channel)
-        if record.value is None:
-            raise BadRecord("the record has no body")
-        try:
-            report = ReportSubmitted.from_json(record.value)
-        except ValidationError as error:
-            raise BadRecord(describe(error)) from error
+    def _incoming(self, each: Arrival) -> IncomingReport:
         return IncomingReport(
-            record,
-            report,
-            channel,
-            sender,
-            self._links.receipt_identity(sender, channel.value, report.source_id),
-            self._vault.fingerprint(canonical(report)),
-            self._city_time(record.appended_at),
+            *each,
+            self._links.receipt_identity(each.sender, each.channel.value, each.report.source_id),
+            self._vault.fingerprint(canonical(each.report)),
+            self._city_time(each.record.appended_at),
         )
 
     async def _take_in(self, work: UnitOfWork, arrivals: list[IncomingReport]) -> set[bytes]:
@@ -289,18 +269,3 @@ def report_id_of(identity: bytes, appended_at: int) -> UUID:
     From what its receipt is made of, and the append time (milliseconds) of the record that counts.
     """
     return derived_uuid7(appended_at, b"report", identity, appended_at.to_bytes(8))
-
-
-def _sender(record: ConsumedRecord, channel: Channel) -> str:
-    raw = record.header("ce_source")
-    if raw is None:
-        raise BadRecord("the header ce_source is missing")
-    try:
-        named = channel_and_sender(raw.decode())
-    except UnicodeDecodeError as error:
-        raise BadRecord("the header ce_source is not UTF-8") from error
-    if named is None:
-        raise BadRecord("ce_source is not /channels/<channel>/<sender>")
-    if named[0] != channel.value:
-        raise BadRecord(f"ce_source names the channel {named[0]}, the topic is {record.topic}")
-    return named[1]

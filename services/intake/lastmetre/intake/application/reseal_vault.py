@@ -71,34 +71,52 @@ class Outcome:
         }
 
 
-async def reseal(
-    reading: "Connection", writing: "Connection", vault: Vault, *, dry_run: bool
-) -> Outcome:
-    """Go through every column; may be interrupted and repeated, and intake may run.
+class ResealVault:
+    """Goes through every column. `reading` and `writing` are two connections to one database."""
 
-    `reading` and `writing` are two connections to one database. A value that somebody changes
-    meanwhile is left to the next run.
-    """
-    outcome = Outcome(dry_run)
-    for column in store.COLUMNS:
-        counted = outcome.columns[f"{column.table}.{column.column}"] = Resealed()
+    def __init__(
+        self, reading: "Connection", writing: "Connection", vault: Vault, *, dry_run: bool
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._vault = vault
+        self._dry_run = dry_run
+
+    async def __call__(self) -> Outcome:
+        """May be interrupted and repeated, and intake may run: a value that somebody changes
+        meanwhile is left to the next run."""
+        outcome = Outcome(self._dry_run)
+        for column in store.COLUMNS:
+            counted = outcome.columns[f"{column.table}.{column.column}"] = Resealed()
+            async with self._reading.transaction(isolation="repeatable_read", readonly=True):
+                await self._reseal(column, counted)
+        return outcome
+
+    async def _reseal(self, column: SealedColumn, counted: Resealed) -> None:
         waiting: list[tuple[SealedValue, bytes]] = []
-        async with reading.transaction(isolation="repeatable_read", readonly=True):
-            async for value in store.values(reading, column):
-                counted.values += 1
-                if vault.is_current(value.sealed):
-                    counted.current += 1
-                    continue
-                try:
-                    waiting.append((value, _anew(vault, column, value)))
-                except CannotOpen:
-                    counted.damaged += 1
-                if len(waiting) == ROWS_AT_ONCE:
-                    await _write(writing, column, waiting, counted, dry_run=dry_run)
-                    waiting = []
-            if waiting:
-                await _write(writing, column, waiting, counted, dry_run=dry_run)
-    return outcome
+        async for value in store.values(self._reading, column):
+            counted.values += 1
+            if self._vault.is_current(value.sealed):
+                counted.current += 1
+                continue
+            try:
+                waiting.append((value, _anew(self._vault, column, value)))
+            except CannotOpen:
+                counted.damaged += 1
+            if len(waiting) == ROWS_AT_ONCE:
+                await self._write(column, waiting, counted)
+                waiting = []
+        if waiting:
+            await self._write(column, waiting, counted)
+
+    async def _write(
+        self, column: SealedColumn, waiting: list[tuple[SealedValue, bytes]], counted: Resealed
+    ) -> None:
+        replaced = len(waiting)
+        if not self._dry_run:
+            replaced = await store.replace(self._writing, column, waiting)
+        counted.sealed_anew += replaced
+        counted.changed_meanwhile += len(waiting) - replaced
 
 
 def _anew(vault: Vault, column: SealedColumn, value: SealedValue) -> bytes:
@@ -110,16 +128,3 @@ def _anew(vault: Vault, column: SealedColumn, value: SealedValue) -> bytes:
         return vault.seal(open_conflict(vault, value.sealed, owner), conflict_of(owner))
     bound = belongs_to(owner)
     return vault.seal(vault.open(value.sealed, bound), bound)
-
-
-async def _write(
-    writing: "Connection",
-    column: SealedColumn,
-    waiting: list[tuple[SealedValue, bytes]],
-    counted: Resealed,
-    *,
-    dry_run: bool,
-) -> None:
-    replaced = len(waiting) if dry_run else await store.replace(writing, column, waiting)
-    counted.sealed_anew += replaced
-    counted.changed_meanwhile += len(waiting) - replaced

@@ -25,7 +25,7 @@ class AcceptedReport(NamedTuple):
     progress_url: str
 
 
-class ReportPublisher:
+class SubmitReports:
     """Makes records of reports, and receipts for them, without a database."""
 
     def __init__(
@@ -37,7 +37,7 @@ class ReportPublisher:
         clock: Clock,
         public_url: str,
     ) -> None:
-        self.producer = producer
+        self._producer = producer
         self._links = links
         self._identities = identities
         self._clock = clock
@@ -48,7 +48,7 @@ class ReportPublisher:
         """The city's time, which reports are received at."""
         return self._clock.now()
 
-    async def take(
+    async def __call__(
         self,
         channel: Channel,
         sender: str,
@@ -78,7 +78,7 @@ class ReportPublisher:
                 ("traceparent", trace or self._identities.traceparent().encode()),
             ]
             records.append(Report(source_id, canonical(report), headers))
-        await self.producer.send(channel_topic(channel), records, sender)
+        await self._producer.send(channel_topic(channel), records, sender)
         metrics.REPORTS_TAKEN.labels(channel.value).inc(len(taken))
         return taken
 

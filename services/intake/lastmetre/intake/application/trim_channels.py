@@ -37,7 +37,7 @@ _KAFKA_SECONDS: Final = 20.0
 Low = dict[tuple[str, int], int]
 
 
-class Trimmer:
+class TrimChannels:
     """Trims every now and then, one process of the service at a time."""
 
     def __init__(self, host: ServiceHost, settings: IntakeSettings) -> None:
@@ -51,11 +51,11 @@ class Trimmer:
         while True:
             await asyncio.sleep(self._settings.trim_every)
             try:
-                await self.trim()
+                await self()
             except (*DATABASE_ERRORS, KafkaError, TopicsUnreadable) as error:
                 log.warning("trimming waits", error=type(error).__name__)
 
-    async def trim(self) -> Low:
+    async def __call__(self) -> Low:
         """Trim what may go now; returns how far each partition was trimmed."""
         async with connected(self._host.pool) as connection:
             if not await store.lock(connection, _LOCK):

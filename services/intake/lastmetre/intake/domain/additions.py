@@ -4,7 +4,7 @@ Both have the report's own identity, so the channel's log holds them as it holds
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from lastmetre.common.contracts.reports import ReportSubmitted
 
@@ -12,6 +12,14 @@ NOTES: Final = "progress-page"
 """The `sub_channel` of notes: they say only what they add."""
 AT_MOST: Final = 20
 """Notes and corrections of one report; who has more to say is to call."""
+
+
+class CannotAdd(Exception):
+    """Nothing was added: much was already, or the report is not read yet or at its end."""
+
+    def __init__(self, why: Literal["much_already", "not_now"]) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Addition(NamedTuple):

@@ -28,6 +28,16 @@ class Attempt(NamedTuple):
     about: str = ""
 
 
+class TooManyAttempts(Exception):
+    """A limit is passed: nothing was looked for, and nothing sent."""
+
+    def __init__(self, passed: Limit, *, of_contact: bool = False) -> None:
+        super().__init__(passed.kind)
+        self.passed = passed
+        self.of_contact = of_contact
+        """Whether it is the limit of whoever would be written to."""
+
+
 class PublicLimits(NamedTuple):
     """What is limited of the forms that are open to everybody."""
 

@@ -101,6 +101,15 @@ class Followed(NamedTuple):
         return self.view.timeline if self.view else ()
 
 
+def state_of(followed: Followed | None) -> str:
+    """The state that a resident sees; `received` until the report became a case."""
+    if followed is None:
+        return "received"
+    if followed.outcome == "rejected":
+        return "rejected"
+    return followed.view.state if followed.view else "received"
+
+
 def state_after(types: Iterable[str]) -> CaseState:
     """The state after events of these short names, the first of which registers the case."""
     return [state for each in types if (state := STATE_AFTER_NAME[each])][-1]

@@ -1,7 +1,7 @@
 """Which report a record of the channels holds: who sent it, and what it says byte by byte."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.reports import ReportSubmitted
@@ -15,6 +15,14 @@ _SOURCE: Final = re.compile(
 
 class NotAcknowledged(Exception):
     """Kafka did not, or not in time: the sender may send again, its id makes that safe."""
+
+
+class SentForm(NamedTuple):
+    """A report from our own form that Kafka has."""
+
+    identity: bytes
+    corrects: bool
+    """Whether it was sent before with other contents: after Back, to put something right."""
 
 
 def source_of(channel: str, sender: str) -> str:

@@ -1,118 +1,95 @@
 """Kafka in: the channels' reports, the ledger for progress pages, the network for the form."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
-from uuid import UUID
+
+from pydantic import ValidationError
 
 from lastmetre.common.contracts.base import Channel
-from lastmetre.common.contracts.cases import (
-    CaseEvent,
-    CaseRegistered,
-    ReportMerged,
-    ReportSplit,
-)
-from lastmetre.common.contracts.network import AreaPublished
+from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS, REPORTS, channel_topic
 from lastmetre.common.kafka import batches
-from lastmetre.common.kafka.area_changes import (
-    AreaChange,
-    AreaRemoved,
-    decode_area_change,
-    newest_of_each,
-)
-from lastmetre.common.kafka.case_sequence import in_case_order
-from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
+from lastmetre.common.kafka.area_changes import AreaChange, AreaRemoved, decode_area_change
+from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, describe, message_type
 from lastmetre.common.kafka.consumer import LINGER_BACKGROUND
 from lastmetre.common.kafka.subscribers import Work
-from lastmetre.common.postgres.area_removals import remove_areas
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import rings_of
-from lastmetre.intake.adapters.postgres import areas, cases
-from lastmetre.intake.adapters.postgres.cases import Joining, NewCase, Told
 from lastmetre.intake.application.adopt_log import adopt_reports
-from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW, ReportIngestor
-from lastmetre.intake.domain.case_view import entry
+from lastmetre.intake.application.follow_cases import follow_cases
+from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW, Arrival, IngestReports
+from lastmetre.intake.application.keep_network import keep_network
+from lastmetre.intake.domain.submission import channel_and_sender
 
-# Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
-_OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit})
-
-
-def join(host: ServiceHost, reader: ReportIngestor) -> None:
-    """Declare the flows."""
-    topics = [channel_topic(channel) for channel in Channel]
-    host.publishes(REPORTS, adopt_reports)
-    host.consume(CHANNELS_FLOW, topics, reader.read)
-    host.consume("cases", [CASE_EVENTS], follow_cases, LINGER_BACKGROUND)
-    host.consume("network", [NETWORK_AREAS], follow_network)
+_NAMED_AT_MOST: Final = 80
+_CHANNELS: Final = {channel_topic(channel): channel for channel in Channel}
 
 
-async def follow_cases(work: Work, records: batches.CaseEvents) -> None:
-    """Add what the ledger tells to the cases' timelines."""
-    known: dict[UUID, int] = {}
+class Consumers:
+    """What intake subscribes to."""
 
-    async def last_seqs(case_ids: list[UUID]) -> dict[UUID, int]:
-        known.update(await cases.last_seqs(work.connection, case_ids))
-        return known
+    def __init__(self, ingest: IngestReports) -> None:
+        self._ingest = ingest
 
-    ready = await in_case_order(work, records, last_seqs)
-    if not ready:
-        return
-    new: list[NewCase] = []
-    moved: list[tuple[UUID, int]] = []
-    told: list[Told] = []
-    changes: list[CaseEvent] = []
-    for case_id, events in ready:
-        first, seq = events[0][0], events[-1][0].seq
-        if case_id in known:
-            moved.append((case_id, seq))
-        elif isinstance(first, CaseRegistered):
-            new.append(NewCase(case_id, first.report_id, first.number, seq))
-        else:
-            raise BadRecord("the ledger of a case begins with its registration")
-        told.append(Told(case_id, seq, [entry(event) for event, _ in events]))
-        changes += [event for event, _ in events if type(event) in _OF_REPORTS]
-    if new:
-        await cases.add(work.connection, new)
-    if moved:
-        await cases.move(work.connection, moved)
-    await cases.append_timelines(work.connection, told)
-    if changes:
-        await _follow_reports(work, changes)
+    def join(self, host: ServiceHost) -> None:
+        """Declare the flows, and what is adopted."""
+        host.publishes(REPORTS, adopt_reports)
+        host.consume(CHANNELS_FLOW, list(_CHANNELS), self.reports)
+        host.consume("cases", [CASE_EVENTS], self.cases, LINGER_BACKGROUND)
+        host.consume("network", [NETWORK_AREAS], self.areas)
 
+    async def reports(self, work: Work, records: batches.SubmittedReports) -> None:
+        """What is no report becomes a dead letter."""
+        arrivals: list[Arrival] = []
+        for record in records:
+            try:
+                arrivals.append(_arrival(record))
+            except BadRecord as error:
+                work.dead_letter(record, str(error))
+        await self._ingest(work, arrivals)
 
-async def _follow_reports(work: Work, changes: Sequence[CaseEvent]) -> None:
-    """Keep which reports have joined a case that was registered for another one."""
-    joined: dict[tuple[UUID, UUID], datetime] = {}
-    left: list[tuple[UUID, UUID]] = []
-    for event in changes:
-        assert isinstance(event, ReportMerged | ReportSplit)
-        pair = event.report_id, event.case_id
-        if isinstance(event, ReportMerged):
-            joined[pair] = event.recorded_at
-        else:
-            joined.pop(pair, None)
-            left.append(pair)
-    if left:
-        await cases.remove_merged(work.connection, left)
-    if joined:
-        new = [Joining(*pair, recorded_at) for pair, recorded_at in joined.items()]
-        await cases.add_merged(work.connection, new)
+    async def cases(self, work: Work, records: batches.CaseEvents) -> None:
+        """The ledger holds no bad records: one that is stops its partition."""
+        await follow_cases(work, records)
+
+    async def areas(self, work: Work, records: batches.Areas) -> None:
+        """What is no area becomes a dead letter."""
+        changes: list[AreaChange] = []
+        for record in records:
+            try:
+                changes.append(_area_change(record))
+            except BadRecord as error:
+                work.dead_letter(record, str(error))
+        await keep_network(work, changes)
 
 
-async def follow_network(work: Work, records: batches.Areas) -> None:
-    """Keep the areas as they are published now; the highest version of each counts."""
-    changes: list[AreaChange] = []
-    for record in records:
-        try:
-            changes.append(_area_change(record))
-        except BadRecord as error:
-            work.dead_letter(record, str(error))
-    newest = newest_of_each(changes)
-    if removed := [each for each in newest if isinstance(each, AreaRemoved)]:
-        await remove_areas(work.connection, removed)
-    if published := [each for each in newest if isinstance(each, AreaPublished)]:
-        await areas.put(work.connection, published)
+def _arrival(record: ConsumedRecord) -> Arrival:
+    name = message_type(record)
+    if name != ReportSubmitted.TYPE:
+        raise BadRecord(f"ce_type is {name[:_NAMED_AT_MOST]!r}, not {ReportSubmitted.TYPE}")
+    channel = _CHANNELS[record.topic]
+    sender = _sender(record, channel)
+    if record.value is None:
+        raise BadRecord("the record has no body")
+    try:
+        report = ReportSubmitted.from_json(record.value)
+    except ValidationError as error:
+        raise BadRecord(describe(error)) from error
+    return Arrival(record, report, channel, sender)
+
+
+def _sender(record: ConsumedRecord, channel: Channel) -> str:
+    raw = record.header("ce_source")
+    if raw is None:
+        raise BadRecord("the header ce_source is missing")
+    try:
+        named = channel_and_sender(raw.decode())
+    except UnicodeDecodeError as error:
+        raise BadRecord("the header ce_source is not UTF-8") from error
+    if named is None:
+        raise BadRecord("ce_source is not /channels/<channel>/<sender>")
+    if named[0] != channel.value:
+        raise BadRecord(f"ce_source names the channel {named[0]}, the topic is {record.topic}")
+    return named[1]
 
 
 def _area_change(record: ConsumedRecord) -> AreaChange:

@@ -9,55 +9,20 @@ import argparse
 import asyncio
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import asyncpg
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.intake.adapters.postgres import erasing
+from lastmetre.intake.application.forget_reports import (
+    ForgetOldReports,
+    ForgetReport,
+    Forgotten,
+)
 from lastmetre.intake.settings import DatabaseSettings
-
-if TYPE_CHECKING:
-    from lastmetre.common.postgres.database import Connection
-
-REPORTS_AT_ONCE: Final = 1000
-
-
-@dataclass(slots=True)
-class Forgotten:
-    """What was erased, or would be."""
-
-    dry_run: bool
-    reports: int = 0
-    dead_letters: int = 0
-    dead_letters_waiting: int = 0
-    """Older than wanted, and not replayed: they keep their bodies until a person has seen them."""
-
-
-async def forget_one(connection: "Connection", report_id: UUID, *, dry_run: bool) -> Forgotten:
-    """Erase what is personal of one report."""
-    transaction = connection.transaction()
-    await transaction.start()
-    done = Forgotten(dry_run, reports=await erasing.forget(connection, [report_id]))
-    await (transaction.rollback() if dry_run else transaction.commit())
-    return done
-
-
-async def forget_before(connection: "Connection", before: datetime, *, dry_run: bool) -> Forgotten:
-    """Erase what is personal of all reports at their end that came before then."""
-    done = Forgotten(dry_run)
-    last: UUID | None = None
-    while found := await erasing.kept_before(connection, before, last, REPORTS_AT_ONCE):
-        last = found[-1]
-        done.reports += len(found) if dry_run else await erasing.forget(connection, found)
-    if not dry_run:
-        done.dead_letters = await erasing.forget_letters(connection, before)
-    done.dead_letters_waiting = await erasing.letters_waiting(connection, before)
-    return done
 
 
 async def _run(arguments: argparse.Namespace) -> Forgotten | None:
@@ -66,14 +31,11 @@ async def _run(arguments: argparse.Namespace) -> Forgotten | None:
     try:
         if arguments.older_than_days is not None:
             before = datetime.now(UTC) - timedelta(days=arguments.older_than_days)
-            return await forget_before(connection, before, dry_run=arguments.dry_run)
-        report_id: UUID | None = arguments.report
-        if report_id is None:
-            number = read_case_number(arguments.number) or ""
-            report_id = await erasing.report_numbered(connection, number)
-        if report_id is None:
-            return None
-        return await forget_one(connection, report_id, dry_run=arguments.dry_run)
+            return await ForgetOldReports(connection, dry_run=arguments.dry_run)(before)
+        forget = ForgetReport(connection, dry_run=arguments.dry_run)
+        if arguments.report is not None:
+            return await forget(arguments.report)
+        return await forget.numbered(read_case_number(arguments.number) or "")
     finally:
         await connection.close()
 

@@ -8,7 +8,7 @@ import sys
 import asyncpg
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.intake.application.reseal_vault import Outcome, reseal
+from lastmetre.intake.application.reseal_vault import Outcome, ResealVault
 from lastmetre.intake.settings import ResealSettings
 
 
@@ -18,7 +18,7 @@ async def _run(settings: ResealSettings, *, dry_run: bool) -> Outcome:
     try:
         writing = await asyncpg.connect(dsn)
         try:
-            return await reseal(reading, writing, settings.vault(), dry_run=dry_run)
+            return await ResealVault(reading, writing, settings.vault(), dry_run=dry_run)()
         finally:
             await writing.close()
     finally:

@@ -9,12 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from lastmetre.common.contracts.cases import PublishedLead
 from lastmetre.common.security.access import GuardedRoute, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.intake.adapters.postgres import cases
-from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.domain.case_view import STAFF_ONLY, Followed
+from lastmetre.intake.application.follow_report import FollowReport
+from lastmetre.intake.domain.case_view import STAFF_ONLY, Followed, state_of
 
 
 def nothing_here() -> Problem:
@@ -57,7 +55,7 @@ class CaseFollowed(BaseModel):
     timeline: list[TimelineEntry] | None = None
 
 
-def cases_router(host: ServiceHost) -> APIRouter:
+def cases_router(links: SignedLinks, follow: FollowReport) -> APIRouter:
     """Open to whoever holds a receipt."""
     router = APIRouter(route_class=GuardedRoute, tags=["reports"])
 
@@ -66,22 +64,12 @@ def cases_router(host: ServiceHost) -> APIRouter:
     )
     async def follow_case(receipt: str, response: Response) -> CaseFollowed:
         """What became of a report, by its receipt."""
-        identity = identity_in(host.links, LinkPurpose.RECEIPT, receipt)
-        async with connected(host.pool) as connection:
-            followed = await cases.followed(connection, identity)
+        identity = identity_in(links, LinkPurpose.RECEIPT, receipt)
+        followed = await follow(identity)
         response.headers["Cache-Control"] = "no-store"
         return CaseFollowed.model_validate({"receipt": receipt, **_document(followed)})
 
     return router
-
-
-def state_of(followed: Followed | None) -> str:
-    """The state that a resident sees; `received` until the report became a case."""
-    if followed is None:
-        return "received"
-    if followed.outcome == "rejected":
-        return "rejected"
-    return followed.view.state if followed.view else "received"
 
 
 def _document(followed: Followed | None) -> dict[str, Any]:

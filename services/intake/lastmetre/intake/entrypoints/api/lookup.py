@@ -1,20 +1,16 @@
-"""What became of a sender's own ids: for imports and replays, which know no others."""
+"""`POST /api/intake/v1/lookup`: what became of a sender's own ids."""
 
 from fastapi import APIRouter
 
-from lastmetre.common.contracts.lookup import LookedUp, Lookup, LookupAsked
+from lastmetre.common.contracts.lookup import Lookup, LookupAsked
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import LinkPurpose
-from lastmetre.common.service.host import ServiceHost
-from lastmetre.intake.adapters.postgres import reports
-from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.domain.case_view import state_after
+from lastmetre.intake.application.look_up_reports import LookUpReports
 
 
-def lookup_router(host: ServiceHost) -> APIRouter:
-    """`POST /api/intake/v1/lookup`."""
+def lookup_router(look_up: LookUpReports) -> APIRouter:
+    """For imports and replays, which know no other ids."""
     router = APIRouter(prefix="/api/intake/v1", route_class=GuardedRoute, tags=["lookup"])
 
     @router.post(
@@ -24,42 +20,6 @@ def lookup_router(host: ServiceHost) -> APIRouter:
     )
     async def lookup(asked: LookupAsked) -> Lookup:
         """What became of a sender's own ids."""
-        return await look_up(host, asked)
+        return await look_up(asked)
 
     return router
-
-
-async def look_up(host: ServiceHost, asked: LookupAsked) -> Lookup:
-    """An entry per source id, in order; `outcome` is `unseen` until its record was read."""
-    links = host.links
-    identities = [
-        links.receipt_identity(asked.sender, asked.channel.value, source_id)
-        for source_id in asked.source_ids
-    ]
-    async with connected(host.pool) as connection:
-        found = {each.identity: each for each in await reports.look_up(connection, identities)}
-    return Lookup(
-        reports=[
-            _looked_up(source_id, links.seal(LinkPurpose.RECEIPT, identity), found.get(identity))
-            for source_id, identity in zip(asked.source_ids, identities, strict=True)
-        ]
-    )
-
-
-def _looked_up(source_id: str, receipt: str, found: reports.Found | None) -> LookedUp:
-    known = {"source_id": source_id, "receipt": receipt, "outcome": "unseen"}
-    if found is None:
-        return LookedUp.model_validate(known)
-    return LookedUp.model_validate(
-        known
-        | {
-            "report_id": found.report_id,
-            "outcome": found.outcome,
-            "reasons": found.reasons,
-            "case_id": found.case_id,
-            "number": found.number,
-            "state": state_after(found.types) if found.types else None,
-            "seq": found.seq,
-            "lead_id": found.lead_id,
-        }
-    )

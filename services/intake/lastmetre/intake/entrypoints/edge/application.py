@@ -37,7 +37,8 @@ from lastmetre.common.web.problems import (
     field_errors,
 )
 from lastmetre.common.web.words import N_
-from lastmetre.intake.application.submit_reports import ReportPublisher
+from lastmetre.intake.application.submit_reports import SubmitReports
+from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.remarks import remarks
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.settings import IntakeSettings
@@ -110,8 +111,8 @@ def _not_json() -> Problem:
 class _Bodies:
     """Reads bodies within their limits; what is being read counts as in flight."""
 
-    def __init__(self, publisher: ReportPublisher, settings: IntakeSettings) -> None:
-        self._producer = publisher.producer
+    def __init__(self, in_flight: BytesInFlight, settings: IntakeSettings) -> None:
+        self._in_flight = in_flight
         self._single = settings.single_bytes
         self._array = settings.array_bytes
 
@@ -125,17 +126,16 @@ class _Bodies:
         body = bytearray()
         try:
             async for chunk in request.stream():
-                self._producer.reserve(sender, len(chunk))
+                if not self._in_flight.reserve(sender, len(chunk)):
+                    raise not_acknowledged()
                 body += chunk
                 if len(body) > self._array:
                     raise _too_large()
             return self._parsed(body)
         except ClientDisconnect as error:
             raise Problem(400, "about:blank", N_("This request cannot be understood")) from error
-        except NotAcknowledged as error:
-            raise not_acknowledged() from error
         finally:
-            self._producer.release(sender, len(body))
+            self._in_flight.release(sender, len(body))
 
     def _parsed(self, sent: bytearray) -> Any:
         body = sent.removeprefix(BYTE_ORDER_MARK)
@@ -154,13 +154,14 @@ class ChannelsApplication:
 
     def __init__(
         self,
-        publisher: ReportPublisher,
+        submit: SubmitReports,
+        in_flight: BytesInFlight,
         settings: IntakeSettings,
         check: ContactCheck,
         authenticator: Authenticator,
     ) -> None:
-        self._publisher = publisher
-        self._bodies = _Bodies(publisher, settings)
+        self._submit_reports = submit
+        self._bodies = _Bodies(in_flight, settings)
         self._items = settings.array_items
         self._check = check
         self._authenticator = authenticator
@@ -207,11 +208,11 @@ class ChannelsApplication:
         document = await self._bodies.document(request, caller.sender)
         trace = request.headers.get("traceparent")
         batch = _Batch(
-            self._publisher,
+            self._submit_reports,
             channel,
             caller,
             trace.encode("latin-1") if trace else None,
-            partial(remarks, check=self._check, now=self._publisher.now()),
+            partial(remarks, check=self._check, now=self._submit_reports.now()),
         )
         if not isinstance(document, list):
             return await batch.one(document)
@@ -237,13 +238,13 @@ class _Batch:
 
     def __init__(
         self,
-        publisher: ReportPublisher,
+        submit: SubmitReports,
         channel: Channel,
         caller: ChannelCaller,
         trace: bytes | None,
         remarks_on: Callable[[ReportSubmitted], list[FieldProblem]],
     ) -> None:
-        self._publisher = publisher
+        self._submit = submit
         self._channel = channel
         self._caller = caller
         self._trace = trace
@@ -278,9 +279,7 @@ class _Batch:
 
     async def _publish(self, reports: list[ReportSubmitted]) -> list[ReportTaken]:
         try:
-            published = await self._publisher.take(
-                self._channel, self._caller.sender, reports, self._trace
-            )
+            published = await self._submit(self._channel, self._caller.sender, reports, self._trace)
         except NotAcknowledged as error:
             raise not_acknowledged() from error
         answers: list[ReportTaken] = []

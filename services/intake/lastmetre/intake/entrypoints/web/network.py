@@ -1,19 +1,16 @@
 """The published network of areas, kept drawn: for the form's map and the progress page's."""
 
-import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import hypot
 from typing import Final
 
 from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.svg.geometry import Point, Projection, label_place, rings_of
 from lastmetre.common.web.svg.maps import AreaMap
-from lastmetre.intake.adapters.postgres import areas as store
-from lastmetre.intake.adapters.postgres.pool import connected
+from lastmetre.intake.application.keep_network import PublishedNetwork
 
-LOOK_EVERY_SECONDS: Final = 3.0
 _AROUND_KEPT: Final = 256
 _AROUND_METRES: Final = 1000.0
 _AROUND_CIRCLE: Final = 4.5
@@ -24,7 +21,7 @@ _AROUND_CIRCLE: Final = 4.5
 class Drawn:
     """The areas at one version, and the map of all of them (none without areas)."""
 
-    areas: dict[str, AreaPublished]
+    areas: Mapping[str, AreaPublished]
     city: AreaMap | None
     around: "OrderedDict[tuple[Point, float], AreaMap]"
 
@@ -48,25 +45,17 @@ NOTHING_DRAWN: Final = Drawn({}, None, OrderedDict())
 class Network:
     """Draws the areas anew only when they have changed."""
 
-    def __init__(self, host: ServiceHost) -> None:
-        self._host = host
-        self._stamp: tuple[int, int] | None = None
-        self._looked_at = 0.0
+    def __init__(self, published: PublishedNetwork) -> None:
+        self._published = published
         self._drawn = NOTHING_DRAWN
 
     async def drawn(self) -> Drawn:
         """The network as it stood a few seconds ago at most."""
-        if time.monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
-            return self._drawn
-        async with connected(self._host.pool) as connection:
-            stamp = await store.stamp(connection)
-            if stamp != self._stamp:
-                areas = {area.area_id: area for area in await store.everything(connection)}
-                outlines = {area_id: area.outline for area_id, area in areas.items()}
-                city = AreaMap.fit(outlines, 400, 330) if areas else None
-                self._drawn = Drawn(areas, city, OrderedDict())
-                self._stamp = stamp
-        self._looked_at = time.monotonic()
+        areas = await self._published()
+        if areas is not self._drawn.areas:
+            outlines = {area_id: area.outline for area_id, area in areas.items()}
+            city = AreaMap.fit(outlines, 400, 330) if areas else None
+            self._drawn = Drawn(areas, city, OrderedDict())
         return self._drawn
 
 

@@ -1,7 +1,6 @@
 """`/progress`: what became of a report, for whoever holds its secret link."""
 
-from typing import Annotated, Any, Final
-from uuid import UUID
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi import Form as FormBody
@@ -9,11 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.categories import Categories
-from lastmetre.common.contact import ends_with
-from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.network import AreaPublished
-from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
@@ -24,26 +20,27 @@ from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
-from lastmetre.intake.adapters.postgres import cases, reports
-from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.application.count_attempts import AttemptCounter
-from lastmetre.intake.application.submit_reports import ReportPublisher
-from lastmetre.intake.domain.additions import AT_MOST, NOTES
-from lastmetre.intake.domain.attempts import PublicLimits, client_of
-from lastmetre.intake.domain.case_view import CaseView, Followed
+from lastmetre.intake.application.add_to_report import AddToReport
+from lastmetre.intake.application.find_report import FindReport
+from lastmetre.intake.application.follow_report import FollowReport, Progress, TellProgress
+from lastmetre.intake.domain.additions import CannotAdd
+from lastmetre.intake.domain.attempts import TooManyAttempts, client_of
+from lastmetre.intake.domain.case_view import CaseView, Followed, state_of
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.domain.vault_entries import VaultEntry
-from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here, state_of
-from lastmetre.intake.entrypoints.api.vault import VaultService
+from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here
 from lastmetre.intake.entrypoints.web.network import Drawn, Network
 from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
 
 _RETRY_AFTER_SECONDS: Final = "900"
-_UUID_BYTES: Final = 16
 _EXACT_METRES: Final = 100.0
 _LIVE_SECONDS: Final = 4
 _ENDED_SECONDS: Final = 10
+_CANNOT_ADD: Final = {
+    "much_already": N_("Much has been added already. Please call 12345"),
+    "not_now": N_("Nothing can be added just now. Please call 12345"),
+}
 
 
 class FindFields(FormFields):
@@ -59,6 +56,15 @@ class NoteFields(FormFields):
     note: Typed = ""
 
 
+class ProgressUses(NamedTuple):
+    """What the pages ask for."""
+
+    find: FindReport
+    follow: FollowReport
+    tell: TellProgress
+    add: AddToReport
+
+
 class ProgressPages:
     """Finds a report by number and phone, and shows how it goes."""
 
@@ -67,20 +73,15 @@ class ProgressPages:
         host: ServiceHost,
         pages: Pages,
         network: Network,
-        vault: VaultService,
         categories: Categories,
-        attempts: AttemptCounter,
-        limits: PublicLimits,
-        edge: ReportPublisher,
+        uses: ProgressUses,
     ) -> None:
-        self._edge = edge
-        self._host = host
+        self._links = host.links
+        self._clock = host.clock
         self._pages = pages
         self._network = network
-        self._vault = vault
         self._categories = categories
-        self._attempts = attempts
-        self._limits = limits
+        self._uses = uses
 
     def ask(self, request: Request, form: Form, status: int = 200) -> Response:
         """The page that asks for number and digits."""
@@ -91,11 +92,7 @@ class ProgressPages:
         return response
 
     async def find(self, request: Request, fields: FindFields) -> Response:
-        """Lead to the progress page of the number and phone that were typed.
-
-        A try counts before anybody looks, and only one that came off is forgotten: four digits are
-        quickly tried through, by many requests at once and by many clients.
-        """
+        """Lead to the progress page of the number and phone that were typed."""
         refuse_cross_site(request)
         form = Form.of(fields)
         if form.value("redisplay"):
@@ -110,41 +107,23 @@ class ProgressPages:
         if number is None:
             return self.ask(request, form, 404)
         client = client_of(request.client.host if request.client else None)
-        attempts = self._limits.finding(client, number)
-        if await self._attempts.reserve(attempts) is not None:
+        try:
+            identity = await self._uses.find(client, number, tail)
+        except TooManyAttempts:
             return self.ask(request, form, 429)
-        identity = await self._identity(number, tail)
-        if identity is None:
-            return self.ask(request, form, 404)
-        await self._attempts.release(attempts)
-        return self._to(identity)
+        return self._to(identity) if identity else self.ask(request, form, 404)
 
     async def lead_on(self, secret: str) -> Response:
-        """From the link in a message to the report's own page. The link knows the report's id; in
-        older messages the case's, of which there was one report."""
-        known_as = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
-        if len(known_as) != _UUID_BYTES:
-            raise nothing_here()
-        async with connected(self._host.pool) as connection:
-            identity = await cases.identity_of(connection, UUID(bytes=known_as))
+        """From the link in a message to the report's own page."""
+        known_as = identity_in(self._links, LinkPurpose.PROGRESS, secret)
+        identity = await self._uses.follow.behind_message(known_as)
         if identity is None:
             raise nothing_here()
         return self._to(identity)
 
     def _to(self, identity: bytes) -> Response:
-        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
+        secret = self._links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/progress/{secret}", 303)
-
-    async def _identity(self, number: str, tail: str) -> bytes | None:
-        async with connected(self._host.pool) as connection:
-            found = await cases.by_number(connection, number)
-        kept = await self._vault.kept([report_id for report_id, _ in found])
-        for report_id, identity in found:
-            entry = kept.get(report_id)
-            phones = (entry.phone, entry.usable_phone) if entry else ()
-            if any(ends_with(phone, tail) for phone in phones if phone):
-                return identity
-        return None
 
     async def show(
         self,
@@ -159,10 +138,10 @@ class ProgressPages:
 
         `form` is the note that its reader is writing.
         """
-        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
-        async with connected(self._host.pool) as connection:
-            followed = await cases.followed(connection, identity)
-        now = self._host.clock.now()
+        identity = identity_in(self._links, LinkPurpose.PROGRESS, secret)
+        told = await self._uses.tell(identity)
+        followed = told.followed if told else None
+        now = self._clock.now()
         state = state_of(followed)
         context: dict[str, Any] = {
             "now": now,
@@ -178,8 +157,8 @@ class ProgressPages:
                 self._rate_url(followed.view, secret) if followed and followed.view else None
             ),
         }
-        if followed is not None:
-            context |= await self._told(request, followed, state)
+        if told is not None:
+            context |= await self._told(request, told, state)
         return self._pages.render(request, "progress.html", context, status)
 
     def _rate_url(self, view: CaseView, progress: str) -> str | None:
@@ -188,45 +167,32 @@ class ProgressPages:
         if view.state is not CaseState.CLOSED or view.closing is None:
             return None
         identity = rating_identity(view.case_id, view.closing)
-        secret = self._host.links.seal(LinkPurpose.RATE, identity)
+        secret = self._links.seal(LinkPurpose.RATE, identity)
         return self._pages.service_url("notify", f"/rate/{secret}?progress={progress}")
 
     async def add(self, request: Request, secret: str, fields: NoteFields) -> Response:
         """Send what was added, as the channel sends a report: it has the report's own identity."""
         refuse_cross_site(request)
-        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
+        identity = identity_in(self._links, LinkPurpose.PROGRESS, secret)
         form = Form.of(fields)
         if form.value("redisplay"):
             return await self.show(request, secret, form)
         note = form.require("note", N_("Please write what is to be added"))
         if len(note) > MOST_TEXT:
             form.fail("note", N_("At most %(most)s characters, please"), most=MOST_TEXT)
-        async with connected(self._host.pool) as connection:
-            followed = await cases.followed(connection, identity)
-            origin = await reports.origin_of(connection, followed.report_id) if followed else None
-            later = await reports.conflicts(connection, [followed.report_id]) if followed else []
-        if len(later) >= AT_MOST:
-            form.fail("note", N_("Much has been added already. Please call 12345"))
-        if origin is None or state_of(followed) in ENDED:
-            form.fail("note", N_("Nothing can be added just now. Please call 12345"))
-        if form.errors or origin is None:
+        if form.errors:
             return await self.show(request, secret, form, 422)
         try:
-            await self._edge.take(
-                Channel(origin.channel),
-                origin.sender,
-                [ReportSubmitted(source_id=origin.source_id, sub_channel=NOTES, text=note)],
-                None,
-            )
+            await self._uses.add(identity, note)
+        except CannotAdd as error:
+            form.fail("note", _CANNOT_ADD[error.why])
+            return await self.show(request, secret, form, 422)
         except NotAcknowledged:
             return await self.show(request, secret, form, 503)
         return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
 
-    async def _told(self, request: Request, followed: Followed, state: str) -> dict[str, Any]:
-        found = await self._vault.kept([followed.report_id])
-        added = await self._vault.additions(found)
-        kept = found.get(followed.report_id, VaultEntry())
-        ways = self._vault.ways(kept)
+    async def _told(self, request: Request, told: Progress, state: str) -> dict[str, Any]:
+        followed, kept, ways = told.followed, told.kept, told.ways
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         area = drawn.areas.get(area_id) if area_id else None
@@ -238,7 +204,7 @@ class ProgressPages:
             "areas": drawn.areas,
             "lies_in_area": area is not None and _lies_in(area, followed),
             "kept": kept,
-            "additions": added.get(followed.report_id, []),
+            "additions": told.additions,
             "within_metres": _doubt(kept),
             "ways": ways,
             "phone_tail": ways.phone[-4:] if ways.phone and ways.takes_texts else None,

@@ -11,28 +11,22 @@ from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ContactCheck
-from lastmetre.common.contracts.base import Channel, Language
+from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
-from lastmetre.common.security.signed_links import LinkPurpose
-from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed, grouped
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
-from lastmetre.intake.adapters.postgres import cases, reports
-from lastmetre.intake.adapters.postgres.pool import connected
-from lastmetre.intake.adapters.vault_cipher import Vault
-from lastmetre.intake.application.count_attempts import AttemptCounter
-from lastmetre.intake.application.submit_reports import ReportPublisher
-from lastmetre.intake.domain.attempts import Limit, PublicLimits, client_of
-from lastmetre.intake.domain.case_view import Followed
-from lastmetre.intake.domain.submission import OPEN_SENDER, NotAcknowledged, canonical
+from lastmetre.intake.application.follow_report import TellJustSent
+from lastmetre.intake.application.submit_form import SubmitForm
+from lastmetre.intake.domain.attempts import TooManyAttempts, client_of
+from lastmetre.intake.domain.submission import OPEN_SENDER, NotAcknowledged
 from lastmetre.intake.entrypoints.api.cases import identity_in
-from lastmetre.intake.entrypoints.api.vault import VaultService
 from lastmetre.intake.entrypoints.edge.application import RETRY_AFTER_SECONDS
 from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
 
@@ -63,27 +57,21 @@ class ReportPages:
 
     def __init__(
         self,
-        host: ServiceHost,
+        links: SignedLinks,
         pages: Pages,
         network: Network,
-        edge: ReportPublisher,
         categories: Categories,
         check: ContactCheck,
-        attempts: AttemptCounter,
-        limits: PublicLimits,
-        vault: Vault,
-        vault_service: VaultService,
+        submit: SubmitForm,
+        just_sent: TellJustSent,
     ) -> None:
-        self._vault = vault
-        self._vault_service = vault_service
-        self._host = host
+        self._links = links
         self._pages = pages
         self._network = network
-        self._edge = edge
         self._categories = categories
         self._check = check
-        self._attempts = attempts
-        self._limits = limits
+        self._submit = submit
+        self._just_sent = just_sent
 
     async def show(
         self,
@@ -134,53 +122,29 @@ class ReportPages:
         report = self._report(form, drawn, self._pages.language_of(request))
         if report is None:
             return await self.show(request, form, 422)
-        if (passed := await self._count(request, report)) is not None:
-            return await self._refuse(request, form, passed)
-        identity = self._host.links.receipt_identity(
-            OPEN_SENDER, Channel.APP.value, report.source_id
-        )
-        corrected = await self._corrects(identity, report)
+        client = client_of(request.client.host if request.client else None)
         try:
-            await self._edge.take(Channel.APP, OPEN_SENDER, [report], None)
+            sent = await self._submit(report, client)
+        except TooManyAttempts as refused:
+            return await self._refuse(request, form, refused)
         except NotAcknowledged:
             response = await self.show(request, form, 503, not_acknowledged=True)
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
         # The reporter's own secret, not the receipt: from here he goes on to his progress page.
-        secret = self._host.links.seal(LinkPurpose.PROGRESS, identity)
-        if corrected:
+        secret = self._links.seal(LinkPurpose.PROGRESS, sent.identity)
+        if sent.corrects:
             return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
         return RedirectResponse(f"/report/sent/{secret}", 303)
 
-    async def _corrects(self, identity: bytes, report: ReportSubmitted) -> bool:
-        """Whether it was sent before with other contents: after Back, to put something right."""
-        try:
-            async with connected(self._host.pool) as connection:
-                known = (await reports.known(connection, [identity])).get(identity)
-        except DATABASE_ERRORS:
-            return False  # The progress page will show it all the same.
-        present = self._vault.fingerprint(canonical(report))
-        return known is not None and known.fingerprint not in (None, present)
-
-    async def _count(self, request: Request, report: ReportSubmitted) -> Limit | None:
-        """Each report is one for whoever sends it, and for whoever is written to about it."""
-        contact = report.contact or SubmittedContact()
-        usable = self._check.usable(contact.phone, contact.email)
-        client = client_of(request.client.host if request.client else None)
-        reached = [each for each in (usable.phone, usable.email) if each]
-        return await self._attempts.reserve_even_without_database(
-            self._limits.reporting(client, reached)
-        )
-
-    async def _refuse(self, request: Request, form: Form, passed: Limit) -> Response:
-        of_contact = passed is self._limits.form_by_contact
-        if of_contact:
+    async def _refuse(self, request: Request, form: Form, refused: TooManyAttempts) -> Response:
+        if refused.of_contact:
             form.fail(
                 "phone" if form.value("phone") else "email",
                 N_("Many reports have come with it lately. Please leave it out, or call 12345"),
             )
-        response = await self.show(request, form, 429, too_many=not of_contact)
-        response.headers["Retry-After"] = str(int(passed.window.total_seconds()))
+        response = await self.show(request, form, 429, too_many=not refused.of_contact)
+        response.headers["Retry-After"] = str(int(refused.passed.window.total_seconds()))
         return response
 
     def _report(self, form: Form, drawn: Drawn, language: str) -> ReportSubmitted | None:
@@ -231,24 +195,14 @@ class ReportPages:
 
     async def sent(self, request: Request, secret: str) -> Response:
         """Thanks, and where to follow it; the number appears once the case has one."""
-        identity = identity_in(self._host.links, LinkPurpose.PROGRESS, secret)
-        followed: Followed | None = None
-        reachable: bool | None = None
-        try:
-            async with connected(self._host.pool) as connection:
-                followed = await cases.followed(connection, identity)
-            if followed is not None:
-                kept = await self._vault_service.kept([followed.report_id])
-                entry = kept.get(followed.report_id)
-                reachable = bool(self._vault_service.ways(entry)) if entry else None
-        except DATABASE_ERRORS:
-            pass  # The page says as much without it.
+        sent = await self._just_sent(identity_in(self._links, LinkPurpose.PROGRESS, secret))
+        followed = sent.followed
         context: dict[str, Any] = {
             "progress_url": self._pages.service_url("intake", f"/progress/{secret}"),
             "number": followed.view.number if followed and followed.view else None,
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",
-            "reachable": reachable,
+            "reachable": sent.reachable,
         }
         return self._pages.render(request, "sent.html", context)
 
