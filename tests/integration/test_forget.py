@@ -10,7 +10,6 @@ import pytest
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import CaseEvent
-from lastmetre.intake.adapters.postgres import erasing
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application.forget_reports import ForgetOldReports, ForgetReport
 from tests.support.city import IntakeAlone, eventually
@@ -79,11 +78,10 @@ async def test_on_request_and_by_age(intake_city: IntakeAlone) -> None:
                 case_number = str(await city.value(
                     "SELECT number FROM case_view WHERE report_id = $1", reports["asked"]
                 ))  # fmt: skip
-                asked = await erasing.report_numbered(connection, case_number)
-                assert asked == reports["asked"]
-                assert (await ForgetReport(connection, dry_run=True)(asked)).reports == 1
-                assert (await ForgetReport(connection, dry_run=False)(asked)).reports == 1
-                assert (await ForgetReport(connection, dry_run=False)(asked)).reports == 0
+                for dry_run, erased in ((True, 1), (False, 1), (False, 0)):
+                    done = await ForgetReport(connection, dry_run=dry_run).of_case(case_number)
+                    assert done is not None
+                    assert done.reports == erased
 
             left = await city.fetch("SELECT report_id, sealed FROM vault")
             assert [row[0] for row in left] == [reports["open"]]

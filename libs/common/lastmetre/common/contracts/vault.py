@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from lastmetre.common.contracts.base import Code, Language, LongText, Model, ShortText
+from lastmetre.common.contracts.base import Channel, Code, Language, LongText, Model, ShortText
 
 VAULT_PREFIX: Final = "/api/intake/v1"
 ASKED_AT_MOST: Final = 1000
@@ -88,6 +88,24 @@ class ContactAsked(Asked):
 
     report_id: UUID
     actor: Code
+    every_reporter: bool = False
+    """Whether he reads those of all who have reported the same: each is noted."""
+
+
+class Reporter(Model):
+    """Who sent one of the reports of a case."""
+
+    report_id: UUID
+    channel: Channel
+    reported_at: AwareDatetime
+    phone_masked: str | None
+    reachable: bool
+    """Whether messages can be sent, by phone or by e-mail."""
+    shown: bool
+    """Whether name, phone and e-mail are given as they were typed, and it is noted who reads."""
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
 
 
 class ContactInFull(Model):
@@ -96,6 +114,9 @@ class ContactInFull(Model):
     name: str | None
     phone: str | None
     email: str | None
+    reporters: list[Reporter] = Field(default_factory=list)
+    """Of all reports of its case, the one that it was registered for first. Who was erased, or
+    whose row is damaged, is left out."""
 
 
 MOST_NOTE: Final = 2000

@@ -1,6 +1,5 @@
 """A report, by its case's number and its reporter's phone."""
 
-from lastmetre.common.contact import ends_with
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.adapters.postgres import cases
 from lastmetre.intake.adapters.postgres.pool import connected
@@ -37,10 +36,9 @@ class FindReport:
     async def _identity(self, number: str, digits: str) -> bytes | None:
         async with connected(self._host.pool) as connection:
             found = await cases.by_number(connection, number)
-        kept = await self._vault.kept([report_id for report_id, _ in found])
-        for report_id, identity in found:
-            entry = kept.get(report_id)
-            phones = (entry.phone, entry.usable_phone) if entry else ()
-            if any(ends_with(phone, digits) for phone in phones if phone):
-                return identity
+        kept = await self._vault.kept([each.report_id for each in found])
+        for each in found:
+            entry = kept.get(each.report_id)
+            if entry is not None and entry.phone_ends_with(digits):
+                return each.identity
         return None

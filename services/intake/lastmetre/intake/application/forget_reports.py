@@ -1,11 +1,16 @@
 """Contacts and texts of reports are erased from the vault."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from lastmetre.intake.adapters.postgres import erasing
+from lastmetre.intake.adapters.postgres import cases, erasing, reports
+from lastmetre.intake.adapters.postgres.cases import ReportOfCase
+from lastmetre.intake.adapters.vault_cipher import Vault
+from lastmetre.intake.application.open_vault import belongs_to
+from lastmetre.intake.domain.vault_entries import VaultEntry
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -24,25 +29,53 @@ class Forgotten:
     """Older than wanted, and not replayed: they keep their bodies until a person has seen them."""
 
 
+class SeveralReporters(Exception):
+    """The case was made of several people's reports: whose is to be forgotten was not said."""
+
+    def __init__(self, reports: Sequence[ReportOfCase]) -> None:
+        super().__init__(f"the case has {len(reports)} reports")
+        self.reports = reports
+
+
 class ForgetReport:
-    """What is personal of one report, as its reporter may ask (PIPL article 47)."""
+    """What is personal of one reporter, as he may ask (PIPL article 47); of the others of his case
+    nothing is touched."""
 
     def __init__(self, connection: "Connection", *, dry_run: bool) -> None:
         self._connection = connection
         self._dry_run = dry_run
 
-    async def numbered(self, number: str) -> Forgotten | None:
-        """The report that the case with that number began with; None: there is no such case."""
-        report_id = await erasing.report_numbered(self._connection, number)
-        return await self(report_id) if report_id else None
+    async def of_case(self, number: str) -> Forgotten | None:
+        """The report of the case with that number; None: there is no such case.
 
-    async def __call__(self, report_id: UUID) -> Forgotten:
+        Raises SeveralReporters if there are several.
+        """
+        found = await cases.by_number(self._connection, number)
+        if len(found) > 1:
+            raise SeveralReporters(found)
+        return await self([found[0].report_id]) if found else None
+
+    async def of_phone(self, number: str, digits: str, vault: Vault) -> Forgotten | None:
+        """Of the case with that number what came from the phone that ends in these four digits;
+        None: nothing did. Raises SeveralReporters where two people's phones do, and CannotOpen."""
+        found = await cases.by_number(self._connection, number)
+        sealed = await reports.sealed_of(self._connection, [each.report_id for each in found])
+        kept = {
+            report_id: VaultEntry.model_validate_json(vault.open(each, belongs_to(report_id)))
+            for report_id, each in sealed.items()
+        }
+        his = {report_id: each for report_id, each in kept.items() if each.phone_ends_with(digits)}
+        if len({each.usable_phone or each.phone for each in his.values()}) > 1:
+            raise SeveralReporters([each for each in found if each.report_id in his])
+        return await self(list(his)) if his else None
+
+    async def __call__(self, report_ids: Sequence[UUID]) -> Forgotten:
         """Erase it; once more changes nothing."""
         transaction = self._connection.transaction()
         await transaction.start()
-        reports = await erasing.forget(self._connection, [report_id])
+        erased = await erasing.forget(self._connection, report_ids)
         await (transaction.rollback() if self._dry_run else transaction.commit())
-        return Forgotten(self._dry_run, reports=reports)
+        return Forgotten(self._dry_run, reports=erased)
 
 
 class ForgetOldReports:

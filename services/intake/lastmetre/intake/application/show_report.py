@@ -3,17 +3,20 @@
 import structlog
 
 from lastmetre.common.contact import masked_phone
+from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.vault import (
     ContactAsked,
     ContactInFull,
     ReportAddition,
+    Reporter,
     ReportText,
     ReportTexts,
     TextsAsked,
 )
 from lastmetre.common.security import security_log
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.intake.adapters.postgres import reports
+from lastmetre.intake.adapters.postgres import cases, reports
+from lastmetre.intake.adapters.postgres.cases import ReportOfCase
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.domain.vault_entries import VaultEntry
@@ -63,16 +66,43 @@ class ShowContact:
         self._read = read
 
     async def __call__(self, asked: ContactAsked, caller: str) -> ContactInFull | None:
-        """A contact as it was typed; None where the vault has none. Raises CannotOpen."""
-        kept = (await self._read.kept([asked.report_id])).get(asked.report_id)
-        if kept is None:
-            return None
+        """A contact as it was typed, and who else has reported the same; None where the vault has
+        nothing of the report. Raises CannotOpen."""
         async with connected(self._host.pool) as connection:
-            await reports.note_contact_read(
-                connection, asked.report_id, asked.actor, caller, self._host.clock.now()
-            )
-        log.info("contact read", report_id=str(asked.report_id), actor=asked.actor, by=caller)
-        return ContactInFull(name=kept.name, phone=kept.phone, email=kept.email)
+            found = await cases.beside(connection, asked.report_id)
+        kept = await self._read.kept([each.report_id for each in found])
+        if asked.report_id not in kept:
+            return None
+        shown = set(kept) if asked.every_reporter else {asked.report_id}
+        now = self._host.clock.now()
+        async with connected(self._host.pool) as connection:
+            await reports.note_contacts_read(connection, shown, asked.actor, caller, now)
+        for each in sorted(shown):
+            log.info("contact read", report_id=str(each), actor=asked.actor, by=caller)
+        entry = kept[asked.report_id]
+        return ContactInFull(
+            name=entry.name,
+            phone=entry.phone,
+            email=entry.email,
+            reporters=[
+                self._reporter(each, kept[each.report_id], shown=each.report_id in shown)
+                for each in found
+                if each.report_id in kept
+            ],
+        )
+
+    def _reporter(self, report: ReportOfCase, kept: VaultEntry, *, shown: bool) -> Reporter:
+        return Reporter(
+            report_id=report.report_id,
+            channel=Channel(report.channel),
+            reported_at=report.reported_at,
+            phone_masked=masked(kept),
+            reachable=bool(self._read.ways(kept)),
+            shown=shown,
+            name=kept.name if shown else None,
+            phone=kept.phone if shown else None,
+            email=kept.email if shown else None,
+        )
 
 
 def masked(kept: VaultEntry) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from lastmetre.common.contact import Reachable
+from lastmetre.common.contact import Reachable, ends_with
 from lastmetre.common.contracts.base import Language, Model
 from lastmetre.common.contracts.reports import ReportSubmitted
 
@@ -36,6 +36,11 @@ class VaultEntry(Model):
             address=report.address,
             accuracy_metres=report.position.accuracy_metres if report.position else None,
         )
+
+    def phone_ends_with(self, digits: str) -> bool:
+        """Whether the phone, as it was typed or as it is used, ends with these four digits."""
+        phones = (self.phone, self.usable_phone)
+        return any(ends_with(phone, digits) for phone in phones if phone)
 
     def to_json(self) -> bytes:
         """As it goes into the vault."""

@@ -148,19 +148,46 @@ async def timeline(connection: "Connection", case_id: UUID) -> list[Entry]:
     ]
 
 
-async def by_number(connection: "Connection", number: str) -> list[tuple[UUID, bytes]]:
-    """The report id and identity of each report of the case with this number."""
+class ReportOfCase(NamedTuple):
+    """One of the reports that a case was made of."""
+
+    report_id: UUID
+    identity: bytes
+    channel: str
+    reported_at: datetime
+
+
+_REPORTS_OF: Final = """
+    SELECT r.report_id, r.identity, r.channel, r.reported_at FROM (
+        SELECT case_id, report_id, NULL::timestamptz AS merged_at FROM case_view
+        UNION ALL SELECT case_id, report_id, merged_at FROM merged_report) AS member
+    JOIN report r USING (report_id)
+"""
+_IN_ORDER: Final = "ORDER BY member.merged_at NULLS FIRST, r.report_id"
+
+
+async def by_number(connection: "Connection", number: str) -> list[ReportOfCase]:
+    """The reports of the case with this number, the one that it was registered for first."""
     rows = await connection.fetch(
-        """
-        SELECT r.report_id, r.identity FROM (
-            SELECT report_id FROM case_view WHERE number = $1
-            UNION ALL SELECT m.report_id FROM case_view c JOIN merged_report m USING (case_id)
-            WHERE c.number = $1) AS of_case
-        JOIN report r USING (report_id)
-        """,
+        f"{_REPORTS_OF} JOIN case_view c USING (case_id) WHERE c.number = $1 {_IN_ORDER}",
         number,
     )
-    return [(row[0], row[1]) for row in rows]
+    return [ReportOfCase(*row) for row in rows]
+
+
+async def beside(connection: "Connection", report_id: UUID) -> list[ReportOfCase]:
+    """All reports of the case of this one, as `by_number`; itself alone without a case."""
+    rows = await connection.fetch(
+        f"""
+        {_REPORTS_OF} WHERE member.case_id = (
+            SELECT c.case_id FROM report r {CASE_OF_REPORT} WHERE r.report_id = $1) {_IN_ORDER}
+        """,  # noqa: S608
+        report_id,
+    ) or await connection.fetch(
+        "SELECT report_id, identity, channel, reported_at FROM report WHERE report_id = $1",
+        report_id,
+    )
+    return [ReportOfCase(*row) for row in rows]
 
 
 async def identity_of(connection: "Connection", case_or_report_id: UUID) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from lastmetre.common.contracts.case_model import ENDED, STATE_AFTER_NAME
+from lastmetre.intake.adapters.postgres.cases import CASE_OF_REPORT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,30 +17,24 @@ _ENDING: Final = [name for name, state in STATE_AFTER_NAME.items() if state in E
 _STEPS: Final = [name for name, state in STATE_AFTER_NAME.items() if state is not None]
 
 
-async def report_numbered(connection: "Connection", number: str) -> UUID | None:
-    """The report that the case with that number began with."""
-    found: UUID | None = await connection.fetchval(
-        "SELECT report_id FROM case_view WHERE number = $1", number
-    )
-    return found
-
-
 async def kept_before(
     connection: "Connection", before: "datetime", after: UUID | None, limit: int
 ) -> list[UUID]:
-    """Reports in the vault that came before then and are at their end, in order behind `after`."""
+    """Reports in the vault that came before then and are at their end, in order behind `after`.
+
+    A report that has joined a case is at its end with that case.
+    """
     rows = await connection.fetch(
-        """
-        SELECT v.report_id FROM vault v JOIN report r USING (report_id)
-            LEFT JOIN case_view c USING (report_id)
+        f"""
+        SELECT r.report_id FROM report r JOIN vault v USING (report_id) {CASE_OF_REPORT}
         WHERE r.appended_at < extract(epoch FROM $1::timestamptz) * 1000
-            AND ($2::uuid IS NULL OR v.report_id > $2)
+            AND ($2::uuid IS NULL OR r.report_id > $2)
             AND (r.outcome = 'rejected' OR (
                 SELECT e->>1 FROM timeline t, json_array_elements(t.events) AS e
                 WHERE t.case_id = c.case_id AND e->>1 = ANY($5::text[])
                 ORDER BY (e->>0)::int DESC LIMIT 1) = ANY($3::text[]))
-        ORDER BY v.report_id LIMIT $4
-        """,
+        ORDER BY r.report_id LIMIT $4
+        """,  # noqa: S608
         before,
         after,
         _ENDING,

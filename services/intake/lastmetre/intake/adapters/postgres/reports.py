@@ -1,6 +1,6 @@
 """Reports, the records they came with, and the vault's rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -291,13 +291,14 @@ async def look_up(connection: "Connection", identities: Sequence[bytes]) -> list
     return [Found(*row) for row in rows]
 
 
-async def note_contact_read(
-    connection: "Connection", report_id: UUID, actor: str, asked_by: str, now: datetime
+async def note_contacts_read(
+    connection: "Connection", report_ids: Iterable[UUID], actor: str, asked_by: str, now: datetime
 ) -> None:
-    """Log that somebody read a contact."""
+    """Log that somebody reads the contacts of these reports."""
     await connection.execute(
-        "INSERT INTO contact_look (report_id, actor, asked_by, looked_at) VALUES ($1, $2, $3, $4)",
-        report_id,
+        "INSERT INTO contact_look (report_id, actor, asked_by, looked_at)"
+        " SELECT report_id, $2, $3, $4 FROM unnest($1::uuid[]) AS of (report_id)",
+        sorted(report_ids),
         actor,
         asked_by,
         now,
