@@ -5,7 +5,7 @@ import uuid
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Page, Response, ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from lastmetre.common.security.signed_links import LinkPurpose
 from tests.e2e.pages.conftest import Visit
@@ -79,27 +79,6 @@ async def test_what_is_typed_stays_while_the_page_moves_and_stands_there_once_se
         "It sparks now.", timeout=SLOWEST_UPDATE
     )
     assert await faults_of(page) == []
-
-
-async def test_a28_a_page_that_has_not_changed_is_not_loaded_again(
-    town: City, visit: Visit
-) -> None:
-    case_id, address = await reported(town)
-    resident = await visit("en", "phone")
-    page = await resident.open(address)
-
-    def is_update(response: Response) -> bool:
-        return response.url == address and response.request.resource_type == "xhr"
-
-    async def status_of_the_next() -> int:
-        async with page.expect_response(is_update) as update:
-            pass
-        return (await update.value).status
-
-    assert [await status_of_the_next() for _ in range(3)] == [200, 304, 304]
-    (await town.act(case_id, "accept", lead_id=LEAD)).raise_for_status()
-    await expect(page.locator("h1")).to_contain_text("has accepted it", timeout=SLOWEST_UPDATE)
-    await expect(page.locator(".live")).to_contain_text("Updates by itself")
 
 
 async def test_a19_back_finds_the_form_as_it_was_left_and_b8_a_correction_is_added(

@@ -21,8 +21,10 @@ from lastmetre.common.contracts.cases import CaseEvent, LocalName, PublishedLead
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
+from lastmetre.common.service.clock import RealClock
 from lastmetre.common.web import problems
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.svg.maps import AreaMap
 from lastmetre.intake.adapters.postgres import cases, reports
 from lastmetre.intake.adapters.postgres.reports import (
@@ -40,6 +42,7 @@ from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.domain.case_view import CaseView, Followed, entry
 from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.domain.vault_entries import VaultEntry
+from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Drawn
 from lastmetre.intake.entrypoints.web.progress import ProgressPages, ProgressUses, progress_router
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
@@ -172,7 +175,11 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     async def sealed(_: Any, report_ids: Sequence[UUID]) -> dict[UUID, bytes]:
         return {each: VAULT.seal(known.entry().to_json(), each.bytes) for each in report_ids}
 
+    async def versions(*_: Any) -> dict[bytes, str]:
+        return {IDENTITY: f"{len(known.events)}-{len(known.later)}"}
+
     monkeypatch.setattr(cases, "followed", followed)
+    monkeypatch.setattr(cases, "versions", versions)
     monkeypatch.setattr(reports, "known", known_reports)
     monkeypatch.setattr(reports, "conflicts", later)
     monkeypatch.setattr(reports, "origin_of", origin)
@@ -203,10 +210,13 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
         )
     )  # fmt: skip
     uses = ProgressUses(
-        FindReport(host, read, attempts, limits), follow, TellProgress(follow, read),
+        FindReport(host, read, attempts, limits), follow, TellProgress(host, read),
         AddToReport(host, submit),
     )  # fmt: skip
-    app.include_router(progress_router(ProgressPages(host, pages, network, categories, uses)))
+    events = ProgressEvents(LiveChanges(versions), RealClock(), most=0)
+    app.include_router(
+        progress_router(ProgressPages(host, pages, network, categories, uses), events)
+    )
     problems.install(app, pages)
     return TestClient(app, headers={"Accept-Language": "en"}, follow_redirects=False)
 

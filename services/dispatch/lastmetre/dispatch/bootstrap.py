@@ -13,6 +13,7 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
 from lastmetre.dispatch.adapters.service_client import ServiceClient
@@ -22,7 +23,7 @@ from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.finish_decisions import FinishDecisions
 from lastmetre.dispatch.application.handle_requests import HandleRequests
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.live_changes import LiveChanges
+from lastmetre.dispatch.application.live_changes import LookForChanges
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.refuse_expired import RefuseExpired
 from lastmetre.dispatch.application.register_reports import Registrar
@@ -78,8 +79,9 @@ def _pages(
     vault = VaultClient(ServiceClient(settings.intake_internal_url, key))
     messages = CaseMessagesClient(ServiceClient(settings.notify_internal_url, key))
     pages = pages_for(settings, NAME, static_path="/work/static")
-    changes = LiveChanges(host)
+    changes = LiveChanges(LookForChanges(host))
     host.background(changes.run)
+    host.when_told_to_stop(changes.end)
     view = CaseView(host, service, vault, messages, hold, pages, categories)
     case_pages = CasePages(service, view, pages)
     worklist = Worklist(host, service, view, hold, pages)

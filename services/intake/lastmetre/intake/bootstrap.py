@@ -15,6 +15,7 @@ from lastmetre.common.service.clock import RealClock, city_time
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
+from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.edge_producer import EdgeProducer
@@ -34,6 +35,7 @@ from lastmetre.intake.application.show_report import ShowContact, ShowTexts
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.application.trim_channels import TrimChannels
+from lastmetre.intake.application.watch_reports import WatchReports
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
@@ -42,6 +44,7 @@ from lastmetre.intake.entrypoints.api.notes import notes_router
 from lastmetre.intake.entrypoints.api.vault import VaultUses, vault_router
 from lastmetre.intake.entrypoints.consumers import Consumers
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
+from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Network
 from lastmetre.intake.entrypoints.web.progress import (
     ProgressPages,
@@ -84,9 +87,12 @@ def build(settings: IntakeSettings) -> FastAPI:
     uses = ProgressUses(
         FindReport(host, read, attempts, limits),
         follow,
-        TellProgress(follow, read),
+        TellProgress(host, read),
         AddToReport(host, submit),
     )
+    changes = LiveChanges(WatchReports(host))
+    host.background(changes.run)
+    host.when_told_to_stop(changes.end)
     vault_uses = VaultUses(
         GiveContacts(host, read, vault, check),
         ShowTexts(read),
@@ -100,7 +106,10 @@ def build(settings: IntakeSettings) -> FastAPI:
             report_router(
                 ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
             ),
-            progress_router(ProgressPages(host, pages, network, categories, uses)),
+            progress_router(
+                ProgressPages(host, pages, network, categories, uses),
+                ProgressEvents(changes, RealClock(), settings.progress_streams),
+            ),
         ],
         pages,
         authenticator=authenticator,

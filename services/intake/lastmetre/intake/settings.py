@@ -65,6 +65,7 @@ class IntakeSettings(VaultSettings, LinkSettings):
     forms_per_contact: int = Field(default=5, gt=0, validation_alias="INTAKE_FORMS_PER_CONTACT")
     forms_per_client: int = Field(default=30, gt=0, validation_alias="INTAKE_FORMS_PER_CLIENT")
     forms_in_all: int = Field(default=2000, gt=0, validation_alias="INTAKE_FORMS_IN_ALL")
+    progress_streams: int = Field(default=500, ge=0, validation_alias="INTAKE_PROGRESS_STREAMS")
     phone_region: str = Field(default="CN", validation_alias="INTAKE_PHONE_REGION")
 
     single_bytes: int = Field(default=256 * 1024, gt=0, validation_alias="INTAKE_SINGLE_BODY_BYTES")

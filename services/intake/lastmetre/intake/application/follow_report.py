@@ -42,7 +42,10 @@ class FollowReport:
 class Progress(NamedTuple):
     """A report as its reporter sees it: with what he wrote, and how he is written to."""
 
-    followed: Followed
+    followed: Followed | None
+    """None until it was read."""
+    version: str
+    """As `WatchReports` has it: another one where the page is out of date."""
     kept: VaultEntry
     """Empty where it was erased."""
     additions: Sequence[Addition]
@@ -52,19 +55,23 @@ class Progress(NamedTuple):
 class TellProgress:
     """With the reporter's own words: for whoever holds the link to his page."""
 
-    def __init__(self, follow: FollowReport, vault: ReadVault) -> None:
-        self._follow = follow
+    def __init__(self, host: ServiceHost, vault: ReadVault) -> None:
+        self._host = host
         self._vault = vault
 
-    async def __call__(self, identity: bytes) -> Progress | None:
-        """How the report goes; None until it was read."""
-        followed = await self._follow(identity)
+    async def __call__(self, identity: bytes) -> Progress:
+        """How the report goes."""
+        async with connected(self._host.pool) as connection:
+            # Before the rest: what changes between the two makes the page load itself again.
+            version = (await cases.versions(connection, [identity]))[identity]
+            followed = await cases.followed(connection, identity)
         if followed is None:
-            return None
+            return Progress(None, version, VaultEntry(), (), Reachable(None, None))
         found = await self._vault.kept([followed.report_id])
         added = await self._vault.additions(found)
         kept = found.get(followed.report_id, VaultEntry())
-        return Progress(followed, kept, added.get(followed.report_id, []), self._vault.ways(kept))
+        additions = added.get(followed.report_id, [])
+        return Progress(followed, version, kept, additions, self._vault.ways(kept))
 
 
 class JustSent(NamedTuple):

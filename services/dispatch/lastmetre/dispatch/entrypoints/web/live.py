@@ -12,11 +12,12 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.callers import Person
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.live_changes import CannotTell, LiveChanges
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres import held_actions
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.live_changes import CannotTell, LiveChanges
+from lastmetre.dispatch.application.live_changes import CASES
 from lastmetre.dispatch.entrypoints.web.case_view import case_state
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 
@@ -37,7 +38,7 @@ class LiveEvents:
         service: CaseService,
         hold: HoldActions,
         centre: CentrePages,
-        changes: LiveChanges,
+        changes: LiveChanges[str],
         clock: Clock,
     ) -> None:
         self._host = host
@@ -82,7 +83,7 @@ class LiveEvents:
         """
         ends = self._clock.now() + LONGEST
         sent: dict[str, str] = {}
-        seen = -1
+        seen: str | None = None
         while self._clock.now() < ends:
             state = await look()
             for name, value in state.items():
@@ -90,7 +91,7 @@ class LiveEvents:
                     yield ServerSentEvent(event=name, raw_data=value)
             sent = state
             try:
-                seen = await self._changes.after(seen, BEAT_SECONDS)
+                seen = await self._changes.after(CASES, seen, BEAT_SECONDS)
             except CannotTell:
                 return
 

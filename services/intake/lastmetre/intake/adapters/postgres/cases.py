@@ -130,6 +130,22 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
     )
 
 
+async def versions(connection: "Connection", identities: Sequence[bytes]) -> dict[bytes, str]:
+    """Of each of these reports something that is another as soon as its page would be another."""
+    rows = await connection.fetch(
+        f"""
+        SELECT r.identity, r.outcome, c.case_id, c.seq,
+            (SELECT count(*) FROM merged_report m WHERE m.case_id = c.case_id),
+            (SELECT count(*) FROM later_record l WHERE l.report_id = r.report_id),
+            EXISTS (SELECT FROM vault v WHERE v.report_id = r.report_id)
+        FROM report r {CASE_OF_REPORT} WHERE r.identity = ANY($1::bytea[])
+        """,  # noqa: S608
+        identities,
+    )
+    read = {row[0]: "-".join(str(value) for value in row[1:]) for row in rows}
+    return dict.fromkeys(identities, "unread") | read
+
+
 async def timeline(connection: "Connection", case_id: UUID) -> list[Entry]:
     """A case's events, oldest first."""
     rows = await connection.fetch(

@@ -1,9 +1,11 @@
 """`/progress`: what became of a report, for whoever holds its secret link."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi import Form as FormBody
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
@@ -30,13 +32,12 @@ from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here
+from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Drawn, Network
 from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
 
 _RETRY_AFTER_SECONDS: Final = "900"
 _EXACT_METRES: Final = 100.0
-_LIVE_SECONDS: Final = 4
-_ENDED_SECONDS: Final = 10
 _CANNOT_ADD: Final = {
     "much_already": N_("Much has been added already. Please call 12345"),
     "not_now": N_("Nothing can be added just now. Please call 12345"),
@@ -54,6 +55,13 @@ class NoteFields(FormFields):
     """What is to be added to a report."""
 
     note: Typed = ""
+
+
+class Watched(NamedTuple):
+    """The report that a page waits for, and whom it counts for."""
+
+    identity: bytes
+    client: str
 
 
 class ProgressUses(NamedTuple):
@@ -115,8 +123,7 @@ class ProgressPages:
 
     async def lead_on(self, secret: str) -> Response:
         """From the link in a message to the report's own page."""
-        known_as = identity_in(self._links, LinkPurpose.PROGRESS, secret)
-        identity = await self._uses.follow.behind_message(known_as)
+        identity = await self._uses.follow.behind_message(self.identity(secret))
         if identity is None:
             raise nothing_here()
         return self._to(identity)
@@ -124,6 +131,10 @@ class ProgressPages:
     def _to(self, identity: bytes) -> Response:
         secret = self._links.seal(LinkPurpose.PROGRESS, identity)
         return RedirectResponse(f"/progress/{secret}", 303)
+
+    def identity(self, secret: str) -> bytes:
+        """Of the report that a link leads to; raises Problem 404."""
+        return identity_in(self._links, LinkPurpose.PROGRESS, secret)
 
     async def show(
         self,
@@ -134,13 +145,13 @@ class ProgressPages:
         *,
         added: bool = False,
     ) -> Response:
-        """The progress page; it fetches itself again every few seconds.
+        """The progress page; it fetches itself again when it hears of another version.
 
         `form` is the note that its reader is writing.
         """
-        identity = identity_in(self._links, LinkPurpose.PROGRESS, secret)
+        identity = self.identity(secret)
         told = await self._uses.tell(identity)
-        followed = told.followed if told else None
+        followed = told.followed
         now = self._clock.now()
         state = state_of(followed)
         context: dict[str, Any] = {
@@ -149,7 +160,7 @@ class ProgressPages:
             "followed": followed,
             "view": followed.view if followed else None,
             "ended": state in ENDED,
-            "every": _ENDED_SECONDS if state in ENDED else _LIVE_SECONDS,
+            "version": told.version,
             "form": form or Form(),
             "added": added,
             "not_acknowledged": status == 503,
@@ -157,8 +168,8 @@ class ProgressPages:
                 self._rate_url(followed.view, secret) if followed and followed.view else None
             ),
         }
-        if told is not None:
-            context |= await self._told(request, told, state)
+        if followed is not None:
+            context |= await self._told(request, followed, told, state)
         return self._pages.render(request, "progress.html", context, status)
 
     def _rate_url(self, view: CaseView, progress: str) -> str | None:
@@ -173,7 +184,7 @@ class ProgressPages:
     async def add(self, request: Request, secret: str, fields: NoteFields) -> Response:
         """Send what was added, as the channel sends a report: it has the report's own identity."""
         refuse_cross_site(request)
-        identity = identity_in(self._links, LinkPurpose.PROGRESS, secret)
+        identity = self.identity(secret)
         form = Form.of(fields)
         if form.value("redisplay"):
             return await self.show(request, secret, form)
@@ -191,8 +202,10 @@ class ProgressPages:
             return await self.show(request, secret, form, 503)
         return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
 
-    async def _told(self, request: Request, told: Progress, state: str) -> dict[str, Any]:
-        followed, kept, ways = told.followed, told.kept, told.ways
+    async def _told(
+        self, request: Request, followed: Followed, told: Progress, state: str
+    ) -> dict[str, Any]:
+        kept, ways = told.kept, told.ways
         drawn = await self._network.drawn()
         area_id = followed.view.area_id if followed.view else None
         area = drawn.areas.get(area_id) if area_id else None
@@ -251,9 +264,16 @@ def _lies_in(area: AreaPublished, followed: Followed) -> bool:
     return contains(list(rings_of(area.outline)), (followed.longitude, followed.latitude))
 
 
-def progress_router(pages: ProgressPages) -> APIRouter:
+def progress_router(pages: ProgressPages, events: ProgressEvents) -> APIRouter:
     """The progress pages' routes."""
     router = page_router()
+
+    async def watched(request: Request, secret: str) -> Watched:
+        # Before the stream begins: then it is too late for a refusal.
+        identity = pages.identity(secret)
+        client = client_of(request.client.host if request.client else None)
+        events.admit(client)
+        return Watched(identity, client)
 
     @router.get("/progress", dependencies=allow(Anyone()))
     async def find_form(request: Request) -> Response:
@@ -276,6 +296,19 @@ def progress_router(pages: ProgressPages) -> APIRouter:
     async def progress(request: Request, secret: str, added: str | None = None) -> Response:
         """How a report goes; `added` says that something was sent just now."""
         return await pages.show(request, secret, added=added is not None)
+
+    # A tool that reads the specification would wait for the end of what has none.
+    @router.get(
+        "/progress/{secret}/events",
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+        dependencies=allow(SecretLink()),
+    )
+    async def progress_events(
+        each: Annotated[Watched, Depends(watched)],
+    ) -> AsyncIterator[ServerSentEvent]:
+        async for event in events.of(*each):
+            yield event
 
     @router.post(
         "/progress/{secret}",

@@ -6,6 +6,7 @@
   document.documentElement.classList.add('scripted');
   function mark(lost) {
     document.querySelectorAll('[data-live]').forEach(function (badge) {
+      badge.hidden = false;
       badge.classList.toggle('lost', lost);
       badge.querySelector('[data-live-text]').textContent =
         badge.getAttribute(lost ? 'data-lost' : 'data-live');
