@@ -1,11 +1,13 @@
 """The vault opens only what it sealed, for what it was sealed for."""
 
 import hashlib
+from typing import Any
 
 import pytest
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.intake.adapters.vault_cipher import (
     CannotOpen,
     EncryptedDeadLetters,
@@ -37,8 +39,35 @@ def test_a_sealed_value_cannot_move_nor_change() -> None:
         Vault(b"o" * 32).open(sealed, b"one")
     with pytest.raises(CannotOpen):
         VAULT.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), b"one")
+
+
+RECORD = ConsumedRecord("channels.app", 3, 7, 1_790_000_000_000, b"key", "路灯".encode(), [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"topic": "channels.hotline"}, {"partition": 4}, {"offset": 8}, {"timestamp": 1}],
+)
+def test_l9_a_dead_letter_opens_in_its_own_row_alone(other: dict[str, Any]) -> None:
+    letters = EncryptedDeadLetters(VAULT)
+    sealed = letters.seal(RECORD)
+    assert sealed.value is not None
+    assert "路灯".encode() not in sealed.value
+    assert sealed._replace(value=RECORD.value) == RECORD
+    assert letters.open(sealed) == RECORD
     with pytest.raises(CannotOpen):
-        EncryptedDeadLetters(VAULT).open(sealed)
+        letters.open(sealed._replace(**other))
+
+
+def test_a_dead_letter_of_before_still_opens_and_one_without_a_body_has_none() -> None:
+    letters = EncryptedDeadLetters(VAULT)
+    assert RECORD.value is not None
+    old = RECORD._replace(value=VAULT.seal(RECORD.value, b"dead-letter"))
+    assert letters.open(old) == RECORD
+    empty = RECORD._replace(value=None)
+    assert letters.open(letters.seal(empty)) == empty
+    with pytest.raises(CannotOpen):
+        letters.open(RECORD._replace(value=VAULT.seal(b"x", b"one")))
 
 
 def test_repetition_is_known_whatever_its_white_space() -> None:

@@ -138,12 +138,7 @@ class SenderRelease:
         if not await self._tables.lock_stopped_sender(connection, self._consumer, self._sender):
             raise NotStopped
         held = await self._tables.held_back(connection, self._consumer, self._sender, limit)
-        return [
-            record._replace(value=self._cipher.open(record.value))
-            if sealed and record.value is not None
-            else record
-            for record, sealed in held
-        ]
+        return [self._cipher.open(record) if sealed else record for record, sealed in held]
 
 
 def _refuse_most(

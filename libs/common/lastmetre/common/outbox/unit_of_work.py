@@ -20,23 +20,24 @@ log = structlog.get_logger()
 
 
 class PayloadCipher(Protocol):
-    """How a service keeps bodies that it could not or must not handle; intake encrypts them."""
+    """How a service keeps bodies that it could not or must not handle; intake encrypts them, each
+    for its own record: in another row it does not open."""
 
-    def seal(self, body: bytes) -> bytes:
+    def seal(self, record: ConsumedRecord) -> ConsumedRecord:
         """As it is stored."""
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: ConsumedRecord) -> ConsumedRecord:
         """As it came."""
 
 
 class NoCipher:
     """For services that see no personal data."""
 
-    def seal(self, body: bytes) -> bytes:
+    def seal(self, record: ConsumedRecord) -> ConsumedRecord:
         """The same."""
-        return body
+        return record
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: ConsumedRecord) -> ConsumedRecord:
         """The same."""
         return sealed
 
@@ -171,7 +172,7 @@ class UnitOfWork:
         if self._parked:
             await self._tables.insert_parked(self.connection, self.consumer, self._parked, self.now)
         if self._held_back:
-            sealed = [self._sealed(record) for record in self._held_back]
+            sealed = [self._cipher.seal(record) for record in self._held_back]
             await self._tables.insert_held_back(self.connection, self.consumer, sealed, self.now)
         if self._dead:
             await self._flush_dead()
@@ -179,18 +180,11 @@ class UnitOfWork:
             await self._tables.append_outbox(self.connection, batches_of(self._outgoing))
 
     async def _flush_dead(self) -> None:
-        sealed = [(self._sealed(record), error) for record, error in self._dead]
+        sealed = [(self._cipher.seal(record), error) for record, error in self._dead]
         await self._tables.insert_dead_letters(self.connection, self.consumer, sealed, self.now)
         for record, error in self._dead:
             log.warning("dead letter", consumer=self.consumer, error=error, **record.log_context)
         self._outgoing.extend(self._letter(record, error) for record, error in self._dead)
-
-    def _sealed(self, record: ConsumedRecord) -> ConsumedRecord:
-        return (
-            record
-            if record.value is None
-            else record._replace(value=self._cipher.seal(record.value))
-        )
 
     def _letter(self, record: ConsumedRecord, error: str) -> OutboxMessage:
         headers = {

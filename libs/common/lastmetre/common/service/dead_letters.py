@@ -153,7 +153,7 @@ async def replay(host: "ServiceHost", letter_id: int, change: Replay) -> None:
             letter = await _letter(connection, letter_id, for_update=True)
             if letter.replayed_at is not None:
                 raise Problem(409, "/problems/replayed", N_("This was replayed already"))
-            record = _opened(letter.record, host.cipher)
+            record = host.cipher.open(letter.record)
             if change.changes:
                 record = _corrected(record, change)
             consumer = consumer_named(host, letter.consumer)
@@ -165,7 +165,7 @@ async def replay(host: "ServiceHost", letter_id: int, change: Replay) -> None:
             await _handle(consumer, work, record)
             if work.dead_count:
                 raise ReplayFailed(work.first_error)
-            sealed = _sealed(record, host.cipher) if change.changes else None
+            sealed = host.cipher.seal(record) if change.changes else None
             await store.mark_replayed(connection, letter_id, work.now, sealed)
             await work.flush()
             if change.dry_run:
@@ -243,16 +243,8 @@ def _check_identity(record: ConsumedRecord) -> None:
         raise BadRecord(f"{field} is not the one that the record's key names")
 
 
-def _opened(record: ConsumedRecord, cipher: PayloadCipher) -> ConsumedRecord:
-    return record if record.value is None else record._replace(value=cipher.open(record.value))
-
-
-def _sealed(record: ConsumedRecord, cipher: PayloadCipher) -> ConsumedRecord:
-    return record if record.value is None else record._replace(value=cipher.seal(record.value))
-
-
 def _shown(letter: DeadLetter, cipher: PayloadCipher) -> DeadLetterShown:
-    record = _opened(letter.record, cipher)
+    record = cipher.open(letter.record)
     value = record.value
     return DeadLetterShown(
         id=letter.id,

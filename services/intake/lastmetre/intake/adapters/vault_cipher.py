@@ -10,6 +10,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.security.keys import KEY_ID_BYTES, key_id
 
 _NONCE_BYTES: Final = 12
@@ -101,16 +102,38 @@ def open_conflict(vault: Vault, sealed: bytes, report_id: UUID) -> bytes:
         return vault.open(sealed, report_id.bytes)
 
 
+def dead_letter_of(topic: str, *place: int) -> bytes:
+    """What the body of a dead letter is bound to: its record's topic, and `place`, its partition,
+    offset and append time (milliseconds)."""
+    return b"\0".join((DEAD_LETTER, topic.encode(), *(b"%d" % each for each in place)))
+
+
+def open_dead_letter(vault: Vault, sealed: bytes, belongs_to: bytes) -> bytes:
+    """Such a body; those of before are bound to being one, and no more. Raises CannotOpen."""
+    try:
+        return vault.open(sealed, belongs_to)
+    except CannotOpen:
+        return vault.open(sealed, DEAD_LETTER)
+
+
 class EncryptedDeadLetters:
     """Keeps the bodies of dead letters closed: they may hold anything that a channel sent."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    def seal(self, body: bytes) -> bytes:
+    def seal(self, record: ConsumedRecord) -> ConsumedRecord:
         """As it is stored."""
-        return self._vault.seal(body, DEAD_LETTER)
+        if record.value is None:
+            return record
+        return record._replace(value=self._vault.seal(record.value, _place(record)))
 
-    def open(self, sealed: bytes) -> bytes:
-        """As it came."""
-        return self._vault.open(sealed, DEAD_LETTER)
+    def open(self, sealed: ConsumedRecord) -> ConsumedRecord:
+        """As it came. Raises CannotOpen."""
+        if sealed.value is None:
+            return sealed
+        return sealed._replace(value=open_dead_letter(self._vault, sealed.value, _place(sealed)))
+
+
+def _place(record: ConsumedRecord) -> bytes:
+    return dead_letter_of(record.topic, record.partition, record.offset, record.timestamp)

@@ -7,11 +7,12 @@ from uuid import UUID
 from lastmetre.intake.adapters.postgres import sealed as store
 from lastmetre.intake.adapters.postgres.sealed import CONFLICTS, SealedColumn, SealedValue
 from lastmetre.intake.adapters.vault_cipher import (
-    DEAD_LETTER,
     CannotOpen,
     Vault,
     conflict_of,
+    dead_letter_of,
     open_conflict,
+    open_dead_letter,
 )
 from lastmetre.intake.application.open_vault import belongs_to
 
@@ -96,18 +97,31 @@ class ResealVault:
         waiting: list[tuple[SealedValue, bytes]] = []
         async for value in store.values(self._reading, column):
             counted.values += 1
-            if self._vault.is_current(value.sealed):
+            bound = _bound_to(column, value)
+            if self._is_current(value, bound):
                 counted.current += 1
                 continue
             try:
-                waiting.append((value, _anew(self._vault, column, value)))
+                body = _opened(self._vault, column, value, bound)
             except CannotOpen:
                 counted.damaged += 1
+            else:
+                waiting.append((value, self._vault.seal(body, bound)))
             if len(waiting) == ROWS_AT_ONCE:
                 await self._write(column, waiting, counted)
                 waiting = []
         if waiting:
             await self._write(column, waiting, counted)
+
+    def _is_current(self, value: SealedValue, bound: bytes) -> bool:
+        """Whether it has the present key, and is bound as values are today."""
+        if not self._vault.is_current(value.sealed):
+            return False
+        try:
+            self._vault.open(value.sealed, bound)
+        except CannotOpen:
+            return False
+        return True
 
     async def _write(
         self, column: SealedColumn, waiting: list[tuple[SealedValue, bytes]], counted: Resealed
@@ -119,12 +133,22 @@ class ResealVault:
         counted.changed_meanwhile += len(waiting) - replaced
 
 
-def _anew(vault: Vault, column: SealedColumn, value: SealedValue) -> bytes:
+def _bound_to(column: SealedColumn, value: SealedValue) -> bytes:
     owner = value.owner
-    if owner is None:
-        return vault.seal(vault.open(value.sealed, DEAD_LETTER), DEAD_LETTER)
+    if isinstance(owner, list):
+        topic, *place = owner
+        return dead_letter_of(topic, *map(int, place))
     if column is CONFLICTS:
         assert isinstance(owner, UUID)
-        return vault.seal(open_conflict(vault, value.sealed, owner), conflict_of(owner))
-    bound = belongs_to(owner)
-    return vault.seal(vault.open(value.sealed, bound), bound)
+        return conflict_of(owner)
+    return belongs_to(owner)
+
+
+def _opened(vault: Vault, column: SealedColumn, value: SealedValue, bound: bytes) -> bytes:
+    """What is sealed there, bound as today or as before. Raises CannotOpen."""
+    if isinstance(value.owner, list):
+        return open_dead_letter(vault, value.sealed, bound)
+    if column is CONFLICTS:
+        assert isinstance(value.owner, UUID)
+        return open_conflict(vault, value.sealed, value.owner)
+    return vault.open(value.sealed, bound)

@@ -24,10 +24,11 @@ VAULT: Final = SealedColumn("vault", "sealed", "report_id")
 LEADS: Final = SealedColumn("lead_contact", "sealed", "lead_id")
 NOTES: Final = SealedColumn("case_note", "sealed", "note_id")
 CONFLICTS: Final = SealedColumn("later_record", "sealed", "report_id")
+_PLACE: Final = 'ARRAY[topic, partition::text, "offset"::text, appended_at::text]'
 DEAD_LETTERS: Final = (
-    SealedColumn("dead_letter", "value", "NULL"),
-    SealedColumn("dead_letter", "corrected_value", "NULL"),
-    SealedColumn("parked", "value", "NULL", "sealed"),
+    SealedColumn("dead_letter", "value", _PLACE),
+    SealedColumn("dead_letter", "corrected_value", _PLACE),
+    SealedColumn("parked", "value", _PLACE, "sealed"),
 )
 COLUMNS: Final = (VAULT, LEADS, NOTES, CONFLICTS, *DEAD_LETTERS)
 
@@ -36,7 +37,8 @@ class SealedValue(NamedTuple):
     """A value, what it belongs to, and the version of its row."""
 
     version: RowVersion
-    owner: UUID | str | None
+    owner: UUID | str | list[str]
+    """A report, a lead, or a record: topic, partition, offset, append time."""
     sealed: bytes
 
 
