@@ -33,6 +33,8 @@ from lastmetre.common.security.callers import (
     Via,
 )
 from lastmetre.common.security.origin import refuse_cross_site
+from lastmetre.common.security.sign_in import confirm_sign_in
+from lastmetre.common.security.staff_cookies import keep_token, pages_part
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 
@@ -95,7 +97,10 @@ STAFF_TOKEN: Final = HTTPBearer(
 STAFF_COOKIE: Final = APIKeyCookie(
     name=TOKEN_COOKIE,
     scheme_name="staffCookie",
-    description="The same token in a browser, which a page link leaves there.",
+    description=(
+        "The same token in a browser, which a page link leaves there. By TLS it is named"
+        " `__Host-lastmetre_token_` and the first part of the path."
+    ),
     auto_error=False,
 )
 SERVICE_KEY: Final = HTTPBearer(
@@ -147,6 +152,7 @@ class Guard:
         elif not hasattr(request.state, "principal"):
             principal = await admit(request, self.rules, request.app.state.authenticator)
             if isinstance(principal, Person) and principal.via is Via.LINK:
+                await confirm_sign_in(request, principal.actor)
                 raise SignedInByLink(_keep_token(request, principal.role))
             request.state.principal = principal
 
@@ -282,16 +288,8 @@ def _keep_token(request: Request, role: Role) -> Response:
     local = address.path + (f"?{address.query}" if address.query else "")
     # A path that starts with two slashes would lead to another host.
     response = RedirectResponse("/" + local.lstrip("/"), status_code=303)
-    own = "/" + request.url.path.lstrip("/").split("/", 1)[0]
-    for path in sorted(PAGES_OF[role] | {own}):
-        response.set_cookie(
-            TOKEN_COOKIE,
-            request.query_params[TOKEN_PARAMETER],
-            path=path,
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+    pages = PAGES_OF[role] | {pages_part(request.url.path)}
+    keep_token(request, response, request.query_params[TOKEN_PARAMETER], pages)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -13,7 +13,7 @@ def is_same_origin(request: Request) -> bool:
     """Whether a request that changes something came from a page of this origin.
 
     The browser says so itself in Sec-Fetch-Site; older ones (Safari before 16.4) send only Origin,
-    which is compared with the host asked. A request with neither comes from no browser page.
+    which is compared with scheme and host asked. A request with neither comes from no browser page.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -21,7 +21,7 @@ def is_same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return True
-    return urlsplit(origin).netloc == request.headers.get("host", "")
+    return urlsplit(origin)[:2] == (request.url.scheme, request.headers.get("host", ""))
 
 
 def refuse_cross_site(request: Request) -> None:

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lastmetre.common.security.callers import TOKEN_COOKIE, TOKEN_PARAMETER, Person, Principal, Role
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Person, Principal, Role
+from lastmetre.common.security.staff_cookies import token_in_cookie
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.problem import Problem
 
@@ -84,4 +85,4 @@ def _credential(request: Request) -> str:
         return "bearer"
     if TOKEN_PARAMETER in request.query_params:
         return "link"
-    return "cookie" if TOKEN_COOKIE in request.cookies else "none"
+    return "cookie" if token_in_cookie(request) is not None else "none"

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from lastmetre.common.contracts.base import Code
 from lastmetre.common.security.callers import (
-    TOKEN_COOKIE,
     TOKEN_PARAMETER,
     ChannelCaller,
     Person,
@@ -29,6 +28,7 @@ from lastmetre.common.security.callers import (
     Via,
 )
 from lastmetre.common.security.keys import key_id
+from lastmetre.common.security.staff_cookies import token_in_cookie
 from lastmetre.common.service.clock import Clock
 
 if TYPE_CHECKING:  # a command signs tokens and has no use for a web framework
@@ -132,7 +132,7 @@ class DevelopmentAuthenticator:
         link = request.query_params.get(TOKEN_PARAMETER)
         if link is not None and request.method == "GET":
             return self._person(link, Via.LINK)
-        cookie = request.cookies.get(TOKEN_COOKIE)
+        cookie = token_in_cookie(request)
         return self._person(cookie, Via.COOKIE) if cookie is not None else None
 
     def _bearer(self, bearer: str) -> Principal | None:

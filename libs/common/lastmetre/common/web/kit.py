@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from lastmetre.common.security.callers import TOKEN_PARAMETER
 from lastmetre.common.web.assets import Asset, StaticFiles, kit_assets, read_assets
+from lastmetre.common.web.cookies import by_tls, cookie_name
 from lastmetre.common.web.headers import SecurityHeaders
 from lastmetre.common.web.languages import (
     LANGUAGE_COOKIE,
@@ -128,7 +129,7 @@ class Pages:
         """The language this reader gets."""
         return choose_language(
             request.query_params.get(LANGUAGE_PARAMETER),
-            request.cookies.get(LANGUAGE_COOKIE),
+            request.cookies.get(cookie_name(request, LANGUAGE_COOKIE)),
             request.headers.get("accept-language"),
         )
 
@@ -156,7 +157,13 @@ class Pages:
             headers["Content-Encoding"] = "gzip"
         response = HTMLResponse(body, status_code, headers)
         if known_language(request.query_params.get(LANGUAGE_PARAMETER)):
-            response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR, samesite="lax")
+            response.set_cookie(
+                cookie_name(request, LANGUAGE_COOKIE),
+                language,
+                max_age=_YEAR,
+                samesite="lax",
+                secure=by_tls(request),
+            )
         return response
 
     def mount(self, app: FastAPI) -> None:

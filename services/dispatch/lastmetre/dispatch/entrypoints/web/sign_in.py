@@ -7,8 +7,10 @@ from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.security.access import PAGES_OF, SecretLink, allow
-from lastmetre.common.security.callers import TOKEN_COOKIE, Role
+from lastmetre.common.security.callers import Role
 from lastmetre.common.security.lead_links import DEVICE_LIFETIME, LeadLinks
+from lastmetre.common.security.sign_in import confirm_sign_in
+from lastmetre.common.security.staff_cookies import keep_token
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.web.openapi import page_router
@@ -38,19 +40,11 @@ def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRoute
                 N_("This link is not good any more"),
                 N_("Please open the link in the newest message that we sent you."),
             )
+        await confirm_sign_in(request, f"{Role.LEAD.value}:{lead_id}")
         number = read_case_number(case)
         response = RedirectResponse(f"/cases/{number}" if number else "/work", 303)
         token = issue_token(token_key, lead_id, Role.LEAD, lead_id, now, DEVICE_LIFETIME)
-        for path in sorted(PAGES_OF[Role.LEAD]):
-            response.set_cookie(
-                TOKEN_COOKIE,
-                token,
-                path=path,
-                max_age=SECONDS,
-                httponly=True,
-                samesite="lax",
-                secure=request.url.scheme == "https",
-            )
+        keep_token(request, response, token, PAGES_OF[Role.LEAD], SECONDS)
         response.headers["Cache-Control"] = "no-store"
         return response
 
