@@ -18,6 +18,7 @@ from lastmetre.common.tables.categories import read_categories
 from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
+from lastmetre.intake.adapters.channel_topics import ChannelTopics
 from lastmetre.intake.adapters.edge_producer import EdgeProducer
 from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
 from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
@@ -70,7 +71,8 @@ def build(settings: IntakeSettings) -> FastAPI:
         city_time=partial(city_time, host.clock),
     )
     Consumers(ingest).join(host)
-    host.background(TrimChannels(host, settings).run)
+    topics = ChannelTopics(settings.kafka, settings.topic_prefix)
+    host.background(TrimChannels(host, settings, topics).run)
     in_flight = BytesInFlight(settings.bytes_in_flight, OPEN_SENDER)
     submit = _submit_reports(host, settings, in_flight)
     authenticator = development_authenticator(

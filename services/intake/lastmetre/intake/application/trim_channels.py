@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
-from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
-from lastmetre.common.kafka import clients
-from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
+from lastmetre.common.kafka.topic_reader import TopicsUnreadable
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
+from lastmetre.intake.adapters.channel_topics import ChannelTopics
 from lastmetre.intake.adapters.postgres import trimming as store
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _LOCK: Final = 0x6C6D0002
-_KAFKA_SECONDS: Final = 20.0
 
 Low = dict[tuple[str, int], int]
 
@@ -40,10 +37,10 @@ Low = dict[tuple[str, int], int]
 class TrimChannels:
     """Trims every now and then, one process of the service at a time."""
 
-    def __init__(self, host: ServiceHost, settings: IntakeSettings) -> None:
+    def __init__(self, host: ServiceHost, settings: IntakeSettings, topics: ChannelTopics) -> None:
         self._host = host
         self._settings = settings
-        self._prefix = settings.topic_prefix
+        self._topics = topics
 
     async def run(self) -> None:
         """Trim until cancelled; what fails is tried again the next time."""
@@ -65,7 +62,7 @@ class TrimChannels:
                 low = await self._old(positions) if positions else {}
                 low = await self._look_into_gaps(connection, low)
                 if low:
-                    await self._delete(low)
+                    await self._topics.delete_below(low)
                     await store.note(connection, low, datetime.now(UTC))
                     log.info("channels trimmed", partitions=len(low))
                 metrics.CHANNELS_TRIMMED.set_to_current_time()
@@ -79,24 +76,12 @@ class TrimChannels:
         cutoff = datetime.now(UTC) - timedelta(
             seconds=self._settings.backup_interval + self._settings.trim_after
         )
-        consumer = clients.consumer(self._settings.kafka, client_id="intake-trimmer")
-        try:
-            await asyncio.wait_for(consumer.start(), _KAFKA_SECONDS)
-            places = [TopicPartition(self._prefix + topic, p) for topic, p in positions]
-            young = await asyncio.wait_for(
-                consumer.offsets_for_times(dict.fromkeys(places, int(cutoff.timestamp() * 1000))),
-                _KAFKA_SECONDS,
-            )
-            start = await asyncio.wait_for(consumer.beginning_offsets(places), _KAFKA_SECONDS)
-        finally:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(consumer.stop(), _KAFKA_SECONDS)
         low: Low = {}
-        for place, position in zip(places, positions.values(), strict=True):
-            first_young = young[place].offset if young[place] else position
-            upto = min(position, first_young)
-            if upto > start[place]:
-                low[place.topic.removeprefix(self._prefix), place.partition] = upto
+        for place, each in (await self._topics.begins(list(positions), cutoff)).items():
+            position = positions[place]
+            upto = position if each.young is None else min(position, each.young)
+            if upto > each.first:
+                low[place] = upto
         return low
 
     async def _look_into_gaps(self, connection: "Connection", low: Low) -> Low:
@@ -107,35 +92,10 @@ class TrimChannels:
         gaps = await store.unseen_gaps(connection, CHANNELS_FLOW, low) if low else []
         if not gaps:
             return low
-        empty = []
-        async with open_topics(self._settings.kafka, self._prefix, "intake-trimmer") as topics:
-            first = await topics.beginnings(low)
-            for gap in gaps:
-                topic, partition, start, after = gap
-                place = topic, partition
-                if start < first[place]:
-                    continue  # Trimmed before anybody looked: nobody can tell any more.
-                if await topics.is_empty(place, start, after):
-                    empty.append(gap)
-                else:
-                    log.error("a record was passed over: not trimmed", gap=gap)
-                    low[place] = min(low[place], start)
-        await store.note_empty(connection, empty, datetime.now(UTC))
-        return {place: upto for place, upto in low.items() if upto > first[place]}
-
-    async def _delete(self, low: Low) -> None:
-        admin = clients.admin(self._settings.kafka, "intake-trimmer")
-        try:
-            await asyncio.wait_for(admin.start(), _KAFKA_SECONDS)
-            await asyncio.wait_for(
-                admin.delete_records(
-                    {
-                        TopicPartition(self._prefix + topic, partition): RecordsToDelete(upto)
-                        for (topic, partition), upto in low.items()
-                    }
-                ),
-                _KAFKA_SECONDS,
-            )
-        finally:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(admin.close(), _KAFKA_SECONDS)
+        found = await self._topics.examined(list(low), gaps)
+        for gap in found.passed_over:
+            topic, partition, start, _ = gap
+            log.error("a record was passed over: not trimmed", gap=gap)
+            low[topic, partition] = min(low[topic, partition], start)
+        await store.note_empty(connection, found.empty, datetime.now(UTC))
+        return {place: upto for place, upto in low.items() if upto > found.first[place]}
