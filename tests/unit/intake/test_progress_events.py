@@ -69,13 +69,14 @@ def test_no_more_streams_than_there_may_be_and_a_place_is_free_again() -> None:
             await anext(each)
         with pytest.raises(Problem) as mine_are_too_many:
             events.admit("one")
-        assert mine_are_too_many.value.status == 503
+        assert mine_are_too_many.value.status == 429
         others = [events.of(REPORT, f"other {n}") for n in range(2)]
         for each in others:
             events.admit("another")
             await anext(each)
-        with pytest.raises(Problem):
+        with pytest.raises(Problem) as all_are_too_many:
             events.admit("yet another")
+        assert all_are_too_many.value.status == 503
         await mine[0].aclose()
         events.admit("yet another")
         events.admit("one")

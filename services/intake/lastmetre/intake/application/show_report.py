@@ -40,7 +40,7 @@ class ShowTexts:
                 report_id: ReportText(
                     text=each.text,
                     address=each.address,
-                    phone_masked=masked(each),
+                    phone_masked=_masked(each),
                     reachable=bool(self._read.ways(each)),
                     accuracy_metres=each.accuracy_metres,
                     additions=[
@@ -96,7 +96,7 @@ class ShowContact:
             report_id=report.report_id,
             channel=Channel(report.channel),
             reported_at=report.reported_at,
-            phone_masked=masked(kept),
+            phone_masked=_masked(kept),
             reachable=bool(self._read.ways(kept)),
             shown=shown,
             name=kept.name if shown else None,
@@ -105,6 +105,6 @@ class ShowContact:
         )
 
 
-def masked(kept: VaultEntry) -> str | None:
+def _masked(kept: VaultEntry) -> str | None:
     """As much of a reporter's phone as tells one from another."""
     return masked_phone(kept.usable_phone or kept.phone) if kept.phone else None

@@ -30,14 +30,12 @@ class ProgressEvents:
         self._open: Counter[str] = Counter()
 
     def admit(self, client: str) -> None:
-        """Raises Problem 503 where there are too many streams, in all or of this client."""
-        if self._open.total() >= self._most or self._open[client] >= OF_ONE_CLIENT:
-            raise Problem(
-                503,
-                "/problems/too-many-streams",
-                N_("Not available for a moment"),
-                headers={"Retry-After": "60"},
-            )
+        """Raises Problem: 429 where this client has too many streams, 503 where there are too many
+        in all."""
+        if self._open[client] >= OF_ONE_CLIENT:
+            raise _too_many(429)
+        if self._open.total() >= self._most:
+            raise _too_many(503)
 
     async def of(self, identity: bytes, client: str) -> AsyncGenerator[ServerSentEvent]:
         """The version when the stream begins, whenever it is another, and every few seconds.
@@ -56,3 +54,12 @@ class ProgressEvents:
         finally:
             self._open[client] -= 1
             self._open += Counter()  # Forgets clients that have none.
+
+
+def _too_many(status: int) -> Problem:
+    return Problem(
+        status,
+        "/problems/too-many-streams",
+        N_("Not available for a moment"),
+        headers={"Retry-After": "60"},
+    )
