@@ -23,10 +23,14 @@ def record(offset: int) -> ConsumedRecord:
     return ConsumedRecord("channels.app", 3, offset, 1_790_000_000_000, b"key", b"%d" % offset, [])
 
 
-async def test_l9_letters_of_before_are_bound_to_their_records(stack: Stack) -> None:
-    url = fresh_database(stack, "intake")
-    await migrate(url, ("intake",))
-    reading, writing = await asyncpg.connect(url), await asyncpg.connect(url)
+@pytest.fixture
+def database(stack: Stack) -> str:
+    return fresh_database(stack, "intake")
+
+
+async def test_l9_letters_of_before_are_bound_to_their_records(database: str) -> None:
+    await migrate(database, ("intake",))
+    reading, writing = await asyncpg.connect(database), await asyncpg.connect(database)
 
     async def keep(each: ConsumedRecord, sealed: bytes | None) -> None:
         await writing.execute(

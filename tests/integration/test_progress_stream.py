@@ -29,9 +29,7 @@ async def report(city: IntakeAlone, running: ServiceProcess) -> tuple[str, UUID]
 
 
 @asynccontextmanager
-async def stream(
-    city: IntakeAlone, running: ServiceProcess, page: str
-) -> AsyncIterator[httpx.Response]:
+async def stream(running: ServiceProcess, page: str) -> AsyncIterator[httpx.Response]:
     async with (
         running.client() as client,
         client.stream("GET", page + "/events") as answer,

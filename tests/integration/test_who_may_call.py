@@ -84,6 +84,7 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "POST /progress": ANYONE,
         "POST /progress/{secret}": SECRET,
         "GET /progress/{secret}": SECRET,
+        "GET /progress/{secret}/events": SECRET,
         "GET /progress/case/{secret}": SECRET,
     },
     "dispatch": {
