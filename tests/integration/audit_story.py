@@ -14,6 +14,7 @@ from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Endpoints, Stack
 from tests.support import books
 from tests.support.city import City
@@ -49,6 +50,8 @@ class Story:
     waiting: UUID
     """An action on a case that nobody knows: it waits parked."""
     feedback: UUID
+    asked_again: UUID
+    """The request to send the case's lead again what could not be sent: he has no address."""
     message: UUID
     """What notify told the reporter when the lead accepted."""
     area: str
@@ -75,6 +78,7 @@ async def live_through(stack: Stack) -> Story:
         await city.until(lambda: _closed(city, closed), "closing")
         assert (await city.rate(closed, 7, score=4)).is_success
         await city.until(lambda: _rated(city, closed), "rating in the ledger")
+        asked_again = await _send_again(city, closed)
         left = await books.quiet(stack.endpoints)
         assert not left, left
         intake = await city.database("intake")
@@ -104,6 +108,7 @@ async def live_through(stack: Stack) -> Story:
             feedback=await (await city.database("notify")).fetchval(
                 "SELECT feedback_id FROM rating"
             ),
+            asked_again=asked_again,
             message=await metrics.fetchval("SELECT min(message_id::text)::uuid FROM message"),
             area=await metrics.fetchval(
                 "SELECT 'metrics.network ' || topic || '/' || partition FROM position"
@@ -152,6 +157,22 @@ def _asked(action_id: UUID, case_id: UUID) -> ActionRequested:
         actor=Actor(role=ActorRole.LEAD, id="L0"),
         occurred_at=datetime.now(UTC),
     )
+
+
+async def _send_again(city: City, case_id: UUID) -> UUID:
+    """Ask to send again what a lead without an address was to be told."""
+    messages = city.url("notify", f"/api/notify/v1/cases/{case_id}/messages")
+    operator, request_id = city.bearer(Role.OPERATOR), uuid.uuid4()
+
+    async def failed() -> str | None:
+        listed = (await city.http.get(messages, headers=operator)).json()["messages"]
+        return next((each["first_id"] for each in listed if each["can_be_sent_again"]), None)
+
+    first_id = await city.until(failed, "message to a lead that failed")
+    body = {"request_id": str(request_id)}
+    answer = await city.http.post(f"{messages}/{first_id}/again", json=body, headers=operator)
+    assert answer.status_code == 202
+    return request_id
 
 
 async def _closed(city: City, case_id: UUID) -> bool:

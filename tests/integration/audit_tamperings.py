@@ -169,6 +169,12 @@ TAMPERINGS = [
       " occurred_at, traceparent) SELECT case_id, recipient, seq, 0, kind, occurred_at,"
       " occurred_at, occurred_at, '' FROM message_done WHERE case_id = $1 AND seq = 3",
       lambda s: s.closed, lambda s: _case(s, ":3:reporter")),
+    T("messages", "one sent again has no end", "notify", "message_again",
+      "UPDATE message_again SET result = NULL WHERE request_id = $1",
+      lambda s: s.asked_again, lambda s: _case(s, ":2:lead:L0")),
+    T("deliveries", "one sent again was told otherwise", "notify", "message_again",
+      "UPDATE message_again SET error = 'expired' WHERE request_id = $1",
+      lambda s: s.asked_again, lambda s: _case(s, ":2:lead:L0")),
     T("deliveries", "told otherwise", "notify", "message_done",
       "UPDATE message_done SET result = 'unknown' WHERE case_id = $1 AND seq = 3",
       lambda s: s.closed, lambda s: _case(s, ":3:reporter")),

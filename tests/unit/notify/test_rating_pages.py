@@ -17,7 +17,7 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.notify.application.ratings import Ratings
 from lastmetre.notify.domain.case_projection import CaseProjection, apply, first
 from lastmetre.notify.domain.ratings import Closing, Rating, Verdict, closing_of
-from lastmetre.notify.entrypoints.web.pages import LogPages, RatingPages, pages_router
+from lastmetre.notify.entrypoints.web.rating_pages import RatingPages, rating_router
 from tests.unit.notify.ledger import CASE, event, registered
 from tests.unit.web.conftest import PUBLIC_URLS, guarded_app
 
@@ -68,8 +68,7 @@ def client_of(ratings: Said) -> TestClient:
     app = guarded_app()
     uses = Ratings(cast("Any", ratings), cast("Any", ratings.give), cast("Any", ratings.reopen))
     rating_pages = RatingPages(cast("Any", host), uses, pages, Categories([rubbish]))
-    log_pages = LogPages(cast("Any", host), cast("Any", None), pages)
-    app.include_router(pages_router(rating_pages, log_pages, pages))
+    app.include_router(rating_router(rating_pages, pages))
     problems.install(app, pages)
     return TestClient(app, headers={"Accept-Language": "en"}, follow_redirects=False)
 

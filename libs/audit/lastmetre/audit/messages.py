@@ -95,13 +95,18 @@ class MessageLines:
             partition_view.case_ids,
         )
         waiting = await notify.rows(
-            "SELECT case_id::text AS id, seq, recipient, 'pending' AS result"
+            "SELECT case_id::text AS id, seq, recipient, 'pending' AS result, again::text"
             " FROM message_waiting WHERE case_id = ANY($1::uuid[])",
             partition_view.case_ids,
         )
         done = await notify.rows(
-            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at"
-            " FROM message_done WHERE case_id = ANY($1::uuid[])",
+            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"
+            " NULL AS again FROM message_done WHERE case_id = ANY($1::uuid[])",
+            partition_view.case_ids,
+        )
+        asked_again = await notify.rows(
+            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"
+            " request_id::text AS again FROM message_again WHERE case_id = ANY($1::uuid[])",
             partition_view.case_ids,
         )
         self._adopted.update(
@@ -112,13 +117,14 @@ class MessageLines:
                 partition_view.case_ids,
             )
         )
-        rows = by_key([*waiting, *done], "id")
+        rows = by_key([*(row for row in waiting if row["again"] is None), *done], "id")
         last = {row["id"]: row["seq"] for row in subjects}
         line = self._balance.line("messages")
         for case_id in partition_view.case_ids:
             events = partition_view.ledgers[case_id].up_to(last.get(case_id, 0))
             _count_asked(line, case_id, events, rows.get(case_id, []))
-        self._deliveries(partition_view, done)
+        _count_asked_again(line, asked_again, done, waiting)
+        self._deliveries(partition_view, [*done, *(row for row in asked_again if row["result"])])
         numbers = {row["id"]: row["number"] for row in subjects}
         for row in waiting:
             place = numbers.get(row["id"], ""), row["seq"], _kind(row["recipient"])
@@ -142,7 +148,7 @@ class MessageLines:
         """The rows of one event and kind of recipient with what was told of them."""
         rest = list(observed)
         for row in rows:
-            says = (row["result"], row["provider"], row["error"], row["occurred_at"])
+            says = (row["result"], row["provider"], row["error"], row["occurred_at"], row["again"])
             found = next((each for each in rest if _end(each.message) == says), None)
             key = Key(row["id"], row["seq"], row["recipient"])
             if found is None:
@@ -202,6 +208,29 @@ def _count_asked(line: Line, case_id: str, events: list[CaseEvent] | None, rows:
         line.differ(key, "is asked for by the ledger, but not in notify")
 
 
+def _count_asked_again(
+    line: Line, requests: list[Row], done: list[Row], waiting: list[Row]
+) -> None:
+    """Each request to send a message again is about one that has ended, and waits or has its own
+    end."""
+    ended = {(row["id"], row["seq"], row["recipient"]) for row in done}
+    on_their_way = {row["again"] for row in waiting} - {None}
+    for row in requests:
+        line.expected["messages asked for again"] += 1
+        key = Key(row["id"], row["seq"], row["recipient"])
+        if key not in ended:
+            line.differ(key, "is sent again, but has never ended")
+        elif row["result"] is None and row["again"] not in on_their_way:
+            line.differ(key, "was asked for again, but neither waits nor has ended")
+        elif row["result"] is not None and row["again"] in on_their_way:
+            line.differ(key, "is sent again, though that has ended")
+        else:
+            line.actual[row["result"] or "pending"] += 1
+        on_their_way.discard(row["again"])
+    for request_id in sorted(on_their_way):
+        line.differ(request_id, "is sent again, but nobody asked for it")
+
+
 def _first_tellings(
     line: Line, deliveries: list[Observed[MessageDelivered]]
 ) -> dict[tuple[str, int, str], list[Observed[MessageDelivered]]]:
@@ -223,4 +252,5 @@ def _kind(recipient: str) -> str:
 
 
 def _end(message: MessageDelivered) -> tuple[object, ...]:
-    return message.result.value, message.provider, message.error, message.occurred_at
+    again = str(message.again.request_id) if message.again else None
+    return message.result.value, message.provider, message.error, message.occurred_at, again

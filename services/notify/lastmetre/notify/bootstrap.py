@@ -31,11 +31,13 @@ from lastmetre.notify.application.ratings import AskReopening, FindRating, GiveR
 from lastmetre.notify.application.read_log import ReadLog
 from lastmetre.notify.application.rendering import MessageRenderer, ProviderRouting
 from lastmetre.notify.application.results import Backoff, PostgresResults
+from lastmetre.notify.application.send_again import FindMessage, SendAgain
 from lastmetre.notify.application.sender import Sender
 from lastmetre.notify.domain.provider import AttemptLog, Provider
 from lastmetre.notify.entrypoints.api import api_router, internal_router
 from lastmetre.notify.entrypoints.consumers import SENDS_TO, Consumers
-from lastmetre.notify.entrypoints.web.pages import LogPages, RatingPages, pages_router
+from lastmetre.notify.entrypoints.web.log_pages import AgainPages, LogPages, log_router
+from lastmetre.notify.entrypoints.web.rating_pages import RatingPages, rating_router
 from lastmetre.notify.settings import NotifySettings
 
 NAME = "notify"
@@ -58,20 +60,20 @@ def create_app(settings: NotifySettings) -> FastAPI:
     categories = read_categories(settings.categories_file)
     ratings = Ratings(FindRating(host), GiveRating(host), AskReopening(host))
     list_messages = ListMessages(host)
+    read_messages = ReadMessages(list_messages, vault, texts)
+    send_again = SendAgain(host, RealClock(), sender.wake)
+    again_pages = AgainPages(host, FindMessage(host), read_messages, send_again, pages)
     routers = (
-        api_router(list_messages, ratings),
-        pages_router(
-            RatingPages(host, ratings, pages, categories),
-            LogPages(host, ReadLog(host), pages),
-            pages,
-        ),
+        api_router(list_messages, send_again, ratings),
+        rating_router(RatingPages(host, ratings, pages, categories), pages),
+        log_router(LogPages(host, ReadLog(host), pages), again_pages),
     )
     return build_app(
         host,
         routers,
         pages,
         authenticator=development_authenticator(settings),
-        internal=[internal_router(ReadMessages(list_messages, vault, texts))],
+        internal=[internal_router(read_messages)],
     )
 
 

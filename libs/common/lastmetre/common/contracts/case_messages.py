@@ -4,6 +4,7 @@ What it answers is personal: whoever asks shows it at that moment, keeps and log
 """
 
 from typing import Final
+from uuid import UUID
 
 from pydantic import AwareDatetime
 
@@ -30,6 +31,11 @@ class CaseMessageText(Model):
     address_masked: str | None
     text: str | None
     """None: the vault does not answer, and the recipient's language is not known without it."""
+    message_id: UUID | None = None
+    """Of the message as it was sent first; None from a build that does not tell."""
+    asked_by: str | None = None
+    """Who asked to send it again, as `operator:zhou.lin`; None if it is sent for the first time."""
+    can_be_sent_again: bool = False
 
 
 class CaseMessageTexts(Model):

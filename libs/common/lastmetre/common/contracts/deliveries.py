@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from lastmetre.common.contracts.base import CaseMessage, Code
+from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Model
 
 
 class Recipient(StrEnum):
@@ -28,6 +28,19 @@ class DeliveryResult(StrEnum):
     UNKNOWN = "unknown"
 
 
+class SentAgain(Model):
+    """A request to send again a message that failed, or of which nobody knows whether it went out.
+
+    What is sent again is a message of its own, with an id and an end of its own: a reader that does
+    not know of this counts one message more, which came to that end.
+    """
+
+    message_id: UUID = Field(description="of the message that is sent again, as it was sent first")
+    request_id: UUID = Field(description="what is asked twice under one id is sent once")
+    actor: Actor = Field(description="who asked for it")
+    asked_at: AwareDatetime
+
+
 class MessageAttempted(CaseMessage):
     """A provider that does not recognise a repetition is about to be given a message. Key: case id.
 
@@ -43,6 +56,7 @@ class MessageAttempted(CaseMessage):
     provider: Code = Field(description="smtp")
     attempt: int = Field(ge=1, description="counted from 1 for each message")
     occurred_at: AwareDatetime
+    again: SentAgain | None = Field(default=None, description="if somebody asked to send it again")
 
 
 class MessageDelivered(CaseMessage):
@@ -57,3 +71,4 @@ class MessageDelivered(CaseMessage):
     result: DeliveryResult
     error: Code | None = None
     occurred_at: AwareDatetime
+    again: SentAgain | None = Field(default=None, description="if somebody asked to send it again")

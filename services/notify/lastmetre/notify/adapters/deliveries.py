@@ -8,11 +8,13 @@ from lastmetre.common.contracts.deliveries import (
     DeliveryResult,
     MessageAttempted,
     MessageDelivered,
+    SentAgain,
 )
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
-from lastmetre.notify.domain.messages import message_id, recipient_kind
+from lastmetre.notify.domain.messages import id_sent_again, message_id, recipient_kind
 from lastmetre.notify.domain.provider import OutboundMessage
+from lastmetre.notify.domain.sending_again import AskedAgain
 
 SOURCE: Final = "/notify"
 
@@ -28,9 +30,11 @@ def delivered(
     occurred_at: datetime,
     recorded_at: datetime,
     traceparent: str,
+    again: AskedAgain | None = None,
 ) -> OutboxMessage:
     """The record that says so. Both instants are city time."""
-    identity = message_id(case_id, seq, recipient)
+    first_id = message_id(case_id, seq, recipient)
+    identity = id_sent_again(first_id, again.request_id) if again else first_id
     message = MessageDelivered(
         case_id=case_id,
         message_id=identity,
@@ -40,6 +44,7 @@ def delivered(
         result=result,
         error=error,
         occurred_at=occurred_at,
+        again=_sent_again(first_id, again) if again else None,
     )
     return cloud_event(
         message,
@@ -55,6 +60,7 @@ def delivered(
 
 def attempted(message: OutboundMessage, provider: str, now: datetime) -> OutboxMessage:
     """The record that says that `provider` is about to be given this; `now` is city time."""
+    first_id = message_id(message.case_id, message.seq, message.recipient)
     told = MessageAttempted(
         case_id=message.case_id,
         message_id=message.message_id,
@@ -63,6 +69,7 @@ def attempted(message: OutboundMessage, provider: str, now: datetime) -> OutboxM
         provider=provider,
         attempt=message.attempt,
         occurred_at=now,
+        again=_sent_again(first_id, message.again) if message.again else None,
     )
     return cloud_event(
         told,
@@ -73,4 +80,13 @@ def attempted(message: OutboundMessage, provider: str, now: datetime) -> OutboxM
         occurred_at=now,
         recorded_at=now,
         traceparent=message.traceparent,
+    )
+
+
+def _sent_again(first_id: UUID, again: AskedAgain) -> SentAgain:
+    return SentAgain(
+        message_id=first_id,
+        request_id=again.request_id,
+        actor=again.actor,
+        asked_at=again.asked_at,
     )

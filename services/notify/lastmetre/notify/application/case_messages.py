@@ -8,7 +8,7 @@ import structlog
 from jinja2 import TemplateError
 
 from lastmetre.common.contact import masked_email, masked_phone
-from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.base import Actor, Language
 from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.vault import Contact, Contacts
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
@@ -53,7 +53,10 @@ class ReadMessages:
 
     async def __call__(self, case_id: UUID) -> list[CaseMessageText]:
         """Every message about a case, in the order of its events."""
-        stored = await self._list_messages(case_id)
+        return await self.with_words(await self._list_messages(case_id))
+
+    async def with_words(self, stored: Sequence[StoredMessage]) -> list[CaseMessageText]:
+        """These messages with their words."""
         contacts = await self._contacts(stored)
         return [self._with_text(message, contacts) for message in stored]
 
@@ -87,6 +90,9 @@ class ReadMessages:
             occurred_at=message.occurred_at,
             address_masked=_masked(contact),
             text=None if contacts is None else self._text(message, language),
+            message_id=message.first_id,
+            asked_by=_actor(message.again.actor) if message.again else None,
+            can_be_sent_again=message.can_be_sent_again,
         )
 
     def _text(self, message: StoredMessage, language: Language) -> str | None:
@@ -95,6 +101,10 @@ class ReadMessages:
         except TemplateError as error:
             log.error("text cannot be written", kind=message.kind, error=type(error).__name__)
             return None
+
+
+def _actor(actor: Actor) -> str:
+    return f"{actor.role.value}:{actor.id}" if actor.id else actor.role.value
 
 
 def _masked(contact: Contact) -> str | None:

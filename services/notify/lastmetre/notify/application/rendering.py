@@ -115,6 +115,7 @@ class MessageRenderer:
             body=body,
             attempt=message.claimed.attempts,
             traceparent=message.traceparent,
+            again=message.again,
         )
         return RenderedMessage(message, outbound, provider)
 

@@ -107,6 +107,7 @@ class PostgresResults:
                         occurred_at=work.now,
                         recorded_at=work.now,
                         traceparent=ended.traceparent,
+                        again=ended.again,
                     )
                 )
         await work.flush()

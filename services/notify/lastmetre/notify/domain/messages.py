@@ -79,8 +79,16 @@ class MessageRequest(NamedTuple):
 
 def message_id(case_id: UUID, seq: int, recipient: str) -> UUID:
     """The same for every repetition of the same message."""
-    name = b"%b%d/%b" % (case_id.bytes, seq, recipient.encode())
-    # As uuid5, which takes text only.
+    return _uuid5(b"%b%d/%b" % (case_id.bytes, seq, recipient.encode()))
+
+
+def id_sent_again(first_id: UUID, request_id: UUID) -> UUID:
+    """The id of a message that is sent again because of that request."""
+    return _uuid5(first_id.bytes + request_id.bytes)
+
+
+def _uuid5(name: bytes) -> UUID:
+    """As uuid5, which takes text only."""
     digest = int.from_bytes(sha1(_MESSAGES + name, usedforsecurity=False).digest()[:16])
     return UUID(int=digest & _FREE_BITS | _VERSION_5)
 

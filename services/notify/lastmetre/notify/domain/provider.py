@@ -6,7 +6,8 @@ from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.domain.messages import message_id
+from lastmetre.notify.domain.messages import id_sent_again, message_id
+from lastmetre.notify.domain.sending_again import AskedAgain
 
 
 class OutboundMessage(NamedTuple):
@@ -25,11 +26,13 @@ class OutboundMessage(NamedTuple):
     body: str
     attempt: int
     traceparent: str
+    again: AskedAgain | None = None
 
     @property
     def message_id(self) -> UUID:
         """What a provider may know a repetition by."""
-        return message_id(self.case_id, self.seq, self.recipient)
+        first_id = message_id(self.case_id, self.seq, self.recipient)
+        return id_sent_again(first_id, self.again.request_id) if self.again else first_id
 
 
 class Outcome(NamedTuple):

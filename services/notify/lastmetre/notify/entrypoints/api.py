@@ -7,24 +7,49 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.case_messages import CASE_MESSAGES_PATH, CaseMessageTexts
-from lastmetre.common.security.access import GuardedRoute, SecretLink, ServiceKey, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access import (
+    CurrentPerson,
+    GuardedRoute,
+    SecretLink,
+    ServiceKey,
+    allow,
+)
+from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.web.problem import Problem
+from lastmetre.common.web.words import N_
 from lastmetre.notify.application.case_messages import ListMessages, ReadMessages
 from lastmetre.notify.application.ratings import Ratings
-from lastmetre.notify.domain.messages import lead_of, message_id, recipient_kind
+from lastmetre.notify.application.send_again import Answer, SendAgain
+from lastmetre.notify.domain.messages import lead_of, recipient_kind
 from lastmetre.notify.domain.ratings import Closing, Verdict
 from lastmetre.notify.domain.stored_messages import StoredMessage
 
-STAFF = (Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
+OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
+STAFF: Final = (*OPERATORS, Role.SUPERVISOR)
 RATING_BYTES: Final = 4096
+AGAIN_BYTES: Final = 1024
 SERVICES = ServiceKey("intake", "dispatch", "notify", "metrics")
 
 
+class AskedAgain(BaseModel):
+    """Who asked to send a message again that had failed, or of which nobody knew."""
+
+    request_id: UUID
+    actor: Actor
+    asked_at: datetime
+
+
 class MessageListed(BaseModel):
-    """A message and what became of it; without an address, we keep none."""
+    """A message and what became of it; without an address, we keep none.
+
+    One that was sent again is listed for each time, with ids of its own; `first_id` is that of the
+    first time.
+    """
 
     message_id: UUID
+    first_id: UUID
     seq: int
     kind: str
     recipient: str
@@ -36,6 +61,8 @@ class MessageListed(BaseModel):
     occurred_at: datetime
     asked_at: datetime | None
     not_before: datetime | None
+    again: AskedAgain | None
+    can_be_sent_again: bool
 
 
 class MessagesListed(BaseModel):
@@ -43,6 +70,14 @@ class MessagesListed(BaseModel):
 
     case_id: UUID
     messages: list[MessageListed]
+
+
+class AgainBody(BaseModel):
+    """A request to send a message again. The same id sends it once, however often it comes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    request_id: UUID
 
 
 class RatingBody(BaseModel):
@@ -80,7 +115,7 @@ def internal_router(read_messages: ReadMessages) -> APIRouter:
     return router
 
 
-def api_router(list_messages: ListMessages, ratings: Ratings) -> APIRouter:
+def api_router(list_messages: ListMessages, send_again: SendAgain, ratings: Ratings) -> APIRouter:
     """The JSON API of notify."""
     router = APIRouter(route_class=GuardedRoute, prefix="/api/notify/v1")
 
@@ -92,6 +127,23 @@ def api_router(list_messages: ListMessages, ratings: Ratings) -> APIRouter:
     )
     async def messages_of_case(case_id: UUID) -> MessagesListed:
         """What became of the messages about a case."""
+        messages = await list_messages(case_id)
+        return MessagesListed(case_id=case_id, messages=[_message(each) for each in messages])
+
+    @router.post(
+        "/cases/{case_id}/messages/{first_id}/again",
+        dependencies=allow(*OPERATORS),
+        max_body_size=AGAIN_BYTES,
+        status_code=202,
+        tags=["messages"],
+    )
+    async def send_message_again(
+        case_id: UUID, first_id: UUID, body: AgainBody, person: CurrentPerson
+    ) -> MessagesListed:
+        """Send a message again that failed, or of which nobody knows whether it was sent."""
+        answer = await send_again(case_id, first_id, body.request_id, actor_of(person))
+        if answer is not Answer.ASKED:
+            raise refusal(answer)
         messages = await list_messages(case_id)
         return MessagesListed(case_id=case_id, messages=[_message(each) for each in messages])
 
@@ -116,7 +168,8 @@ def api_router(list_messages: ListMessages, ratings: Ratings) -> APIRouter:
 
 def _message(message: StoredMessage) -> MessageListed:
     return MessageListed(
-        message_id=message_id(message.case_id, message.seq, message.recipient),
+        message_id=message.message_id,
+        first_id=message.first_id,
         seq=message.seq,
         kind=message.kind,
         recipient=recipient_kind(message.recipient).value,
@@ -128,4 +181,34 @@ def _message(message: StoredMessage) -> MessageListed:
         occurred_at=message.occurred_at,
         asked_at=message.asked_at,
         not_before=message.not_before,
+        again=AskedAgain.model_validate(message.again._asdict()) if message.again else None,
+        can_be_sent_again=message.can_be_sent_again,
+    )
+
+
+def actor_of(person: Person) -> Actor:
+    """A member of staff as one who does something."""
+    return Actor(role=ActorRole(person.role.value), id=person.subject)
+
+
+def unknown_message() -> Problem:
+    """There is no such message."""
+    return Problem(404, "/problems/unknown-message", N_("There is no such message"))
+
+
+def refusal(answer: Answer) -> Problem:
+    """Why a message is not sent again."""
+    if answer is Answer.UNKNOWN_MESSAGE:
+        return unknown_message()
+    if answer is Answer.REQUEST_ID_USED:
+        return Problem(
+            409,
+            "/problems/request-id-used",
+            N_("Another message was sent again under this request's id"),
+        )
+    return Problem(
+        409,
+        "/problems/message-not-failed",
+        N_("This message cannot be sent again"),
+        N_("It has been sent, or is on its way, or was not to be sent."),
     )

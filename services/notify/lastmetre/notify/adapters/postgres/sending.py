@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
+from lastmetre.notify.adapters.postgres import sending_again
 from lastmetre.notify.adapters.postgres.asking import ReporterColumns, reporter_of
+from lastmetre.notify.domain.sending_again import AskedAgain
 
 if TYPE_CHECKING:
     import asyncpg
@@ -50,6 +52,7 @@ class Due(NamedTuple):
     number: str
     language: str
     category: str
+    again: AskedAgain | None = None
 
     @property
     def key(self) -> Key:
@@ -74,7 +77,7 @@ async def due(
         """
         SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
             w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category,
-            s.merged
+            s.merged, w.again
         FROM message_waiting w JOIN subject s USING (case_id)
         WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
             AND w.sending_by IS NULL AND w.seq = (
@@ -87,11 +90,18 @@ async def due(
         shards,
         limit,
     )
-    return [_due(row) for row in rows]
+    messages = [_due(row) for row in rows]
+    if requests := [row["again"] for row in rows if row["again"] is not None]:
+        asked = await sending_again.requests(connection, requests)
+        return [
+            message._replace(again=asked[row["again"]].asked) if row["again"] else message
+            for message, row in zip(messages, rows, strict=True)
+        ]
+    return messages
 
 
 def _due(row: "asyncpg.Record") -> Due:
-    message = Due._make(row[:-1])
+    message = Due(*row[:-2])
     own = ReporterColumns(message.report_id, message.language)
     found = reporter_of(message.recipient, own, row["merged"])
     return message if found is own else message._replace(**found._asdict())
@@ -152,12 +162,16 @@ class Ended(NamedTuple):
     seq: int
     traceparent: str
     asked_at: datetime
+    again: AskedAgain | None = None
 
 
 async def finish(
     connection: "Connection", end: End, messages: Sequence[Attempted], now: datetime
 ) -> list[Ended]:
-    """Move messages from waiting to done; `now` is city time. Returns those that were ours."""
+    """Move messages from waiting to done; `now` is city time. Returns those that were ours.
+
+    One that was sent again has been done before: its end is that of the request.
+    """
     rows = await connection.fetch(
         """
         WITH ended AS (
@@ -167,20 +181,25 @@ async def finish(
             WHERE w.case_id = n.case_id AND w.recipient = n.recipient AND w.seq = n.seq
                 AND w.attempts = n.attempts
             RETURNING w.case_id, w.recipient, w.seq, w.kind, w.traceparent, w.asked_at,
-                w.lead_zh, w.lead_en
+                w.lead_zh, w.lead_en, w.again
         ), kept AS (
             INSERT INTO message_done
                 (case_id, recipient, seq, kind, result, provider, error, occurred_at,
                  lead_zh, lead_en)
             SELECT case_id, recipient, seq, kind, $5, $6, $7, $8, lead_zh, lead_en FROM ended
+            WHERE again IS NULL
         )
-        SELECT case_id, recipient, seq, traceparent, asked_at FROM ended
+        SELECT case_id, recipient, seq, traceparent, asked_at, again FROM ended
         """,
         *zip(*messages, strict=True),
         *end,
         now,
     )
-    return [Ended(*row) for row in rows]
+    again = {row["again"] for row in rows} - {None}
+    if not again:
+        return [Ended(*row) for row in rows]
+    asked = await sending_again.end(connection, again, *end, now)
+    return [Ended._make([*row[:-1], asked.get(row["again"])]) for row in rows]
 
 
 async def reschedule(

@@ -1,20 +1,14 @@
-"""Pages: a reporter rates a closing, staff see what became of messages."""
+"""Pages: a reporter rates a closing."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi import Form as FormBody
-from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.categories import Categories
-from lastmetre.common.contracts.base import Instant
 from lastmetre.common.contracts.cases import LocalName
-from lastmetre.common.security.access import Anyone, CurrentPerson, SecretLink, allow
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
@@ -22,19 +16,10 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.words import N_
 from lastmetre.notify.application.ratings import Ratings
-from lastmetre.notify.application.read_log import STATES, ReadLog
 from lastmetre.notify.domain.case_projection import CaseProjection
-from lastmetre.notify.domain.messages import recipient_kind
 from lastmetre.notify.domain.ratings import Closing, Verdict
 
 SCORES: Final = {str(score): score for score in range(1, 6)}
-
-
-class LogQuery(BaseModel):
-    """Which messages: those in a state, those before an instant (RFC 3339)."""
-
-    state: str = ""
-    before: str = ""
 
 
 class RatingFields(FormFields):
@@ -115,47 +100,8 @@ class RatingPages:
         return self._categories.name(case.category) if case and known else None
 
 
-def _instant(typed: str) -> datetime | None:
-    """The instant in an address; None if there is none."""
-    try:
-        return TypeAdapter(Instant).validate_python(typed)
-    except ValidationError:
-        return None
-
-
-def _older(state: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The query of the page that goes on behind these rows."""
-    return urlencode({"state": state, "before": rows[-1]["occurred_at"].isoformat()})
-
-
-class LogPages:
-    """The log of messages."""
-
-    def __init__(self, host: ServiceHost, read_log: ReadLog, pages: Pages) -> None:
-        self._host = host
-        self._read_log = read_log
-        self._pages = pages
-
-    async def show(self, request: Request, person: Person, asked: LogQuery) -> Response:
-        """The latest messages before an instant, all or those in one state."""
-        page = await self._read_log(asked.state, _instant(asked.before))
-        context = {
-            "state": asked.state if asked.state in STATES else "",
-            "role": person.role.value,
-            "states": STATES,
-            "waiting": page.waiting,
-            "counts": page.counts,
-            "older": _older(asked.state, page.rows) if page.more else "",
-            "rows": [
-                dict(row) | {"to": recipient_kind(row["recipient"]).value} for row in page.rows
-            ],
-            "now": self._host.clock.now(),
-        }
-        return self._pages.render(request, "log.html", context)
-
-
-def pages_router(rating_pages: RatingPages, log_pages: LogPages, pages: Pages) -> APIRouter:
-    """The pages of notify."""
+def rating_router(rating_pages: RatingPages, pages: Pages) -> APIRouter:
+    """The pages of residents."""
     router = page_router()
 
     @router.get(
@@ -201,16 +147,6 @@ def pages_router(rating_pages: RatingPages, log_pages: LogPages, pages: Pages) -
     async def reopen_rated(token: str, progress: str = "") -> Response:
         """Ask to take up again what was rated; leads back to its page."""
         return await rating_pages.reopen(token, progress)
-
-    @router.get(
-        "/messages/log",
-        dependencies=allow(Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR),
-    )
-    async def latest_messages(
-        request: Request, person: CurrentPerson, asked: Annotated[LogQuery, Query()]
-    ) -> Response:
-        """The latest messages, all or those in one state."""
-        return await log_pages.show(request, person, asked)
 
     return router
 
