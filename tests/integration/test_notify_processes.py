@@ -34,12 +34,15 @@ async def test_killed_between_the_file_and_its_result(notify: NotifyAlone) -> No
         await notify.until("SELECT count(*) FROM message_waiting WHERE sending_by = 'folder'", 2)
         await running.kill()
     before = {file: file.read_bytes() for file in notify.files()}
+    written = {file: file.stat().st_mtime_ns for file in notify.files()}
     await notify.start()
     await notify.until_done(2)
     assert {file: file.read_bytes() for file in notify.files()} == before
     assert len(list(notify.outbox.rglob("*.*"))) == 2, "nothing half-written is left"
     assert await notify.results() == {"sent": 2}
     await once_each(notify, 2)
+    rewritten = [file for file in notify.files() if file.stat().st_mtime_ns > written[file]]
+    assert len(rewritten) == 2, "both were sent again, to the same effect"
 
 
 @pytest.mark.parametrize("first", ["crash", "cancel"])

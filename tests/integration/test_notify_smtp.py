@@ -44,11 +44,13 @@ async def sending(
     timeout: float = 5,
     attempts: Attempts | None = None,
     *,
+    starttls: bool = False,
     implicit_tls: bool = False,
 ) -> AsyncIterator[SmtpProvider]:
     server = SmtpServer(
-        "127.0.0.1", port, "city@lastmetre.example", timeout=timeout, implicit_tls=implicit_tls
-    )
+        "127.0.0.1", port, "city@lastmetre.example", timeout=timeout, starttls=starttls,
+        implicit_tls=implicit_tls,
+    )  # fmt: skip
     provider = SmtpProvider(server, RealClock(), attempts or Attempts())
     try:
         yield provider
@@ -139,19 +141,64 @@ def refusals(code: str) -> float:
     return REGISTRY.get_sample_value("lastmetre_mail_refusals_total", {"code": code}) or 0
 
 
-async def test_28_a_server_that_speaks_tls_from_the_first_byte(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """What a server needs whose certificate we trust."""
     authority = Authority("authority")
-    certificate, key = authority.issue("mail")
-    (tmp_path / "server.pem").write_bytes(certificate + key)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.write(tmp_path / "authority.pem")))
+    return server_context(authority, tmp_path)
+
+
+def server_context(authority: Authority, folder: Path) -> ssl.SSLContext:
+    certificate, key = authority.issue("mail")
+    (folder / "server.pem").write_bytes(certificate + key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "server.pem")
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+async def test_28_a_server_that_speaks_tls_from_the_first_byte(certified: ssl.SSLContext) -> None:
     mailbox, port = Mailbox(), free_port()
-    async with listening(mailbox, port, tls=context), sending(port, implicit_tls=True) as provider:
+    mails = sending(port, implicit_tls=True)
+    async with listening(mailbox, port, tls=certified), mails as provider:
         assert await send(provider, outbound(CASE)) == [SENT]
     assert len(mailbox.taken) == 1
+
+
+async def test_l8_tls_begins_before_anything_is_said_of_a_message(
+    certified: ssl.SSLContext,
+) -> None:
+    """The server takes no mail in the clear."""
+    mailbox, port = Mailbox(), free_port()
+    async with listening(mailbox, port, starttls=certified):
+        async with sending(port) as in_the_clear:
+            assert await send(in_the_clear, outbound(CASE)) == [Outcome(None, "smtp_530")]
+        async with sending(port, starttls=True) as provider:
+            assert await send(provider, outbound(CASE), outbound(CASE, 3)) == [SENT, SENT]
+    assert len(mailbox.taken) == 2
+
+
+async def test_l8_a_server_that_offers_no_tls_is_told_nothing() -> None:
+    mailbox, port, attempts = Mailbox(), free_port(), Attempts()
+    before = refusals("tls")
+    mails = sending(port, attempts=attempts, starttls=True)
+    async with listening(mailbox, port), mails as provider:
+        assert await send(provider, outbound(CASE)) == [Outcome(None, "smtp_no_tls")]
+    assert (mailbox.addressed, mailbox.taken, attempts.told) == ([], [], [])
+    assert refusals("tls") == before + 1
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_l8_a_server_whose_certificate_is_not_trusted_is_told_nothing(
+    certified: ssl.SSLContext, tmp_path: Path, implicit: bool
+) -> None:
+    stranger = server_context(Authority("stranger"), tmp_path)
+    mailbox, port = Mailbox(), free_port()
+    tls = {"tls": stranger} if implicit else {"starttls": stranger}
+    mails = sending(port, starttls=True, implicit_tls=implicit)
+    async with listening(mailbox, port, **tls), mails as provider:
+        assert await send(provider, outbound(CASE)) == [Outcome(None, "smtp_no_tls")]
+    assert (mailbox.addressed, mailbox.taken) == ([], [])
 
 
 async def test_a_server_that_is_away_is_waited_for() -> None:

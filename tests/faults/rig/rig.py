@@ -73,6 +73,7 @@ class Rig:
             self._bootstrap_of,
             {
                 "NOTIFY_SMTP_HOST": HOST,
+                "NOTIFY_SMTP_STARTTLS": "false",
                 "NOTIFY_SMTP_PORT": str(self.mail.port),
                 "NOTIFY_RETRY_FIRST_SECONDS": "1",
                 "NOTIFY_RETRY_LONGEST_SECONDS": "2",

@@ -38,6 +38,7 @@ class NotifyAlone(ServiceAlone):
         self.vault = VaultStandIn(self.credentials.services[self.service])
         self.environment |= {
             "NOTIFY_OUTBOX_DIRECTORY": str(self.outbox),
+            "NOTIFY_SMTP_STARTTLS": "false",
             "NOTIFY_RETRY_FIRST_SECONDS": "0.2",
             "NOTIFY_RETRY_LONGEST_SECONDS": "1",
             "INTAKE_INTERNAL_URL": f"http://127.0.0.1:{self.vault.port}",

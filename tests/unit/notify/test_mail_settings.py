@@ -39,6 +39,25 @@ def test_28_port_465_is_tls_from_the_first_byte(
     assert NotifySettings().smtp_implicit_tls is implicit
 
 
+@pytest.mark.parametrize(
+    ("set_to", "starts"),
+    [
+        ({}, True),
+        ({"NOTIFY_SMTP_PORT": "587"}, True),
+        ({"NOTIFY_SMTP_PORT": "465"}, False),
+        ({"NOTIFY_SMTP_PORT": "2465", "NOTIFY_SMTP_TLS": "true"}, False),
+        ({"NOTIFY_SMTP_PORT": "465", "NOTIFY_SMTP_TLS": "false"}, True),
+        ({"NOTIFY_SMTP_STARTTLS": "false"}, False),
+    ],
+)
+def test_l8_mail_goes_in_the_clear_only_if_that_is_said(
+    mail: pytest.MonkeyPatch, set_to: dict[str, str], starts: bool
+) -> None:
+    for name, value in set_to.items():
+        mail.setenv(name, value)
+    assert NotifySettings().smtp_starts_tls is starts
+
+
 def test_28_both_kinds_of_tls_are_a_mistake_that_is_told_at_the_start(
     mail: pytest.MonkeyPatch,
 ) -> None:
@@ -51,8 +70,16 @@ def test_28_both_kinds_of_tls_are_a_mistake_that_is_told_at_the_start(
 @pytest.mark.parametrize(
     ("more", "refused"),
     [
-        ({"NOTIFY_SMTP_PORT": "25"}, True),
-        ({"NOTIFY_SMTP_PORT": "465", "NOTIFY_SMTP_TLS": "false"}, True),
+        ({"NOTIFY_SMTP_STARTTLS": "false"}, True),
+        (
+            {
+                "NOTIFY_SMTP_PORT": "465",
+                "NOTIFY_SMTP_TLS": "false",
+                "NOTIFY_SMTP_STARTTLS": "false",
+            },
+            True,
+        ),
+        ({"NOTIFY_SMTP_PORT": "25"}, False),
         ({"NOTIFY_SMTP_PORT": "587", "NOTIFY_SMTP_STARTTLS": "true"}, False),
         ({"NOTIFY_SMTP_PORT": "465"}, False),
     ],

@@ -144,3 +144,19 @@ def test_cancelled_in_the_middle_it_ends() -> None:
         assert committer.unrecorded == 1
 
     in_virtual_time(trial())
+
+
+def test_an_error_of_whoever_is_told_ends_it() -> None:
+    """Not one of the database: the process is to end by it."""
+
+    def broken(_: Sequence[Attempt]) -> None:
+        raise LookupError
+
+    async def trial() -> None:
+        queue = MemoryQueue()
+        committer = Committer(queue, broken, lambda: 0.5)
+        committer.put([claimed(queue, 1)])
+        with pytest.raises(LookupError):
+            await asyncio.wait_for(committer.run(), 5)
+
+    in_virtual_time(trial())

@@ -121,7 +121,7 @@ def build_routing(settings: NotifySettings, attempts: AttemptLog) -> ProviderRou
         host=settings.smtp_host,
         port=settings.smtp_port,
         sender=settings.smtp_from,
-        starttls=settings.smtp_starttls,
+        starttls=settings.smtp_starts_tls,
         implicit_tls=settings.smtp_implicit_tls,
         user=settings.smtp_user,
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,

@@ -39,7 +39,12 @@ class NotifySettings(LinkSettings):
     smtp_from: str = Field(
         default="no-reply@lastmetre.invalid", validation_alias="NOTIFY_SMTP_FROM"
     )
-    smtp_starttls: bool = Field(default=False, validation_alias="NOTIFY_SMTP_STARTTLS")
+    smtp_starttls: bool | None = Field(
+        default=None,
+        validation_alias="NOTIFY_SMTP_STARTTLS",
+        description="TLS after the greeting; unset: unless it is there from the first byte. False:"
+        " mail goes in the clear",
+    )
     smtp_tls: bool | None = Field(
         default=None,
         validation_alias="NOTIFY_SMTP_TLS",
@@ -54,9 +59,14 @@ class NotifySettings(LinkSettings):
         """Whether TLS begins with the connection."""
         return self.smtp_port == SUBMISSIONS_PORT if self.smtp_tls is None else self.smtp_tls
 
+    @property
+    def smtp_starts_tls(self) -> bool:
+        """Whether TLS begins after the greeting."""
+        return not self.smtp_implicit_tls if self.smtp_starttls is None else self.smtp_starttls
+
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:
-        if self.smtp_password and not (self.smtp_starttls or self.smtp_implicit_tls):
+        if self.smtp_password and not (self.smtp_starts_tls or self.smtp_implicit_tls):
             raise ValueError(
                 "NOTIFY_SMTP_PASSWORD needs NOTIFY_SMTP_STARTTLS or NOTIFY_SMTP_TLS: else it would"
                 " go to the mail server in the clear"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,12 +39,21 @@ class SmtpServer:
     host: str
     port: int
     sender: str
-    starttls: bool = False
+    starttls: bool = True
+    """Begin TLS after the greeting. A server that does not offer it is told nothing."""
     implicit_tls: bool = False
-    """TLS from the first byte, as on port 465; `starttls` begins in the clear."""
+    """TLS from the first byte, as on port 465: then `starttls` says nothing."""
     user: str | None = None
     password: str | None = None
     timeout: float = 15
+
+
+class NotConnected(Exception):
+    """There is no connection by which anything may be sent: `code` says why. It passes."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class SmtpProvider:
@@ -77,6 +87,8 @@ class SmtpProvider:
             return Outcome(DeliveryResult.FAILED, "address_not_usable")
         try:
             client, used = await self._addressed(message)
+        except NotConnected as error:
+            return Outcome(None, error.code)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return _outcome(error)
         if not await self._attempts.tell(self.name, message):
@@ -99,9 +111,8 @@ class SmtpProvider:
                 client.close()  # it went away while nobody looked: the next one, or a new one
             else:
                 return client, used
-        client = self._client()
+        client = await self._connected()
         try:
-            await client.connect()
             await self._address(client, message)
         except _LOST:
             client.close()
@@ -123,18 +134,30 @@ class SmtpProvider:
             await client.rset()
             self._idle.append((client, 0))
 
-    def _client(self) -> aiosmtplib.SMTP:
+    async def _connected(self) -> aiosmtplib.SMTP:
+        """A new connection, by TLS unless the settings say otherwise. Raises NotConnected."""
         server = self._server
-        return aiosmtplib.SMTP(
+        client = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
             local_hostname=self._domain,
             timeout=server.timeout,
             use_tls=server.implicit_tls,
-            start_tls=server.starttls,
-            username=server.user,
-            password=server.password,
+            start_tls=False,  # below, so that it is known what failed
         )
+        try:
+            await client.connect()
+            await client.ehlo()
+            if server.starttls and not server.implicit_tls:
+                if not client.supports_extension("starttls"):
+                    raise ssl.SSLError("not offered")
+                await client.starttls()
+            if server.user is not None:
+                await client.login(server.user, server.password or "")
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            client.close()
+            raise NotConnected(_why_not_connected(error)) from error
+        return client
 
     def _message(self, message: OutboundMessage) -> EmailMessage:
         email = EmailMessage(policy=_POLICY)
@@ -182,11 +205,24 @@ def _refuses_us(error: aiosmtplib.SMTPResponseException) -> bool:
     )
 
 
+def _why_not_connected(error: Exception) -> str:
+    """A code for what keeps us from connecting: none of it is about any message."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        log.warning("mail server puts off", code=error.code)
+        return f"smtp_{error.code}"
+    if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        metrics.MAIL_REFUSALS.labels("tls").inc()
+        log.error("no TLS with the mail server: see its settings and its certificate")
+        return "smtp_no_tls"
+    log.warning("mail server is away", error=type(error).__name__)
+    return "smtp_away"
+
+
 def _outcome(error: Exception) -> Outcome:
     """What an error means. The server's words may quote the address: only its code is kept."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         code = f"smtp_{error.code}"
-        # Refusing greeting, sign-in or sender is about us, and passes when it is put right.
+        # Refusing the sender is about us, and passes when it is put right.
         about_the_message = isinstance(
             error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError
         )

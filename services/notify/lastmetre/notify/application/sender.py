@@ -5,6 +5,7 @@ one message on its way, and they go in the order of the events.
 """
 
 import asyncio
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -331,8 +332,11 @@ class Sender:
             if len(outcomes) != len(group):
                 raise ValueError(f"{len(outcomes)} outcomes of {len(group)} messages")
         except Exception as error:
-            # A fault of ours in a provider: the messages may be out or not.
-            log.exception("provider failed", provider=provider.name)
+            # A fault of ours in a provider: the messages may be out or not. What the error says may
+            # hold an address.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            what = {"error": type(error).__name__, "file": at.filename, "line": at.lineno}
+            log.error("provider failed", provider=provider.name, **what)
             result = None if provider.repeatable else DeliveryResult.UNKNOWN
             outcomes = [Outcome(result, type(error).__name__)] * len(group)
             said = "failed"
