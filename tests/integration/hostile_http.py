@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 Row = tuple[str, Any, int, str | None]
 """A body that is not bytes is sent as JSON."""
@@ -233,6 +234,15 @@ DOORS: Final[Sequence[Door]] = (
         ("a field more", {"solved": True, "score": 5, "case_id": "x"}, 422, "/case_id"),
         ("4 kB", b" " * 4097, 413, LARGE),
     ], {"Content-Type": "application/json"}),
+    Door("notify", f"POST /api/notify/v1/cases/{UUID(int=1)}/messages/{UUID(int=2)}/again",
+         "operator", [
+        ("not JSON", b"{", 422, ""),
+        ("no id", {}, 422, "/request_id"),
+        ("an id that is none", {"request_id": "x"}, 422, "/request_id"),
+        ("a field more", {"request_id": str(UUID(int=3)), "to": "x"}, 422, "/to"),
+        ("2 kB", b" " * 2048, 413, LARGE),
+        ("no such message", {"request_id": str(UUID(int=3))}, 404, "/problems/unknown-message"),
+    ]),
     Door("notify", "POST /api/notify/v1/ratings/{rating}", "nobody", [
         ("no JSON", b"<x/>", 422, "")],
         {"Content-Type": "text/xml"}),
@@ -323,6 +333,12 @@ PATHS: Final[Sequence[tuple[str, str, str, int]]] = (
     ("notify", "nobody", "/rate/x", 404),
     ("notify", "nobody", "/rate/{receipt}", 404),
     ("notify", "operator", "/messages/log?state=%00", 200),
+    ("notify", "operator", "/messages/log?number=%00", 200),
+    ("notify", "operator", f"/messages/log?number={'9' * 18}&state=sent", 200),
+    ("notify", "operator", f"/messages/log?number={'9' * 70}", 200),
+    ("notify", "operator", "/messages/log?behind=%00", 200),
+    ("notify", "operator", "/messages/x/y/again", 422),
+    ("notify", "operator", f"/messages/{UUID(int=1)}/{UUID(int=2)}/again", 404),
     ("notify", "operator", "/api/notify/v1/cases/x/messages", 422),
     ("metrics", "supervisor", "/indicators?from=x", 422),
     ("metrics", "supervisor", "/indicators?from=0001-01-01&to=9999-12-31", 200),

@@ -132,6 +132,9 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "POST /api/notify/v1/ratings/{token}": SECRET,
         "GET /rate/static": ANYONE,
         "GET /messages/log": WATCHING,
+        "GET /messages/{case_id}/{message_id}/again": CENTRE,
+        "POST /messages/{case_id}/{message_id}/again": CENTRE,
+        "POST /api/notify/v1/cases/{case_id}/messages/{first_id}/again": CENTRE,
         "GET /api/notify/v1/cases/{case_id}/messages": f"{WATCHING} {SERVICES}",
     },
     "metrics": {
