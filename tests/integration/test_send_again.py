@@ -1,6 +1,7 @@
 """A message that failed, or of which nobody knows, is sent again once for each request."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -163,15 +164,15 @@ async def test_the_page_asks_before_it_is_sent(ordinary: City, started: Running)
     headers = {"Authorization": f"Bearer {ordinary.token(Role.OPERATOR)}", "Accept-Language": "en"}
     async with httpx.AsyncClient(headers=headers, base_url=started.url) as browser:
         log = (await browser.get("/messages/log", params={"number": "261125 0004"})).text
-        path = log.split('href="/messages/')[1].split('"')[0]
-        page = (await browser.get(f"/messages/{path}")).text
+        (path,) = re.findall(r'href="(/messages/[^"]*/again)"', log)
+        page = (await browser.get(path)).text
         assert "138****1111" in page
         request_id = page.split('name="request_id" value="')[1].split('"')[0]
         for _ in range(2):
-            answer = await browser.post(f"/messages/{path}", data={"request_id": request_id})
+            answer = await browser.post(path, data={"request_id": request_id})
             assert answer.status_code == 303
         assert len(await told_of(ordinary, case_id)) == 2
-        assert "It has been sent" in (await browser.get(f"/messages/{path}")).text
+        assert "It has been sent" in (await browser.get(path)).text
         log = (await browser.get("/messages/log?number=261125-0004")).text
     assert "Sent again, asked for by somebody" in log
     assert "/again" not in log
