@@ -87,12 +87,13 @@ def test_links_open_what_they_are_for() -> None:
     assert LINKS.open(LinkPurpose.PROGRESS, addresses["http://in/progress/case"]) == REPORT.bytes
 
 
-def test_who_joined_is_not_asked_for_the_rating_that_another_gives() -> None:
+def test_who_joined_rates_for_himself() -> None:
     joined = due(Kind.CLOSED)._replace(recipient=merged_recipient(REPORT))
     for language in Language:
         _, body = TEXTS.write(joined, language)
-        assert "http://no/rate" not in body
-        assert "http://in/progress/case/" in body
+        links = dict(word.rsplit("/", 1) for word in body.split() if word.startswith("http://"))
+        identity = LINKS.open(LinkPurpose.RATE, links["http://no/rate"])
+        assert closing_of(identity) == Closing(CASE, 6, REPORT)
         assert LEFT_OUT in TEXTS.write_without_links(joined, language)[1]
 
 
@@ -104,6 +105,12 @@ def test_what_names_no_closing(identity: bytes | None) -> None:
 def test_a_closing_is_rated_once() -> None:
     assert Closing(CASE, 6).feedback_id == Closing(CASE, 6).feedback_id
     assert Closing(CASE, 6).feedback_id != Closing(CASE, 9).feedback_id
+    ids = {
+        each
+        for closing in (Closing(CASE, 6), Closing(CASE, 6, REPORT), Closing(CASE, 6, CASE))
+        for each in (closing.feedback_id, closing.reopening_id)
+    }
+    assert len(ids) == 6, "each reporter's own"
 
 
 @pytest.mark.parametrize(("kind", "language"), list(product(Kind, Language)))

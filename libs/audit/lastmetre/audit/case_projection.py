@@ -35,6 +35,7 @@ class CaseProjection:
     returns: int = 0
     reopenings: int = 0
     rated_at: datetime | None = None
+    rated_closing: int | None = None
     solved: bool | None = None
     score: int | None = None
 
@@ -102,7 +103,7 @@ def _note_aside(projection: CaseProjection, event: CaseEvent) -> None:
             projection.closed_at = projection.closing = None
             projection.reopenings += 1
         case cases.CaseRated():
-            projection.rated_at = event.occurred_at
+            projection.rated_at, projection.rated_closing = event.occurred_at, event.closing
             projection.solved, projection.score = event.solved, event.score
         case cases.ReportMerged():
             projection.merged.append(event)

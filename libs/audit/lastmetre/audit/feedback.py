@@ -71,4 +71,5 @@ def _differs(event: CaseRated | CaseReopened, given: FeedbackGiven) -> bool:
         return True
     if isinstance(event, CaseReopened):
         return given.solved or not given.reopen
-    return (event.solved, event.score) != (given.solved, given.score)
+    said = given.solved, given.score, given.report_id
+    return (event.solved, event.score, event.report_id) != said

@@ -88,7 +88,7 @@ def _of_metrics(projection: CaseProjection) -> dict[str, Any]:
         "returns": projection.returns,
         "reopenings": projection.reopenings,
         "rated_at": projection.rated_at,
-        "rated_closing": case.rated[-1] if case.rated else None,
+        "rated_closing": projection.rated_closing,
         "solved": projection.solved,
         "score": projection.score,
         "closed_before_reported": projection.closed_before_reported,

@@ -1,6 +1,7 @@
 """What was asked of dispatch: actions and feedback, each answered once, and the answers told."""
 
 from typing import Final
+from uuid import UUID
 
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
@@ -11,6 +12,8 @@ from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
 from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, FIELD_ACTIONS, FIELD_OUTCOMES
 
+FIRST_REPORTER: Final = UUID(int=0)
+"""How notify's table names the reporter whose report the case was registered for."""
 _NEITHER: Final = "is neither on the topic nor in the outbox"
 
 
@@ -132,10 +135,12 @@ class RequestLines:
             observed.setdefault(str(each.message.feedback_id), each)
         rows = await self._cut.notify.rows(
             """
-            SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen, true AS rated
+            SELECT feedback_id::text AS id, case_id, closing, solved, score, reopen, report_id,
+                true AS rated
             FROM rating WHERE case_id = ANY($1::uuid[]) OR feedback_id = ANY($2::uuid[])
             UNION ALL
-            SELECT reopening_id::text, case_id, closing, false, score, true, false FROM rating
+            SELECT reopening_id::text, case_id, closing, false, score, true, report_id, false
+            FROM rating
             WHERE reopening_id IS NOT NULL
                 AND (case_id = ANY($1::uuid[]) OR reopening_id = ANY($2::uuid[]))
             """,
@@ -150,8 +155,11 @@ class RequestLines:
                 continue
             line.actual["on the topic" if found.offset >= 0 else "in notify's outbox"] += 1
             given = found.message
-            if (row["case_id"], row["closing"], row["solved"], row["score"], row["reopen"]) != (
-                given.case_id, given.closing, given.solved, given.score, given.reopen,
+            says = (row["solved"], row["score"], row["reopen"])
+            about = (row["case_id"], row["closing"], row["report_id"])
+            if (*about, *says) != (
+                given.case_id, given.closing, given.report_id or FIRST_REPORTER,
+                given.solved, given.score, given.reopen,
             ):  # fmt: skip
                 line.differ(row["id"], "says something else on the topic")
         before = self._cut.before[FEEDBACK, partition_view.partition]

@@ -141,7 +141,7 @@ class Case(NamedTuple):
     closings: tuple[int, ...] = ()
     """The seq of each time it was closed."""
     rated: tuple[int, ...] = ()
-    """Those of the closings that have been judged."""
+    """Those of the closings that were judged by whose report it was registered for."""
     merged: tuple[UUID, ...] = ()
     """The reports that have joined it, in their order."""
     accuracy_metres: float | None = None
@@ -206,6 +206,8 @@ def apply(case: Case, event: CaseEvent) -> Case:
 def _aside(case: Case, event: CaseEvent) -> Case:
     """After what is no step of the case."""
     if isinstance(event, cases.CaseRated):
+        if event.report_id is not None:
+            return case._replace(seq=event.seq)
         return case._replace(seq=event.seq, rated=(*case.rated, event.closing))
     if isinstance(event, cases.CategoryChanged):
         return case._replace(seq=event.seq, category=event.category)

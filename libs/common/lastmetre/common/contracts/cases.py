@@ -249,6 +249,11 @@ class CaseRated(CaseEvent):
     closing: int = Field(ge=1)
     solved: bool
     score: int = Field(ge=1, le=5)
+    report_id: UUID | None = Field(
+        default=None,
+        description="of whoever rated, if it is one that has joined the case;"
+        " none: the one that it was registered for",
+    )
 
 
 class CaseReopened(ActionEffect):

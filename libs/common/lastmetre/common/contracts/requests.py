@@ -99,8 +99,8 @@ class ActionAnswered(CaseMessage):
 class FeedbackGiven(CaseMessage):
     """A reporter's rating. Key: case id. `closing` is the seq of the closing it judges.
 
-    A closing is rated once. What comes later with `reopen` asks for no more than that: its score
-    counts for nothing.
+    Each reporter of the case rates a closing once. What he says later, with `reopen`, asks for no
+    more than that: its score counts for nothing.
     """
 
     TYPE: ClassVar[str] = "lastmetre.feedback.given.v1"
@@ -111,3 +111,9 @@ class FeedbackGiven(CaseMessage):
     score: int = Field(ge=1, le=5)
     reopen: bool = Field(default=False, description="the reporter asks to take it up again")
     occurred_at: Instant
+    report_id: UUID | None = Field(
+        default=None,
+        description="of whoever says so, if it is one that has joined the case;"
+        " none: the one that it was registered for",
+    )
+    rated_before: bool = Field(default=False, description="he has rated this closing already")

@@ -25,9 +25,10 @@ class LinkPurpose(StrEnum):
     RATE = "rate"
 
 
-def rating_identity(case_id: UUID, seq: int) -> bytes:
-    """What a rating's link stands for: the closing of a case, which is named by its seq."""
-    return case_id.bytes + seq.to_bytes(4, "big")
+def rating_identity(case_id: UUID, seq: int, report_id: UUID | None = None) -> bytes:
+    """What a rating's link stands for: the closing of a case, which is named by its seq, and who
+    judges it: a report that has joined the case, or none for the one it was registered for."""
+    return case_id.bytes + seq.to_bytes(4, "big") + (report_id.bytes if report_id else b"")
 
 
 _Keyed = dict[LinkPurpose, "hmac.HMAC"]

@@ -202,8 +202,8 @@ def _add(ledger: _Ledger, request: ActionRequested) -> None:
 def _decide_feedback(
     case: Case, feedback: FeedbackGiven, *, network: Network, now: datetime
 ) -> Decision | Refusal:
-    """评价: a rating judges the closing that it names, once. It reopens only the last one, also
-    when that was rated before."""
+    """评价: a rating judges the closing that it names, once for each reporter. It reopens only the
+    last one, also when that was rated before. Who joined says himself whether he has rated it."""
     if feedback.closing not in case.closings:
         return Refusal("not_this_closing")
     still_closed = case.state is CaseState.CLOSED and feedback.closing == case.closings[-1]
@@ -211,7 +211,8 @@ def _decide_feedback(
     ledger = _Ledger(case, now)
     resident = Actor(role=ActorRole.RESIDENT)
     at = feedback.occurred_at
-    if feedback.closing in case.rated:
+    joined = feedback.report_id is not None
+    if feedback.rated_before if joined else feedback.closing in case.rated:
         if not reopens:
             return Refusal("already_rated")
         _reopen(ledger, at, resident, feedback.closing, network, feedback.feedback_id)
@@ -224,6 +225,7 @@ def _decide_feedback(
         closing=feedback.closing,
         solved=feedback.solved,
         score=feedback.score,
+        report_id=feedback.report_id,
     )
     if reopens:
         _reopen(ledger, at, resident, feedback.closing, network)

@@ -38,6 +38,7 @@ def fingerprint(request: ActionRequested | FeedbackGiven) -> bytes:
             "solved": request.solved,
             "score": request.score,
             "reopen": request.reopen,
+            "report_id": str(request.report_id) if request.report_id else None,
         }
     known = {name: value for name, value in content.items() if value is not None}
     text = json.dumps(known, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -119,14 +119,14 @@ class Texts:
         return f"{self._urls['dispatch']}/work/open/{secret}?case={number}"
 
     def _rating(self, message: Described) -> str:
-        identity = rating_identity(message.case_id, message.seq)
+        joined = merged_report_of(message.recipient)
+        identity = rating_identity(message.case_id, message.seq, joined)
         return f"{self._urls['notify']}/rate/{self._links.seal(LinkPurpose.RATE, identity)}"
 
 
 def _asks_for_rating(message: Described) -> bool:
-    """A closing is rated once, by whose report the case was registered for: to others whose reports
-    have joined it the page would show his stars as theirs."""
-    return message.kind == Kind.CLOSED and merged_report_of(message.recipient) is None
+    """Each reporter rates a closing for himself."""
+    return message.kind == Kind.CLOSED
 
 
 def _own(name: LocalName, language: Language) -> str:

@@ -176,10 +176,11 @@ async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
     """Take in ratings, and what was asked of cases after them; returns how many the database did
     not know."""
     given: list[Rating] = []
-    reopenings: list[FeedbackGiven] = []
+    reopenings: list[tuple[Closing, FeedbackGiven]] = []
     for each, _ in _messages(records, FeedbackGiven):
-        if each.feedback_id == Closing(each.case_id, each.closing).reopening_id:
-            reopenings.append(each)
+        closing = Closing(each.case_id, each.closing, each.report_id)
+        if each.feedback_id == closing.reopening_id:
+            reopenings.append((closing, each))
             continue
         rating = Rating(
             each.case_id,
@@ -189,13 +190,12 @@ async def adopt_feedback(work: UnitOfWork, records: Sequence[ConsumedRecord]) ->
             each.score,
             each.reopen,
             each.occurred_at,
+            report_id=each.report_id,
         )
         given.append(rating)
     new = await ratings.insert_ratings(work.connection, given) if given else 0
-    for each in reopenings:
-        new += await ratings.ask_reopening(
-            work.connection, each.case_id, each.closing, each.feedback_id, each.occurred_at
-        )
+    for closing, each in reopenings:
+        new += await ratings.ask_reopening(work.connection, closing, each.occurred_at)
     return new
 
 

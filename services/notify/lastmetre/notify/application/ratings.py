@@ -43,12 +43,12 @@ class FindRating:
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             return (
                 await asking.find_case(connection, closing.case_id),
-                await store.rating(connection, closing.case_id, closing.seq),
+                await store.rating(connection, closing),
             )
 
 
 class GiveRating:
-    """Rate a closing. The first rating counts."""
+    """Rate a closing. The first rating of each reporter counts."""
 
     def __init__(self, host: ServiceHost) -> None:
         self._host = host
@@ -68,9 +68,10 @@ class GiveRating:
                 verdict.score,
                 verdict.reopen and not verdict.solved,
                 work.now,
+                report_id=closing.report_id,
             )
             if not await store.insert_rating(work.connection, rating):
-                earlier = await store.rating(work.connection, closing.case_id, closing.seq)
+                earlier = await store.rating(work.connection, closing)
                 assert earlier is not None
                 return earlier, False
             given = FeedbackGiven(
@@ -81,28 +82,28 @@ class GiveRating:
                 score=rating.score,
                 reopen=rating.reopen,
                 occurred_at=rating.given_at,
+                report_id=rating.report_id,
             )
             work.send(feedback(given, self._host.identities.traceparent()))
         return rating, True
 
 
 class AskReopening:
-    """Ask to take a case up again after its closing was rated; once, whoever asks how often."""
+    """Ask to take a case up again after having rated its closing; once for each reporter."""
 
     def __init__(self, host: ServiceHost) -> None:
         self._host = host
 
     async def __call__(self, closing: Closing) -> None:
-        """Where nobody has rated it nothing is asked: a rating can say the same.
+        """Where he has not rated it nothing is asked: a rating can say the same.
 
         Raises Problem 503 while the outbox is over its limit.
         """
         _check_room(self._host)
         async with own_transaction(self._host, CONSUMER) as work:
-            rating = await store.rating(work.connection, closing.case_id, closing.seq)
-            if rating is None or not await store.ask_reopening(
-                work.connection, closing.case_id, closing.seq, closing.reopening_id, work.now
-            ):
+            rating = await store.rating(work.connection, closing)
+            asks = rating and await store.ask_reopening(work.connection, closing, work.now)
+            if rating is None or not asks:
                 return
             asked = FeedbackGiven(
                 case_id=closing.case_id,
@@ -112,6 +113,8 @@ class AskReopening:
                 score=rating.score,
                 reopen=True,
                 occurred_at=work.now,
+                report_id=closing.report_id,
+                rated_before=True,
             )
             work.send(feedback(asked, self._host.identities.traceparent()))
 

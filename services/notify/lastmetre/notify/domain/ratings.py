@@ -6,33 +6,42 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 _FEEDBACK: Final = UUID("2f0b4c7e-6a7b-5c0e-8d43-3c6d4f1c9a55")
-_CASE_BYTES: Final = 16
-_SEQ_BYTES: Final = 4
+_ID_BYTES: Final = 16
+_CLOSING_BYTES: Final = _ID_BYTES + 4
 
 
 class Closing(NamedTuple):
-    """One closing of a case, named by its seq."""
+    """One closing of a case, named by its seq, as one reporter judges it: of a report that has
+    joined the case, or None, of the one that it was registered for."""
 
     case_id: UUID
     seq: int
+    report_id: UUID | None = None
 
     @property
     def feedback_id(self) -> UUID:
-        """The same for every rating of this closing: only one counts."""
-        return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}")
+        """The same for every rating of this closing by this reporter: only one counts."""
+        return uuid5(_FEEDBACK, self._name)
 
     @property
     def reopening_id(self) -> UUID:
-        """The same for everybody who asks, after this closing was rated, to take it up again."""
-        return uuid5(_FEEDBACK, f"{self.case_id}/{self.seq}/reopening")
+        """The same however often he asks, after he has rated it, to take the case up again."""
+        return uuid5(_FEEDBACK, f"{self._name}/reopening")
+
+    @property
+    def _name(self) -> str:
+        closing = f"{self.case_id}/{self.seq}"
+        return f"{closing}/{self.report_id}" if self.report_id else closing
 
 
 def closing_of(identity: bytes | None) -> Closing | None:
     """The closing that a link's identity names; None if it names none."""
-    if identity is None or len(identity) != _CASE_BYTES + _SEQ_BYTES:
+    if identity is None or len(identity) not in (_CLOSING_BYTES, _CLOSING_BYTES + _ID_BYTES):
         return None
-    seq = int.from_bytes(identity[_CASE_BYTES:], "big")
-    return Closing(UUID(bytes=identity[:_CASE_BYTES]), seq) if seq else None
+    seq = int.from_bytes(identity[_ID_BYTES:_CLOSING_BYTES], "big")
+    report = identity[_CLOSING_BYTES:]
+    report_id = UUID(bytes=report) if report else None
+    return Closing(UUID(bytes=identity[:_ID_BYTES]), seq, report_id) if seq else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +71,5 @@ class Rating:
     reopening_id: UUID | None = None
     """The later feedback that asked for that, if one did."""
     reopening_asked_at: datetime | None = None
+    report_id: UUID | None = None
+    """Of whoever rated, if it is one that has joined the case."""

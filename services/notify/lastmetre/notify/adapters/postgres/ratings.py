@@ -2,55 +2,48 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from lastmetre.common.contracts.cases import CaseRated, CaseReopened
-from lastmetre.notify.domain.ratings import Rating
+from lastmetre.notify.domain.ratings import Closing, Rating
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 
+_FIRST_REPORTER: Final = UUID(int=0)
+"""Stands for the report that the case was registered for."""
+
+
 async def insert_rating(connection: "Connection", rating: Rating) -> bool:
-    """Keep a rating; False if that closing has one already, which stays."""
-    status = await connection.execute(
-        "INSERT INTO rating (case_id, closing, feedback_id, solved, score, reopen, given_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        rating.case_id,
-        rating.closing,
-        rating.feedback_id,
-        rating.solved,
-        rating.score,
-        rating.reopen,
-        rating.given_at,
-    )
-    return status == "INSERT 0 1"
+    """Keep a rating; False if that reporter has rated the closing already, which stays."""
+    return await insert_ratings(connection, [rating]) == 1
 
 
-async def rating(connection: "Connection", case_id: UUID, closing: int) -> Rating | None:
-    """What was said about that closing, if anything."""
+async def rating(connection: "Connection", closing: Closing) -> Rating | None:
+    """What that reporter said about the closing, if anything."""
     row = await connection.fetchrow(
         "SELECT case_id, closing, feedback_id, solved, score, reopen, given_at, recorded_at,"
         " reopened, reopening_id, reopening_asked_at FROM rating"
-        " WHERE case_id = $1 AND closing = $2",
-        case_id,
-        closing,
+        " WHERE case_id = $1 AND closing = $2 AND report_id = $3",
+        closing.case_id,
+        closing.seq,
+        closing.report_id or _FIRST_REPORTER,
     )
-    return Rating(**row) if row else None
+    return Rating(**row, report_id=closing.report_id) if row else None
 
 
-async def ask_reopening(
-    connection: "Connection", case_id: UUID, closing: int, reopening_id: UUID, asked_at: datetime
-) -> bool:
-    """Note that a rated closing is to be taken up again; False if that was asked already, or if
-    nobody has rated it."""
+async def ask_reopening(connection: "Connection", closing: Closing, asked_at: datetime) -> bool:
+    """Note that a closing is to be taken up again by whoever has rated it; False if he has asked
+    for that already, or has not rated it."""
     status = await connection.execute(
-        "UPDATE rating SET reopening_id = $3, reopening_asked_at = $4"
-        " WHERE case_id = $1 AND closing = $2 AND reopening_id IS NULL",
-        case_id,
-        closing,
-        reopening_id,
+        "UPDATE rating SET reopening_id = $4, reopening_asked_at = $5"
+        " WHERE case_id = $1 AND closing = $2 AND report_id = $3 AND reopening_id IS NULL",
+        closing.case_id,
+        closing.seq,
+        closing.report_id or _FIRST_REPORTER,
+        closing.reopening_id,
         asked_at,
     )
     return status == "UPDATE 1"
@@ -78,12 +71,14 @@ async def note_recorded(
 
 
 async def note_reopened(connection: "Connection", reopened: Sequence[CaseReopened]) -> None:
-    """Cases that a resident's rating of these closings took up again."""
+    """Cases that a resident's rating of these closings took up again: whoever asked for that has
+    it."""
     await connection.execute(
         """
         UPDATE rating r SET reopened = true
         FROM unnest($1::uuid[], $2::int[]) AS n(case_id, closing)
         WHERE (r.case_id, r.closing) = (n.case_id, n.closing)
+            AND (r.reopen OR r.reopening_id IS NOT NULL)
         """,
         [each.case_id for each in reopened],
         [each.closing for each in reopened],
@@ -91,11 +86,13 @@ async def note_reopened(connection: "Connection", reopened: Sequence[CaseReopene
 
 
 async def insert_ratings(connection: "Connection", ratings: Sequence[Rating]) -> int:
-    """Keep ratings; one of a closing that has one changes nothing. Returns how many are new."""
+    """Keep ratings; a second one by the same reporter of the same closing changes nothing. Returns
+    how many are new."""
     status = await connection.execute(
-        "INSERT INTO rating (case_id, closing, feedback_id, solved, score, reopen, given_at)"
+        "INSERT INTO rating"
+        " (case_id, closing, feedback_id, solved, score, reopen, given_at, report_id)"
         " SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bool[], $5::smallint[],"
-        " $6::bool[], $7::timestamptz[]) ON CONFLICT DO NOTHING",
+        " $6::bool[], $7::timestamptz[], $8::uuid[]) ON CONFLICT DO NOTHING",
         [each.case_id for each in ratings],
         [each.closing for each in ratings],
         [each.feedback_id for each in ratings],
@@ -103,5 +100,6 @@ async def insert_ratings(connection: "Connection", ratings: Sequence[Rating]) ->
         [each.score for each in ratings],
         [each.reopen for each in ratings],
         [each.given_at for each in ratings],
+        [each.report_id or _FIRST_REPORTER for each in ratings],
     )
     return int(status.split()[-1])

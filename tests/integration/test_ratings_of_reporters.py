@@ -1,0 +1,105 @@
+"""A case of two reports: each reporter is asked for himself, and the books hold what both said."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import pytest
+
+from lastmetre.common.contracts.cases import CaseRated, ReportMerged
+from lastmetre.common.contracts.topics import CASE_EVENTS
+from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
+from lastmetre.devstack import Stack
+from tests.integration.test_merged_reports import (
+    FIRST,
+    SECOND,
+    balanced,
+    event,
+    of_report,
+    report_of,
+    seen_by_all,
+    settled,
+)
+from tests.support.city import City
+from tests.support.own_city import own_city
+
+pytestmark = pytest.mark.slow
+
+CLOSING: Final = 6
+
+
+@pytest.fixture(scope="module")
+def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with own_city(stack, tmp_path_factory.mktemp("rated") / "home") as running:
+        yield running
+
+
+@pytest.fixture
+async def city(town: Stack) -> AsyncIterator[City]:
+    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as opened:
+        yield opened
+
+
+async def test_each_rates_for_himself(town: Stack, city: City) -> None:
+    await city.import_network()
+    first = await city.report("first", text="Lamp out at the gate", contact=FIRST)
+    case_id = await city.case_of(first)
+    await seen_by_all(city, first)
+    await settled(town)
+    town.stop_process("dispatch")
+    joined = await report_of(city, await city.report("second", text="No light", contact=SECOND))
+    await city.tell(CASE_EVENTS, ReportMerged(**event(case_id, 3), **of_report(joined)))
+    town.start_process("dispatch")
+    town.wait_ready("dispatch")
+    await settled(town)
+    assert (await city.act(case_id, "resolve")).is_success
+    await settled(town)
+
+    own = {report_id: link(city, case_id, report_id) for report_id in (None, joined)}
+    told = "".join(path.read_text("utf-8") for path in town.home.outbox.rglob("*-closed-*.txt"))
+    assert all(each in told for each in own.values()), "each message has its reader's own link"
+    verdicts: dict[UUID | None, dict[str, Any]] = {
+        None: {"solved": True, "score": 5},
+        joined: {"solved": False, "score": 2},
+    }
+    for report_id, verdict in verdicts.items():
+        assert (await rate(city, own[report_id], verdict)).status_code == 202
+        again = await rate(city, own[report_id], {"solved": True, "score": 1})
+        assert (again.status_code, again.json()["score"]) == (200, verdict["score"])
+    await settled(town)
+    assert await ratings(city, case_id) == [(None, True, 5), (joined, False, 2)]
+    lines = await balanced(town)
+    assert lines["ratings"].total() == lines["feedback_told"].total() == 2
+
+    for report_id, stars in ((None, "5 of 5"), (joined, "2 of 5")):
+        page = await city.http.get(f"{city.url('notify', '/rate')}/{own[report_id]}?lang=en")
+        assert stars in page.text
+        assert "Your rating is recorded" in page.text
+    asked = await city.http.post(f"{city.url('notify', '/rate')}/{own[joined]}/reopen")
+    assert asked.status_code == 303
+    await settled(town)
+    assert "reopened" in await city.ledger(case_id)
+    await balanced(town)
+    for report_id, taken_up in ((None, False), (joined, True)):
+        page = await city.http.get(f"{city.url('notify', '/rate')}/{own[report_id]}?lang=en")
+        assert ("It is taken up again, as you asked" in page.text) is taken_up
+
+
+def link(city: City, case_id: UUID, report_id: UUID | None) -> str:
+    return city.links.seal(LinkPurpose.RATE, rating_identity(case_id, CLOSING, report_id))
+
+
+async def rate(city: City, token: str, verdict: dict[str, Any]) -> httpx.Response:
+    return await city.http.post(city.url("notify", f"/api/notify/v1/ratings/{token}"), json=verdict)
+
+
+async def ratings(city: City, case_id: UUID) -> list[tuple[UUID | None, bool, int]]:
+    """What the ledger says of who rated how."""
+    rows = await (await city.database("dispatch")).fetch(
+        "SELECT body FROM ledger"
+        " WHERE case_id = $1 AND type = 'lastmetre.case.rated.v1' ORDER BY seq",
+        case_id,
+    )
+    events = [CaseRated.from_json(row["body"]) for row in rows]
+    return [(each.report_id, each.solved, each.score) for each in events]
