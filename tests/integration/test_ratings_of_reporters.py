@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from lastmetre.common.contracts.cases import CaseRated, ReportMerged
-from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
 from lastmetre.devstack import Stack
 from tests.integration.test_merged_reports import (
@@ -22,7 +21,7 @@ from tests.integration.test_merged_reports import (
     settled,
 )
 from tests.support.city import City
-from tests.support.own_city import own_city
+from tests.support.city.own import own_city
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +48,7 @@ async def test_each_rates_for_himself(town: Stack, city: City) -> None:
     await settled(town)
     town.stop_process("dispatch")
     joined = await report_of(city, await city.report("second", text="No light", contact=SECOND))
-    await city.tell(CASE_EVENTS, ReportMerged(**event(case_id, 3), **of_report(joined)))
+    await city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)

@@ -16,47 +16,49 @@ from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import DeliveryResult, MessageDelivered
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
-from tests.integration.notify_city import City, Running
 from tests.integration.notify_ledgers import LEADS, PHONE, lifecycle, new_ids
+from tests.support.city import NotifyAlone, ServiceProcess
 from tests.support.databases import copied_database, fresh_database
 from tests.unit.notify.ledger import event, registered
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-SOMEBODY = Actor(role=ActorRole.OPERATOR, id="somebody")
+SOMEBODY = Actor(role=ActorRole.OPERATOR, id="operator.1")
 
 
 @pytest.fixture(scope="module")
-def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> City:
+def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> NotifyAlone:
     database = fresh_database(stack, "notify")
-    return City(stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("notify"))
+    return NotifyAlone(
+        stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("notify")
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started(lasting: City) -> AsyncIterator[Running]:
-    async with lasting.open() as opened:
+async def started(lasting: NotifyAlone) -> AsyncIterator[ServiceProcess]:
+    async with lasting.running() as opened:
         yield await opened.start()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def ordinary(lasting: City, started: Running) -> City:
+async def ordinary(lasting: NotifyAlone, started: ServiceProcess) -> NotifyAlone:
     lasting.vault.contacts = dict(LEADS)
     await lasting.begin()
     return lasting
 
 
-async def unreachable(city: City, number: str) -> list[CaseEvent]:
+async def unreachable(city: NotifyAlone, number: str) -> list[CaseEvent]:
     """A case whose reporter has no address yet: what is said to him fails."""
     case_id, report_id = new_ids()
     first = registered(case_id=case_id, report_id=report_id, number=number)
     ledger: list[CaseEvent] = [first, event(cases.CaseDispatched, 2, case_id=case_id)]
-    await city.tell(ledger)
+    await city.tell(*ledger)
     await city.until(f"SELECT count(*) FROM message_done WHERE case_id = '{case_id}'", 2)
     await city.until("SELECT count(*) FROM outbox", 0)
     return ledger
 
 
-def reachable(city: City, ledger: list[CaseEvent]) -> None:
+def reachable(city: NotifyAlone, ledger: list[CaseEvent]) -> None:
     first = ledger[0]
     assert isinstance(first, cases.CaseRegistered)
     city.vault.contacts[str(first.report_id)] = {"phone": PHONE, "language": "zh"}
@@ -65,9 +67,9 @@ def reachable(city: City, ledger: list[CaseEvent]) -> None:
 class Desk:
     """An operator who asks by the API."""
 
-    def __init__(self, city: City, url: str, role: Role = Role.OPERATOR) -> None:
+    def __init__(self, city: NotifyAlone, url: str, role: Role = Role.OPERATOR) -> None:
         self._api = f"{url}/api/notify/v1/cases"
-        self._headers = {"Authorization": f"Bearer {city.token(role)}"}
+        self._headers = city.credentials.bearer(role, "L001" if role is Role.LEAD else None)
 
     async def listed(self, case_id: UUID) -> list[dict[str, Any]]:
         async with httpx.AsyncClient(headers=self._headers) as client:
@@ -84,7 +86,7 @@ class Desk:
             return (await client.post(path, json={"request_id": str(request_id)})).status_code
 
 
-async def told_of(city: City, case_id: UUID) -> list[MessageDelivered]:
+async def told_of(city: NotifyAlone, case_id: UUID) -> list[MessageDelivered]:
     await city.until("SELECT count(*) FROM message_waiting", 0)
     await city.until("SELECT count(*) FROM outbox", 0)
     return [
@@ -93,7 +95,9 @@ async def told_of(city: City, case_id: UUID) -> list[MessageDelivered]:
     ]  # fmt: skip
 
 
-async def test_it_is_sent_once_however_often_it_is_asked(ordinary: City, started: Running) -> None:
+async def test_it_is_sent_once_however_often_it_is_asked(
+    ordinary: NotifyAlone, started: ServiceProcess
+) -> None:
     ledger = await unreachable(ordinary, "261125-0001")
     case_id = ledger[0].case_id
     desk = Desk(ordinary, started.url)
@@ -121,11 +125,13 @@ async def test_it_is_sent_once_however_often_it_is_asked(ordinary: City, started
     assert "Kind: received" in sent[0]
     before, now = await desk.to_reporter(case_id)
     assert (before["state"], before["can_be_sent_again"]) == ("failed", False)
-    assert (now["state"], now["again"]["actor"]["id"]) == ("sent", "somebody")
+    assert (now["state"], now["again"]["actor"]["id"]) == ("sent", "operator.1")
     assert await desk.ask(case_id, failed["first_id"], uuid4()) == 409, "it has been sent"
 
 
-async def test_what_fails_again_can_be_asked_for_again(ordinary: City, started: Running) -> None:
+async def test_what_fails_again_can_be_asked_for_again(
+    ordinary: NotifyAlone, started: ServiceProcess
+) -> None:
     case_id = (await unreachable(ordinary, "261125-0002"))[0].case_id
     desk = Desk(ordinary, started.url)
     (failed,) = await desk.to_reporter(case_id)
@@ -138,7 +144,9 @@ async def test_what_fails_again_can_be_asked_for_again(ordinary: City, started: 
     assert [each["can_be_sent_again"] for each in listed] == [False, False, True]
 
 
-async def test_a_requests_id_is_for_one_message(ordinary: City, started: Running) -> None:
+async def test_a_requests_id_is_for_one_message(
+    ordinary: NotifyAlone, started: ServiceProcess
+) -> None:
     desk = Desk(ordinary, started.url)
     cases_ = [(await unreachable(ordinary, f"261125-001{n}"))[0].case_id for n in range(2)]
     request_id = uuid4()
@@ -151,17 +159,21 @@ async def test_a_requests_id_is_for_one_message(ordinary: City, started: Running
 
 
 @pytest.mark.parametrize("role", [Role.LEAD, Role.SUPERVISOR])
-async def test_only_operators_may(ordinary: City, started: Running, role: Role) -> None:
+async def test_only_operators_may(
+    ordinary: NotifyAlone, started: ServiceProcess, role: Role
+) -> None:
     case_id = (await unreachable(ordinary, "261125-0003"))[0].case_id
     (failed,) = await Desk(ordinary, started.url).to_reporter(case_id)
     assert await Desk(ordinary, started.url, role).ask(case_id, failed["first_id"], uuid4()) == 403
 
 
-async def test_the_page_asks_before_it_is_sent(ordinary: City, started: Running) -> None:
+async def test_the_page_asks_before_it_is_sent(
+    ordinary: NotifyAlone, started: ServiceProcess
+) -> None:
     ledger = await unreachable(ordinary, "261125-0004")
     case_id = ledger[0].case_id
     reachable(ordinary, ledger)
-    headers = {"Authorization": f"Bearer {ordinary.token(Role.OPERATOR)}", "Accept-Language": "en"}
+    headers = ordinary.credentials.bearer(Role.OPERATOR) | {"Accept-Language": "en"}
     async with httpx.AsyncClient(headers=headers, base_url=started.url) as browser:
         log = (await browser.get("/messages/log", params={"number": "261125 0004"})).text
         (path,) = re.findall(r'href="(/messages/[^"]*/again)"', log)
@@ -174,23 +186,23 @@ async def test_the_page_asks_before_it_is_sent(ordinary: City, started: Running)
         assert len(await told_of(ordinary, case_id)) == 2
         assert "It has been sent" in (await browser.get(path)).text
         log = (await browser.get("/messages/log?number=261125-0004")).text
-    assert "Sent again, asked for by somebody" in log
+    assert "Sent again, asked for by operator.1" in log
     assert "/again" not in log
 
 
 async def test_the_log_goes_on_beyond_a_page_and_leaves_nothing_out(
-    ordinary: City, started: Running
+    ordinary: NotifyAlone, started: ServiceProcess
 ) -> None:
     """Many end at one instant: a page that went on by time alone would leave some out."""
     ledgers = [lifecycle(ordinary, f"261126-{n:04}", address={"phone": PHONE}) for n in range(70)]
-    await ordinary.tell([each for ledger in ledgers for each in ledger])
+    await ordinary.tell(*(each for ledger in ledgers for each in ledger))
     await ordinary.until_done(70 * 5)
     async with ordinary.connection() as connection:
         await connection.execute("UPDATE message_done SET occurred_at = '2026-11-26T08:00:00Z'")
     ended = await ordinary.value(
         "SELECT (SELECT count(*) FROM message_done) + (SELECT count(*) FROM message_again)"
     )
-    headers = {"Authorization": f"Bearer {ordinary.token(Role.SUPERVISOR)}"}
+    headers = ordinary.credentials.bearer(Role.SUPERVISOR)
     rows: list[str] = []
     pages, address = 0, "/messages/log"
     async with httpx.AsyncClient(headers=headers, base_url=started.url) as browser:
@@ -206,7 +218,7 @@ async def test_the_log_goes_on_beyond_a_page_and_leaves_nothing_out(
     assert pages == -(-ended // 100)
 
 
-async def test_restored_it_knows_what_was_sent_again(stack: Stack, lasting: City) -> None:
+async def test_restored_it_knows_what_was_sent_again(stack: Stack, lasting: NotifyAlone) -> None:
     """The backup knows the first failure of one case, and nothing of another's."""
     await lasting.stop()
     await lasting.begin()
@@ -228,7 +240,7 @@ async def test_restored_it_knows_what_was_sent_again(stack: Stack, lasting: City
     files = lasting.files()
     await lasting.stop()
 
-    lasting.database_url = lasting.environment["NOTIFY_DATABASE_URL"] = backup
+    lasting.database_url = backup
     running = await lasting.start()
     await lasting.until(
         f"SELECT count(*) FROM message_done WHERE case_id = '{forgotten[0].case_id}'", 2
