@@ -51,6 +51,17 @@ async def bring_to(city: City, steps: int, **fields: Any) -> tuple[uuid.UUID, st
     )
 
 
+async def a_message_of(city: City, case_id: uuid.UUID) -> str:
+    """The id of a message about a case."""
+    listed = city.url("notify", f"/api/notify/v1/cases/{case_id}/messages")
+
+    async def first() -> str | None:
+        answer = await city.http.get(listed, headers=city.bearer(Role.OPERATOR))
+        return next((each["first_id"] for each in answer.json()["messages"]), None)
+
+    return await city.until(first, "message about the case")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def addresses(town: City) -> AsyncIterator[Addresses]:
     """Each page by a name; the pages of staff sign in by their link."""
@@ -70,6 +81,7 @@ async def addresses(town: City) -> AsyncIterator[Addresses]:
     identity = town.links.open(LinkPurpose.RECEIPT, refused) or b""
     secret = town.links.seal(LinkPurpose.PROGRESS, identity)
     board = staff_url(town, "metrics", "/board", Role.SUPERVISOR)
+    again = f"/messages/{case_id}/{await a_message_of(town, case_id)}/again"
     yield progress | {
         "form": town.url("intake", "/report"),
         "sent": progress["progress, dispatched"].replace("/progress/", "/report/sent/"),
@@ -85,6 +97,7 @@ async def addresses(town: City) -> AsyncIterator[Addresses]:
         "cases": staff_url(town, "dispatch", "/cases", Role.SUPERVISOR),
         "rate": town.url("notify", f"/rate/{town.links.seal(LinkPurpose.RATE, closing)}"),
         "messages": staff_url(town, "notify", "/messages/log", Role.OPERATOR),
+        "sending again": staff_url(town, "notify", again, Role.OPERATOR),
         "board": board,
         "board, all days": f"{board}&period=all",
         "board on the wall": board.replace("/board?", "/board/wall?"),
