@@ -47,7 +47,8 @@ async def test_each_rates_for_himself(town: Stack, city: City) -> None:
     await seen_by_all(city, first)
     await settled(town)
     town.stop_process("dispatch")
-    joined = await report_of(city, await city.report("second", text="No light", contact=SECOND))
+    second = await city.report("second", text="No light", contact=SECOND)
+    joined = await report_of(city, second)
     await city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
@@ -58,6 +59,11 @@ async def test_each_rates_for_himself(town: Stack, city: City) -> None:
     own = {report_id: link(city, case_id, report_id) for report_id in (None, joined)}
     told = "".join(path.read_text("utf-8") for path in town.home.outbox.rglob("*-closed-*.txt"))
     assert all(each in told for each in own.values()), "each message has its reader's own link"
+    for receipt, report_id in ((first, None), (second, joined)):
+        identity = city.links.open(LinkPurpose.RECEIPT, receipt) or b""
+        secret = city.links.seal(LinkPurpose.PROGRESS, identity)
+        page = await city.http.get(f"{city.url('intake', '/progress')}/{secret}")
+        assert f"/rate/{own[report_id]}?" in page.text, "and so has his progress page"
     verdicts: dict[UUID | None, dict[str, Any]] = {
         None: {"solved": True, "score": 5},
         joined: {"solved": False, "score": 2},

@@ -95,6 +95,7 @@ class Known:
     """Longitude, latitude."""
     reachable: bool = False
     is_read: bool = True
+    joined: bool = False
     sent: list[tuple[Channel, str, ReportSubmitted]] = field(default_factory=list)
 
     def followed(self) -> Followed | None:
@@ -106,7 +107,7 @@ class Known:
         view = CaseView(CASE, "261122-0001234", 1, entries) if entries else None
         return Followed(
             REPORT, IDENTITY, "app", self.outcome, list(self.reasons), "06010", NOW,
-            latitude, longitude, view,
+            latitude, longitude, view, self.joined,
         )  # fmt: skip
 
     def entry(self) -> VaultEntry:

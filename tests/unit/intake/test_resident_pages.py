@@ -32,6 +32,7 @@ from tests.unit.intake.resident_pages import (
     IDENTITY,
     LINKS,
     NOW,
+    REPORT,
     Known,
     client_of,
     progress_path,
@@ -115,11 +116,15 @@ def test_b7_why_it_is_not_taken_further(ask: Open, reason: str, words: str) -> N
     assert "This is not taken further" in page
 
 
-def test_b9_a_closing_can_be_disputed_without_a_contact(ask: Open) -> None:
-    page = progress(Known(ledger(*CLOSED)), ask)
+@pytest.mark.parametrize("joined", [False, True])
+def test_b9_a_closing_can_be_disputed_without_a_contact(ask: Open, joined: bool) -> None:
+    """By each reporter for himself."""
+    page = progress(Known(ledger(*CLOSED), joined=joined), ask)
     link = re.search(r'href="https://city\.example/rate/(\w+)\?progress=\w+&amp;solved=no"', page)
     assert link is not None
-    assert LINKS.open(LinkPurpose.RATE, link[1]) == CASE.bytes + (5).to_bytes(4, "big")
+    closing = CASE.bytes + (5).to_bytes(4, "big")
+    expected = closing + REPORT.bytes if joined else closing
+    assert LINKS.open(LinkPurpose.RATE, link[1]) == expected
 
 
 def test_b9_who_was_not_satisfied_is_not_told_that_it_is_resolved(ask: Open) -> None:

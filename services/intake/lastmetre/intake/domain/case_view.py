@@ -94,6 +94,8 @@ class Followed(NamedTuple):
     latitude: float | None
     longitude: float | None
     view: CaseView | None
+    joined: bool = False
+    """Whether it has joined the case, which was registered for another report."""
 
     @property
     def timeline(self) -> Sequence[Entry]:

@@ -105,6 +105,7 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
         f"""
         SELECT r.report_id, r.identity, r.channel, r.outcome, r.reasons, r.category, r.reported_at,
             r.latitude, r.longitude, c.case_id, c.number,
+            coalesce(c.report_id <> r.report_id, false) AS joined,
             (SELECT count(*) FROM merged_report m WHERE m.case_id = c.case_id) AS merged
         FROM report r {CASE_OF_REPORT} WHERE r.identity = $1
         """,  # noqa: S608
@@ -127,6 +128,7 @@ async def followed(connection: "Connection", identity: bytes) -> Followed | None
         row["latitude"],
         row["longitude"],
         view,
+        row["joined"],
     )
 
 

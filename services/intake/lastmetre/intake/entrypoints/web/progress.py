@@ -165,19 +165,22 @@ class ProgressPages:
             "added": added,
             "not_acknowledged": status == 503,
             "rate_url": (
-                self._rate_url(followed.view, secret) if followed and followed.view else None
+                self._rate_url(followed, followed.view, secret)
+                if followed and followed.view
+                else None
             ),
         }
         if followed is not None:
             context |= await self._told(request, followed, told, state)
         return self._pages.render(request, "progress.html", context, status)
 
-    def _rate_url(self, view: CaseView, progress: str) -> str | None:
-        """Where the last closing can be judged, and the case be taken up again; leads back to the
-        progress page with the secret `progress`."""
+    def _rate_url(self, followed: Followed, view: CaseView, progress: str) -> str | None:
+        """Where this reporter can judge the last closing, and have the case taken up again; leads
+        back to the progress page with the secret `progress`."""
         if view.state is not CaseState.CLOSED or view.closing is None:
             return None
-        identity = rating_identity(view.case_id, view.closing)
+        joined = followed.report_id if followed.joined else None
+        identity = rating_identity(view.case_id, view.closing, joined)
         secret = self._links.seal(LinkPurpose.RATE, identity)
         return self._pages.service_url("notify", f"/rate/{secret}?progress={progress}")
 
