@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from lastmetre.common.postgres.migrate import migrations_of
+from lastmetre.common.postgres.provide import provide_database
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
-from lastmetre.devstack.postgres import provide_database
 
 
 def fresh_database(stack: Stack, service: str) -> str:

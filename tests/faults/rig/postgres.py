@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
+from lastmetre.common.postgres.provide import AUDIT_ROLE, provide_database
 from lastmetre.devstack.home import LOCAL, Home, Ports
-from lastmetre.devstack.keys import AUDIT_ROLE, SUPERUSER, Keys
+from lastmetre.devstack.keys import SUPERUSER, Keys
 from lastmetre.devstack.postgres import (
     binaries,
-    provide_database,
     unprivileged_prefix,
     unprivileged_user,
 )

@@ -24,6 +24,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "lastmetre.cli.migrate:migrate",
     "recover": "lastmetre.cli.recover:recover",
     "rotate": "lastmetre.cli.rotate:app",
+    "secrets": "lastmetre.cli.secret_files:app",
+    "databases": "lastmetre.cli.databases:app",
     "topics": "lastmetre.cli.topics:app",
     "vault": "lastmetre.cli.vault:app",
     "token": "lastmetre.cli.credentials:token",

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from lastmetre.cli.endpoints import SENDERS
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.postgres.provide import AUDIT_ROLE
 from lastmetre.devstack.home import write_private
 
-AUDIT_ROLE = "lastmetre_audit"
 SUPERUSER = "postgres"
 
 

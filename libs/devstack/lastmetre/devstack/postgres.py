@@ -17,9 +17,15 @@ from typing import Final
 import asyncpg
 import psutil
 
+from lastmetre.common.postgres.provide import (
+    AUDIT_ROLE,
+    provide_audit_role,
+    provide_database,
+    provide_role,
+)
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import LOCAL, Home, Ports
-from lastmetre.devstack.keys import AUDIT_ROLE, SUPERUSER, Keys
+from lastmetre.devstack.keys import SUPERUSER, Keys
 from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 
@@ -127,38 +133,12 @@ class Postgres:
     async def _provide(self, url: str, services: Iterable[str]) -> None:
         connection = await asyncpg.connect(url, timeout=10)
         try:
-            roles = {
-                row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")
-            }
-            if AUDIT_ROLE not in roles:
-                await connection.execute(_create_role(AUDIT_ROLE, self._keys))
-                await connection.execute(
-                    f"GRANT pg_read_all_data TO {AUDIT_ROLE};"
-                    f"ALTER ROLE {AUDIT_ROLE} SET default_transaction_read_only = on;"
-                    # Its snapshot stays open while it counts a whole topic.
-                    f"ALTER ROLE {AUDIT_ROLE} SET idle_in_transaction_session_timeout = '10min'"
-                )
+            await provide_audit_role(connection, self._keys.database_passwords[AUDIT_ROLE])
             for service in services:
-                if service not in roles:
-                    await connection.execute(_create_role(service, self._keys))
+                await provide_role(connection, service, self._keys.database_passwords[service])
                 await provide_database(connection, service, owner=service)
         finally:
             await connection.close(timeout=10)
-
-
-def _create_role(role: str, keys: Keys) -> str:
-    # Roles are ours, passwords are URL-safe words: nothing here needs quoting.
-    return f"CREATE ROLE {role} LOGIN PASSWORD '{keys.database_passwords[role]}'"
-
-
-async def provide_database(connection: asyncpg.Connection, name: str, owner: str) -> None:
-    """Make a database, if there is none of that name, which only its owner and the audit enter."""
-    if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
-        await connection.execute(f'CREATE DATABASE "{name}" OWNER {owner}')
-    await connection.execute(
-        f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC;'
-        f'GRANT CONNECT ON DATABASE "{name}" TO {owner}, {AUDIT_ROLE}'
-    )
 
 
 def answers(url: str) -> bool:

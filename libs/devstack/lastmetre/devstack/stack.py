@@ -18,11 +18,12 @@ from lastmetre.cli.probes import broker_answers
 from lastmetre.cli.profile import Source, kafka_access
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.postgres.provide import AUDIT_ROLE
 from lastmetre.devstack import kafka, postgres
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import Home, Ports, write_private
 from lastmetre.devstack.jars import OWN_BROKER
-from lastmetre.devstack.keys import AUDIT_ROLE, Keys
+from lastmetre.devstack.keys import Keys
 from lastmetre.devstack.programs import (
     MAXIMUM_PROCESSES,
     Program,
