@@ -41,10 +41,16 @@ test: .venv/ready ## lint, then all tests but those of the next targets, the qui
 	.venv/bin/pytest $(IN_PARALLEL) --ignore tests/e2e/pages tests/e2e tests/integration
 
 quick: .venv/ready ## tests that need no server
-	.venv/bin/pytest -x --numprocesses=2 tests/unit tests/contract tests/deploy tests/observability tests/simulation
+	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine tests/unit tests/contract tests/deploy tests/observability tests/simulation
 
 deploy-check: .venv/ready ## image, manifests and compose files, without an engine or a cluster
-	.venv/bin/pytest tests/deploy
+	.venv/bin/pytest --ignore tests/deploy/engine tests/deploy
+
+deploy-trial: .venv/ready ## one server by a real engine, root, and images made here (CONTRIBUTING)
+	tests/deploy/engine/debian_bases.sh
+	$(MAKE) image IMAGE=lastmetre:trial BASE_IMAGE=lastmetre-base:run BUILD_IMAGE=lastmetre-base:build
+	tests/deploy/engine/images.sh
+	.venv/bin/pytest -x tests/deploy/engine
 
 browser: .venv/ready ## the pages as their users have them, in Chromium
 	.venv/bin/pytest tests/e2e/pages

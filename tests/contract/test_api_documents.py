@@ -14,11 +14,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.contracts.command import (
+    COMPONENTS,
     DOCS,
-    STRIMZI,
     api_documents,
     as_yaml,
-    strimzi_files,
+    operator_files,
 )
 from lastmetre.devstack.contracts.described import descriptions
 from lastmetre.devstack.contracts.picture import picture
@@ -46,9 +46,11 @@ def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]
     assert stale == [], "run `lastmetre contracts generate`"
 
 
-def test_topics_and_users_for_strimzi_follow_them(services: dict[str, dict[str, Any]]) -> None:
-    made = strimzi_files(services)
-    stale = [name for name, text in made.items() if (STRIMZI / name).read_text("utf-8") != text]
+def test_topics_users_and_rules_for_the_operators_follow_them(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    made = operator_files(services)
+    stale = [name for name, text in made.items() if (COMPONENTS / name).read_text("utf-8") != text]
     assert stale == [], "run `lastmetre contracts generate`"
 
 

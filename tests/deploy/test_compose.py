@@ -18,7 +18,7 @@ ONCE: Final = {"databases", "topics", "command", "backup"}
 MONITORING: Final = {"prometheus", "alertmanager", "node-exporter", "grafana"}
 SERVERS: Final = {"kafka", "postgresql", "proxy", *SERVICES}
 SECRET: Final = re.compile(r"KEY|PASSWORD|TOKEN|SECRET|DATABASE_URL|SUPERUSER_URL")
-IMAGE: Final = re.compile(r"\$\{[A-Z]+_IMAGE(:\?[^}]+|:-docker\.io/[a-z/]+:v?\d+\.\d+(\.\d+)?)\}")
+IMAGE: Final = re.compile(r"\$\{[A-Z_]+_IMAGE(:\?[^}]+|:-docker\.io/[a-z/-]+:v?\d+\.\d+(\.\d+)?)\}")
 
 
 @cache
@@ -94,7 +94,7 @@ def test_secrets_are_mounted_where_they_are_named_and_all_of_them_are_made() -> 
             for source, target in [volume.removesuffix(":ro").rsplit(":", 1)]
             if source.startswith("${SECRETS")
         }
-        assert set(mounts.values()) <= made.keys(), name
+        assert {each.split("/")[0] for each in mounts.values()} <= made.keys(), name
         shared = settings("settings.env") if name in SERVICES else {}
         for value in {**shared, **service.get("environment", {})}.values():
             folder, _, file = value.rpartition("/")

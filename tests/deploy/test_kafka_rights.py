@@ -5,7 +5,7 @@ import yaml
 
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.topics import TOPICS
-from lastmetre.devstack.contracts.command import STRIMZI
+from lastmetre.devstack.contracts.command import COMPONENTS
 from tests.deploy.rendering import Resource, named, rendered
 
 CHANNELS = ("channels.hotline", "channels.app", "channels.patrol")
@@ -87,8 +87,8 @@ def test_topics_have_as_many_copies_as_the_cluster_can_have(
 
 
 def test_the_generated_files_hold_one_resource_for_each_topic_and_user() -> None:
-    topics = list(yaml.safe_load_all((STRIMZI / "topics.yaml").read_text("utf-8")))
-    users = list(yaml.safe_load_all((STRIMZI / "users.yaml").read_text("utf-8")))
+    topics = list(yaml.safe_load_all((COMPONENTS / "strimzi" / "topics.yaml").read_text("utf-8")))
+    users = list(yaml.safe_load_all((COMPONENTS / "strimzi" / "users.yaml").read_text("utf-8")))
     assert len(topics) == len(TOPICS)
     assert [each["metadata"]["name"] for each in users] == [
         f"lastmetre-{name}" for name in ("intake", "dispatch", "notify", "metrics", "audit", "keda")
