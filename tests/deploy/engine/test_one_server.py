@@ -119,5 +119,6 @@ def test_a_restored_backup_balances(server: OneServer) -> None:
     with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
         settings.write("restore_command = 'cp /backups/log/%f %p'\n")
     (data / "recovery.signal").touch()
+    subprocess.run(["chown", "--recursive", "999:999", data], check=True)
     server.up()
     assert balanced(server)["balanced"] is True
