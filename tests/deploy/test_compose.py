@@ -168,12 +168,20 @@ def test_prometheus_has_the_rules_and_the_key_where_its_file_names_them() -> Non
         each for each in prometheus["volumes"] if mounted in each
     ]
     targets = {
-        target
+        target.split(":")[0]
         for job in document["scrape_configs"]
-        for config in job["static_configs"]
+        for config in job.get("static_configs", [])
         for target in config["targets"]
     }
-    assert {target.split(":")[0] for target in targets} <= services().keys()
+    # By name service: a service's name leads to all its processes.
+    names = {
+        name
+        for job in document["scrape_configs"]
+        for config in job.get("dns_sd_configs", [])
+        for name in config["names"]
+    }
+    assert names == set(SERVICES)
+    assert targets <= services().keys()
 
 
 def test_every_setting_is_one_that_the_readme_explains() -> None:
