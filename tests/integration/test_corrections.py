@@ -24,6 +24,7 @@ async def test_a_kind_is_corrected_once_and_the_figures_follow(city: City) -> No
     assert wrong.status_code == 422
     for _ in range(2):
         assert (await city.http.post(path, data=form, headers=operator)).status_code == 303
+    await city.let_time_pass(case_id)
     metrics = await city.database("metrics")
 
     async def counted() -> bool:
@@ -73,6 +74,7 @@ async def test_a_place_is_set_once_and_nobody_gets_the_case_by_it(city: City) ->
     path = city.url("dispatch", f"/centre/cases/{case_id}/actions")
     for _ in range(2):
         assert (await city.http.post(path, data=form, headers=operator)).status_code == 303
+    await city.let_time_pass(case_id)
     dispatch = await city.database("dispatch")
 
     async def located() -> tuple[float, ...] | None:

@@ -25,15 +25,6 @@ async def take_back(city: City, action_id: str, lead_id: str) -> int:
     return answer.status_code
 
 
-async def let_its_time_pass(city: City, action_id: str) -> None:
-    dispatch = await city.database("dispatch")
-    done = await dispatch.execute(
-        "UPDATE held_action SET due_at = now() WHERE action_id = $1 AND due_at > now()",
-        uuid.UUID(action_id),
-    )
-    assert done == "UPDATE 1", "it waits until it is due"
-
-
 async def new_case(city: City) -> uuid.UUID:
     await city.import_network()
     return await city.new_case(f"held-{uuid.uuid4()}", position=inside(0))
@@ -46,7 +37,7 @@ async def test_a_step_is_decided_once_when_it_is_due(city: City) -> None:
         assert answer.status_code == 202
         assert answer.json()["action_id"] == action_id
     assert (await city.state(case_id))[1] == "dispatched"
-    await let_its_time_pass(city, action_id)
+    await city.let_time_pass(case_id)
 
     async def closed() -> bool:
         return (await city.state(case_id))[1] == "closed"
@@ -67,7 +58,7 @@ async def test_what_is_taken_back_is_never_decided(city: City) -> None:
     asked = {"action": "return", "expected_seq": seq, "return_reason": "not_my_duty"}
     assert (await ask(city, case_id, action_id=second, **asked)).status_code == 202
 
-    await let_its_time_pass(city, second)
+    await city.let_time_pass(case_id)
 
     async def given_back() -> bool:
         return (await city.state(case_id))[1] == "unplaced"
@@ -91,7 +82,7 @@ async def test_whoever_asked_is_told_that_it_was_not_done(city: City) -> None:
     asked = {"action": "return", "expected_seq": seq, "return_reason": "not_my_duty"}
     assert (await ask(city, case_id, action_id=action_id, **asked)).status_code == 202
     (await city.act(case_id, "accept")).raise_for_status()
-    await let_its_time_pass(city, action_id)
+    await city.let_time_pass(case_id)
     dispatch = await city.database("dispatch")
 
     async def refused() -> str | None:

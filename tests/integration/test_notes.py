@@ -48,6 +48,7 @@ async def test_a_note_is_read_by_staff_and_nobody_else(city: City) -> None:
     case_id, action_id = await city.case_of(receipt), str(uuid.uuid4())
     for _ in range(2):
         assert (await noting(city, case_id, action_id=action_id)).status_code == 303
+    await city.let_time_pass(case_id)
     assert str(await city.until(lambda: noted(city, case_id), "note")) == action_id
     assert (await noting(city, case_id, action_id=action_id)).status_code == 303
     assert await city.ledger(case_id) == ["registered", "dispatched", "noted"]
@@ -92,6 +93,7 @@ async def test_notes_are_erased_with_the_report_and_none_is_added_then(city: Cit
     await city.import_network()
     case_id = await city.new_case(f"erased-{uuid.uuid4()}", position=inside(0))
     assert (await noting(city, case_id)).status_code == 303
+    await city.let_time_pass(case_id)
     await city.until(lambda: noted(city, case_id), "note")
     intake = await city.database("intake")
     report_id = await intake.fetchval(

@@ -31,6 +31,16 @@ class People(Connections):
             of_lead = isinstance(request, FeedbackGiven) or request.actor.role is ActorRole.LEAD
             await self.tell(request, source=TERMINALS if of_lead else CENTRE)
 
+    async def let_time_pass(self, case_id: UUID) -> None:
+        """What waits of this case, for it can be taken back, is due now."""
+        dispatch = await self.database("dispatch")
+        done = await dispatch.execute(
+            "UPDATE held_action SET due_at = now()"
+            " WHERE case_id = $1 AND due_at > now() AND refusal IS NULL",
+            case_id,
+        )
+        assert done == "UPDATE 1", "it waits"
+
     async def rate_by_form(self, case_id: UUID, closing: int) -> httpx.Response:
         """Rate a closing as solved with four stars, by the page of the secret link."""
         url = self.url("notify", f"/rate/{self.credentials.rating_token(case_id, closing)}")
