@@ -1,21 +1,44 @@
 """Topics of tests that have a set of their own."""
 
-from typing import Any
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from lastmetre.common.contracts.topics import PARTITIONS, TOPICS
 
+ALL: Final = tuple(each.name for each in TOPICS)
 
-async def delete_topics(bootstrap_servers: str, prefix: str) -> None:
-    """Undo `apply_topics`: a broker with thousands of partitions takes minutes to recover."""
+
+@asynccontextmanager
+async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        await admin.delete_topics([prefix + topic.name for topic in TOPICS])
+        yield admin
     finally:
         await admin.close()
+
+
+async def make_topics(bootstrap_servers: str, prefix: str, names: Collection[str]) -> None:
+    """Some of the declared topics, with one copy each: twelve partitions cost a broker time."""
+    async with _admin(bootstrap_servers) as admin:
+        answer: Any = await admin.create_topics(
+            [
+                NewTopic(prefix + each.name, PARTITIONS, 1, topic_configs=each.settings_for(1))
+                for each in TOPICS
+                if each.name in names
+            ]
+        )
+    assert not any(code for _, code, _ in answer.topic_errors), answer
+
+
+async def delete_topics(bootstrap_servers: str, prefix: str, names: Collection[str] = ALL) -> None:
+    """Undo it: a broker with thousands of partitions takes minutes to recover."""
+    async with _admin(bootstrap_servers) as admin:
+        await admin.delete_topics([prefix + name for name in names])
 
 
 async def records_of(bootstrap_servers: str, topic: str) -> list[Any]:

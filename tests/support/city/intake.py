@@ -9,7 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lastmetre.common.contracts.base import Channel
-from lastmetre.common.contracts.topics import PARTITIONS, channel_topic
+from lastmetre.common.contracts.topics import PARTITIONS, REPORTS, channel_topic
 from lastmetre.common.security.tokens import key_digest
 from tests.support.city.credentials import key_text
 from tests.support.city.records import Headers
@@ -30,6 +30,7 @@ class IntakeAlone(ServiceAlone):
     """What a test does with intake."""
 
     service = "intake"
+    sends_to = (REPORTS,)
 
     def __init__(self, bootstrap: str, database_url: str, folder: Path) -> None:
         super().__init__(bootstrap, database_url, folder)

@@ -31,6 +31,7 @@ class NotifyAlone(ServiceAlone):
     """
 
     service = "notify"
+    sends_to = (NOTIFY_DELIVERIES, FEEDBACK)
 
     def __init__(self, bootstrap: str, database_url: str, folder: Path) -> None:
         super().__init__(bootstrap, database_url, folder)

@@ -8,19 +8,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 
-from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.common.kafka.topics import apply_topics
+from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.contracts.topics import SERVICES, dead_letter_topic
 from tests.support.city.credentials import Credentials
 from tests.support.city.databases import Database
 from tests.support.city.processes import ServiceProcess, start_process
 from tests.support.city.records import Records
-from tests.support.topics import delete_topics
+from tests.support.topics import delete_topics, make_topics
 
 
 class ServiceAlone(Records, Database):
     """What a test does with one service. `environment` is what its processes are started with."""
 
     service: ClassVar[str]
+    sends_to: ClassVar[tuple[str, ...]] = ()
+    """The topics that it writes, but for its dead letters."""
 
     def __init__(self, bootstrap: str, database_url: str, folder: Path) -> None:
         Records.__init__(self, bootstrap, f"t{secrets.token_hex(4)}.")
@@ -40,15 +42,16 @@ class ServiceAlone(Records, Database):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Topics; at the end every process is stopped, and the topics go."""
-        await apply_topics(self.bootstrap, self.prefix, development=True)
+        """The topics that it knows; at the end every process is stopped, and the topics go."""
+        topics = {*READERS[self.service], *self.sends_to, dead_letter_topic(self.service)}
+        await make_topics(self.bootstrap, self.prefix, topics)
         await self.open()
         try:
             yield self
         finally:
             await self.stop()
             await self.close()
-            await delete_topics(self.bootstrap, self.prefix)
+            await delete_topics(self.bootstrap, self.prefix, topics)
 
     async def start(self, **environment: str) -> ServiceProcess:
         """One more process, ready."""
