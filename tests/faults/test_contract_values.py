@@ -22,7 +22,7 @@ from lastmetre.common.contracts.topics import (
 from tests.faults.conftest import MakeRig
 from tests.faults.rig.rig import Rig, Shape
 from tests.faults.rig.verdict import parked_or_dead
-from tests.support.city import City
+from tests.support.city import TRACE, City
 
 pytestmark = [
     pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.kind(name="contracts"),
@@ -83,7 +83,7 @@ def of(name: str, key: str) -> Mapping[str, bytes]:
     values = {
         "ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_type": name, "ce_source": "/newer",
         "ce_subject": key, "ce_time": now, "ce_recordedtime": now,
-        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "traceparent": TRACE,
         "content-type": "application/json",
     }  # fmt: skip
     return {name: value.encode() for name, value in values.items()}

@@ -30,9 +30,9 @@ from lastmetre.dispatch.application.register_reports import Registrar
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.network import Area, Network
+from tests.support.city import TRACE
 
 NOW: Final = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 RING: Final = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
 NAME: Final = LocalName(zh="王", en="Wang")
 NETWORK: Final = Network(

@@ -10,11 +10,11 @@ from lastmetre.devstack import Stack
 from tests.integration.dispatch_ledger import (
     NETWORK,
     NOW,
-    TRACE,
     DispatchProcess,
     dispatch_process,
     report,
 )
+from tests.support.city import TRACE
 from tests.support.databases import fresh_database
 
 

@@ -18,7 +18,6 @@ from lastmetre.dispatch.application.publish_network import publish
 from lastmetre.dispatch.application.register_reports import case_id_of
 from tests.integration.dispatch_ledger import (
     NETWORK,
-    TRACE,
     DispatchProcess,
     action,
     dispatch_process,
@@ -26,6 +25,7 @@ from tests.integration.dispatch_ledger import (
     new_id,
     report,
 )
+from tests.support.city import TRACE
 from tests.support.databases import fresh_database
 
 CASES = 'SELECT * FROM "case" ORDER BY case_id'

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.integration.hostile_http import (
     DOORS,
@@ -73,7 +72,7 @@ async def ground(city: City) -> AsyncIterator[Ground]:
             "case": str(case_id),
             "nobody": str(uuid.uuid4()),
             "receipt": receipt,
-            "rating": city.links.seal(LinkPurpose.RATE, case_id.bytes + (5).to_bytes(4, "big")),
+            "rating": city.credentials.rating_token(case_id, 5),
         },
     )
     assert await city.ledger(case_id) == ["registered", "dispatched"], "nothing was done to it"
