@@ -12,8 +12,14 @@ from typing import Any, ClassVar
 import pytest
 
 from lastmetre.common.contracts.base import Code, Message
-from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.cases import (
+    CaseEvent,
+    CaseNoted,
+    CategoryChanged,
+    LocationChanged,
+)
 from lastmetre.common.contracts.messages import MESSAGE_TYPES, TOPIC_MESSAGES
+from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.devstack.contracts.compatibility import Change, Meaning, changes
 from lastmetre.devstack.contracts.samples import sample_of
@@ -145,6 +151,18 @@ def test_an_event_added_waits(topic: str) -> None:
     headers = [("ce_type", CaseSeenByTomorrow.TYPE.encode())]
     with pytest.raises(UnknownEventType):
         decode(ConsumedRecord(topic, 0, 0, 0, b"key", b"{}", headers), MESSAGE_TYPES)
+
+
+@pytest.mark.parametrize("kind", [CategoryChanged, LocationChanged, CaseNoted])
+def test_a_reader_of_before_waits_at_what_is_added_to_a_case(kind: type[CaseEvent]) -> None:
+    """None of them may be passed over: the ledger would have a hole, and the next event no turn."""
+    before = {name: each for name, each in MESSAGE_TYPES.items() if name != kind.TYPE}
+    known = {name: SCHEMAS[name] for name in before}
+    assert changes(known, SCHEMAS) == [Change(kind.TYPE, "a new message", Meaning.WAITS)]
+    headers = [("ce_type", kind.TYPE.encode())]
+    body = json.dumps(sample(kind.TYPE)).encode()
+    with pytest.raises(UnknownEventType):
+        decode(ConsumedRecord(CASE_EVENTS, 0, 0, 0, b"key", body, headers), before)
 
 
 @pytest.mark.parametrize("name", MESSAGE_TYPES)
