@@ -21,7 +21,7 @@ from tests.unit.dispatch.test_decide import (
 )
 
 from lastmetre.common.contracts.base import Actor, ActorRole
-from lastmetre.common.contracts.cases import CaseDispatched, CaseNoted
+from lastmetre.common.contracts.cases import CaseDispatched, CaseNoted, CaseReturned
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.security.callers import Role
 from lastmetre.dispatch.domain.decide import Decision, Refusal
@@ -74,11 +74,12 @@ def test_a_record_cannot_bring_words() -> None:
 TO_LI = {
     "area_id": "A1", "lead": LEAD_OF_LIBRARY, "matched_by": "operator", "network_version": 1,
 }  # fmt: skip
-NOTED = steps(
+STEPS: Any = (
     (CaseDispatched, ZHOU, TO_LI),
     (CaseNoted, ZHOU, {"note_id": UUID(int=7)}),
     (CaseNoted, LEAD_LI, {"note_id": UUID(int=9)}),
 )
+NOTED = steps(*STEPS)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,11 @@ async def test_staff_read_it_in_the_timeline_and_may_add_one(template: str, who:
     assert 'name="action" value="note"' in page
     away = await shown(template, NOTED, who, vault=Vault(away=True))
     assert "The words have been erased" not in away
+
+
+async def test_a_lead_who_gave_the_case_back_reads_no_notes() -> None:
+    """As with the contact, which they may hold."""
+    over = steps(*STEPS, (CaseReturned, LEAD_LI, {"lead_id": "li", "reason": "not_found"}))
+    page = await shown("case_for_lead.html", over, person(Role.LEAD, "li"))
+    assert "Shown to whoever deals with the case" in page
+    assert "已电话核实" not in page

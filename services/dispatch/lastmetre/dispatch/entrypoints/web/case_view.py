@@ -127,11 +127,15 @@ class CaseView:
             "areas": await self._choices(network, gave_back, language),
             "leads": lead_names(network, steps, wording),
             "kinds": self._kinds(case, steps, wording),
-            "notes": await self._vault.notes(
-                [step.event.note_id for step in steps if isinstance(step.event, CaseNoted)]
-            ),
+            "sees_notes": may_see_notes(case, person),
+            "notes": await self._notes(steps) if may_see_notes(case, person) else {},
             "now": self._host.clock.now(),
         }
+
+    async def _notes(self, steps: Iterable[Step]) -> dict[UUID, str] | None:
+        """The words of what staff noted; None while they cannot be had."""
+        noted = (step.event for step in steps)
+        return await self._vault.notes([e.note_id for e in noted if isinstance(e, CaseNoted)])
 
     def _kinds(self, case: Case, steps: Iterable[Step], wording: Wording) -> dict[str, str]:
         """The names of the city's categories, and of those that the case has had, by code."""
@@ -222,6 +226,11 @@ def may_see_contact(case: Case, person: Person) -> bool:
     if person.role in OPERATORS:
         return True
     return person.lead_id is not None and person.lead_id == case.lead_id and case.is_open
+
+
+def may_see_notes(case: Case, person: Person) -> bool:
+    """Notes may hold what a contact does: a lead reads them while the case is his."""
+    return person.lead_id is None or person.lead_id == case.lead_id
 
 
 def lead_names(network: Network, steps: Iterable[Step], wording: Wording) -> dict[str, str]:
