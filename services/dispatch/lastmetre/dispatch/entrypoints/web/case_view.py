@@ -104,9 +104,7 @@ class CaseView:
             "case_state": case_state(case, held),
             "messages": await self._messages.of(case.case_id) if at_the_centre else None,
             "area": network.areas.get(case.area_id or ""),
-            "area_names": {
-                area_id: wording.own(area.name) for area_id, area in network.areas.items()
-            },
+            "area_names": area_names(network, wording),
             "here": network.locate([case.position])[0],
             "drawing": case_map(
                 network,
@@ -119,11 +117,7 @@ class CaseView:
             ),
             "candidates": await self._candidates(network, case, words),
             "gave_back": gave_back,
-            "lead_of_area": {
-                area.area_id: wording.own(area.lead.name)
-                for area in network.areas.values()
-                if area.lead
-            },
+            "lead_of_area": leads_by_area(network, wording),
             "areas": await self._choices(network, gave_back, language),
             "leads": lead_names(network, steps, wording),
             "kinds": self._kinds(case, steps, wording),
@@ -231,6 +225,18 @@ def may_see_contact(case: Case, person: Person) -> bool:
 def may_see_notes(case: Case, person: Person) -> bool:
     """Notes may hold what a contact does: a lead reads them while the case is his."""
     return person.lead_id is None or person.lead_id == case.lead_id
+
+
+def area_names(network: Network, wording: Wording) -> dict[str, str]:
+    """What the areas are called, by id."""
+    return {area_id: wording.own(area.name) for area_id, area in network.areas.items()}
+
+
+def leads_by_area(network: Network, wording: Wording) -> dict[str, str]:
+    """What the leads of the areas are called, by the area's id."""
+    return {
+        area_id: wording.own(area.lead.name) for area_id, area in network.areas.items() if area.lead
+    }
 
 
 def lead_names(network: Network, steps: Iterable[Step], wording: Wording) -> dict[str, str]:

@@ -26,7 +26,7 @@ from lastmetre.dispatch.application.case_list import (
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.entrypoints.web.case_view import CaseView
+from lastmetre.dispatch.entrypoints.web.case_view import CaseView, area_names, leads_by_area
 from lastmetre.dispatch.entrypoints.web.notices import notice_of
 
 VIEWS: tuple[ViewName, ...] = ("waiting", "unaccepted", "open", "closed")
@@ -170,11 +170,10 @@ class CentrePages:
 
     async def _names(self, language: Language) -> dict[str, Any]:
         network = await self._service.network()
-        own = self._pages.wordings[language].own
-        areas = network.areas.values()
+        wording = self._pages.wordings[language]
         return {
-            "told_area_names": {area.area_id: own(area.name) for area in areas},
-            "told_lead_of_area": {a.area_id: own(a.lead.name) for a in areas if a.lead},
+            "told_area_names": area_names(network, wording),
+            "told_lead_of_area": leads_by_area(network, wording),
         }
 
     async def version(self, asked: ListQuery) -> str:
@@ -208,14 +207,14 @@ class CentrePages:
                 "version": version_of(page.cases, [each.action_id for each in held.values()]),
                 "total": "" if page.total is None else wording.number(page.total),
                 "views": [(view, counts.get(view), asked.query(view=view)) for view in VIEWS],
-                "areas": sorted(((a.area_id, wording.own(a.name)) for a in areas), key=_words),
+                "areas": sorted(area_names(network, wording).items(), key=_words),
                 "leads": sorted(leads.items(), key=_words),
                 "kinds": sorted(kinds, key=_words),
                 "held": held,
                 "refused": await self._hold.refused_of(person.lead_id or person.subject),
                 "searched": searched_words(base, asked, page.searched),
-                "area_names": {area.area_id: wording.own(area.name) for area in areas},
-                "lead_of_area": {a.area_id: wording.own(a.lead.name) for a in areas if a.lead},
+                "area_names": area_names(network, wording),
+                "lead_of_area": leads_by_area(network, wording),
                 "lead_names": leads,
                 "previous": f"{base}?{asked.on_page(asked.page - 1)}" * (asked.page > 1),
                 "next": f"{base}?{asked.on_page(asked.page + 1)}" * page.more,
