@@ -2,10 +2,15 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from lastmetre.common.security.callers import Role
+from lastmetre.devstack import Stack
 from lastmetre.intake.adapters.postgres import erasing
+from tests.support import books
 from tests.support.city import City, inside
+from tests.support.city.own import own_city
 
 LAMP, COVER = "part:01002", "part:01003"
 PAGE = {"Accept": "text/html", "Accept-Language": "en"}
@@ -123,3 +128,27 @@ async def test_a_corrected_case_is_at_its_end_all_the_same(city: City) -> None:
 
     await city.until(known, "corrected case in intake")
     assert await forgettable()
+
+
+ADDED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("change_category", {"category": COVER}),
+    ("change_location", {"latitude": 0.5, "longitude": 1.5, "accuracy_metres": 200}),
+    ("note", {"note": "Rang the reporter"}),
+)
+
+
+async def test_the_books_balance_with_corrections_and_notes(stack: Stack, tmp_path: Path) -> None:
+    with own_city(stack, tmp_path / "home") as town:
+        async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
+            await city.import_network()
+            case_id = await city.new_case("corrected", position=inside(0), category=LAMP)
+            for seq, (action, said) in enumerate(ADDED, start=2):
+                answer = await city.act(
+                    case_id, action, Role.OPERATOR,
+                    expected_seq=seq, correction_reason="said_by_reporter", **said,
+                )  # fmt: skip
+                assert answer.json()["seq"] == seq + 1
+        left = await books.quiet(town.endpoints)
+        assert not left, left
+        balance = await books.balance(town.endpoints, town.home.outbox)
+        assert [each.document() for each in balance if not each.balanced] == []

@@ -193,6 +193,7 @@ def _case_columns(projection: CaseProjection) -> dict[str, Any]:
         "closings": list(case.closings),
         "rated": list(case.rated),
         "merged": list(case.merged),
+        "accuracy_metres": case.accuracy_metres,
     }
 
 
