@@ -44,14 +44,14 @@ async def test_a_place_is_pointed_at_and_the_leads_nearby_are_offered(
         .get_by_label("How is that known?")
         .select_option("said_by_reporter")
     )
-    await unfold(page)
-    assert await faults_of(page, ("light", "dark")) == []
     await page.get_by_role("button", name=f"Set the place {number}").click()
     await expect(page.locator("#told")).to_contain_text(number)
     await expect(page.locator("#current")).to_have_value(number)
     await expect(page.locator("#case .cand").first).to_be_visible(timeout=SLOWEST_UPDATE)
     assert await town.ledger(case_id) == ["registered", "unplaced", "location_changed"]
     assert (await town.state(case_id))[1] == "unplaced"
+    await unfold(page)
+    assert await faults_of(page, ("light", "dark")) == []
 
 
 async def test_a_kind_is_corrected_without_script(town: City, visit: Visit) -> None:
