@@ -53,6 +53,30 @@ async def test_a_kind_is_corrected_once_and_the_figures_follow(city: City) -> No
     assert "the report itself says so" in page.text
 
 
+async def test_a_message_says_the_kind_that_it_said(city: City) -> None:
+    """What was written before the correction is not made out to have said otherwise."""
+    await city.import_network()
+    case_id = await city.new_case(f"said-{uuid.uuid4()}", position=inside(0), category=LAMP)
+    answer = await city.act(
+        case_id, "change_category", Role.OPERATOR, expected_seq=2, category=COVER,
+        correction_reason="seen_on_site",
+    )  # fmt: skip
+    answer.raise_for_status()
+    placed = await city.act(case_id, "place", Role.OPERATOR, expected_seq=3, area_id="A1")
+    placed.raise_for_status()
+
+    async def shown() -> str | None:
+        page = await city.http.get(
+            city.url("dispatch", f"/cases/{case_id}"),
+            headers=city.bearer(Role.OPERATOR) | PAGE,
+            follow_redirects=True,
+        )
+        messages = page.text[page.text.index('aria-labelledby="h-told"') :]
+        return messages if "雨水井盖" in messages else None
+
+    assert "污水井盖" in await city.until(shown, "message of the second assignment")
+
+
 async def test_a_category_that_the_city_does_not_know_is_refused(city: City) -> None:
     case_id = await city.new_case(f"kind-{uuid.uuid4()}", position=inside(0), category=LAMP)
     for role, category, status, refusal in (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from lastmetre.common.contracts.base import ActorRole, Origin
 from lastmetre.common.contracts.case_model import LedgerBroken
-from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseReopened
+from lastmetre.common.contracts.cases import CaseEvent, CaseRated, CaseReopened, CategoryChanged
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
@@ -69,6 +69,7 @@ class AskForMessages:
         if changed:
             await asking.update_cases(work.connection, changed)
         await _note_ratings(work, told)
+        await _note_corrections(work, told)
         left = await without_adopted(work, wanted)
         await self._ask(work, [each for each in left if each.request.origin is Origin.LIVE])
         await _suppress(work, [each for each in left if each.request.origin is Origin.IMPORT])
@@ -135,6 +136,12 @@ async def _suppress(work: UnitOfWork, wanted: Sequence[WantedMessage]) -> None:
             )
         )
         metrics.MESSAGES.labels(recipient_kind(request.recipient).value, "", result.value).inc()
+
+
+async def _note_corrections(work: UnitOfWork, events: Sequence[CaseEvent]) -> None:
+    """Messages of before say what they said."""
+    if corrected := [each for each in events if isinstance(each, CategoryChanged)]:
+        await asking.note_former_categories(work.connection, corrected)
 
 
 async def _note_ratings(work: UnitOfWork, events: Sequence[CaseEvent]) -> None:

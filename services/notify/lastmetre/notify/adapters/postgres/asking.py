@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from lastmetre.common.contracts.base import Language, Origin
-from lastmetre.common.contracts.cases import CaseState, LocalName
+from lastmetre.common.contracts.cases import CaseState, CategoryChanged, LocalName
 from lastmetre.notify.domain.case_projection import CaseProjection, MergedReport
 from lastmetre.notify.domain.messages import merged_report_of
 
@@ -21,6 +21,16 @@ _CASE_COLUMNS: Final = (
     "case_id, seq, asked, reporter_reachable, acknowledged, report_id, number, language, origin,"
     " category, state, lead_id, lead_zh, lead_en, merged"
 )
+
+
+def category_of(message: str) -> str:
+    """SQL for what the case was said to be when that message (an alias with `case_id` and `seq`)
+    was asked for; the case's row is `s`."""
+    return (
+        "coalesce((SELECT f.category FROM former_category f"  # noqa: S608
+        f" WHERE f.case_id = {message}.case_id AND f.until_seq > {message}.seq"
+        " ORDER BY f.until_seq LIMIT 1), s.category) AS category"
+    )
 
 
 def local_name(zh: str | None, en: str | None) -> LocalName | None:
@@ -152,6 +162,17 @@ async def update_cases(connection: "Connection", projections: Sequence[CaseProje
         [s.lead.en if s.lead else None for s in projections],
         [_merged(s) for s in projections],
         [s.category for s in projections],
+    )
+
+
+async def note_former_categories(
+    connection: "Connection", corrected: Sequence[CategoryChanged]
+) -> None:
+    """Keep what these cases were said to be before."""
+    await connection.executemany(
+        "INSERT INTO former_category (case_id, until_seq, category) VALUES ($1, $2, $3)"
+        " ON CONFLICT DO NOTHING",
+        [(each.case_id, each.seq, each.previous_category) for each in corrected],
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
-from lastmetre.notify.adapters.postgres.asking import ReporterColumns, reporter_of
+from lastmetre.notify.adapters.postgres.asking import ReporterColumns, category_of, reporter_of
 from lastmetre.notify.adapters.postgres.sending_again import asked_again
 from lastmetre.notify.domain.stored_messages import FIRST_TIME, LogPlace, StoredMessage
 
@@ -20,8 +20,9 @@ _AFTER_ALL: Final = LogPlace(
     False, datetime(9999, 12, 30, tzinfo=UTC), FIRST_TIME, "", 0, FIRST_TIME
 )
 
-_WAITING: Final = """
-    SELECT w.case_id, s.number, s.report_id, s.language, s.category, w.seq, w.recipient, w.kind,
+_WAITING: Final = f"""
+    SELECT w.case_id, s.number, s.report_id, s.language, {category_of("w")},
+        w.seq, w.recipient, w.kind,
         w.lead_zh, w.lead_en,
         CASE WHEN w.sending_by IS NULL THEN 'pending' ELSE 'sending' END AS state,
         w.sending_by AS provider, w.attempts, w.error, w.occurred_at, w.asked_at, w.not_before,
@@ -29,9 +30,10 @@ _WAITING: Final = """
         s.merged::text AS merged
     FROM message_waiting w JOIN subject s USING (case_id)
         LEFT JOIN message_again a ON a.request_id = w.again
-"""
-_DONE: Final = """
-    SELECT d.case_id, s.number, s.report_id, s.language, s.category, d.seq, d.recipient, d.kind,
+"""  # noqa: S608
+_DONE: Final = f"""
+    SELECT d.case_id, s.number, s.report_id, s.language, {category_of("d")},
+        d.seq, d.recipient, d.kind,
         d.lead_zh, d.lead_en, d.result AS state, d.provider,
         NULL::int AS attempts, d.error, d.occurred_at, NULL::timestamptz AS asked_at,
         NULL::timestamptz AS not_before,
@@ -40,9 +42,10 @@ _DONE: Final = """
         NULL::uuid AS request_id, NULL::text AS asked_role, NULL::text AS asked_by,
         NULL::timestamptz AS asked_again_at, s.merged::text AS merged
     FROM message_done d JOIN subject s USING (case_id)
-"""
-_AGAIN: Final = """
-    SELECT a.case_id, s.number, s.report_id, s.language, s.category, a.seq, a.recipient, d.kind,
+"""  # noqa: S608
+_AGAIN: Final = f"""
+    SELECT a.case_id, s.number, s.report_id, s.language, {category_of("a")},
+        a.seq, a.recipient, d.kind,
         d.lead_zh, d.lead_en, a.result AS state, a.provider,
         NULL::int AS attempts, a.error, a.occurred_at, NULL::timestamptz AS asked_at,
         NULL::timestamptz AS not_before,
@@ -53,7 +56,7 @@ _AGAIN: Final = """
         s.merged::text AS merged
     FROM message_again a JOIN message_done d USING (case_id, recipient, seq)
         JOIN subject s USING (case_id)
-"""
+"""  # noqa: S608
 
 
 async def messages_of(connection: "Connection", case_id: UUID) -> list[StoredMessage]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.notify.adapters.postgres import sending_again
-from lastmetre.notify.adapters.postgres.asking import ReporterColumns, reporter_of
+from lastmetre.notify.adapters.postgres.asking import ReporterColumns, category_of, reporter_of
 from lastmetre.notify.domain.sending_again import AskedAgain
 
 if TYPE_CHECKING:
@@ -74,17 +74,17 @@ async def due(
     join which reads all of it for each row.
     """
     rows = await connection.fetch(
-        """
+        f"""
         SELECT w.case_id, w.recipient, w.seq, w.attempts, w.shard, w.lane, w.kind, w.occurred_at,
-            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language, s.category,
-            s.merged, w.again
+            w.traceparent, w.lead_zh, w.lead_en, s.report_id, s.number, s.language,
+            {category_of("w")}, s.merged, w.again
         FROM message_waiting w JOIN subject s USING (case_id)
         WHERE w.lane = $1 AND w.not_before <= $2 AND w.shard = ANY($3::smallint[])
             AND w.sending_by IS NULL AND w.seq = (
                 SELECT min(e.seq) FROM message_waiting e
                 WHERE e.case_id = w.case_id AND e.recipient = w.recipient)
         ORDER BY w.not_before LIMIT $4
-        """,
+        """,  # noqa: S608
         provider_queue,
         now,
         shards,
