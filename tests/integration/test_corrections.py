@@ -1,9 +1,12 @@
 """A case's kind and place are corrected: once, and known to every reader (A30, A13)."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
@@ -161,18 +164,24 @@ ADDED: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-async def test_the_books_balance_with_corrections_and_notes(stack: Stack, tmp_path: Path) -> None:
-    with own_city(stack, tmp_path / "home") as town:
-        async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
-            await city.import_network()
-            case_id = await city.new_case("corrected", position=inside(0), category=LAMP)
-            for seq, (action, said) in enumerate(ADDED, start=2):
-                answer = await city.act(
-                    case_id, action, Role.OPERATOR,
-                    expected_seq=seq, correction_reason="said_by_reporter", **said,
-                )  # fmt: skip
-                assert answer.json()["seq"] == seq + 1
-        left = await books.quiet(town.endpoints)
-        assert not left, left
-        balance = await books.balance(town.endpoints, town.home.outbox)
-        assert [each.document() for each in balance if not each.balanced] == []
+@pytest.fixture
+def town(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
+    with own_city(stack, tmp_path / "home") as running:
+        yield running
+
+
+@pytest.mark.slow
+async def test_the_books_balance_with_corrections_and_notes(town: Stack) -> None:
+    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        await city.import_network()
+        case_id = await city.new_case("corrected", position=inside(0), category=LAMP)
+        for seq, (action, said) in enumerate(ADDED, start=2):
+            answer = await city.act(
+                case_id, action, Role.OPERATOR,
+                expected_seq=seq, correction_reason="said_by_reporter", **said,
+            )  # fmt: skip
+            assert answer.json()["seq"] == seq + 1
+    left = await books.quiet(town.endpoints)
+    assert not left, left
+    balance = await books.balance(town.endpoints, town.home.outbox)
+    assert [each.document() for each in balance if not each.balanced] == []
