@@ -13,6 +13,7 @@ from lastmetre.common.contracts.cases import (
     CaseClosed,
     CaseDispatched,
     CaseEvent,
+    CaseNoted,
     CaseRated,
     CaseRegistered,
     CaseReopened,
@@ -58,6 +59,7 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
         CaseRated: {"feedback_id": REPORT, "closing": 5, "solved": False, "score": 1},
         CaseCancelled: {"reason": "nothing_found"},
         CaseReopened: {"closing": 5},
+        CaseNoted: {"note_id": UUID(int=4), "action_id": UUID(int=5)},
         ReportMerged: {
             "report_id": UUID(int=3),
             "channel": "hotline",

@@ -14,6 +14,7 @@ from lastmetre.common.contracts.cases import (
     CaseCancelled,
     CaseClosed,
     CaseDispatched,
+    CaseNoted,
     CaseRated,
     CaseRegistered,
     CaseResolved,
@@ -114,6 +115,14 @@ def test_b7_why_it_is_not_taken_further(ask: Open, reason: str, words: str) -> N
     assert words in page
     assert "a_code_of_a_partner" not in page
     assert "This is not taken further" in page
+
+
+def test_what_staff_note_on_a_case_is_told_to_no_reporter(ask: Open) -> None:
+    page = progress(Known(ledger(CaseRegistered, CaseDispatched, CaseNoted)), ask)
+    told = re.findall(r'<li class="tl-[^"]*"|<time ', page)
+    same = progress(Known(ledger(CaseRegistered, CaseDispatched)), ask)
+    assert told == re.findall(r'<li class="tl-[^"]*"|<time ', same)
+    assert "noted" not in page
 
 
 @pytest.mark.parametrize("joined", [False, True])

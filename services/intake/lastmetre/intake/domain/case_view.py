@@ -99,8 +99,9 @@ class Followed(NamedTuple):
 
     @property
     def timeline(self) -> Sequence[Entry]:
-        """The case's events, oldest first; none before there is a case."""
-        return self.view.timeline if self.view else ()
+        """What its reporter is told of the case, oldest first; nothing before there is a case."""
+        events = self.view.timeline if self.view else ()
+        return [each for each in events if each.type not in STAFF_ONLY]
 
 
 def state_of(followed: Followed | None) -> str:

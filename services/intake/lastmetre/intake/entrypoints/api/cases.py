@@ -12,7 +12,7 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.follow_report import FollowReport
-from lastmetre.intake.domain.case_view import STAFF_ONLY, Followed, state_of
+from lastmetre.intake.domain.case_view import Followed, state_of
 
 
 def nothing_here() -> Problem:
@@ -94,7 +94,6 @@ def _document(followed: Followed | None) -> dict[str, Any]:
                     **entry.details,
                 }
                 for entry in followed.timeline
-                if entry.type not in STAFF_ONLY
             ],
         }
     return document
