@@ -29,7 +29,7 @@ def database(stack: Stack) -> str:
 
 
 async def test_l9_letters_of_before_are_bound_to_their_records(database: str) -> None:
-    await migrate(database, ("intake",))
+    await migrate(database, ("common.runtime", "intake"))
     reading, writing = await asyncpg.connect(database), await asyncpg.connect(database)
 
     async def keep(each: ConsumedRecord, sealed: bytes | None) -> None:
