@@ -5,19 +5,12 @@ Figures are read by a real Prometheus; Debian's package brings it (`apt-get inst
 
 import asyncio
 import json
-import os
-import shutil
 import uuid
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
-import pytest
-import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -28,8 +21,9 @@ from lastmetre.common.telemetry import metrics as registry
 from lastmetre.devstack import Stack
 from lastmetre.devstack.services import checked_out_revision
 from lastmetre.metrics.entrypoints.prometheus_view import FAMILIES
+from tests.observability.rules import program
 from tests.support.city import TRACE, City
-from tests.support.ports import free_port
+from tests.support.prometheus import prometheus
 
 REGISTERED = {
     family.name
@@ -39,15 +33,6 @@ REGISTERED = {
 } - {family.name for family in registry.AUDIT.collect()}
 # No sample of it until something goes wrong.
 ONLY_IN_TROUBLE = {"lastmetre_steps_told_late"}
-
-
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not here")
-        pytest.skip(f"{name} is not here: apt-get install prometheus")
-    return found
 
 
 async def exposed(city: City, service: str) -> str:
@@ -138,64 +123,28 @@ async def test_promtool_has_nothing_to_say(city: City) -> None:
         assert (process.returncode, said) == (0, b""), service
 
 
-@asynccontextmanager
-async def prometheus(city: City, folder: Path) -> AsyncIterator[str]:
-    """A Prometheus that reads the four services, and the figures as a supervisor may."""
-    token = city.bearer(Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
-    admin = city.endpoints["admin"]
-    targets = [url.removeprefix("http://") for service in SERVICES for url in admin[service]]
-    figures = city.endpoints["services"]["metrics"].removeprefix("http://")
-    settings = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [
-            {"job_name": "services", "static_configs": [{"targets": targets}]},
-            {
-                "job_name": "figures",
-                "metrics_path": "/indicators",
-                "authorization": {"credentials": token},
-                "static_configs": [{"targets": [figures]}],
-            },
-        ],
-    }
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(settings))
-    address = f"127.0.0.1:{free_port()}"
-    process = await asyncio.create_subprocess_exec(
-        program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}", "--log.level=error",
-    )  # fmt: skip
-    try:
-        yield f"http://{address}/api/v1/query"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def test_a_prometheus_answers_with_our_figures(city: City, tmp_path: Path) -> None:
     await lived_through(city)
     cases = (await city.indicators())["groups"][0]["cases"]
 
-    async def asked(url: str, query: str) -> dict[str, float]:
-        try:
-            answer = await city.http.get(url, params={"query": query})
-        except httpx.TransportError:
-            return {}
-        result: list[dict[str, Any]] = answer.json()["data"]["result"] if answer.is_success else []
-        return {next(iter(each["metric"].values()), ""): float(each["value"][1]) for each in result}
+    async with prometheus(city, tmp_path) as asking:
 
-    async with prometheus(city, tmp_path) as url:
+        async def read() -> list[float]:
+            query = 'sum(lastmetre_cases{job="lastmetre-indicators",state="closed"})'
+            return [value for _, value in await asking.asked(query)]
 
-        async def read() -> dict[str, float]:
-            return await asked(url, 'sum(lastmetre_cases{job="figures",state="closed"})')
-
-        assert await city.until(read, "figure") == {"": cases["closed"]}
+        assert await city.until(read, "figure") == [cases["closed"]]
 
         async def ups() -> bool:
-            return await asked(url, "count by (job) (up == 1)") == {"services": 4, "figures": 1}
+            jobs = await asking.asked("count by (job) (up == 1)")
+            return {labels["job"]: value for labels, value in jobs} == {
+                "lastmetre": 4,
+                "lastmetre-indicators": 1,
+            }
 
         await city.until(ups, "answer of every target")
-        consumed = await asked(url, "sum by (service) (lastmetre_records_consumed_total)")
-        assert set(consumed) == set(SERVICES)
+        consumed = await asking.asked("sum by (service) (lastmetre_records_consumed_total)")
+        assert {labels["service"] for labels, _ in consumed} == set(SERVICES)
 
 
 async def test_logs_name_the_case_and_the_trace(stack: Stack, city: City) -> None:

@@ -15,6 +15,8 @@ from lastmetre.common.postgres.provide import AUDIT_ROLE
 from lastmetre.devstack.home import write_private
 
 SUPERUSER = "postgres"
+PROMETHEUS = "prometheus"
+"""Asks for the city's figures, with a key as a service has one."""
 
 
 def _key() -> str:
@@ -31,7 +33,9 @@ class Keys(BaseModel):
     token_key: str = Field(default_factory=_key)
     link_key: str = Field(default_factory=_key)
     vault_key: str = Field(default_factory=_key)
-    service_keys: dict[str, str] = Field(default_factory=lambda: {s: _word() for s in SERVICES})
+    service_keys: dict[str, str] = Field(
+        default_factory=lambda: {caller: _word() for caller in (*SERVICES, PROMETHEUS)}
+    )
     channel_keys: dict[Channel, str] = Field(default_factory=lambda: {c: _word() for c in Channel})
     database_passwords: dict[str, str] = Field(
         default_factory=lambda: {role: _word() for role in (*SERVICES, AUDIT_ROLE, SUPERUSER)}
