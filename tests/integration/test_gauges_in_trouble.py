@@ -3,6 +3,7 @@
 from lastmetre.common.contracts.topics import dead_letter_topic
 from lastmetre.common.kafka.codec import OutboxMessage, packed
 from lastmetre.common.outbox.messages import batches_of
+from lastmetre.common.postgres.migrate import migrate
 from lastmetre.common.postgres.outbox_table import append_outbox
 from tests.support.city import MetricsAlone, ServiceProcess, eventually
 from tests.support.city.scenarios import World
@@ -24,6 +25,7 @@ async def append(city: MetricsAlone, records: int) -> None:
 
 
 async def test_the_outbox_grows_while_the_broker_is_away(metrics_city: MetricsAlone) -> None:
+    await migrate(metrics_city.database_url, ("common.runtime", "metrics"))
     process = await metrics_city.launch(KAFKA_BOOTSTRAP_SERVERS=NO_BROKER)
     await process.until_it_answers()
     for records in (3, 4):
