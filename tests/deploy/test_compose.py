@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 import pytest
@@ -123,6 +124,13 @@ def test_the_proxy_alone_is_reached_from_outside() -> None:
         settings("settings.env")["LASTMETRE_TRUSTED_PROXIES"]
         == (services()["proxy"]["networks"]["inside"]["ipv4_address"])
     )
+
+
+def test_nobody_else_can_be_given_the_address_of_the_proxy() -> None:
+    (config,) = parsed("compose.yaml")["networks"]["inside"]["ipam"]["config"]
+    address = ip_address(services()["proxy"]["networks"]["inside"]["ipv4_address"])
+    assert address in ip_network(config["subnet"])
+    assert address not in ip_network(config["ip_range"])
 
 
 def test_the_proxy_publishes_our_prefixes_and_nothing_else() -> None:
