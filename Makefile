@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick deploy-check browser image faults faults-choice simulate lint bench pictures clean lock
+.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -64,6 +64,9 @@ faults: .venv/ready ## trials of faults on real servers, about an hour (ONLY=res
 
 faults-choice: .venv/ready ## the choice of them that continuous integration makes
 	LASTMETRE_FAULT_AGE_SECONDS=20 .venv/bin/pytest -s -m "trial and choice" tests/faults
+
+drills: .venv/ready ## alerts fire and resolve: real Prometheus and Alertmanager, ten minutes
+	.venv/bin/pytest -s tests/drills
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .
