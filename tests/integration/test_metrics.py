@@ -237,7 +237,13 @@ async def test_facts_of_single_cases(city: tuple[MetricsAlone, World]) -> None:
 async def test_who_may_look(city: tuple[MetricsAlone, World]) -> None:
     metrics, _ = city
     async with metrics.client(Role.LEAD) as client:
-        for path in ("/indicators", "/board", "/board/live", "/api/metrics/v1/facts"):
+        for path in (
+            "/indicators",
+            "/board",
+            "/board/live",
+            "/board/events",
+            "/api/metrics/v1/facts",
+        ):
             assert (await client.get(path)).status_code == 403
             anonymous = await client.get(path, headers={"Authorization": ""})
             assert anonymous.status_code == 401
@@ -253,16 +259,10 @@ async def test_board(city: tuple[MetricsAlone, World]) -> None:
     assert page.status_code == live.status_code == empty.status_code == 200
     assert 'lang="zh-CN"' in page.text
     assert 'hx-get="/board/live?period=all"' in page.text
+    assert 'data-stream="/board/events?period=all"' in page.text
     assert f"{len(world.scenarios)} cases" in re.sub(r"\s+", " ", live.text)
     assert "<html" not in live.text
     assert all(f"Area {n}" in live.text for n in range(1, 5))
-    seen = re.search(r'name="seen" value="(\w+)"', live.text)
-    assert seen is not None
-    async with metrics.client(Role.SUPERVISOR) as client:
-        again = await client.get("/board/live", params={"period": "all", "seen": seen[1]})
-        other = await client.get("/board/live", params={"period": "all", "seen": "another"})
-    assert (again.status_code, other.status_code) == (204, 200)
-    assert "as-of" in again.headers["hx-trigger"]
     assert "Nothing was reported in this period" in empty.text
     for answer in (page, live, empty):
         assert "style=" not in answer.text

@@ -143,6 +143,7 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /api/metrics/v1/facts": f"{WATCHING} {SERVICES}",
         "GET /board": WATCHING,
         "GET /board/live": WATCHING,
+        "GET /board/events": WATCHING,
         "GET /board/wall": WATCHING,
         "GET /board/how": ANYONE,
         "GET /board/static": ANYONE,

@@ -36,6 +36,7 @@ async def test_a_board_that_gets_no_figures_is_not_live(
     await expect(badge).to_contain_text(live)
     for status in REFUSALS:
         await board.route("**/board/live*", partial(refuse, status))
+        await town.new_case(f"live-{uuid.uuid4()}")  # so that there are other figures to ask for
         await expect(badge).to_contain_text(lost, timeout=SLOWEST_UPDATE)
         await board.unroute("**/board/live*")
         await expect(badge).to_contain_text(live, timeout=SLOWEST_UPDATE)

@@ -101,3 +101,13 @@ def test_a_look_that_differs_in_its_time_alone_is_the_same_version() -> None:
     assert replace(one, now=NOW + timedelta(minutes=14)).version == one.version
     assert replace(one, now=NOW + timedelta(minutes=15)).version != one.version
     assert figures({"cases": 1}).version != one.version
+
+
+def test_rows_in_another_order_are_the_same_version() -> None:
+    """PostgreSQL gives them in any, and processes compare what they have worked out."""
+    rows = [{"channel": "app", "cases": 1, "hour": 2}, {"channel": "patrol", "cases": 4, "hour": 3}]
+    areas = {"A1": {"open": 3, "cases": 0}, "A2": {"open": 1, "cases": 5}}
+    one = figures(hourly=rows, by_area=areas)
+    other = figures(hourly=rows[::-1], by_area=dict(reversed(areas.items())))
+    assert one.version == other.version
+    assert figures(hourly=rows[:1], by_area=areas).version != one.version

@@ -278,6 +278,15 @@ async def admit(
     return principal
 
 
+async def still_admitted(request: Request) -> bool:
+    """Whether what let the caller in holds still, for an answer that goes on for long."""
+    principal: Principal | None = request.state.principal
+    if principal is None:  # an open route looks at no credential
+        return True
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.identify(request) == principal
+
+
 def _keep_token(request: Request, role: Role) -> Response:
     """Put the token of a page link into a cookie and lead to the same address without it.
 

@@ -355,6 +355,10 @@ class ServiceHost:
             return [f"still starting: {self._bringing_up}"]
         return [] if self.relay.has_room.is_set() else ["outbox: over its limit"]
 
+    def consumers_missing(self) -> Sequence[str]:
+        """What keeps records from being read, by any consumer; empty while all are read."""
+        return [missing for each in self.consumers for missing in each.missing()]
+
     def checks(self) -> Mapping[str, Sequence[str]]:
         """Every check with what is missing, nothing where all is well."""
         asked = {"database": self._measuring.database} if self._measuring else {}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
     from lastmetre.common.service.host import ServiceHost
 
+Row = asyncpg.Record
+"""What PostgreSQL has counted, by the names of its columns."""
 KEPT_SECONDS: Final = 1.5
 REST_FACTOR: Final = 10
 """Figures that took long are kept ten times as long, so that looking costs a tenth of a core."""
@@ -38,7 +40,7 @@ class Network:
     """The areas with their names, and the map, drawn up once for each state of the network."""
 
     state: str
-    areas: Mapping[str, asyncpg.Record]
+    areas: Mapping[str, Row]
     map: AreaMap | None
 
 
@@ -49,7 +51,7 @@ class Figures:
     now: datetime
     period: Period
     stage: Stage
-    summary: asyncpg.Record
+    summary: Row
     curve: Curve | None
     curve_before: Curve | None
     first_response: Curve | None
@@ -59,26 +61,33 @@ class Figures:
     score: Estimate | None
     solved: Estimate | None
     fixed_on_spot: Estimate | None
-    hourly: Sequence[asyncpg.Record]
-    by_area: Mapping[str, asyncpg.Record]
-    open_now: Sequence[asyncpg.Record]
-    reports: Sequence[asyncpg.Record]
+    hourly: Sequence[Row]
+    by_area: Mapping[str, Row]
+    open_now: Sequence[Row]
+    reports: Sequence[Row]
     valid: Estimate | None
     """What share of the period's reports was accepted."""
-    recent_activity: Sequence[asyncpg.Record]
+    recent_activity: Sequence[Row]
     network: Network
 
     @cached_property
     def version(self) -> str:
         """Another one as soon as anything but the time is another, and each quarter of an hour:
-        at midnight a time of day becomes one of yesterday."""
+        at midnight a time of day becomes one of yesterday. Every process works out the same."""
         quarter = int(self.now.timestamp()) // 900
         figures = {
-            each.name: getattr(self, each.name)
+            each.name: _in_order(getattr(self, each.name))
             for each in fields(self)
             if each.name not in ("now", "network")
         }
         return sha256(repr((quarter, figures, self.network.state)).encode()).hexdigest()[:16]
+
+
+def _in_order(value: object) -> object:
+    """Rows in an order of their own: PostgreSQL gives them in any."""
+    if isinstance(value, Mapping):
+        return sorted(map(repr, value.items()))
+    return sorted(map(repr, value)) if isinstance(value, list) else value
 
 
 Choice = tuple[PeriodName | None, date | None, str]

@@ -12,7 +12,6 @@ import time
 from functools import partial
 from typing import Any, Final, TextIO
 
-import asyncpg
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka.codec import UnknownEventType
@@ -80,7 +79,6 @@ def main() -> int:
         TopicsUnreadable,
         UnknownEventType,
         KafkaError,
-        asyncpg.PostgresError,
         *DATABASE_ERRORS,
     ) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

@@ -52,11 +52,9 @@ def _router(
         include_in_schema=False,
         dependencies=allow(*roles),
     )
-    async def events(
-        request: Request, person: CurrentPerson, asked: Asked
-    ) -> AsyncIterator[ServerSentEvent]:
+    async def events(request: Request, asked: Asked) -> AsyncIterator[ServerSentEvent]:
         translations = pages.translations[pages.language_of(request)]
-        async for event in live.of_centre(person, asked, translations):
+        async for event in live.of_centre(request, asked, translations):
             yield event
 
     return router

@@ -6,13 +6,16 @@ from typing import Final
 from uuid import UUID
 
 from babel.support import NullTranslations
+from fastapi import Request
 from fastapi.sse import ServerSentEvent
 
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
+from lastmetre.common.security.access import person_of
 from lastmetre.common.security.callers import Person
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.live_changes import CannotTell, LiveChanges
+from lastmetre.common.web.live_changes import LiveChanges
+from lastmetre.common.web.live_events import live_events
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres import held_actions
 from lastmetre.dispatch.application.case_service import CaseService
@@ -21,10 +24,8 @@ from lastmetre.dispatch.application.live_changes import CASES
 from lastmetre.dispatch.entrypoints.web.case_view import case_state
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 
-BEAT_SECONDS: Final = 5.0
 GONE_AFTER: Final = timedelta(seconds=11)
-LONGEST: Final = timedelta(minutes=1)
-"""Then the browser asks again, with a sign-in that is good or not."""
+"""Twice as long as a stream takes to look again."""
 ALSO_OPEN: Final = N_("%(names)s also has this open")
 SEVERAL_OPEN: Final = N_("%(names)s also have this open")
 
@@ -49,9 +50,10 @@ class LiveEvents:
         self._clock = clock
 
     async def of_centre(
-        self, person: Person, asked: ListQuery, translations: NullTranslations
+        self, request: Request, asked: ListQuery, translations: NullTranslations
     ) -> AsyncIterator[ServerSentEvent]:
         """A list with a case beside it."""
+        person = person_of(request)
         case_id = await self._service.case_known_as(asked.case) if asked.case else None
 
         async def look() -> dict[str, str]:
@@ -60,40 +62,19 @@ class LiveEvents:
                 state |= await self._of_case(case_id, person, translations, self._clock.now())
             return state
 
-        async for event in self._changed(look):
+        async for event in live_events(request, self._changes, CASES, look):
             yield event
 
     async def of_list(
-        self, version: Callable[[], Awaitable[str]]
+        self, request: Request, version: Callable[[], Awaitable[str]]
     ) -> AsyncIterator[ServerSentEvent]:
         """A list alone."""
 
         async def look() -> dict[str, str]:
             return {"list": await version()}
 
-        async for event in self._changed(look):
+        async for event in live_events(request, self._changes, CASES, look):
             yield event
-
-    async def _changed(
-        self, look: Callable[[], Awaitable[dict[str, str]]]
-    ) -> AsyncIterator[ServerSentEvent]:
-        """Each state once when the stream begins, then whenever it is another.
-
-        It ends while nobody can tell, so that the page says so.
-        """
-        ends = self._clock.now() + LONGEST
-        sent: dict[str, str] = {}
-        seen: str | None = None
-        while self._clock.now() < ends:
-            state = await look()
-            for name, value in state.items():
-                if sent.get(name) != value:
-                    yield ServerSentEvent(event=name, raw_data=value)
-            sent = state
-            try:
-                seen = await self._changes.after(CASES, seen, BEAT_SECONDS)
-            except CannotTell:
-                return
 
     async def _of_case(
         self, case_id: UUID, person: Person, translations: NullTranslations, now: datetime

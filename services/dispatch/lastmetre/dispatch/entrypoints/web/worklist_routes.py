@@ -32,8 +32,8 @@ def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
         include_in_schema=False,
         dependencies=allow(Role.LEAD),
     )
-    async def events(person: CurrentPerson) -> AsyncIterator[ServerSentEvent]:
-        async for event in live.of_list(lambda: worklist.version(person)):
+    async def events(request: Request, person: CurrentPerson) -> AsyncIterator[ServerSentEvent]:
+        async for event in live.of_list(request, lambda: worklist.version(person)):
             yield event
 
     return router

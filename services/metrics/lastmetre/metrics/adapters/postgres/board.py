@@ -147,3 +147,12 @@ async def reports(connection: "Connection", period: Period) -> list[asyncpg.Reco
         period.first,
         period.last,
     )
+
+
+async def change_mark(connection: "Connection") -> tuple[object, ...]:
+    """Another value as soon as any process has read on, or a rebuild has replaced the facts."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT sum(next_offset) FROM position), 'fact'::regclass::oid"
+    )
+    assert row is not None
+    return tuple(row)

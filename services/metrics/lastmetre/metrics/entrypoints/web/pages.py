@@ -1,18 +1,22 @@
 """The board's pages: for staff, and for anyone how the figures come about."""
 
+from collections.abc import AsyncIterator
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic_core import to_json
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from lastmetre.common.security.access import Anyone, CurrentPerson, allow
 from lastmetre.common.security.callers import Person
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.live_changes import LiveChanges
+from lastmetre.common.web.live_events import live_events
 from lastmetre.common.web.openapi import page_router
 from lastmetre.metrics.application.board import Board, Figures
+from lastmetre.metrics.application.live_changes import BOARD
 from lastmetre.metrics.domain.curves import CURVES
 from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
 from lastmetre.metrics.domain.periods import PeriodName
@@ -20,7 +24,6 @@ from lastmetre.metrics.entrypoints.api import STAFF
 from lastmetre.metrics.entrypoints.web.names import CURVE_NAMES, PERIOD_NAMES
 from lastmetre.metrics.entrypoints.web.view import BoardView
 
-UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "As it was seen"}}
 CurveName = Annotated[str, Query(pattern=f"^({'|'.join(CURVES)})$")]
 
 
@@ -53,17 +56,15 @@ class Choice:
         return urlencode({name: value for name, value in chosen.items() if value})
 
 
-def board_router(board: Board, pages: Pages) -> APIRouter:
-    """`/board`, its live part, `/board/wall` and `/board/how`."""
+def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRouter:
+    """`/board`, what changes on it, `/board/wall` and `/board/how`."""
     router = page_router()
-
-    async def context(request: Request, person: Person, choice: Choice) -> dict[str, Any]:
-        return shown(request, person, choice, await figures_of(choice))
 
     async def figures_of(choice: Choice) -> Figures:
         return await board.figures(choice.period, choice.day, choice.stage)
 
-    def shown(request: Request, person: Person, choice: Choice, figures: Figures) -> dict[str, Any]:
+    async def context(request: Request, person: Person, choice: Choice) -> dict[str, Any]:
+        figures = await figures_of(choice)
         language = pages.language_of(request)
         wording = pages.wordings[language]
         view = BoardView(figures, wording, pages.translations[language])
@@ -89,22 +90,32 @@ def board_router(board: Board, pages: Pages) -> APIRouter:
         """The board."""
         return pages.render(request, "board.html", await context(request, person, choice))
 
-    @router.get("/board/live", dependencies=allow(*STAFF), responses=UNCHANGED)
+    @router.get("/board/live", dependencies=allow(*STAFF))
     async def board_live(
-        request: Request,
-        person: CurrentPerson,
-        choice: Annotated[Choice, Depends()],
-        seen: str = "",
+        request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:
-        """The part of it that changes; nothing if that is as it was `seen`."""
-        figures = await figures_of(choice)
-        as_of = pages.wordings[pages.language_of(request)].seconds(figures.now)
-        if seen == figures.version:
-            response = Response(status_code=204)
-        else:
-            response = pages.render(request, "live.html", shown(request, person, choice, figures))
-        response.headers["HX-Trigger"] = to_json({"as-of": as_of}).decode()
-        return response
+        """The part of it that changes."""
+        return pages.render(request, "live.html", await context(request, person, choice))
+
+    # A tool that reads the specification would wait for the end of what has none.
+    @router.get(
+        "/board/events",
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+        dependencies=allow(*STAFF),
+    )
+    async def board_events(
+        request: Request, choice: Annotated[Choice, Depends()]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """The version of that part, and the time as of which it is."""
+        wording = pages.wordings[pages.language_of(request)]
+
+        async def look() -> dict[str, str]:
+            figures = await figures_of(choice)
+            return {"version": figures.version, "as-of": wording.seconds(figures.now)}
+
+        async for event in live_events(request, changes, BOARD, look):
+            yield event
 
     @router.get("/board/wall", dependencies=allow(*STAFF))
     async def board_wall(

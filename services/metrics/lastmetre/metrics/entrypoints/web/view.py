@@ -3,11 +3,11 @@
 from datetime import date, datetime
 from typing import Any, Final
 
-import asyncpg
 from markupsafe import Markup
 
 from lastmetre.common.web.svg.charts import Column, TimeAxis, flow_columns, response_curve, whisker
 from lastmetre.common.web.svg.charts import Curve as DrawnCurve
+from lastmetre.metrics.application.board import Row
 from lastmetre.metrics.domain.indicators import FEW
 from lastmetre.metrics.domain.periods import PeriodName
 from lastmetre.metrics.entrypoints.web.areas import Areas
@@ -179,7 +179,7 @@ class BoardView(Reader):
             key=lambda row: -row[1],
         )  # fmt: skip
 
-    def moves(self) -> list[tuple[asyncpg.Record, str, str, str]]:
+    def moves(self) -> list[tuple[Row, str, str, str]]:
         """The last steps: the row, its area's name, the state's mark, the step in words."""
         return [
             (

@@ -4,29 +4,35 @@
   'use strict';
   // The style sheets show that a page updates itself only where it does.
   document.documentElement.classList.add('scripted');
-  function mark(lost) {
-    document.querySelectorAll('[data-live]').forEach(function (badge) {
+  // Live is what has a stream that goes on, and whose last answer brought what was asked for.
+  let streamLost = false;
+  let answerLost = false;
+  function show() {
+    const lost = streamLost || answerLost;
+    document.querySelectorAll('[data-live]').forEach((badge) => {
       badge.hidden = false;
       badge.classList.toggle('lost', lost);
       badge.querySelector('[data-live-text]').textContent =
         badge.getAttribute(lost ? 'data-lost' : 'data-live');
     });
   }
-  ['htmx:sendError', 'htmx:timeout'].forEach(function (name) {
-    document.addEventListener(name, function () { mark(true); });
-  });
-  // Of every answer, a refusal too: the figures are live only if it brought some.
-  document.addEventListener('htmx:afterRequest', function (event) {
-    mark(!event.detail.successful);
-  });
-  // Pages with a stream of their own say themselves whether it is there.
-  document.addEventListener('live', function (event) { mark(event.detail.lost); });
-  // Nothing but the time is another: the answer brings that alone.
-  document.addEventListener('as-of', function (event) {
-    document.querySelectorAll('time.clock').forEach(function (clock) {
-      clock.textContent = event.detail.value;
+  ['htmx:sendError', 'htmx:timeout'].forEach((name) => {
+    document.addEventListener(name, () => {
+      answerLost = true;
+      show();
     });
   });
+  // Of every answer, a refusal too.
+  document.addEventListener('htmx:afterRequest', (event) => {
+    answerLost = !event.detail.successful;
+    show();
+  });
+  // A page's stream says whether it goes on (stream.js).
+  document.addEventListener('live', (event) => {
+    streamLost = event.detail.lost;
+    show();
+  });
+
   // A browser keeps no page that holds something personal, so it cannot ask by itself whether the page
   // has changed: the tags of the last answers are kept here, as long as the page is open.
   var tags = {};

@@ -3,11 +3,9 @@
   'use strict';
   const KEYS = 'lastmetre-keys';
   const REFRESH_MS = 2000;
-  const RETRY_MS = 5000;
   const LIVE = 'X-Live-Case';
   const one = (selector) => document.querySelector(selector);
   const current = () => (one('#current') ? one('#current').value : '');
-  const live = (lost) => document.dispatchEvent(new CustomEvent('live', { detail: { lost } }));
 
   // --- the list: which row is chosen, and which comes next -------------------------------
   function rows() {
@@ -144,11 +142,9 @@
     keysButton.setAttribute('aria-pressed', String(keysOn()));
   });
 
-  // --- what others do: one stream a page, none while nobody looks -------------------------
-  let source = null;
+  // --- what others do ---------------------------------------------------------------------
   let refreshAt = 0;
   let waiting = null;
-  let retry = null;
   function refreshNow() {
     window.clearTimeout(waiting);
     waiting = null;
@@ -171,35 +167,19 @@
       htmx.ajax('GET', panes, { target: '#case', swap: 'innerHTML', headers: { [LIVE]: kept.value } });
     }
   }
-  function close() {
-    window.clearTimeout(retry);
-    if (source) source.close();
-    source = null;
-  }
-  function listen() {
-    close();
-    if (document.hidden) return;
-    source = new EventSource(one('#list').dataset.events + '&case=' + encodeURIComponent(current()));
-    source.addEventListener('list', (event) => {
+  const address = () => one('#list').dataset.events + '&case=' + encodeURIComponent(current());
+  const listen = window.lastmetreStream(address, {
+    list: (event) => {
       if (event.data !== one('#list').dataset.version) refresh();
-    });
-    source.addEventListener('case', showCaseAsItIs);
-    source.addEventListener('viewers', (event) => {
+    },
+    case: showCaseAsItIs,
+    viewers: (event) => {
       const words = one('#viewers');
       if (words) words.textContent = event.data;
-    });
-    source.onopen = () => live(false);
-    source.onerror = () => {
-      live(true);
-      // The browser tries again by itself unless it was refused.
-      if (source && source.readyState === EventSource.CLOSED) retry = window.setTimeout(listen, RETRY_MS);
-    };
-  }
+    },
+  }, refresh);
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) refresh();
-    listen();
   });
-  window.addEventListener('pagehide', close);
   mark();
-  listen();
 })();
