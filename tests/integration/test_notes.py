@@ -101,7 +101,7 @@ async def test_notes_are_erased_with_the_report_and_none_is_added_then(city: Cit
         case_id,
     )
     await erasing.forget(intake, [report_id])
-    assert "The words have been erased" in await page_of(city, case_id, Role.OPERATOR)
+    assert "The words are not kept any more" in await page_of(city, case_id, Role.OPERATOR)
     assert (await noting(city, case_id)).status_code == 409
 
 

@@ -93,10 +93,10 @@ NOTED = steps(*STEPS)
 async def test_staff_read_it_in_the_timeline_and_may_add_one(template: str, who: Any) -> None:
     page = await shown(template, NOTED, who)
     assert '<p class="said">已电话核实</p>' in page
-    assert "The words have been erased" in page
+    assert "The words are not kept any more" in page
     assert 'name="action" value="note"' in page
     away = await shown(template, NOTED, who, vault=Vault(away=True))
-    assert "The words have been erased" not in away
+    assert "The words are not kept any more" not in away
 
 
 async def test_a_lead_who_gave_the_case_back_reads_no_notes() -> None:
