@@ -138,7 +138,7 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /api/notify/v1/cases/{case_id}/messages": f"{WATCHING} {SERVICES}",
     },
     "metrics": {
-        "GET /indicators": f"{WATCHING} {SERVICES}",
+        "GET /indicators": f"{WATCHING} {SERVICES} prometheus-key",
         "GET /api/metrics/v1/cases/{case_id}": f"{WATCHING} {SERVICES}",
         "GET /api/metrics/v1/facts": f"{WATCHING} {SERVICES}",
         "GET /board": WATCHING,

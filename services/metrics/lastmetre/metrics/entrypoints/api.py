@@ -25,8 +25,9 @@ from lastmetre.metrics.entrypoints.json_view import IndicatorsDocument, json_vie
 from lastmetre.metrics.entrypoints.prometheus_view import prometheus_view
 
 STAFF: Final = (Role.SUPERVISOR, Role.OPERATOR, Role.ADMINISTRATOR)
-SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics", "prometheus")
-"""Prometheus has a key of its own: a supervisor's token could reopen cases."""
+SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics")
+SERVICES_AND_PROMETHEUS: Final = ServiceKey("intake", "dispatch", "notify", "metrics", "prometheus")
+"""Prometheus has a key of its own, for figures alone: a supervisor's token could reopen cases."""
 MOST_DIMENSIONS: Final = 2
 MOST_FACTS: Final = 5000
 
@@ -92,7 +93,7 @@ def api_router(work_out: WorkOutIndicators, facts: ReadFacts, zone: ZoneInfo) ->
 
     @router.get(
         "/indicators",
-        dependencies=allow(*STAFF, SERVICES),
+        dependencies=allow(*STAFF, SERVICES_AND_PROMETHEUS),
         response_model=IndicatorsDocument,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         tags=["indicators"],
