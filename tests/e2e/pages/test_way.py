@@ -117,7 +117,10 @@ async def _placed_by_hand(town: City, visit: Visit, language: Language, screen: 
 
 
 async def test_a_supervisor_sees_the_case_and_no_more(town: City, visit: Visit) -> None:
-    """No button is there to be refused; one that came too late says so, and can be read twice."""
+    """No button is there to be refused; one that came too late says so, and can be read twice.
+
+    A supervisor may note something at any time.
+    """
     case_id = await town.new_case(f"watched-{uuid.uuid4()}", position=INSIDE)
     (await town.act(case_id, "resolve", lead_id=LEAD)).raise_for_status()
     own_page = re.compile(re.escape(town.url("dispatch", "/cases/")) + r"\d{6}-\d+(\?.*)?$")
@@ -132,7 +135,8 @@ async def test_a_supervisor_sees_the_case_and_no_more(town: City, visit: Visit) 
     await assert_good(page)
     await page.get_by_role("link", name="中文").click()
     await expect(page).to_have_url(own_page)
-    await expect(page.locator("form[method=post]")).to_have_count(0)
+    await expect(page.locator("form[method=post]")).to_have_count(1)
+    await expect(page.locator("form[method=post] [name=action]")).to_have_value("note")
 
 
 async def test_what_a_reader_opened_stays_open_while_the_board_moves(
