@@ -22,9 +22,9 @@ IMAGE_MEMBERS = $(filter-out libs/devstack,$(MEMBERS))
 COMPILE = $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
   $(addprefix --no-emit-package lastmetre-,$(notdir $(MEMBERS)))
 
-# Two workers, each with a stack of its own: much of a test is waiting for one process to start. Files
-# in the order told, not those of many tests first: the longest have few.
-IN_PARALLEL = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Workers have a stack each, and much of a test is waiting for a process to start: with two of them a
+# third of two cores is idle. Files in the order told, not those of many tests first: the longest have few.
+IN_PARALLEL = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 help: ## what there is to do here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
