@@ -74,9 +74,9 @@ class PostgresResults:
     def _observe(self, recipient: Recipient, sent: Sequence[Ended]) -> None:
         """How long these have taken; a case's id has the time of its report's record in it."""
         now = self._real_clock.now()
+        wait = metrics.MESSAGE_WAIT.labels(recipient)
         for each in sent:
-            waited = (now - each.asked_at).total_seconds()
-            metrics.MESSAGE_WAIT.labels(recipient).observe(max(waited, 0.0))
+            wait.observe(max((now - each.asked_at).total_seconds(), 0.0))
             if recipient is Recipient.LEAD and each.seq == PLACED_AT_ONCE:
                 reported = milliseconds_of(each.case_id) / 1000
                 metrics.REPORT_TO_MESSAGE.observe(max(now.timestamp() - reported, 0.0))
