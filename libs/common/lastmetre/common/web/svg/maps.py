@@ -29,7 +29,7 @@ _SMALLEST = 1.0  # square pixels below which a ring is left out
 _HATCH_STEP = 7.5
 _NAME_SIZE = 12
 _GROUP_SIZE = 14
-_PIN_RADIUS = 11
+PIN_RADIUS = 11
 _DROP = "M0 0C-2.4 -4 -7.2 -7.9 -7.2 -13.2A7.2 7.2 0 0 1 7.2 -13.2C7.2 -7.9 2.4 -4 0 0Z"
 
 
@@ -218,7 +218,7 @@ class AreaMap:
         place = outline.label
         width = text_width(look.names[key], _NAME_SIZE)
         covered = any(
-            abs(x - place.x) < width / 2 + _PIN_RADIUS and abs(y - place.y) < 2 * _PIN_RADIUS
+            abs(x - place.x) < width / 2 + PIN_RADIUS and abs(y - place.y) < 2 * PIN_RADIUS
             for x, y in taken
         )
         hidden = covered or width > place.room
@@ -283,7 +283,7 @@ class AreaMap:
 
 
 def _disc(x: float, y: float, text: str, tone: PinTone) -> Markup:
-    disc = element("circle", class_=f"m-disc m-n-{tone}", cx=x, cy=y, r=_PIN_RADIUS)
+    disc = element("circle", class_=f"m-disc m-n-{tone}", cx=x, cy=y, r=PIN_RADIUS)
     if not text:
         return disc
     return disc + element("text", text, class_="m-num", x=x, y=y + 4.2, font_size=12)

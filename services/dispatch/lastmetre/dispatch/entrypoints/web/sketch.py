@@ -7,13 +7,11 @@ from markupsafe import Markup
 
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.web.svg.geometry import Projection, rings_of
-from lastmetre.common.web.svg.maps import AreaMap, Look, Pin
+from lastmetre.common.web.svg.maps import PIN_RADIUS, AreaMap, Look, Pin
 from lastmetre.dispatch.domain.network import Area, Network
 
 WIDTH, HEIGHT, MARGIN = 376, 190, 12
 PINS = 30
-DISC = 16
-"""Pixels across."""
 AROUND_WIDTH, AROUND_HEIGHT = 376, 220
 AROUND_METRES = 4000.0
 CIRCLES_ACROSS = 3.0
@@ -77,8 +75,9 @@ def _apart(projection: Projection, spot: Spot, others: Sequence[Spot]) -> Spot:
     """The spot, or the closest place to its right where its number does not hide another."""
     x, y = projection.xy(*spot)
     taken = [projection.xy(*each) for each in others]
-    while any(abs(x - left) < DISC and abs(y - top) < DISC for left, top in taken):
-        x += DISC
+    across = 2 * PIN_RADIUS
+    while any(abs(x - left) < across and abs(y - top) < across for left, top in taken):
+        x += across
     return projection.lng_lat(x, y)
 
 
