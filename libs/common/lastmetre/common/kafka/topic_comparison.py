@@ -24,6 +24,7 @@ class TopicComparison:
         if self._asked is None:
             if now - self._answered_at >= COMPARE_SECONDS:
                 self._asked = asyncio.create_task(client.topic_ids())
+                self._asked.add_done_callback(_look_at)
             return {}
         if not self._asked.done():
             return {}
@@ -38,3 +39,9 @@ class TopicComparison:
         if asked is not None:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
+
+
+def _look_at(answer: asyncio.Task[Mapping[str, UUID]]) -> None:
+    # Also where nobody waits for it any more: asyncio would report it as forgotten.
+    if not answer.cancelled():
+        answer.exception()
