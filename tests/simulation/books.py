@@ -49,6 +49,9 @@ def unfinished(broker: Broker, dispatch: Store, notify: Store) -> str | None:
             if partition.topic != topic or not log.records:
                 continue
             stored = store.table("position").get(("consumer", partition))
+            # A position in the topic of that name before this one says nothing of this one.
+            if stored and stored.topic_id not in (None, broker.topic_ids[topic]):
+                stored = None
             if stored is None or stored.next_offset <= log.records[-1].offset:
                 return f"{store.name}: {partition} stands at {stored}, ends at {log.end}"
     if notify.table("parked"):
