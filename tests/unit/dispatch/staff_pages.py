@@ -31,8 +31,8 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
-from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
+from lastmetre.dispatch.domain.held_actions import HeldAction
+from lastmetre.dispatch.domain.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 

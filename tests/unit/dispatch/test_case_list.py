@@ -3,8 +3,8 @@
 import pytest
 
 from lastmetre.common.contracts.vault import ReportText
-from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter
 from lastmetre.dispatch.application.case_list import Searched, matches
+from lastmetre.dispatch.domain.case_filter import CaseFilter
 from lastmetre.dispatch.entrypoints.web.centre import ListQuery, searched_words
 
 SAID = ReportText(

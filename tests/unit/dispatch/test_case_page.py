@@ -34,7 +34,7 @@ from lastmetre.common.contracts.cases import (
 from lastmetre.common.contracts.deliveries import Recipient
 from lastmetre.common.contracts.vault import ReportAddition, ReportText
 from lastmetre.common.security.callers import Person, Role
-from lastmetre.dispatch.adapters.postgres.ledger import Step
+from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.entrypoints.web.case_view import may_see, may_see_contact
 
 TO_LI = {"area_id": "A1", "lead": LI, "matched_by": "operator", "network_version": 1}

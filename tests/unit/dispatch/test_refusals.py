@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from tests.unit.dispatch.test_decide import IN_EAST, NOW, registered
 
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
 from lastmetre.dispatch.adapters.postgres.results import CommandResult
 from lastmetre.dispatch.application.execute_commands import Outcome
+from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.entrypoints.api import refusal
 
 LINES = [LedgerLine(3, "lastmetre.case.accepted.v1", NOW, NOW, "lead", "lead-0101")]

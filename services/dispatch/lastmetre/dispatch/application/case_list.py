@@ -12,8 +12,8 @@ from lastmetre.common.contracts.vault import ASKED_AT_MOST, ReportText
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import case_list as store
-from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter, ViewName
 from lastmetre.dispatch.adapters.vault import VaultClient
+from lastmetre.dispatch.domain.case_filter import CaseFilter, ViewName
 
 PAGE_ROWS: Final = 50
 SEARCHED_AT_ONCE: Final = 1000

@@ -10,10 +10,10 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine, Step
 from lastmetre.dispatch.application.execute_commands import ExecuteAction
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.publish_network import PublishNetwork
+from lastmetre.dispatch.domain.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Network
 
 

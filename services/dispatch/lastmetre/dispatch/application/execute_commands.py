@@ -22,7 +22,7 @@ from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.logs import of_case
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry, LedgerLine
+from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
 from lastmetre.dispatch.adapters.postgres.results import CommandResult, insert_results, results_of
 from lastmetre.dispatch.application.events import SOURCE, append_events
 from lastmetre.dispatch.application.network_cache import NetworkCache
@@ -30,6 +30,7 @@ from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.commands import Command, CommandId
 from lastmetre.dispatch.domain.decide import Refusal, decide
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
+from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.times import told_late
 

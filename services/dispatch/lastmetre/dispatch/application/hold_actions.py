@@ -15,7 +15,6 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import cases, held_actions, ledger
-from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
 from lastmetre.dispatch.adapters.postgres.results import results_of
 from lastmetre.dispatch.application.execute_commands import (
     ExecuteAction,
@@ -27,6 +26,7 @@ from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.decide import Refusal, decide
+from lastmetre.dispatch.domain.held_actions import HeldAction
 
 log = structlog.get_logger()
 

@@ -19,9 +19,9 @@ from lastmetre.common.security.access import CurrentPerson, GuardedRoute, Servic
 from lastmetre.common.security.callers import Role
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.adapters.postgres.ledger import LedgerLine
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
+from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.domain.network import Area
 from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 

@@ -1,16 +1,15 @@
 """Lists of cases for the command centre: by view and by what a filter asks for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.dispatch.adapters.postgres.cases import SELECT_CASE, case_of
+from lastmetre.dispatch.domain.case_filter import CaseFilter, ViewName
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
-
-ViewName = Literal["waiting", "unaccepted", "open", "closed"]
 
 _VIEWS: Final[dict[ViewName, str]] = {
     "waiting": "is_open AND lead_id IS NULL",
@@ -29,16 +28,6 @@ _FILTER: Final = """
     ($1::text IS NULL OR area_id = $1) AND ($2::text IS NULL OR lead_id = $2)
     AND ($3::text IS NULL OR category = $3) AND ($4::text IS NULL OR channel = $4)
 """
-
-
-class CaseFilter(NamedTuple):
-    """What a list shows; None is everything."""
-
-    view: ViewName = "waiting"
-    area_id: str | None = None
-    lead_id: str | None = None
-    category: str | None = None
-    channel: str | None = None
 
 
 async def listed(

@@ -2,30 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from lastmetre.common.contracts.requests import ActionRequested
+from lastmetre.dispatch.domain.held_actions import HeldAction
 
 if TYPE_CHECKING:
     import asyncpg
 
     from lastmetre.common.postgres.database import Connection
-
-
-class HeldAction(NamedTuple):
-    """An action with the time from which on it is decided, or why that refused it."""
-
-    request: ActionRequested
-    number: str
-    traceparent: str
-    due_at: datetime
-    refusal: str | None
-
-    @property
-    def action_id(self) -> UUID:
-        """The action's own id."""
-        return self.request.action_id
 
 
 _COLUMNS = "request, number, traceparent, due_at, refusal"

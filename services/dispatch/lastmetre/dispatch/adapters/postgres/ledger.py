@@ -1,12 +1,12 @@
 """The ledger of cases: every event with the body that went onto `case.events`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from lastmetre.common.contracts.case_model import EVENT_TYPES, SHORT_NAMES
+from lastmetre.common.contracts.case_model import EVENT_TYPES
 from lastmetre.common.contracts.cases import CaseEvent, CaseRated
+from lastmetre.dispatch.domain.ledger import LedgerLine, Step
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -31,22 +31,6 @@ class LedgerEntry(NamedTuple):
     event: CaseEvent
     body: bytes
     traceparent: str | None
-
-
-class LedgerLine(NamedTuple):
-    """One entry of a case's ledger, without its body."""
-
-    seq: int
-    type: str
-    occurred_at: datetime
-    recorded_at: datetime
-    actor_role: str
-    actor_id: str | None
-
-    @property
-    def short_name(self) -> str:
-        """`accepted` for `lastmetre.case.accepted.v1`."""
-        return SHORT_NAMES[self.type]
 
 
 async def append(connection: "Connection", entries: Iterable[LedgerEntry]) -> None:
@@ -90,13 +74,6 @@ async def after(connection: "Connection", case_id: UUID, seq: int) -> list[Ledge
         seq,
     )
     return [LedgerLine(*row) for row in rows]
-
-
-class Step(NamedTuple):
-    """An entry of the ledger with the event; None in rows older than bodies."""
-
-    line: LedgerLine
-    event: CaseEvent | None
 
 
 async def steps_of(connection: "Connection", case_id: UUID) -> list[Step]:

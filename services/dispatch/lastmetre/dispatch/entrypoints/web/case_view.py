@@ -16,11 +16,11 @@ from lastmetre.common.web.languages import Language
 from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
-from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
-from lastmetre.dispatch.adapters.postgres.ledger import Step
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
+from lastmetre.dispatch.domain.held_actions import HeldAction
+from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.domain.suggestions import named_in
 from lastmetre.dispatch.domain.urgency import names_danger

@@ -13,8 +13,6 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.languages import Language
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.adapters.postgres.case_list import CaseFilter, ViewName
-from lastmetre.dispatch.adapters.postgres.held_actions import HeldAction
 from lastmetre.dispatch.application.case_list import (
     PAGE_ROWS,
     SEARCHED_AT_ONCE,
@@ -26,6 +24,8 @@ from lastmetre.dispatch.application.case_list import (
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import HoldActions
+from lastmetre.dispatch.domain.case_filter import CaseFilter, ViewName
+from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.entrypoints.web.case_view import CaseView, area_names, leads_by_area
 from lastmetre.dispatch.entrypoints.web.notices import notice_of
 
