@@ -14,7 +14,8 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.devstack import Stack
-from lastmetre.dispatch.entrypoints import recover as recovering
+from lastmetre.dispatch.application.recover_ledger import Outcome
+from lastmetre.dispatch.entrypoints.recover import recover
 from lastmetre.dispatch.settings import RecoverSettings
 from tests.integration.dispatch_ledger import (
     DispatchProcess,
@@ -44,14 +45,14 @@ class World:
         """With its prefix."""
         return self.prefix + CASE_EVENTS
 
-    async def recover(self, *, dry_run: bool = False) -> recovering.Outcome:
+    async def recover(self, *, dry_run: bool = False) -> Outcome:
         """As the program does."""
         settings = RecoverSettings.model_construct(
             database_url=SecretStr(self.database),
             kafka_bootstrap_servers=self.bootstrap,
             topic_prefix=self.prefix,
         )
-        return await recovering.recover(settings, dry_run=dry_run, progress=io.StringIO())
+        return await recover(settings, dry_run=dry_run, progress=io.StringIO())
 
     async def relay(self, process: DispatchProcess, records: list[ConsumedRecord]) -> None:
         """Send these, and empty the outbox."""
