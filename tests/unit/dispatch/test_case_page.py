@@ -34,8 +34,8 @@ from lastmetre.common.contracts.cases import (
 from lastmetre.common.contracts.deliveries import Recipient
 from lastmetre.common.contracts.vault import ReportAddition, ReportText
 from lastmetre.common.security.callers import Person, Role
+from lastmetre.dispatch.application.who_may_see import may_see, may_see_contact
 from lastmetre.dispatch.domain.ledger import Step
-from lastmetre.dispatch.entrypoints.web.case_view import may_see, may_see_contact
 
 TO_LI = {"area_id": "A1", "lead": LI, "matched_by": "operator", "network_version": 1}
 WU = PublishedLead(lead_id="wu", name=LocalName(zh="吴", en="Wu"), post=LI.post)

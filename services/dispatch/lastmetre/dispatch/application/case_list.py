@@ -14,6 +14,7 @@ from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import case_list as store
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.domain.case_filter import CaseFilter, ViewName
+from lastmetre.dispatch.domain.held_actions import HeldAction
 
 PAGE_ROWS: Final = 50
 SEARCHED_AT_ONCE: Final = 1000
@@ -121,3 +122,8 @@ def version_of(cases: Sequence[Case], held: Sequence[UUID]) -> str:
     """Another one as soon as a list of cases is another, or one of them has moved on."""
     rows = [f"{case.case_id}:{case.seq}" for case in cases]
     return sha256(" ".join([*rows, *sorted(map(str, held))]).encode()).hexdigest()[:16]
+
+
+def state_of(case: Case, held: HeldAction | None) -> str:
+    """Another one as soon as the case has moved on, or somebody has asked for a step of it."""
+    return f"{case.seq}:{held.action_id if held else ''}"

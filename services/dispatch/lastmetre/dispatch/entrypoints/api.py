@@ -21,13 +21,13 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
+from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF
 from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.domain.network import Area
 from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 
 ACTION_BYTES: Final = 16 * 1024
 NETWORK_BYTES: Final = 64 * 1024 * 1024
-STAFF: Final = (Role.LEAD, Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR)
 STATUS_OF_REFUSAL: Final = {
     "unknown_case": 404,
     "not_your_case": 403,
@@ -138,9 +138,7 @@ def api_router(service: CaseService, asking: Asking) -> APIRouter:
 
     @router.get(
         "/api/dispatch/v1/cases/{known_as}",
-        dependencies=allow(
-            Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR, ServiceKey("intake", "metrics")
-        ),
+        dependencies=allow(*CENTRE, ServiceKey("intake", "metrics")),
         tags=["cases"],
     )
     async def read_case(known_as: str) -> CaseDocument:

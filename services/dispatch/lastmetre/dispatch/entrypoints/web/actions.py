@@ -21,16 +21,15 @@ from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import Answer, HoldActions
+from lastmetre.dispatch.application.who_may_see import OPERATORS, STAFF
 from lastmetre.dispatch.entrypoints.api import (
     ACTION_BYTES,
-    STAFF,
     ActionDone,
     action_done,
     refusal,
 )
 from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 from lastmetre.dispatch.entrypoints.web.case_page import CasePages
-from lastmetre.dispatch.entrypoints.web.case_view import OPERATORS
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 from lastmetre.dispatch.entrypoints.web.worklist import Worklist
 

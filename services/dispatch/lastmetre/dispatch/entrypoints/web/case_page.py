@@ -14,8 +14,8 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
-from lastmetre.dispatch.entrypoints.api import STAFF
-from lastmetre.dispatch.entrypoints.web.case_view import CENTRE, CaseView, may_see, may_see_contact
+from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF, may_see, may_see_contact
+from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 from lastmetre.dispatch.entrypoints.web.notices import notice_of
 
 

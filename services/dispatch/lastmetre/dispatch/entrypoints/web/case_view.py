@@ -8,7 +8,7 @@ from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import Assignment, CaseNoted, CaseReturned, CategoryChanged
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.callers import Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import grouped
 from lastmetre.common.web.kit import Pages
@@ -17,9 +17,15 @@ from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.vault import VaultClient
+from lastmetre.dispatch.application.case_list import state_of
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.domain.held_actions import HeldAction
+from lastmetre.dispatch.application.who_may_see import (
+    CENTRE,
+    OPERATORS,
+    may_see_contact,
+    may_see_notes,
+)
 from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.domain.suggestions import named_in
@@ -31,8 +37,6 @@ ROUGH_METRES: Final = 100.0
 GAVE_BACK: Final = N_("gave it back")
 OPEN: Final = "%(num)s open"
 AROUND: Final = N_("Sketch of the place and the areas around it")
-OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
-CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
 
 
 class CaseView:
@@ -101,7 +105,7 @@ class CaseView:
             "sees_contact": may_see_contact(case, person),
             "contact": None,
             "held": held,
-            "case_state": case_state(case, held),
+            "case_state": state_of(case, held),
             "messages": await self._messages.of(case.case_id) if at_the_centre else None,
             "area": network.areas.get(case.area_id or ""),
             "area_names": area_names(network, wording),
@@ -200,31 +204,6 @@ def _exactness(case: Case, said: ReportText | None) -> dict[str, Any]:
     rough = metres if metres is not None and metres >= ROUGH_METRES else None
     known = case.accuracy_metres is not None or said is not None
     return {"within_metres": rough, "way": case.position is not None and known and rough is None}
-
-
-def case_state(case: Case, held: HeldAction | None) -> str:
-    """Another one as soon as the case has moved on, or somebody has asked for a step of it."""
-    return f"{case.seq}:{held.action_id if held else ''}"
-
-
-def may_see(steps: Iterable[Step], person: Person) -> bool:
-    """A lead sees the cases that he has or has had; others see all."""
-    return person.lead_id is None or any(
-        isinstance(step.event, Assignment) and step.event.lead.lead_id == person.lead_id
-        for step in steps
-    )
-
-
-def may_see_contact(case: Case, person: Person) -> bool:
-    """Whoever deals with the case: the command centre, and its lead while it is open."""
-    if person.role in OPERATORS:
-        return True
-    return person.lead_id is not None and person.lead_id == case.lead_id and case.is_open
-
-
-def may_see_notes(case: Case, person: Person) -> bool:
-    """Notes may hold what a contact does: a lead reads them while the case is his."""
-    return person.lead_id is None or person.lead_id == case.lead_id
 
 
 def area_names(network: Network, wording: Wording) -> dict[str, str]:

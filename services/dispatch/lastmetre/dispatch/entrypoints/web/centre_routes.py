@@ -11,7 +11,7 @@ from lastmetre.common.security.access import CurrentPerson, allow
 from lastmetre.common.security.callers import Role
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
-from lastmetre.dispatch.entrypoints.web.case_view import CENTRE, OPERATORS
+from lastmetre.dispatch.application.who_may_see import CENTRE, OPERATORS
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 from lastmetre.dispatch.entrypoints.web.live import LiveEvents
 

@@ -18,10 +18,10 @@ from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.live_events import live_events
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres import held_actions
+from lastmetre.dispatch.application.case_list import state_of
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
 from lastmetre.dispatch.application.live_changes import CASES
-from lastmetre.dispatch.entrypoints.web.case_view import case_state
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 
 GONE_AFTER: Final = timedelta(seconds=11)
@@ -89,6 +89,6 @@ class LiveEvents:
         others = [name.partition(":")[2] for name in names if name != person.actor]
         words = str(translations.ungettext(ALSO_OPEN, SEVERAL_OPEN, len(others)))
         return {
-            "case": case_state(found[0], held),
+            "case": state_of(found[0], held),
             "viewers": words % {"names": ", ".join(others)} if others else "",
         }
