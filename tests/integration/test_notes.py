@@ -89,6 +89,26 @@ async def test_a_note_that_is_taken_back_is_kept_nowhere(city: City) -> None:
     assert await city.ledger(case_id) == ["registered", "dispatched"]
 
 
+async def test_a_note_that_is_refused_is_kept_nowhere(city: City) -> None:
+    """By whoever asks for it: the case is another lead's."""
+    await city.import_network()
+    case_id = await city.new_case(f"refused-{uuid.uuid4()}", position=inside(0))
+    action_id = uuid.uuid4()
+    answer = await city.http.post(
+        city.url("dispatch", f"/api/dispatch/v1/cases/{case_id}/actions"),
+        json={"action": "note", "note": WORDS, "action_id": str(action_id)},
+        headers=city.bearer(Role.LEAD, "L1"),
+    )
+    assert (answer.status_code, answer.json()["refusal"]) == (403, "not_your_case")
+    intake = await city.database("intake")
+
+    async def gone() -> bool:
+        query = "SELECT count(*) FROM case_note WHERE note_id = $1"
+        return bool(await intake.fetchval(query, action_id) == 0)
+
+    await city.until(gone, "words of a note that was refused")
+
+
 async def test_notes_are_erased_with_the_report_and_none_is_added_then(city: City) -> None:
     await city.import_network()
     case_id = await city.new_case(f"erased-{uuid.uuid4()}", position=inside(0))

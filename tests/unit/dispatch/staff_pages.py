@@ -31,6 +31,7 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
+from lastmetre.dispatch.application.show_cases import ShowCases
 from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import LedgerLine, Step
 from lastmetre.dispatch.domain.network import Area, Network
@@ -182,15 +183,17 @@ async def shown(
 ) -> str:
     """A case's page as that person reads it, in English."""
     vault = vault or Vault()
-    view = CaseView(
-        cast("Any", Host), cast("Any", Service()), cast("Any", vault),
-        cast("Any", Messages(messages)), cast("Any", Hold()), PAGES, Categories([]),
+    categories = Categories([])
+    show_cases = ShowCases(
+        cast("Any", Service()), cast("Any", Hold()), cast("Any", vault),
+        cast("Any", Messages(messages)), categories,
     )  # fmt: skip
+    view = CaseView(cast("Any", Host), show_cases, PAGES, categories)
     case = case_after(ledger)
     context = await view.one(case, ledger, who, "en")
     context |= {"notice": None, "base": "", "number": ""}
     if with_contact:
-        context["contact"] = await view.contact(case, who)
+        context["contact"] = await show_cases.contact(case, who)
     app = guarded_app()
 
     @app.get("/cases/page", dependencies=allow(Anyone()))

@@ -18,18 +18,22 @@ from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
 from lastmetre.dispatch.adapters.service_client import ServiceClient
 from lastmetre.dispatch.adapters.vault import VaultClient
+from lastmetre.dispatch.application.act_on_case import ActOnCase
 from lastmetre.dispatch.application.case_list import CaseList
 from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.execute_commands import ExecuteAction
 from lastmetre.dispatch.application.finish_decisions import FinishDecisions
 from lastmetre.dispatch.application.handle_requests import HandleRequests
 from lastmetre.dispatch.application.hold_actions import HoldActions
 from lastmetre.dispatch.application.live_changes import LookForChanges
 from lastmetre.dispatch.application.network_cache import NetworkCache
+from lastmetre.dispatch.application.note_viewers import NoteViewers
+from lastmetre.dispatch.application.note_words import EraseUnusedNotes, NoteWords
 from lastmetre.dispatch.application.refuse_expired import RefuseExpired
 from lastmetre.dispatch.application.register_reports import Registrar
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
+from lastmetre.dispatch.application.show_cases import ShowCases
 from lastmetre.dispatch.entrypoints.api import api_router
-from lastmetre.dispatch.entrypoints.asking import Asking
 from lastmetre.dispatch.entrypoints.consumers import SENDS_TO, CommandReader, Consumers
 from lastmetre.dispatch.entrypoints.web.actions import Actions, actions_router
 from lastmetre.dispatch.entrypoints.web.case_page import CasePages, case_router
@@ -54,48 +58,56 @@ def create_app(settings: DispatchSettings) -> FastAPI:
         read_field_systems(settings.field_systems_file), categories, host.identities
     )
     registrar = Registrar(NumberReservations(lambda: host.pool), settings.city_time_zone)
+    vault = VaultClient(_client(settings, settings.intake_internal_url))
     Consumers(
         reader,
         HandleRequests(registrar, network, reader.read),
-        FinishDecisions(host, network),
-        RefuseExpired(host, network, reader.read),
+        looks=(
+            FinishDecisions(host, network),
+            RefuseExpired(host, network, reader.read),
+            EraseUnusedNotes(host, vault, RealClock()),
+        ),
     ).join(host)
-    service = CaseService(host, network)
-    hold = HoldActions(host, network, RealClock(), settings.undo_seconds)
-    host.background(hold.run)
-    routers, pages = _pages(host, settings, service, hold, categories)
+    routers, pages = _pages(host, settings, network, vault, categories)
     return build_app(host, routers, pages, authenticator=development_authenticator(settings))
+
+
+def _client(settings: DispatchSettings, base_url: str) -> ServiceClient:
+    return ServiceClient(base_url, settings.service_key.get_secret_value())
 
 
 def _pages(
     host: ServiceHost,
     settings: DispatchSettings,
-    service: CaseService,
-    hold: HoldActions,
+    network: NetworkCache,
+    vault: VaultClient,
     categories: Categories,
 ) -> tuple[Sequence[APIRouter], Pages]:
     """The API and the pages of staff."""
-    key = settings.service_key.get_secret_value()
-    vault = VaultClient(ServiceClient(settings.intake_internal_url, key))
-    messages = CaseMessagesClient(ServiceClient(settings.notify_internal_url, key))
+    clock = RealClock()
+    service, execute = CaseService(host, network), ExecuteAction(host, network)
+    notes = NoteWords(host, vault, clock)
+    hold = HoldActions(host, network, execute, notes, clock, settings.undo_seconds)
+    host.background(hold.run)
+    act = ActOnCase(host, service, execute, hold, notes, categories)
+    messages = CaseMessagesClient(_client(settings, settings.notify_internal_url))
+    show = ShowCases(service, hold, vault, messages, categories)
     pages = pages_for(settings, NAME, static_path="/work/static")
     changes = LiveChanges(LookForChanges(host))
     host.background(changes.run)
     host.when_told_to_stop(changes.end)
-    view = CaseView(host, service, vault, messages, hold, pages, categories)
-    case_pages = CasePages(service, view, pages)
+    view = CaseView(host, show, pages, categories)
+    case_pages = CasePages(service, show, view, pages)
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)
-    live = LiveEvents(host, service, hold, centre, changes, RealClock())
-    asking = Asking(host, service, categories, vault)
+    live = LiveEvents(service, hold, centre, changes, NoteViewers(host, clock))
+    links = LeadLinks(settings.token_key, settings.token_old_keys)
     routers = (
-        api_router(service, asking),
+        api_router(service, act),
         centre_router(centre, live, pages),
         worklist_router(worklist, live),
-        sign_in_router(
-            LeadLinks(settings.token_key, settings.token_old_keys), settings.token_key, RealClock()
-        ),
-        actions_router(Actions(asking, service, hold, vault, centre, worklist, case_pages)),
+        sign_in_router(links, settings.token_key, clock),
+        actions_router(act, Actions(act, hold, centre, worklist, case_pages)),
         case_router(case_pages),
     )
     return routers, pages

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
+from lastmetre.common.web.problem import busy
 
 
 @asynccontextmanager
@@ -25,3 +26,10 @@ async def own_transaction(host: ServiceHost, consumer: str) -> AsyncIterator[Uni
     work.committed()
     if work.sends:
         host.relay.wake()
+
+
+def check_room(host: ServiceHost) -> None:
+    """To be called before something is decided. Raises Problem 503 while the outbox is over its
+    limit."""
+    if not host.relay.has_room.is_set():
+        raise busy()

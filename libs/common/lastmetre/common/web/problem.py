@@ -5,6 +5,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from lastmetre.common.web.words import N_
+
 
 class FieldProblem(TypedDict):
     """What is wrong at a place in the body (a JSON pointer, RFC 6901)."""
@@ -46,3 +48,13 @@ class Problem(Exception):
         if self.detail:
             members["detail"] = self.detail % self.extra
         return members | self.extra
+
+
+def busy() -> Problem:
+    """Something that this needs is away or has too much to do; the same can be asked again."""
+    return Problem(
+        503,
+        "/problems/busy",
+        N_("Not available for a moment"),
+        headers={"Retry-After": "5"},
+    )

@@ -69,12 +69,11 @@ class VaultClient:
             return Kept.ERASED
         return Kept.KEPT if status == HTTPStatus.NO_CONTENT else Kept.AWAY
 
-    async def take_note_back(self, note_id: UUID) -> None:
-        """Erase a note that never stood on a case. While intake is away it stays there, shown
-        nowhere, until its report is erased."""
-        await self._intake.tell(
-            f"{VAULT_PREFIX}/notes/take-back", NotesAsked(note_ids=[note_id]), _timed("note")
-        )
+    async def erase_notes(self, note_ids: Sequence[UUID]) -> bool:
+        """Erase notes that do not stand on a case; False while intake is away."""
+        asked = NotesAsked(note_ids=list(note_ids))
+        path = f"{VAULT_PREFIX}/notes/take-back"
+        return await self._intake.tell(path, asked, _timed("note")) == HTTPStatus.NO_CONTENT
 
 
 def _timed(call: str) -> AbstractContextManager[None]:

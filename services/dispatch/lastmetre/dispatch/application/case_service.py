@@ -10,7 +10,6 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
-from lastmetre.dispatch.application.execute_commands import ExecuteAction
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.publish_network import PublishNetwork
 from lastmetre.dispatch.domain.ledger import LedgerLine, Step
@@ -18,12 +17,11 @@ from lastmetre.dispatch.domain.network import Network
 
 
 class CaseService:
-    """The use cases of people: `execute` an action, `publish` a network, and what they read."""
+    """What people read of cases; `publish` replaces the network."""
 
     def __init__(self, host: ServiceHost, network: NetworkCache) -> None:
         self._host = host
         self._network = network
-        self.execute = ExecuteAction(host, network)
         self.publish = PublishNetwork(host)
 
     async def case(self, case_id: UUID) -> tuple[Case, list[LedgerLine]] | None:

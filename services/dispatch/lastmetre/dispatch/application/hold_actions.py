@@ -23,6 +23,7 @@ from lastmetre.dispatch.application.execute_commands import (
     refused,
 )
 from lastmetre.dispatch.application.network_cache import NetworkCache
+from lastmetre.dispatch.application.note_words import NoteWords
 from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.decide import Refusal, decide
@@ -66,11 +67,18 @@ class HoldActions:
     """
 
     def __init__(
-        self, host: ServiceHost, network: NetworkCache, clock: Clock, seconds: float
+        self,
+        host: ServiceHost,
+        network: NetworkCache,
+        execute: ExecuteAction,
+        notes: NoteWords,
+        clock: Clock,
+        seconds: float,
     ) -> None:
         self._host = host
         self._network = network
-        self._execute = ExecuteAction(host, network)
+        self._execute = execute
+        self._notes = notes
         self._clock = clock
         self._delay = timedelta(seconds=seconds)
 
@@ -104,7 +112,10 @@ class HoldActions:
     async def take_back(self, action_id: UUID, actor: str) -> HeldAction | None:
         """Forget an action; None if it is decided already, or somebody else's."""
         async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            return await held_actions.take_back(connection, action_id, actor)
+            held = await held_actions.take_back(connection, action_id, actor)
+        if held is not None and held.request.action is Action.NOTE:
+            await self._notes.erase(action_id)
+        return held
 
     async def of_cases(self, case_ids: Sequence[UUID]) -> dict[UUID, HeldAction]:
         """What is held of these cases, by case."""

@@ -1,7 +1,7 @@
 """Kafka in: accepted reports, actions from the field, and feedback."""
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Final, cast
 
 import structlog
@@ -25,9 +25,7 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.dispatch.application.adopt_log import adopt_areas, adopt_events, adopt_outcomes
-from lastmetre.dispatch.application.finish_decisions import FinishDecisions
 from lastmetre.dispatch.application.handle_requests import HandleRequests, Request
-from lastmetre.dispatch.application.refuse_expired import RefuseExpired
 from lastmetre.dispatch.application.register_reports import Accepted
 from lastmetre.dispatch.application.transactions import CONSUMER
 from lastmetre.dispatch.domain.commands import Command
@@ -86,12 +84,12 @@ class Consumers:
         self,
         reader: CommandReader,
         handle_requests: HandleRequests,
-        finish_decisions: FinishDecisions,
-        refuse_expired: RefuseExpired,
+        looks: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
+        """`looks` are done every `LOOK_EVERY_SECONDS`."""
         self._reader = reader
         self._handle_requests = handle_requests
-        self._looks = (finish_decisions, refuse_expired)
+        self._looks = looks
 
     def join(self, host: ServiceHost) -> None:
         """Declare the consumer, what is adopted, and the work beside them."""
@@ -118,8 +116,7 @@ class Consumers:
         await self._handle_requests(work, accepted, requests)
 
     async def look_after_what_waits(self) -> None:
-        """Finish decisions that the log held only in part when the database was behind it, and
-        refuse actions whose case did not come within ten minutes."""
+        """What no record brings about, as long as the service runs."""
         while True:
             for look in self._looks:
                 try:

@@ -8,7 +8,7 @@ from lastmetre.common.contracts.requests import FeedbackGiven
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.service.transactions import own_transaction
+from lastmetre.common.service.transactions import check_room, own_transaction
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.notify.adapters.feedback import feedback
@@ -58,7 +58,7 @@ class GiveRating:
 
         Raises Problem 503 while the outbox is over its limit.
         """
-        _check_room(self._host)
+        check_room(self._host)
         async with own_transaction(self._host, CONSUMER) as work:
             rating = Rating(
                 closing.case_id,
@@ -99,7 +99,7 @@ class AskReopening:
 
         Raises Problem 503 while the outbox is over its limit.
         """
-        _check_room(self._host)
+        check_room(self._host)
         async with own_transaction(self._host, CONSUMER) as work:
             rating = await store.rating(work.connection, closing)
             asks = rating and await store.ask_reopening(work.connection, closing, work.now)
@@ -126,13 +126,3 @@ class Ratings:
     find: FindRating
     give: GiveRating
     reopen: AskReopening
-
-
-def _check_room(host: ServiceHost) -> None:
-    if not host.relay.has_room.is_set():
-        raise Problem(
-            503,
-            "/problems/busy",
-            N_("Not available for a moment"),
-            headers={"Retry-After": "5"},
-        )

@@ -17,18 +17,17 @@ from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.adapters.vault import VaultClient
-from lastmetre.dispatch.application.case_service import CaseService
+from lastmetre.dispatch.application.act_on_case import ActOnCase, StaffAction
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import Answer, HoldActions
 from lastmetre.dispatch.application.who_may_see import OPERATORS, STAFF
 from lastmetre.dispatch.entrypoints.api import (
     ACTION_BYTES,
+    ActionBody,
     ActionDone,
     action_done,
     refusal,
 )
-from lastmetre.dispatch.entrypoints.asking import ActionBody, Asking
 from lastmetre.dispatch.entrypoints.web.case_page import CasePages
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 from lastmetre.dispatch.entrypoints.web.worklist import Worklist
@@ -44,10 +43,10 @@ STATES_AFTER: Final = {
 WHOLE_LIST: Final = ListQuery()
 
 
-class ActionForm(ActionBody):
+class ActionForm(StaffAction):
     """The fields of a page's button; `next` is the case that follows in the list."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     next: str | None = None
 
@@ -65,18 +64,14 @@ class Actions:
 
     def __init__(
         self,
-        asking: Asking,
-        service: CaseService,
+        act: ActOnCase,
         hold: HoldActions,
-        vault: VaultClient,
         centre: CentrePages,
         worklist: Worklist,
         pages: CasePages,
     ) -> None:
-        self._asking = asking
-        self._service = service
+        self._act = act
         self._hold = hold
-        self._vault = vault
         self._centre = centre
         self._worklist = worklist
         self._pages = pages
@@ -89,20 +84,11 @@ class Actions:
         form: ActionForm,
         traceparent: str | None,
     ) -> Response:
-        """Leads back to the page of the button. Raises Problem."""
-        answer = await self.hold(form, known_as, person, traceparent)
-        return await self._page_after(request, person, form, answer)
+        """Leads back to the page of the button, or to the next case; a refusal is shown there.
 
-    async def hold(
-        self, body: ActionBody, known_as: str, person: Person, traceparent: str | None
-    ) -> Answer:
-        """Hold the step for a while, if it can be. Raises Problem."""
-        return await self._hold(*await self._asking.request(body, known_as, person, traceparent))
-
-    async def _page_after(
-        self, request: Request, person: Person, form: ActionForm, answer: Answer
-    ) -> Response:
-        """Back to the page of the button, or to the next case; a refusal is shown there."""
+        Raises Problem.
+        """
+        answer = await self._act.or_hold(form, known_as, person, traceparent)
         outcome = answer.outcome
         if outcome is not None and outcome.result.refusal is not None:
             return await self._refused(request, person, outcome)
@@ -136,8 +122,6 @@ class Actions:
         held = await self._hold.take_back(action_id, _actor(person))
         if held is None:
             raise Problem(410, "/problems/done-already", N_("It is done already"))
-        if held.request.action is Action.NOTE:
-            await self._vault.take_note_back(action_id)
         page, base = _page(request)
         if "hx-request" in request.headers:
             return await self._centre.panes(request, person, base, held.number, taken_back=True)
@@ -185,14 +169,14 @@ def _held_or_done(answer: Answer, response: Response) -> ActionDone | ActionWait
     return ActionWaits(action_id=held.action_id, due_at=held.due_at)
 
 
-def actions_router(actions: Actions) -> APIRouter:
+def actions_router(act: ActOnCase, actions: Actions) -> APIRouter:
     """One for each page: the cookie of a page link holds for the first part of its path only.
 
     A refusal's page stands at these addresses: opened anew, they lead to the page.
     """
     router = page_router()
 
-    async def act(
+    async def press(
         request: Request,
         person: CurrentPerson,
         known_as: str,
@@ -210,7 +194,7 @@ def actions_router(actions: Actions) -> APIRouter:
         traceparent: Annotated[str | None, Header()] = None,
     ) -> ActionDone | ActionWaits:
         """A step that a page has kept while there was no connection."""
-        answer = await actions.hold(body, known_as, person, traceparent)
+        answer = await act.or_hold(body, known_as, person, traceparent)
         return _held_or_done(answer, response)
 
     async def page_again(request: Request, known_as: str) -> Response:
@@ -227,7 +211,7 @@ def actions_router(actions: Actions) -> APIRouter:
             status_code=303, response_class=RedirectResponse,
         )  # fmt: skip
         router.add_api_route(
-            path, act, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
+            path, press, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
             max_body_size=ACTION_BYTES, status_code=303, response_class=RedirectResponse,
             responses=PARTS,
         )  # fmt: skip

@@ -14,7 +14,8 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
-from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF, may_see, may_see_contact
+from lastmetre.dispatch.application.show_cases import ShowCases
+from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF, may_see
 from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 from lastmetre.dispatch.entrypoints.web.notices import notice_of
 
@@ -22,8 +23,9 @@ from lastmetre.dispatch.entrypoints.web.notices import notice_of
 class CasePages:
     """Renders a case on a page of its own."""
 
-    def __init__(self, service: CaseService, view: CaseView, pages: Pages) -> None:
+    def __init__(self, service: CaseService, show: ShowCases, view: CaseView, pages: Pages) -> None:
         self._service = service
+        self._show = show
         self._view = view
         self._pages = pages
 
@@ -55,9 +57,7 @@ class CasePages:
         context = await self._view.one(case, steps, person, self._pages.language_of(request))
         context |= {"notice": notice_of(outcome), "base": "", "number": ""}
         if with_contact:
-            if not may_see_contact(case, person):
-                raise Problem(403, "/problems/not-allowed", N_("This is not open to you"))
-            context["contact"] = await self._view.contact(case, person)
+            context["contact"] = await self._show.contact(case, person)
         template = "case_for_lead.html" if person.role is Role.LEAD else "case.html"
         if with_contact and "hx-request" in request.headers:
             template = "_contact.html"

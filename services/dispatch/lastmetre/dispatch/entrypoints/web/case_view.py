@@ -1,13 +1,11 @@
-"""A case as staff see it: what was reported, who has it, what was said at each step."""
+"""What the templates show of cases, in the reader's language."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.case_model import Case
-from lastmetre.common.contracts.cases import Assignment, CaseNoted, CaseReturned, CategoryChanged
-from lastmetre.common.contracts.vault import ContactInFull, ReportText
+from lastmetre.common.contracts.cases import Assignment, CategoryChanged
 from lastmetre.common.security.callers import Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import grouped
@@ -15,88 +13,45 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.languages import Language
 from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
-from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_list import state_of
-from lastmetre.dispatch.application.case_service import CaseService
-from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.who_may_see import (
-    CENTRE,
-    OPERATORS,
-    may_see_contact,
-    may_see_notes,
-)
+from lastmetre.dispatch.application.show_cases import CaseInList, CaseShown, ShowCases
+from lastmetre.dispatch.application.who_may_see import OPERATORS, may_see_contact, may_see_notes
 from lastmetre.dispatch.domain.ledger import Step
-from lastmetre.dispatch.domain.network import Area, Network
-from lastmetre.dispatch.domain.suggestions import named_in
-from lastmetre.dispatch.domain.urgency import names_danger
+from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.entrypoints.web.sketch import case_map
 
-CANDIDATES: Final = 3
-ROUGH_METRES: Final = 100.0
 GAVE_BACK: Final = N_("gave it back")
 OPEN: Final = "%(num)s open"
 AROUND: Final = N_("Sketch of the place and the areas around it")
 
 
 class CaseView:
-    """What the templates show of cases."""
+    """Words cases for the templates."""
 
     def __init__(
-        self,
-        host: ServiceHost,
-        service: CaseService,
-        vault: VaultClient,
-        messages: CaseMessagesClient,
-        hold: HoldActions,
-        pages: Pages,
-        categories: Categories,
+        self, host: ServiceHost, show: ShowCases, pages: Pages, categories: Categories
     ) -> None:
         self._host = host
-        self._service = service
-        self._vault = vault
-        self._messages = messages
-        self._hold = hold
+        self._show = show
         self._pages = pages
         self._categories = categories
 
-    async def rows(self, cases: Sequence[Case], language: str) -> list[dict[str, Any]]:
-        """Cases with their words, as the templates show them."""
-        texts = await self._vault.texts([each for case in cases for each in case.report_ids])
-        return [self._row(case, texts, language) for case in cases]
+    async def rows(self, cases: Sequence[Case], language: Language) -> list[dict[str, Any]]:
+        """Cases of a list."""
+        return [self._row(each, language) for each in await self._show.in_list(cases)]
 
-    def _row(self, case: Case, texts: Mapping[UUID, ReportText], language: str) -> dict[str, Any]:
-        kind = self._categories.name(case.category)
-        said = [texts[each] for each in case.report_ids if each in texts]
-        words = [kind.zh, kind.en, *(w for each in said for w in (each.text, each.address))]
-        return {
-            "case": case,
-            "category": getattr(kind, language),
-            "said": texts.get(case.report_id),
-            "merged": [texts.get(each) for each in case.merged],
-            "urgent": case.is_open and names_danger(words),
-            **_exactness(case, texts.get(case.report_id)),
-        }
-
-    async def contact(self, case: Case, person: Person) -> ContactInFull | None:
-        """The reporter's contact; intake keeps who has read it. None while it cannot be had."""
-        return await self._vault.contact(case.report_id, person.actor)
+    def _row(self, shown: CaseInList, language: Language) -> dict[str, Any]:
+        own = self._pages.wordings[language].own
+        return shown._asdict() | {"category": own(self._categories.name(shown.case.category))}
 
     async def one(
         self, case: Case, steps: Sequence[Step], person: Person, language: Language
     ) -> dict[str, Any]:
         """A case with all that happened to it, its surroundings, and what `person` can do."""
-        network = await self._service.network()
-        label = self._pages.translations[language].gettext(AROUND)
-        wording = self._pages.wordings[language]
-        at_the_centre = person.role in CENTRE
-        held = (await self._hold.of_cases([case.case_id])).get(case.case_id)
-        row = (await self.rows([case], language))[0]
-        said = [each for each in (row["said"], *row["merged"]) if each]
-        words = [w for each in said for w in (each.address, each.text)]
-        gave_back = {s.line.actor_id for s in steps if s.line.type == CaseReturned.TYPE}
+        shown = await self._show(case, steps, person)
+        network, wording = shown.network, self._pages.wordings[language]
         return {
-            "row": row,
+            "row": self._row(shown.row, language),
             "steps": steps,
             "role": person.role.value,
             "actor": person.lead_id or person.subject,
@@ -104,36 +59,31 @@ class CaseView:
             "has_it": person.lead_id is not None and person.lead_id == case.lead_id,
             "sees_contact": may_see_contact(case, person),
             "contact": None,
-            "held": held,
-            "case_state": state_of(case, held),
-            "messages": await self._messages.of(case.case_id) if at_the_centre else None,
+            "held": shown.held,
+            "case_state": state_of(case, shown.held),
+            "messages": shown.messages,
             "area": network.areas.get(case.area_id or ""),
             "area_names": area_names(network, wording),
-            "here": network.locate([case.position])[0],
+            "here": shown.here,
             "drawing": case_map(
                 network,
                 case,
-                row["within_metres"],
+                shown.row.within_metres,
                 language,
-                label,
+                self._pages.translations[language].gettext(AROUND),
                 wording.distance,
                 pick=person.role in OPERATORS and case.is_open,
             ),
-            "candidates": await self._candidates(network, case, words),
-            "gave_back": gave_back,
+            "candidates": shown.candidates,
+            "gave_back": shown.gave_back,
             "lead_of_area": leads_by_area(network, wording),
-            "areas": await self._choices(network, gave_back, language),
+            "areas": self._choices(shown, language),
             "leads": lead_names(network, steps, wording),
             "kinds": self._kinds(case, steps, wording),
             "sees_notes": may_see_notes(case, person),
-            "notes": await self._notes(steps) if may_see_notes(case, person) else {},
+            "notes": shown.notes,
             "now": self._host.clock.now(),
         }
-
-    async def _notes(self, steps: Iterable[Step]) -> dict[UUID, str] | None:
-        """The words of what staff noted; None while they cannot be had."""
-        noted = (step.event for step in steps)
-        return await self._vault.notes([e.note_id for e in noted if isinstance(e, CaseNoted)])
 
     def _kinds(self, case: Case, steps: Iterable[Step], wording: Wording) -> dict[str, str]:
         """The names of the city's categories, and of those that the case has had, by code."""
@@ -144,23 +94,18 @@ class CaseView:
         codes = [*self._categories, *sorted(had - set(self._categories))]
         return {code: wording.own(self._categories.name(code)) for code in codes}
 
-    async def _choices(
-        self,
-        network: Network,
-        gave_back: Container[str | None],
-        language: Language,
-    ) -> list[tuple[str, list[tuple[str, str]]]]:
+    def _choices(
+        self, shown: CaseShown, language: Language
+    ) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
         """The areas that somebody answers for by their town, as (id, area · lead · how much he has
         to do, or that he gave it back)."""
-        leads = {area.lead.lead_id for area in network.areas.values() if area.lead}
-        open_cases = await self._service.open_counts(sorted(leads))
         wording = self._pages.wordings[language]
         translations = self._pages.translations[language]
 
         def load(lead_id: str) -> str:
-            if lead_id in gave_back:
+            if lead_id in shown.gave_back:
                 return str(translations.ugettext(GAVE_BACK))
-            count = open_cases.get(lead_id, 0)
+            count = shown.open_cases.get(lead_id, 0)
             return str(translations.ungettext(OPEN, OPEN, count)) % {"num": wording.number(count)}
 
         return grouped(
@@ -171,39 +116,9 @@ class CaseView:
                 ),
                 area.area_id,
             )
-            for area in network.areas.values()
+            for area in shown.network.areas.values()
             if area.lead
         )
-
-    async def _candidates(
-        self, network: Network, case: Case, words: Sequence[str | None]
-    ) -> list[dict[str, Any]]:
-        """Who could take a case: the leads of the closest areas, or of those that it names."""
-        if not case.is_open:
-            return []
-        areas: list[tuple[Area, float | None]] = (
-            [(area, None) for area in named_in(words, network.areas.values(), CANDIDATES)]
-            if case.position is None
-            else [*network.nearest(case.position, CANDIDATES)]
-        )
-        leads = [area.lead.lead_id for area, _ in areas if area.lead]
-        open_cases = await self._service.open_counts(leads)
-        return [
-            {"area": area, "metres": metres, "open": open_cases.get(area.lead.lead_id, 0)}
-            for area, metres in areas
-            if area.lead and area.area_id != case.area_id
-        ]
-
-
-def _exactness(case: Case, said: ReportText | None) -> dict[str, Any]:
-    """How far off the place may be, where that is too far for a point on a map, and whether it is
-    exact enough to be led to: not while nobody can tell."""
-    metres = case.accuracy_metres
-    if metres is None and said is not None:
-        metres = said.accuracy_metres
-    rough = metres if metres is not None and metres >= ROUGH_METRES else None
-    known = case.accuracy_metres is not None or said is not None
-    return {"within_metres": rough, "way": case.position is not None and known and rough is None}
 
 
 def area_names(network: Network, wording: Wording) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What happens meanwhile, as server-sent events: one stream a page."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -9,23 +8,18 @@ from babel.support import NullTranslations
 from fastapi import Request
 from fastapi.sse import ServerSentEvent
 
-from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.security.access import person_of
 from lastmetre.common.security.callers import Person
-from lastmetre.common.service.clock import Clock
-from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.live_events import live_events
 from lastmetre.common.web.words import N_
-from lastmetre.dispatch.adapters.postgres import held_actions
 from lastmetre.dispatch.application.case_list import state_of
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
 from lastmetre.dispatch.application.live_changes import CASES
+from lastmetre.dispatch.application.note_viewers import NoteViewers
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 
-GONE_AFTER: Final = timedelta(seconds=11)
-"""Twice as long as a stream takes to look again."""
 ALSO_OPEN: Final = N_("%(names)s also has this open")
 SEVERAL_OPEN: Final = N_("%(names)s also have this open")
 
@@ -35,19 +29,17 @@ class LiveEvents:
 
     def __init__(
         self,
-        host: ServiceHost,
         service: CaseService,
         hold: HoldActions,
         centre: CentrePages,
         changes: LiveChanges[str],
-        clock: Clock,
+        viewers: NoteViewers,
     ) -> None:
-        self._host = host
         self._service = service
         self._hold = hold
         self._centre = centre
         self._changes = changes
-        self._clock = clock
+        self._viewers = viewers
 
     async def of_centre(
         self, request: Request, asked: ListQuery, translations: NullTranslations
@@ -59,7 +51,7 @@ class LiveEvents:
         async def look() -> dict[str, str]:
             state = {"list": await self._centre.version(asked)}
             if case_id is not None:
-                state |= await self._of_case(case_id, person, translations, self._clock.now())
+                state |= await self._of_case(case_id, person, translations)
             return state
 
         async for event in live_events(request, self._changes, CASES, look):
@@ -77,16 +69,13 @@ class LiveEvents:
             yield event
 
     async def _of_case(
-        self, case_id: UUID, person: Person, translations: NullTranslations, now: datetime
+        self, case_id: UUID, person: Person, translations: NullTranslations
     ) -> dict[str, str]:
-        async with self._host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            await held_actions.note_viewer(connection, case_id, person.actor, now, GONE_AFTER)
-            names = await held_actions.viewers(connection, case_id, now - GONE_AFTER)
+        others = await self._viewers(case_id, person)
         found = await self._service.case(case_id)
         if found is None:
             return {}
         held = (await self._hold.of_cases([case_id])).get(case_id)
-        others = [name.partition(":")[2] for name in names if name != person.actor]
         words = str(translations.ungettext(ALSO_OPEN, SEVERAL_OPEN, len(others)))
         return {
             "case": state_of(found[0], held),
