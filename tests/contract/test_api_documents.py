@@ -63,6 +63,16 @@ def test_the_picture_of_services_and_topics_is_drawn_from_them(
         assert f"  {arrow}\n" in drawn
 
 
+def operations_of(service: str) -> list[dict[str, Any]]:
+    document = yaml.safe_load((DOCS / "openapi" / f"{service}.yaml").read_text("utf-8"))
+    return [
+        operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in METHODS
+    ]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_openapi_is_valid_3_1(service: str) -> None:
     document = yaml.safe_load((DOCS / "openapi" / f"{service}.yaml").read_text("utf-8"))
@@ -72,19 +82,21 @@ def test_openapi_is_valid_3_1(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_says_how_it_refuses_and_has_a_name_of_its_own(service: str) -> None:
-    document = yaml.safe_load((DOCS / "openapi" / f"{service}.yaml").read_text("utf-8"))
-    operations = [
-        operation
-        for path in document["paths"].values()
-        for method, operation in path.items()
-        if method in METHODS
-    ]
+    operations = operations_of(service)
     for operation in operations:
         for status in ("4XX", "5XX"):
             problem = operation["responses"][status]["content"]["application/problem+json"]
             assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_page_can_be_asked_for_in_either_language(service: str) -> None:
+    pages = [each for each in operations_of(service) if "pages" in each["tags"]]
+    declared = [{each["name"] for each in page.get("parameters", ())} for page in pages]
+    assert len(declared) > 1
+    assert all("lang" in each for each in declared)
 
 
 def test_a_report_needs_a_channels_key_and_may_be_one_or_many() -> None:

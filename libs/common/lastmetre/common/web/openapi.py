@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from starlette.responses import HTMLResponse
 
 from lastmetre.common.security.access import DeclaredAccess, GuardedRoute, schemes
+from lastmetre.common.web.languages import LANGUAGE_PARAMETER
 from lastmetre.common.web.problems import ProblemDocument
 
 REFERENCE: Final = "#/components/schemas/{model}"
@@ -28,14 +29,29 @@ PAGE_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 """What a page's routes may: a page for people, perhaps the form again with what to put right."""
 
 
+async def _declare_language(
+    language: Annotated[
+        str | None,
+        Query(
+            alias=LANGUAGE_PARAMETER,
+            description="The page's language, `zh` or `en`, which a cookie remembers. Else the"
+            " cookie's, else what Accept-Language asks for.",
+        ),
+    ] = None,
+) -> None:
+    """The kit reads it (`Pages.language_of`): so that pages of refusals, which come before any
+    parameter is read, and of addresses without a route are in the reader's language, too."""
+
+
 def page_router(prefix: str = "") -> APIRouter:
-    """A router for pages."""
+    """A router for pages, in either language."""
     return APIRouter(
         prefix=prefix,
         route_class=GuardedRoute,
         default_response_class=HTMLResponse,
         tags=["pages"],
         responses=PAGE_PROBLEMS,
+        dependencies=[Depends(_declare_language)],
     )
 
 

@@ -20,7 +20,7 @@ Asked = Annotated[ListQuery, Query()]
 
 def centre_router(centre: CentrePages, live: LiveEvents, pages: Pages) -> APIRouter:
     """The same under both addresses: operators act beside their list, others look."""
-    router = page_router()
+    router = APIRouter()
     for base, roles in (("/centre", OPERATORS), ("/cases", CENTRE)):
         router.include_router(_router(base, roles, centre, live, pages))
     return router
