@@ -15,6 +15,7 @@ from tests.support.city import City
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SHEET: Final = re.compile(rb"/Type\s*/Page\b")
+ROWS_OF_ACTIVITY: Final = 16
 CONTROLS: Final = "button, select, input, summary, nav, .skip, .lang, .live, noscript a, .no-print"
 
 
@@ -39,8 +40,17 @@ async def test_a_case_is_one_sheet_without_controls(
     assert await sheets(page) == 1
 
 
-async def test_the_board_has_neither_a_live_mark_nor_controls(town: City, visit: Visit) -> None:
-    supervisor = await visit("zh", "desktop")
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_the_board_is_one_sheet_without_controls(
+    town: City, visit: Visit, language: Language
+) -> None:
+    receipts = [
+        await town.report(f"paper-{language}-{number}") for number in range(ROWS_OF_ACTIVITY)
+    ]
+    for receipt in receipts:
+        await town.case_of(receipt)
+    supervisor = await visit(language, "desktop")
     for path in ("/board?period=all", "/board/how"):
         page = await supervisor.open(staff_url(town, "metrics", path, Role.SUPERVISOR))
         assert await controls_on_paper(page) == [], path
+        assert await sheets(page) == 1, path

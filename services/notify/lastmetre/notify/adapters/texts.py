@@ -19,7 +19,10 @@ from lastmetre.common.service.clock import Clock
 from lastmetre.common.text import one_line
 from lastmetre.notify.domain.messages import Kind, lead_of, merged_report_of
 
-LEFT_OUT: Final = "…"
+LEFT_OUT: Final = {
+    Language.CHINESE: "（收件人本人的链接）",
+    Language.ENGLISH: "(the recipient's own link)",
+}
 """What staff read in place of a link: it opens its recipient's own pages to whoever has it."""
 
 
@@ -89,8 +92,9 @@ class Texts:
 
     def write_without_links(self, message: Described, language: Language) -> tuple[str, str]:
         """Subject and text of a message as others than its recipient may read it."""
-        rating = LEFT_OUT if _asks_for_rating(message) else ""
-        return self._written(message, language, LEFT_OUT, rating, LEFT_OUT)
+        link = LEFT_OUT[language]
+        rating = link if _asks_for_rating(message) else ""
+        return self._written(message, language, link, rating, link)
 
     def _written(
         self, message: Described, language: Language, progress: str, rating: str, work: str
