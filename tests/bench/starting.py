@@ -65,6 +65,7 @@ async def _caught_up(clients: KafkaClients, pool: "Pool") -> tuple[float, Caught
             database=PostgresDatabase(pool),
             tables=TABLES,
             reader=reader,
+            connect=clients.producer,
             adopt=ADOPT,
             lasting=LASTING,
             unit_of_work=lambda connection: UnitOfWork(

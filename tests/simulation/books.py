@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from lastmetre.common.contracts.cases import CaseAccepted
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import ConsumedRecord
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 from tests.simulation.broker import Broker
 from tests.simulation.service import CHANNEL
 from tests.simulation.store import Connection, Store
@@ -92,7 +93,7 @@ def _ledger(broker: Broker, found: list[str]) -> tuple[dict[UUID, list[str]], se
     for partition, log in sorted(broker.logs.items()):
         if partition.topic != CASE_EVENTS:
             continue
-        for record in log.records:
+        for record in WriterEpochs().in_force(log.records):
             if record.header("ce_type") != CaseAccepted.TYPE.encode():
                 continue  # put there by a scenario
             case, seq, report_id = _event(record)

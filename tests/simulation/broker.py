@@ -20,7 +20,6 @@ from tests.simulation.world import Machine, World
 PARTITIONS: Final = 3
 METADATA_SECONDS: Final = 20.0
 REQUEST_SECONDS: Final = 4.0
-IN_FLIGHT_SECONDS: Final = 0.5
 
 
 @dataclass
@@ -31,6 +30,8 @@ class Trouble:
     refused: float = 0.0
     unreadable: float = 0.0
     no_answer: float = 0.0
+    in_flight_seconds: float = 0.5
+    """At most: for so long a batch is under way, and arrives whatever its sender has become."""
 
 
 class Broker:
@@ -127,7 +128,7 @@ class SimulatedProducer:
             await asyncio.sleep(0.1)
             if self._closed or self._machine.dead:
                 return
-        await asyncio.sleep(self._random.random() ** 4 * IN_FLIGHT_SECONDS)
+        await asyncio.sleep(self._random.random() ** 4 * self._broker.trouble.in_flight_seconds)
         log = self._broker.logs[partition]
         if not log.has_leader or (self._machine.dead and self._random.random() < 0.5):
             return

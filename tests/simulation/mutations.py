@@ -1,7 +1,7 @@
 """The core with one mend taken out again, each as it was before."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.consumer import BatchConsumer
 from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
 from lastmetre.common.kafka.positions import _Partition
+from lastmetre.common.outbox.catching_up import CatchingUp
 from lastmetre.common.outbox.relay import Relay, RelaySession
 from lastmetre.common.service.tasks import OwnedTasks
 from tests.simulation.process import Core
@@ -81,6 +82,13 @@ class GatheringRelay(Relay):
         return await super()._settle(session)
 
 
+class EpochlessCatchingUp(CatchingUp):
+    """C13: what older processes still have under way is as good as anything else."""
+
+    async def _begin_epochs(self, topics: Collection[str]) -> None:
+        """None begins."""
+
+
 class UnnoticedTasks(OwnedTasks):
     """C5: a task may end without anybody hearing of it."""
 
@@ -100,5 +108,6 @@ MUTATIONS: Mapping[str, Core] = {
     "C3": Core(relay=GatheringRelay),
     "C5": Core(tasks=UnnoticedTasks),
     "C13 without catching up": Core(catching_up=None),
+    "C13 without writer epochs": Core(catching_up=EpochlessCatchingUp),
     "C13 with drawn ids": Core(derived_ids=False),
 }

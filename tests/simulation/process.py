@@ -157,6 +157,7 @@ class Process(Machine):
                         database=self._database,
                         tables=TABLES,
                         reader=SimulatedLogReader(self._broker, self),
+                        connect=self._producer,
                         adopt=self.service.adopt,
                         lasting=LASTING,
                         unit_of_work=lambda connection: self._unit_of_work(connection, "log"),

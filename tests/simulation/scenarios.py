@@ -101,6 +101,23 @@ def an_unknown_event_type(city: City) -> Sequence[Fault]:
     return [fault]
 
 
+def records_of_a_forgotten_past(city: City) -> Sequence[Fault]:
+    """The ledger's database goes back while what it had committed is still on its way: it arrives
+    when others have caught up already, before or after what they write themselves."""
+
+    async def fault(city: City) -> None:
+        snapshot = city.dispatch.snapshot()
+        city.snapshots_held += 1
+        await asyncio.sleep(1.0 + 2.0 * city.random.random())
+        city.broker.trouble = broker_module.Trouble(in_flight_seconds=30.0)
+        await asyncio.sleep(2.0 * city.random.random())
+        city.dispatch.restore(snapshot)
+        city.broker.trouble = broker_module.Trouble()
+        await asyncio.sleep(30.0)
+
+    return [fault]
+
+
 def single(kind: Fault, times: int = 1) -> Callable[[City], Sequence[Fault]]:
     """One kind of the drawn faults alone."""
     return lambda _: [kind] * times

@@ -9,6 +9,7 @@ from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.dead_letter_limit import HeldRecord, Sender
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
+from lastmetre.common.outbox.catching_up import Identities
 from lastmetre.common.outbox.messages import NewOutboxBatch, OutboxBatch
 from lastmetre.common.outbox.shard_locks import ShardLeases
 from tests.simulation.store import Connection
@@ -142,6 +143,17 @@ class SimulatedTables:
         """How far each partition has been acknowledged."""
         await connection.statement()
         return dict(connection.rows("outbox_acknowledged"))  # type: ignore[arg-type]
+
+    async def identities(self, connection: Connection) -> Identities:
+        """Its past is what tells a store from another."""
+        await connection.statement()
+        noted = connection.get("caught_up", "identity")
+        return Identities(noted, str(connection.past))
+
+    async def note_identity(self, connection: Connection, now: str) -> None:
+        """The service has caught up in this one."""
+        await connection.statement()
+        connection.put("caught_up", "identity", now)
 
     async def insert_dead_letters(
         self,

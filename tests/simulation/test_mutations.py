@@ -16,6 +16,10 @@ FOUND_BY: dict[str, tuple[Plan, str]] = {
         scenarios.single(faults.database_goes_back, 2),
         "two events|second life|another id|hole",
     ),
+    "C13 without writer epochs": (
+        scenarios.records_of_a_forgotten_past,
+        "two events|does not tell|not the ledger|stands",
+    ),
     "C13 with drawn ids": (drawn, "another id|two events|second life"),
 }
 

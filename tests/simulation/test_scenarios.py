@@ -12,6 +12,7 @@ NAMED: dict[str, Plan] = {
     "C5 background work fails": scenarios.single(faults.background_work_fails, 2),
     "C11 one sender floods": scenarios.single(faults.a_sender_floods),
     "C13 database goes back": scenarios.single(faults.database_goes_back, 2),
+    "C13 records of a forgotten past": scenarios.records_of_a_forgotten_past,
     "F5 topic made anew": scenarios.single(faults.channel_is_made_anew),
     "every leader away": scenarios.every_leader_away,
     "lost answers": scenarios.lost_answers,

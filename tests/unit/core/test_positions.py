@@ -64,7 +64,7 @@ def test_another_record_before_the_position_is_in_doubt() -> None:
 def test_offsets_that_the_client_skipped_are_a_gap_to_be_noted() -> None:
     positions, _ = assigned(STORED)
     taken, _ = positions.take(HERE, [record(4), record(5), record(8), record(9)])
-    after, gaps = positions.advanced(taken)
+    after, gaps, _ = positions.advanced(taken)
     assert after == {HERE: StoredOffset(10, 1009)}
     assert gaps == [OffsetGap("t", 0, 6, 8)]
 
@@ -119,7 +119,7 @@ def test_a_topic_is_known_by_its_id(read: UUID | None, found: dict[str, UUID], s
     positions.seek(client, [HERE])  # type: ignore[arg-type]
     assert client.sought[-1] == (HERE, sought)
     taken, _ = positions.take(HERE, [record(each) for each in range(sought, 8)])
-    after, _ = positions.advanced(taken)
+    after, _, _ = positions.advanced(taken)
     assert after[HERE] == StoredOffset(8, 1007, found.get("t", read))
 
 

@@ -107,7 +107,9 @@ class BatchTransaction:
         where we left it, and whatever the handler, the database or the broker raises.
         """
         began = asyncio.get_running_loop().time()
-        after, gaps = self._positions.advanced(records)
+        after, gaps, in_force = self._positions.advanced(records)
+        if len(in_force) < len(records):
+            self._say_not_in_force(len(records) - len(in_force))
         empty = await self._still_kept(client, gaps) if gaps else []
         before = {partition: self._positions.stored(partition) for partition in after}
         now = self._clock.now()
@@ -122,7 +124,7 @@ class BatchTransaction:
                 now=now,
                 cipher=self._cipher,
             )
-            await self._do(work, records, reason)
+            await self._do(work, in_force, reason)
             limit = self._limit.copy()
             over = limit.over(records, work.dead)
             if over:
@@ -140,6 +142,13 @@ class BatchTransaction:
         if work.dead_count:
             metrics.DEAD_LETTERS.labels(*labels).inc(work.dead_count)
         return bool(work.sends)
+
+    def _say_not_in_force(self, records: int) -> None:
+        log.warning(
+            "passed over: the beginning of a writer epoch, or what was written in one before it",
+            consumer=self._consumer,
+            records=records,
+        )
 
     async def _do(
         self, work: UnitOfWork, records: Sequence[ConsumedRecord], reason: str | None

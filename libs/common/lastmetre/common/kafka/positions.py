@@ -7,8 +7,10 @@ from uuid import UUID
 
 import structlog
 
+from lastmetre.common.contracts.topics import LASTING
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
+from lastmetre.common.kafka.writer_epochs import is_in_force, writer_epoch
 from lastmetre.common.telemetry import metrics
 
 log = structlog.get_logger()
@@ -23,6 +25,8 @@ class StoredOffset(NamedTuple):
     appended_at: int
     topic_id: UUID | None = None
     """Of the topic that record was in; None where that is not known."""
+    writer_epoch: int = 0
+    """The highest one that the partition has shown before `next_offset`."""
 
 
 class OffsetGap(NamedTuple):
@@ -32,6 +36,16 @@ class OffsetGap(NamedTuple):
     partition: int
     first: int
     next_offset: int
+
+
+class Advance(NamedTuple):
+    """What handling some records comes to."""
+
+    after: dict[TopicPartition, StoredOffset]
+    gaps: list[OffsetGap]
+    """The offsets that the client skipped."""
+    in_force: list[ConsumedRecord]
+    """Those that tell something which holds."""
 
 
 @dataclass(slots=True)
@@ -49,6 +63,11 @@ class _Partition:
     begins_anew: bool = False
     """The stored position is of another topic: reading begins with the earliest record."""
     halted: str | None = None
+
+    @property
+    def writer_epoch(self) -> int:
+        """The highest one of what was handled of the topic that is read."""
+        return 0 if self.begins_anew or self.stored is None else self.stored.writer_epoch
 
 
 class PartitionPositions:
@@ -204,21 +223,24 @@ class PartitionPositions:
         state.begins_anew = True
         self.seek(client, [partition])
 
-    def advanced(
-        self, records: Iterable[ConsumedRecord]
-    ) -> tuple[dict[TopicPartition, StoredOffset], list[OffsetGap]]:
-        """Where the consumer stands after `records`, and the offsets that the client skipped."""
-        after: dict[TopicPartition, StoredOffset] = {}
-        gaps: list[OffsetGap] = []
+    def advanced(self, records: Iterable[ConsumedRecord]) -> Advance:
+        """Where the consumer stands after `records`."""
+        found = Advance({}, [], [])
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
-            before = after.get(partition)
-            expected = before.next_offset if before else self._partitions[partition].handled
+            state, before = self._partitions[partition], found.after.get(partition)
+            expected = before.next_offset if before else state.handled
             if record.offset > expected:
-                gaps.append(OffsetGap(*partition, expected, record.offset))
-            topic_id = self._partitions[partition].topic_id
-            after[partition] = StoredOffset(record.offset + 1, record.timestamp, topic_id)
-        return after, gaps
+                found.gaps.append(OffsetGap(*partition, expected, record.offset))
+            epoch = before.writer_epoch if before else state.writer_epoch
+            if record.topic not in LASTING or is_in_force(record, epoch):
+                found.in_force.append(record)
+            if record.topic in LASTING:
+                epoch = max(epoch, writer_epoch(record))
+            found.after[partition] = StoredOffset(
+                record.offset + 1, record.timestamp, state.topic_id, epoch
+            )
+        return found
 
     def advance(self, after: Mapping[TopicPartition, StoredOffset]) -> None:
         """These positions have been stored."""

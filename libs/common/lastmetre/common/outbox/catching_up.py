@@ -3,9 +3,11 @@
 A database may have gone back (restored, or a standby was promoted), and a crash may have kept an
 acknowledgement from being noted. So what stands in the log beyond what was acknowledged is read:
 rows of the outbox that are there already are forgotten, and what the database has never heard of is
-taken in by the service (`Adopt`), which sends nothing.
+taken in by the service (`Adopt`), which sends nothing. After that a new writer epoch begins in each
+partition of a lasting topic: what older processes still have under way is not in force.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
@@ -14,14 +16,27 @@ import structlog
 
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
-from lastmetre.common.kafka.ports import Database, LogReader, OffsetRange, TopicPartition
+from lastmetre.common.kafka.ports import (
+    Database,
+    LogReader,
+    OffsetRange,
+    ProducerClient,
+    TopicPartition,
+)
 from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.kafka.writer_epochs import (
+    WRITER_EPOCH,
+    epoch_began,
+    is_in_force,
+    writer_epoch,
+)
 from lastmetre.common.outbox.messages import OutboxBatch, shard_of
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
 READ_AT_ONCE: Final = 1000
+SEND_SECONDS: Final = 30.0
 ROWS_LOOKED_AT: Final = 2000
 
 Adopt = Callable[[UnitOfWork, Sequence[ConsumedRecord]], Awaitable[int]]
@@ -33,6 +48,14 @@ What the database knows already changes nothing; nothing is sent. Returns how ma
 
 class LogBehind(Exception):
     """The log lacks what the database has committed to it: `lastmetre recover` brings it back."""
+
+
+class Identities(NamedTuple):
+    """Of a database; another one means that it may have gone back."""
+
+    then: str | None
+    """When its service caught up last; None: never."""
+    now: str
 
 
 class CatchUpTables(Protocol):
@@ -55,6 +78,12 @@ class CatchUpTables(Protocol):
     ) -> None:
         """Forget these rows and note how far their partitions have come."""
 
+    async def identities(self, connection: Any, /) -> Identities:
+        """Whether this database is the one in which its service caught up last."""
+
+    async def note_identity(self, connection: Any, now: str, /) -> None:
+        """The service has caught up in this one."""
+
 
 class CaughtUp(NamedTuple):
     """What catching up found."""
@@ -62,6 +91,11 @@ class CaughtUp(NamedTuple):
     read: int
     acknowledged: int
     adopted: int
+
+    def __add__(self, other: object) -> "CaughtUp":
+        """Both together."""
+        assert isinstance(other, CaughtUp)
+        return CaughtUp(*map(sum, zip(self, other, strict=True)))
 
 
 @dataclass(slots=True)
@@ -73,6 +107,8 @@ class _Unread:
     beginning: int
     first: int
     end: int
+    writer_epoch: int = 0
+    """The highest one before `first`."""
     adopted: int = 0
 
 
@@ -85,6 +121,7 @@ class CatchingUp:
         database: Database,
         tables: CatchUpTables,
         reader: LogReader,
+        connect: Callable[[], Awaitable[ProducerClient]],
         adopt: Mapping[str, Adopt],
         lasting: Collection[str],
         unit_of_work: Callable[[Any], UnitOfWork],
@@ -92,6 +129,7 @@ class CatchingUp:
         self._database = database
         self._tables = tables
         self._reader = reader
+        self._connect = connect
         self._adopt = adopt
         self._lasting = lasting
         self._unit_of_work = unit_of_work
@@ -101,6 +139,36 @@ class CatchingUp:
 
         Raises BrokerError, whatever the database raises, and LogBehind for a lasting topic.
         """
+        found = await self._read_on()
+        if lasting := [each for each in self._adopt if each in self._lasting]:
+            async with self._database.connection() as connection:
+                then, now = await self._tables.identities(connection)
+            if now != then:
+                # A database of a build before this one has no identity, and may know its log.
+                if then is not None or found.adopted:
+                    await self._begin_epochs(lasting)
+                    found += await self._read_on()
+                async with self._database.transaction() as connection:
+                    await self._tables.note_identity(connection, now)
+        if found.read:
+            log.info("caught up with the log", **found._asdict())
+        return found
+
+    async def _begin_epochs(self, topics: Collection[str]) -> None:
+        """In each of their partitions a higher one than any that stands there."""
+        async with self._database.connection() as connection:
+            known = await self._tables.acknowledged(connection)
+        producer = await self._connect()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                for partition in (TopicPartition(t, p) for t in topics for p in range(PARTITIONS)):
+                    before = known[partition].writer_epoch if partition in known else 0
+                    await producer.send(partition, [epoch_began(str(partition), before + 1)])
+        finally:
+            await producer.close()
+        log.warning("the database may have gone back: a new writer epoch begins")
+
+    async def _read_on(self) -> CaughtUp:
         unread = await self._unread()
         found = CaughtUp(0, 0, 0)
         while unread:
@@ -108,11 +176,9 @@ class CatchingUp:
             read = await self._reader.read(wanted, READ_AT_ONCE)
             for partition, records in read.items():
                 one = await self._partition(partition, unread[partition], records)
-                found = CaughtUp(*map(sum, zip(found, one, strict=True)))
+                found += one
                 if not records or unread[partition].first >= unread[partition].end:
                     self._say_gone_back(partition, unread.pop(partition).adopted)
-        if found.read:
-            log.info("caught up with the log", **found._asdict())
         return found
 
     async def _unread(self) -> dict[TopicPartition, _Unread]:
@@ -136,7 +202,8 @@ class CatchingUp:
                 before = None
             first = max(before.next_offset - 1, beginning) if before else beginning
             if first < end:
-                unread[partition] = _Unread(before, beginning, first, end)
+                epoch = before.writer_epoch if before else 0
+                unread[partition] = _Unread(before, beginning, first, end, epoch)
         return unread
 
     async def _partition(
@@ -147,12 +214,12 @@ class CatchingUp:
         if records and before is not None and records[0].offset < before.next_offset:
             if records[0].timestamp != before.appended_at:
                 self._say_behind(partition, before, unread.end)
-                unread.first = unread.beginning
+                unread.first, unread.writer_epoch = unread.beginning, 0
                 return CaughtUp(0, 0, 0)
             unread.first, records = before.next_offset, records[1:]
         if not records:
             return CaughtUp(0, 0, 0)
-        sent, new = await self._take_in(partition, records)
+        sent, new = await self._take_in(partition, unread, records)
         unread.first, unread.adopted = records[-1].offset + 1, unread.adopted + new
         return CaughtUp(len(records), sent, new)
 
@@ -175,23 +242,39 @@ class CatchingUp:
             )
 
     async def _take_in(
-        self, partition: TopicPartition, records: Sequence[ConsumedRecord]
+        self, partition: TopicPartition, unread: _Unread, records: Sequence[ConsumedRecord]
     ) -> tuple[int, int]:
         """One transaction; returns how many rows of the outbox were there, and what was new."""
+        in_force, epoch = _in_force(partition.topic in self._lasting, unread.writer_epoch, records)
         async with self._database.transaction() as connection:
             rows = await self._tables.outbox_head(
                 connection, [shard_of(*partition)], ROWS_LOOKED_AT
             )
-            sent, unknown = _compare(rows, records)
+            sent, unknown = _compare(rows, in_force)
             new = 0
             if unknown:
                 work = self._unit_of_work(connection)
                 new = await self._adopt[partition.topic](work, unknown)
                 await work.flush()
             last = records[-1]
-            reached = {partition: StoredOffset(last.offset + 1, last.timestamp)}
-            await self._tables.acknowledge(connection, sent, reached)
+            reached = StoredOffset(last.offset + 1, last.timestamp, writer_epoch=epoch)
+            await self._tables.acknowledge(connection, sent, {partition: reached})
+        unread.writer_epoch = epoch
         return len(sent), new
+
+
+def _in_force(
+    lasting: bool, epoch: int, records: Sequence[ConsumedRecord]
+) -> tuple[Sequence[ConsumedRecord], int]:
+    """Those of one partition's records that are, and the highest epoch after them."""
+    if not lasting:
+        return records, epoch
+    found: list[ConsumedRecord] = []
+    for record in records:
+        if is_in_force(record, epoch):
+            found.append(record)
+        epoch = max(epoch, writer_epoch(record))
+    return found, epoch
 
 
 def _compare(
@@ -219,4 +302,4 @@ def _compare(
 def _identity(
     key: bytes, headers: Iterable[tuple[str, bytes | None]], body: bytes | None
 ) -> tuple[object, ...]:
-    return key, tuple(headers), body
+    return key, tuple(each for each in headers if each[0] != WRITER_EPOCH), body

@@ -21,6 +21,7 @@ from lastmetre.common.kafka.ports import (
     TopicPartition,
 )
 from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.kafka.writer_epochs import written_in
 from lastmetre.common.outbox.messages import OutboxBatch
 from lastmetre.common.telemetry import metrics
 
@@ -211,12 +212,19 @@ class Relay:
             if partition in self._behind:
                 continue
             rows = found[: _fitting(found)]
+            epoch = self._writer_epoch(partition)
             records = [message for row in rows for message in row.messages]
+            if epoch:
+                records = [written_in(epoch, message) for message in records]
             answer = asyncio.ensure_future(producer.send(partition, records))
             answer.add_done_callback(self._answered)
             self._in_flight[shard] = _InFlight(rows, now, answer)
             sent += 1
         return sent
+
+    def _writer_epoch(self, partition: TopicPartition) -> int:
+        reached = self._reached.get(partition)
+        return reached.writer_epoch if reached else 0
 
     def _answered(self, answer: "asyncio.Future[Any]") -> None:
         # Looked at also where nobody settles it any more: asyncio would report it as forgotten.
@@ -273,7 +281,8 @@ class Relay:
         """How far the partition has come; a lasting one that goes back has lost what we said."""
         partition, records = flight.partition, sum(len(row.keys) for row in flight.rows)
         before = self._reached.get(partition)
-        now = StoredOffset(answer.offset + records, answer.appended_at)
+        epoch = self._writer_epoch(partition)
+        now = StoredOffset(answer.offset + records, answer.appended_at, writer_epoch=epoch)
         if before is None or answer.offset >= before.next_offset:
             self._reached[partition] = reached[partition] = now
             return

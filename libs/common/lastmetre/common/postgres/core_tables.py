@@ -26,6 +26,8 @@ class PostgresTables:
     outbox_head = staticmethod(outbox_table.outbox_head)
     acknowledge = staticmethod(outbox_table.acknowledge)
     acknowledged = staticmethod(outbox_table.acknowledged)
+    identities = staticmethod(outbox_table.identities)
+    note_identity = staticmethod(outbox_table.note_identity)
     outbox_waiting = staticmethod(outbox_table.outbox_waiting)
     insert_dead_letters = staticmethod(dead_letter_table.insert_dead_letters)
     insert_parked = staticmethod(dead_letter_table.insert_parked)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import StoredOffset
+from lastmetre.common.outbox.catching_up import Identities
 from lastmetre.common.outbox.messages import NewOutboxBatch, OutboxBatch
+from lastmetre.common.postgres.identity import identify
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -57,11 +59,14 @@ async def acknowledge(
             DELETE FROM outbox o USING unnest($1::int[], $2::bigint[]) AS d(shard, id)
             WHERE o.shard = d.shard AND o.id = d.id
         )
-        INSERT INTO outbox_acknowledged AS a (topic, partition, next_offset, appended_at)
-        SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])
-            AS n(topic, partition, next_offset, appended_at) ORDER BY topic, partition
+        INSERT INTO outbox_acknowledged AS a
+            (topic, partition, next_offset, appended_at, writer_epoch)
+        SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
+            AS n(topic, partition, next_offset, appended_at, writer_epoch)
+        ORDER BY topic, partition
         ON CONFLICT (topic, partition) DO UPDATE
-        SET next_offset = excluded.next_offset, appended_at = excluded.appended_at
+        SET next_offset = excluded.next_offset, appended_at = excluded.appended_at,
+            writer_epoch = excluded.writer_epoch
         WHERE (excluded.appended_at, excluded.next_offset) > (a.appended_at, a.next_offset)
         """,
         [batch.shard for batch in sent],
@@ -70,15 +75,34 @@ async def acknowledge(
         [partition.partition for partition in reached],
         [stored.next_offset for stored in reached.values()],
         [stored.appended_at for stored in reached.values()],
+        [stored.writer_epoch for stored in reached.values()],
     )
 
 
 async def acknowledged(connection: "Connection") -> dict[TopicPartition, StoredOffset]:
     """How far each partition that this service writes has been acknowledged."""
     rows = await connection.fetch(
-        "SELECT topic, partition, next_offset, appended_at FROM outbox_acknowledged"
+        "SELECT topic, partition, next_offset, appended_at, writer_epoch FROM outbox_acknowledged"
     )
-    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3]) for row in rows}
+    return {
+        TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3], writer_epoch=row[4])
+        for row in rows
+    }
+
+
+async def identities(connection: "Connection") -> Identities:
+    """Whether this database is the one in which its service caught up last."""
+    then = await connection.fetchval("SELECT identity FROM caught_up")
+    return Identities(then, "/".join(map(str, await identify(connection))))
+
+
+async def note_identity(connection: "Connection", now: str) -> None:
+    """The service has caught up in this one."""
+    await connection.execute(
+        "INSERT INTO caught_up (identity) VALUES ($1)"
+        " ON CONFLICT (only) DO UPDATE SET identity = excluded.identity",
+        now,
+    )
 
 
 async def outbox_waiting(connection: "Connection", at_most: int) -> Waiting:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 async def positions(connection: "Connection", consumer: str) -> dict[TopicPartition, StoredOffset]:
     """Every stored position of `consumer`."""
     rows = await connection.fetch(
-        "SELECT topic, partition, next_offset, appended_at, topic_id FROM position WHERE flow = $1",
+        "SELECT topic, partition, next_offset, appended_at, topic_id, writer_epoch FROM position"
+        " WHERE flow = $1",
         consumer,
     )
-    return {TopicPartition(row[0], row[1]): StoredOffset(row[2], row[3], row[4]) for row in rows}
+    return {TopicPartition(row[0], row[1]): StoredOffset(*row[2:]) for row in rows}
 
 
 async def lock_position(
@@ -46,21 +47,22 @@ async def advance_positions(
         """
         WITH wanted AS (
             SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[],
-                                 $7::uuid[])
-                AS w(topic, partition, was, next_offset, appended_at, topic_id)
+                                 $7::uuid[], $8::bigint[])
+                AS w(topic, partition, was, next_offset, appended_at, topic_id, writer_epoch)
         ), held AS (
             SELECT p.topic, p.partition FROM position p JOIN wanted w USING (topic, partition)
             WHERE p.flow = $1 AND p.next_offset = w.was
             ORDER BY p.topic, p.partition FOR UPDATE OF p
         ), updated AS (
             UPDATE position p SET next_offset = w.next_offset, appended_at = w.appended_at,
-                topic_id = w.topic_id
+                topic_id = w.topic_id, writer_epoch = w.writer_epoch
             FROM wanted w JOIN held USING (topic, partition)
             WHERE p.flow = $1 AND p.topic = w.topic AND p.partition = w.partition
             RETURNING 1
         ), inserted AS (
-            INSERT INTO position (flow, topic, partition, next_offset, appended_at, topic_id)
-            SELECT $1, topic, partition, next_offset, appended_at, topic_id
+            INSERT INTO position
+                (flow, topic, partition, next_offset, appended_at, topic_id, writer_epoch)
+            SELECT $1, topic, partition, next_offset, appended_at, topic_id, writer_epoch
             FROM wanted WHERE was IS NULL
             ORDER BY topic, partition
             ON CONFLICT DO NOTHING RETURNING 1
@@ -74,6 +76,7 @@ async def advance_positions(
         [after[each].next_offset for each in order],
         [after[each].appended_at for each in order],
         [after[each].topic_id for each in order],
+        [after[each].writer_epoch for each in order],
     )
     return len(moved) == len(order)
 

@@ -243,6 +243,7 @@ class ServiceHost:
                         database=PostgresDatabase(self.pool),
                         tables=TABLES,
                         reader=reader,
+                        connect=self._kafka.producer,
                         adopt=self._adopt,
                         lasting=LASTING,
                         unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
