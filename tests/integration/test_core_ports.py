@@ -80,7 +80,7 @@ def record(offset: int, partition: TopicPartition = HERE) -> ConsumedRecord:
 
 
 async def test_a_position_moves_only_from_where_it_was_left(memory: Memory) -> None:
-    first, second = StoredOffset(5, 100, KEY), StoredOffset(9, 200, UUID(int=8))
+    first, second = StoredOffset(5, 100, KEY), StoredOffset(9, 200, UUID(int=8), 3)
     assert await memory.advance({HERE: None}, {HERE: first})
     assert not await memory.advance({HERE: None}, {HERE: second})
     assert not await memory.advance({HERE: second}, {HERE: StoredOffset(12, 300)})
@@ -145,11 +145,42 @@ async def test_the_head_is_the_lowest_of_each_shard_and_acknowledging_is_exact(
 
 
 async def test_an_older_acknowledgement_changes_nothing(memory: Memory) -> None:
-    for stored in (StoredOffset(7, 500), StoredOffset(4, 400), StoredOffset(6, 500)):
+    latest = StoredOffset(7, 500, writer_epoch=2)
+    for stored in (latest, StoredOffset(4, 400), StoredOffset(6, 500)):
         async with memory.database.transaction() as connection:
             await memory.tables.acknowledge(connection, [], {HERE: stored})
     async with memory.database.connection() as connection:
-        assert await memory.tables.acknowledged(connection) == {HERE: StoredOffset(7, 500)}
+        assert await memory.tables.acknowledged(connection) == {HERE: latest}
+
+
+async def test_what_was_sent_in_another_writer_epoch_is_not_acknowledged(memory: Memory) -> None:
+    message = OutboxMessage(CASE_EVENTS, b"k", packed({"a": "b"}), b"x")
+    async with memory.database.transaction() as connection:
+        await memory.tables.append_outbox(connection, batches_of([message]))
+        assert await memory.tables.writer_epoch(connection) == 0
+        assert await memory.tables.begin_writer_epoch(connection, 6) == 7
+    async with memory.database.transaction() as connection:
+        assert await memory.tables.begin_writer_epoch(connection, 3) == 8
+    shards = [shard_of(CASE_EVENTS, p) for p in range(12)]
+    reached = {HERE: StoredOffset(7, 500, writer_epoch=8)}
+    for sent_in, left in ((7, 1), (8, 0)):
+        async with memory.database.transaction() as connection:
+            rows = await memory.tables.outbox_head(connection, shards, 9)
+            done = await memory.tables.acknowledge(connection, rows, reached, sent_in)
+        async with memory.database.connection() as connection:
+            assert len(await memory.tables.outbox_head(connection, shards, 9)) == left
+            assert await memory.tables.acknowledged(connection) == (reached if done else {})
+
+
+async def test_a_database_is_known_again_by_its_identity(memory: Memory) -> None:
+    async with memory.database.connection() as connection:
+        then, now = await memory.tables.identities(connection)
+    assert then is None
+    for noted in ("another", now):
+        async with memory.database.transaction() as connection:
+            await memory.tables.note_identity(connection, noted)
+        async with memory.database.connection() as connection:
+            assert await memory.tables.identities(connection) == (noted, now)
 
 
 async def test_parked_records_come_in_order_and_go_one_by_one(memory: Memory) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.dead_letter_limit import HeldRecord, Sender
+from lastmetre.common.kafka.failures import FencedError
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
 from lastmetre.common.outbox.catching_up import Identities
@@ -127,9 +128,12 @@ class SimulatedTables:
         connection: Connection,
         sent: Sequence[OutboxBatch],
         reached: Mapping[TopicPartition, StoredOffset],
-    ) -> None:
-        """An older acknowledgement changes nothing but the rows."""
+        sent_in: int | None = None,
+    ) -> bool:
+        """An older acknowledgement changes nothing but the rows; of another epoch, nothing."""
         await connection.statement()
+        if sent_in not in (None, connection.get("caught_up", "writer_epoch") or 0):
+            return False
         for partition in sorted(reached):
             await connection.lock(("outbox_acknowledged", partition))
         for row in sent:
@@ -138,6 +142,20 @@ class SimulatedTables:
             was = connection.get("outbox_acknowledged", partition)
             if was is None or (now[1], now[0]) > (was[1], was[0]):
                 connection.put("outbox_acknowledged", partition, now)
+        return True
+
+    async def writer_epoch(self, connection: Connection) -> int:
+        """In which the service writes."""
+        await connection.statement()
+        return connection.get("caught_up", "writer_epoch") or 0
+
+    async def begin_writer_epoch(self, connection: Connection, seen: int) -> int:
+        """One above the last one and above `seen`."""
+        await connection.statement()
+        await connection.lock(("caught_up", "writer_epoch"))
+        epoch = max(connection.get("caught_up", "writer_epoch") or 0, seen) + 1
+        connection.put("caught_up", "writer_epoch", epoch)
+        return epoch
 
     async def acknowledged(self, connection: Connection) -> dict[TopicPartition, StoredOffset]:
         """How far each partition has been acknowledged."""
@@ -252,7 +270,10 @@ class SimulatedRelaySession:
         return await TABLES.outbox_head(self._connection, shards, limit)
 
     async def acknowledge(
-        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+        self,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        sent_in: int,
     ) -> None:
         """In a transaction of its own, on the session that holds the locks."""
         store = self._connection.store
@@ -261,11 +282,16 @@ class SimulatedRelaySession:
         own.cut = self._connection.cut
         try:
             await self._connection.statement()
-            await TABLES.acknowledge(own, sent, reached)
+            if not await TABLES.acknowledge(own, sent, reached, sent_in):
+                raise FencedError
             own.cut = self._connection.cut
             await own.commit()
         finally:
             own.end()
+
+    async def writer_epoch(self) -> int:
+        """In which the service writes."""
+        return await TABLES.writer_epoch(self._connection)
 
     async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
         """How far each partition has come."""

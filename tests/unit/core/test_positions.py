@@ -4,9 +4,11 @@ from uuid import UUID
 
 import pytest
 
+from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import OWN_GAP, OffsetGap, PartitionPositions, StoredOffset
+from lastmetre.common.kafka.writer_epochs import WRITER_EPOCH
 
 HERE = TopicPartition("t", 0)
 ID, OTHER_ID = UUID(int=1), UUID(int=2)
@@ -67,6 +69,34 @@ def test_offsets_that_the_client_skipped_are_a_gap_to_be_noted() -> None:
     after, gaps, _ = positions.advanced(taken)
     assert after == {HERE: StoredOffset(10, 1009)}
     assert gaps == [OffsetGap("t", 0, 6, 8)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "epochs", "in_force", "after"),
+    [
+        (0, [None, None], [0, 1], 0),
+        (0, [None, 1, None, 1], [0, 1, 3], 1),  # of a past that was forgotten
+        (0, [1, 2, 1, 2], [0, 1, 3], 2),
+        (2, [1, 2], [1], 2),  # read on where another process has seen it
+    ],
+)
+def test_records_of_a_writer_epoch_that_is_past_are_not_in_force(
+    stored: int, epochs: list[int | None], in_force: list[int], after: int
+) -> None:
+    ledger = TopicPartition(CASE_EVENTS, 0)
+    records = [
+        record(5 + number)._replace(
+            topic=CASE_EVENTS, headers=[(WRITER_EPOCH, b"%d" % epoch)] if epoch else []
+        )
+        for number, epoch in enumerate(epochs)
+    ]
+    positions = PartitionPositions("service", "consumer")
+    at = {ledger: STORED._replace(writer_epoch=stored)}
+    positions.assign(Client(), [ledger], at, {})  # type: ignore[arg-type]
+    taken, _ = positions.take(ledger, records)
+    found = positions.advanced(taken)
+    assert [each.offset - 5 for each in found.in_force] == in_force
+    assert found.after[ledger] == StoredOffset(5 + len(epochs), 1004 + len(epochs), None, after)
 
 
 def test_what_was_handed_out_and_not_handled_halts_the_partition() -> None:

@@ -30,9 +30,15 @@ class _Outbox:
         return self.rows if 7 in shards else []
 
     async def acknowledge(
-        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+        self,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        sent_in: int,
     ) -> None:
         raise AssertionError("nothing was acknowledged")
+
+    async def writer_epoch(self) -> int:
+        return 0
 
     async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
         return {}

@@ -29,9 +29,15 @@ class Session:
         return self._rows[:limit]
 
     async def acknowledge(
-        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+        self,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        sent_in: int,
     ) -> None:
         raise AssertionError("nothing can have been sent")
+
+    async def writer_epoch(self) -> int:
+        return 0
 
     async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
         return {}

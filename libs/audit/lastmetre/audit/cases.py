@@ -106,6 +106,9 @@ class CaseLines:
 
     def _unreadable(self, partition_view: PartitionView) -> None:
         line = self._balance.line("ledger_on_topic")
+        if partition_view.not_in_force:
+            line.expected["records on the topic"] += partition_view.not_in_force
+            line.actual["of writer epochs that are past"] += partition_view.not_in_force
         for offset in partition_view.unreadable[CASE_EVENTS]:
             line.expected["records on the topic"] += 1
             line.differ(f"{CASE_EVENTS}/{partition_view.partition}/{offset}", "is no event")

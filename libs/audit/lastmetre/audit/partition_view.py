@@ -25,6 +25,7 @@ from lastmetre.common.contracts.topics import (
 )
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -93,6 +94,8 @@ class PartitionView:
     outcomes: list[Observed[ActionAnswered]] = field(default_factory=list)
     feedback: list[Observed[FeedbackGiven]] = field(default_factory=list)
     deliveries: list[Observed[MessageDelivered]] = field(default_factory=list)
+    not_in_force: int = 0
+    """Records of the ledger that begin a writer epoch, or were written in one before it."""
     unreadable: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Offsets of records that hold no message, by topic."""
 
@@ -101,10 +104,13 @@ async def partition_views(cut: ConsistentCut) -> AsyncIterator[PartitionView]:
     """One partition after the other; the lists of a view are its reader's to keep."""
     known = await _case_ids(cut)
     for partition in range(PARTITIONS):
-        partition_view = PartitionView(partition)
+        partition_view, epochs = PartitionView(partition), WriterEpochs()
         places = [(topic, partition) for topic in BY_CASE]
         async for record in cut.records(places):
-            _put(partition_view, record)
+            if record.topic != CASE_EVENTS or epochs.in_force([record]):
+                _put(partition_view, record)
+            else:
+                partition_view.not_in_force += 1
         for snapshot in cut.snapshots:
             for place in places:
                 for record in snapshot.outbox.get(place, ()):

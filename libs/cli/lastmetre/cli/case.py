@@ -30,6 +30,7 @@ from lastmetre.common.contracts.topics import (
 from lastmetre.common.kafka.codec import ConsumedRecord, instant
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 from lastmetre.common.service.ids import trace_id
 
 app = typer.Typer(name="case", help="Single cases.", no_args_is_help=True)
@@ -103,10 +104,12 @@ async def _way(case_id: str, report_ids: Sequence[str]) -> list[dict[str, Any]]:
     keys |= {(topic, case_id.encode()) for topic in BY_CASE}
     places = sorted({(topic, partitions_of([key], PARTITIONS)[0]) for topic, key in keys})
     found: list[ConsumedRecord] = []
+    epochs = WriterEpochs()
     async with open_topics(*installation().broker()) as topics:
         starts, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, starts, ends):
-            if (record.topic, record.key) in keys:
+            in_force = record.topic != CASE_EVENTS or epochs.in_force([record])
+            if in_force and (record.topic, record.key) in keys:
                 found.append(record)
     found.sort(key=lambda record: (record.timestamp, record.topic, record.offset))
     return [_step(record) for record in found]

@@ -23,7 +23,7 @@ _OWN_CODE: Final = (
 
 
 class FencedError(Exception):
-    """A stored position is not where we left it: another process has the partition now."""
+    """A stored position, or the writer epoch, is not as we left it: another process has gone on."""
 
 
 class DatabaseWentBack(Exception):

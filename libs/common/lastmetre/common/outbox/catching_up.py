@@ -75,8 +75,11 @@ class CatchUpTables(Protocol):
         sent: Sequence[OutboxBatch],
         reached: Mapping[TopicPartition, StoredOffset],
         /,
-    ) -> None:
+    ) -> bool:
         """Forget these rows and note how far their partitions have come."""
+
+    async def begin_writer_epoch(self, connection: Any, seen: int, /) -> int:
+        """One above the last one and above `seen`."""
 
     async def identities(self, connection: Any, /) -> Identities:
         """Whether this database is the one in which its service caught up last."""
@@ -155,18 +158,23 @@ class CatchingUp:
         return found
 
     async def _begin_epochs(self, topics: Collection[str]) -> None:
-        """In each of their partitions a higher one than any that stands there."""
-        async with self._database.connection() as connection:
+        """In each of their partitions a higher one than any that stands there.
+
+        It is noted first, and who was sending in another one sends again: the caller's lock may be
+        lost, and another process have caught up meanwhile.
+        """
+        async with self._database.transaction() as connection:
             known = await self._tables.acknowledged(connection)
+            seen = max((each.writer_epoch for each in known.values()), default=0)
+            epoch = await self._tables.begin_writer_epoch(connection, seen)
         producer = await self._connect()
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 for partition in (TopicPartition(t, p) for t in topics for p in range(PARTITIONS)):
-                    before = known[partition].writer_epoch if partition in known else 0
-                    await producer.send(partition, [epoch_began(str(partition), before + 1)])
+                    await producer.send(partition, [epoch_began(str(partition), epoch)])
         finally:
             await producer.close()
-        log.warning("the database may have gone back: a new writer epoch begins")
+        log.warning("the database may have gone back: a new writer epoch begins", epoch=epoch)
 
     async def _read_on(self) -> CaughtUp:
         unread = await self._unread()

@@ -52,9 +52,19 @@ class RelaySession(Protocol):
         """Of each of these shards the lowest ids, `limit` at most; each shard's in order."""
 
     async def acknowledge(
-        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+        self,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        sent_in: int,
     ) -> None:
-        """Forget these rows and note how far their partitions have come, in one transaction."""
+        """Forget these rows and note how far their partitions have come, in one transaction.
+
+        Raises FencedError, and changes nothing, where another writer epoch than `sent_in` has
+        begun: what was sent may not be in force.
+        """
+
+    async def writer_epoch(self) -> int:
+        """In which the service writes to lasting topics."""
 
     async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
         """How far each partition has come."""
@@ -101,6 +111,7 @@ class Relay:
         self._failing: dict[TopicPartition, float] = {}
         """Partitions whose last send failed, and since when: each one sent again is in flight for
         a moment only, so that this alone says for how long."""
+        self._writer_epoch = 0
         self._reached: dict[TopicPartition, StoredOffset] = {}
         self._behind: dict[TopicPartition, StoredOffset] = {}
         self._owned: Sequence[int] = ()
@@ -159,6 +170,7 @@ class Relay:
         await asyncio.sleep(backoff * (0.5 + self._random.random()))
 
     async def _relay(self, session: RelaySession) -> None:
+        self._writer_epoch = await session.writer_epoch()
         self._reached = dict(await session.acknowledged())
         # A broker that is away keeps nobody from ending who has nothing to send.
         while not (self._stopping and await self._nothing_is_left(session)):
@@ -212,9 +224,8 @@ class Relay:
             if partition in self._behind:
                 continue
             rows = found[: _fitting(found)]
-            epoch = self._writer_epoch(partition)
             records = [message for row in rows for message in row.messages]
-            if epoch:
+            if epoch := self._epoch_in(partition):
                 records = [written_in(epoch, message) for message in records]
             answer = asyncio.ensure_future(producer.send(partition, records))
             answer.add_done_callback(self._answered)
@@ -222,9 +233,8 @@ class Relay:
             sent += 1
         return sent
 
-    def _writer_epoch(self, partition: TopicPartition) -> int:
-        reached = self._reached.get(partition)
-        return reached.writer_epoch if reached else 0
+    def _epoch_in(self, partition: TopicPartition) -> int:
+        return self._writer_epoch if partition.topic in self._lasting else 0
 
     def _answered(self, answer: "asyncio.Future[Any]") -> None:
         # Looked at also where nobody settles it any more: asyncio would report it as forgotten.
@@ -266,7 +276,7 @@ class Relay:
                 self._note(flight, answer, reached)
             del self._in_flight[shard]
         if rows:
-            await session.acknowledge(rows, reached)
+            await session.acknowledge(rows, reached, self._writer_epoch)
             self._acknowledged_at = asyncio.get_running_loop().time()
             self._attempt = 0
             metrics.RELAYED.labels(self._service).inc(sum(len(row.keys) for row in rows))
@@ -281,7 +291,7 @@ class Relay:
         """How far the partition has come; a lasting one that goes back has lost what we said."""
         partition, records = flight.partition, sum(len(row.keys) for row in flight.rows)
         before = self._reached.get(partition)
-        epoch = self._writer_epoch(partition)
+        epoch = self._epoch_in(partition)
         now = StoredOffset(answer.offset + records, answer.appended_at, writer_epoch=epoch)
         if before is None or answer.offset >= before.next_offset:
             self._reached[partition] = reached[partition] = now

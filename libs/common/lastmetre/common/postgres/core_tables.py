@@ -27,6 +27,8 @@ class PostgresTables:
     acknowledge = staticmethod(outbox_table.acknowledge)
     acknowledged = staticmethod(outbox_table.acknowledged)
     identities = staticmethod(outbox_table.identities)
+    writer_epoch = staticmethod(outbox_table.writer_epoch)
+    begin_writer_epoch = staticmethod(outbox_table.begin_writer_epoch)
     note_identity = staticmethod(outbox_table.note_identity)
     outbox_waiting = staticmethod(outbox_table.outbox_waiting)
     insert_dead_letters = staticmethod(dead_letter_table.insert_dead_letters)

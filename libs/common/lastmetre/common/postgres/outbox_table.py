@@ -48,26 +48,34 @@ async def acknowledge(
     connection: "Connection",
     sent: Sequence[OutboxBatch],
     reached: Mapping[TopicPartition, StoredOffset],
-) -> None:
+    sent_in: int | None = None,
+) -> bool:
     """Forget exactly these rows, and note how far their partitions have been acknowledged.
 
-    An older acknowledgement that comes late (by its append time) changes nothing.
+    An older acknowledgement that comes late (by its append time) changes nothing. False, and
+    nothing is changed, where another writer epoch than `sent_in` has been begun meanwhile: what
+    was sent may not be in force.
     """
-    await connection.execute(
+    begun: bool = await connection.fetchval(
         """
-        WITH deleted AS (
+        WITH other AS (
+            SELECT 1 FROM caught_up WHERE writer_epoch <> $8::bigint
+        ), deleted AS (
             DELETE FROM outbox o USING unnest($1::int[], $2::bigint[]) AS d(shard, id)
-            WHERE o.shard = d.shard AND o.id = d.id
+            WHERE o.shard = d.shard AND o.id = d.id AND NOT EXISTS (SELECT FROM other)
+        ), noted AS (
+            INSERT INTO outbox_acknowledged AS a
+                (topic, partition, next_offset, appended_at, writer_epoch)
+            SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
+                AS n(topic, partition, next_offset, appended_at, writer_epoch)
+            WHERE NOT EXISTS (SELECT FROM other)
+            ORDER BY topic, partition
+            ON CONFLICT (topic, partition) DO UPDATE
+            SET next_offset = excluded.next_offset, appended_at = excluded.appended_at,
+                writer_epoch = excluded.writer_epoch
+            WHERE (excluded.appended_at, excluded.next_offset) > (a.appended_at, a.next_offset)
         )
-        INSERT INTO outbox_acknowledged AS a
-            (topic, partition, next_offset, appended_at, writer_epoch)
-        SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
-            AS n(topic, partition, next_offset, appended_at, writer_epoch)
-        ORDER BY topic, partition
-        ON CONFLICT (topic, partition) DO UPDATE
-        SET next_offset = excluded.next_offset, appended_at = excluded.appended_at,
-            writer_epoch = excluded.writer_epoch
-        WHERE (excluded.appended_at, excluded.next_offset) > (a.appended_at, a.next_offset)
+        SELECT EXISTS (SELECT FROM other)
         """,
         [batch.shard for batch in sent],
         [batch.id for batch in sent],
@@ -76,7 +84,9 @@ async def acknowledge(
         [stored.next_offset for stored in reached.values()],
         [stored.appended_at for stored in reached.values()],
         [stored.writer_epoch for stored in reached.values()],
+        sent_in,
     )
+    return not begun
 
 
 async def acknowledged(connection: "Connection") -> dict[TopicPartition, StoredOffset]:
@@ -94,6 +104,23 @@ async def identities(connection: "Connection") -> Identities:
     """Whether this database is the one in which its service caught up last."""
     then = await connection.fetchval("SELECT identity FROM caught_up")
     return Identities(then, "/".join(map(str, await identify(connection))))
+
+
+async def writer_epoch(connection: "Connection") -> int:
+    """In which the service writes to lasting topics."""
+    found: int | None = await connection.fetchval("SELECT writer_epoch FROM caught_up")
+    return found or 0
+
+
+async def begin_writer_epoch(connection: "Connection", seen: int) -> int:
+    """One above the last one and above `seen`: from the commit on nothing that was sent in
+    another one is acknowledged."""
+    epoch: int = await connection.fetchval(
+        "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1 + 1) ON CONFLICT (only)"
+        " DO UPDATE SET writer_epoch = greatest(c.writer_epoch, $1) + 1 RETURNING writer_epoch",
+        seen,
+    )
+    return epoch
 
 
 async def note_identity(connection: "Connection", now: str) -> None:

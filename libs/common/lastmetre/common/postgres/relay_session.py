@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from lastmetre.common.kafka.failures import FencedError
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.outbox.messages import OutboxBatch
@@ -44,10 +45,18 @@ class PostgresRelaySession:
         return await outbox_table.outbox_head(self._connection, shards, limit)
 
     async def acknowledge(
-        self, sent: Sequence[OutboxBatch], reached: Mapping[TopicPartition, StoredOffset]
+        self,
+        sent: Sequence[OutboxBatch],
+        reached: Mapping[TopicPartition, StoredOffset],
+        sent_in: int,
     ) -> None:
         """Forget these rows, and note how far their partitions have come."""
-        await outbox_table.acknowledge(self._connection, sent, reached)
+        if not await outbox_table.acknowledge(self._connection, sent, reached, sent_in):
+            raise FencedError
+
+    async def writer_epoch(self) -> int:
+        """In which this service writes."""
+        return await outbox_table.writer_epoch(self._connection)
 
     async def acknowledged(self) -> Mapping[TopicPartition, StoredOffset]:
         """How far each partition has come."""

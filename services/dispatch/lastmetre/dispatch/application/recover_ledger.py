@@ -26,6 +26,7 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, event_headers
 from lastmetre.common.kafka.positions import StoredOffset
 from lastmetre.common.kafka.topic_reader import Offsets, Topics
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.dispatch.adapters.postgres import cases, recovery
@@ -82,8 +83,9 @@ class LedgerReader:
         self._outcome = outcome
         self._tell = tell
         self._read_to: Offsets | None = None
+        self._epochs = WriterEpochs()
         self.ends: dict[int, StoredOffset | None] = dict.fromkeys(range(PARTITIONS))
-        """Where each partition ends, with the append time of its last record."""
+        """Where each partition ends, with the append time and the epoch of its last record."""
 
     async def read(self, take: Taken) -> None:
         """Give `take` all events up to the present end. Raises TopicsUnreadable."""
@@ -92,9 +94,11 @@ class LedgerReader:
         until = await self._topics.ends(places)
         done, total = sum(start.values()), sum(until.values())
         async for batch in self._topics.batches(places, start, until):
-            last = batch[-1]
-            self.ends[last.partition] = StoredOffset(last.offset + 1, last.timestamp)
-            if found := self._events(batch):
+            last, in_force = batch[-1], self._epochs.in_force(batch)
+            self.ends[last.partition] = StoredOffset(
+                last.offset + 1, last.timestamp, writer_epoch=self._epochs.of(last.partition)
+            )
+            if found := self._events(in_force):
                 await take(found)
             done += len(batch)
             self._tell("read", done, total)

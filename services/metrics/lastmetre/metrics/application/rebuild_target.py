@@ -9,6 +9,7 @@ from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.kafka.case_sequence import CASE_EVENT_TYPES
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, decode
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 from lastmetre.metrics.adapters.postgres import facts
 from lastmetre.metrics.adapters.postgres.rebuilding import REBUILD_TABLE
 from lastmetre.metrics.domain.fact import Fact, apply
@@ -35,6 +36,7 @@ class RebuildTarget:
         self._corrected: dict[Place, ConsumedRecord] = {}
         self._unreadable: set[Place] = set()
         self._broken = 0
+        self._epochs = WriterEpochs()
         self.at: dict[int, int] = {}
         self.events = 0
 
@@ -65,7 +67,7 @@ class RebuildTarget:
 
     async def apply(self, records: Sequence[ConsumedRecord]) -> None:
         """Fold records of one partition, in their order, as the live flow does."""
-        await self._fold_all(records)
+        await self._fold_all(self._epochs.in_force(records))
         self.at[records[-1].partition] = records[-1].offset + 1
         self.events += len(records)
 

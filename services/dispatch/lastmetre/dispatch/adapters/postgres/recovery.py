@@ -216,10 +216,10 @@ async def acknowledge(connection: "Connection", ends: Mapping[int, StoredOffset 
     async with connection.transaction():
         await connection.execute("DELETE FROM outbox_acknowledged WHERE topic = $1", CASE_EVENTS)
         await connection.executemany(
-            "INSERT INTO outbox_acknowledged (topic, partition, next_offset, appended_at)"
-            " VALUES ($1, $2, $3, $4)",
+            "INSERT INTO outbox_acknowledged (topic, partition, next_offset, appended_at,"
+            " writer_epoch) VALUES ($1, $2, $3, $4, $5)",
             [
-                (CASE_EVENTS, partition, end.next_offset, end.appended_at)
+                (CASE_EVENTS, partition, end.next_offset, end.appended_at, end.writer_epoch)
                 for partition, end in sorted(known.items())
             ],
         )
