@@ -18,8 +18,9 @@ from lastmetre.audit.receipts import Receipt
 from lastmetre.common.contracts.base import SYSTEM
 from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode, kafka_headers
 from lastmetre.common.kafka.topic_reader import open_topics
+from lastmetre.common.kafka.writer_epochs import epoch_began
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose
@@ -259,6 +260,15 @@ async def test_a_stray_record_is_named_and_all_else_balances_to_the_end(story: S
         "ledger_on_topic": [f"{story.closed}:9"],
         "ledger_told": [f"{story.closed}:10"],
     }
+
+
+async def test_what_is_of_a_writer_epoch_that_is_past_is_in_no_book(story: Story) -> None:
+    before = await found_in(story)
+    key, headers, body = epoch_began(f"{CASE_EVENTS}-{story.partition}", 1)
+    async with City(story.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        await city.produce(CASE_EVENTS, key, body, kafka_headers(headers), story.partition)
+        await city.tell(await invented(story, 9))
+    assert await found_in(story) == before
 
 
 @pytest.mark.parametrize(("partition", "position"), [(7, 50), (8, 1)])
