@@ -18,14 +18,17 @@ pytestmark = pytest.mark.slow
 READ = "SELECT sum(next_offset) FROM position WHERE topic = 'case.events'"
 
 
+@pytest.fixture
+def database(stack: Stack) -> str:
+    return fresh_database(stack, "metrics")
+
+
 async def test_neither_the_figures_nor_their_rebuild_know_a_past_that_was_forgotten(
-    stack: Stack, tmp_path: Path
+    stack: Stack, database: str, tmp_path: Path
 ) -> None:
     forgotten, *others = World(seed=9, size=30).scenarios
     ledger = [event for each in others for event in each.events]
-    alone = MetricsAlone(
-        stack.endpoints.bootstrap_servers, fresh_database(stack, "metrics"), tmp_path
-    )
+    alone = MetricsAlone(stack.endpoints.bootstrap_servers, database, tmp_path)
     async with alone.running() as metrics:
         await metrics.start()
         await metrics.tell(*ledger)

@@ -116,7 +116,7 @@ async def begin_writer_epoch(connection: "Connection", seen: int) -> int:
     """One above the last one and above `seen`: from the commit on nothing that was sent in
     another one is acknowledged."""
     epoch: int = await connection.fetchval(
-        "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1 + 1) ON CONFLICT (only)"
+        "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1 + 1) ON CONFLICT (single)"
         " DO UPDATE SET writer_epoch = greatest(c.writer_epoch, $1) + 1 RETURNING writer_epoch",
         seen,
     )
@@ -127,7 +127,7 @@ async def note_identity(connection: "Connection", now: str) -> None:
     """The service has caught up in this one."""
     await connection.execute(
         "INSERT INTO caught_up (identity) VALUES ($1)"
-        " ON CONFLICT (only) DO UPDATE SET identity = excluded.identity",
+        " ON CONFLICT (single) DO UPDATE SET identity = excluded.identity",
         now,
     )
 

@@ -6,7 +6,7 @@ ALTER TABLE position ADD COLUMN writer_epoch bigint NOT NULL DEFAULT 0;
 ALTER TABLE outbox_acknowledged ADD COLUMN writer_epoch bigint NOT NULL DEFAULT 0;
 
 CREATE TABLE caught_up (
-    only         boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single       boolean PRIMARY KEY DEFAULT true CHECK (single),
     identity     text,                       -- null: it has not caught up to the end yet
     writer_epoch bigint NOT NULL DEFAULT 0   -- in which its service writes to lasting topics
 );
