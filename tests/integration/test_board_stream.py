@@ -13,6 +13,7 @@ from lastmetre.devstack import Stack
 from tests.support.city import MetricsAlone
 from tests.support.city.scenarios import World, network
 from tests.support.databases import fresh_database
+from tests.support.event_stream import events_of
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +34,10 @@ async def metrics(stack: Stack, database: str, tmp_path: Path) -> AsyncIterator[
 
 
 async def told(client: httpx.AsyncClient) -> AsyncGenerator[tuple[str, str], None]:
-    """The events of one stream, name and data."""
-    name = ""
+    """The events of one stream."""
     async with client.stream("GET", EVENTS) as stream:
-        async for line in stream.raise_for_status().aiter_lines():
-            field, _, value = line.partition(": ")
-            if field == "event":
-                name = value
-            elif field.removesuffix(":") == "data":
-                yield name, value
+        async for event in events_of(stream):
+            yield event
 
 
 async def told_again(client: httpx.AsyncClient) -> AsyncGenerator[tuple[str, str], None]:

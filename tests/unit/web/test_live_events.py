@@ -44,11 +44,11 @@ def request_of(principal: Principal | None, sign_in: SignIn) -> Request:
     return request
 
 
-def answers(*found: Mapping[str, str] | Exception) -> Callable[[], Any]:
+def answers(*found: Mapping[str, str] | Exception) -> Callable[[str], Any]:
     """Looks that find these, one after the other."""
     left = iter(found)
 
-    async def look() -> Mapping[str, str]:
+    async def look(_: str) -> Mapping[str, str]:
         each = next(left)
         if isinstance(each, Exception):
             raise each
@@ -58,7 +58,7 @@ def answers(*found: Mapping[str, str] | Exception) -> Callable[[], Any]:
 
 
 def stream(
-    look: Callable[[], Any], looks: int, sign_in: SignIn, principal: Principal | None = SOMEBODY
+    look: Callable[[str], Any], looks: int, sign_in: SignIn, principal: Principal | None = SOMEBODY
 ) -> AsyncIterator[Any]:
     changes = cast("LiveChanges[str]", Versions(looks))
     return live_events(request_of(principal, sign_in), changes, "cases", look)

@@ -1,6 +1,6 @@
 """What changes on a page while it is open, as server-sent events: one stream a page."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from typing import Final, TypeVar
 
 from fastapi import Request
@@ -21,10 +21,11 @@ async def live_events(
     request: Request,
     changes: LiveChanges[Key],
     key: Key,
-    look: Callable[[], Awaitable[Mapping[str, str]]],
-) -> AsyncIterator[ServerSentEvent]:
+    look: Callable[[str], Awaitable[Mapping[str, str]]],
+) -> AsyncGenerator[ServerSentEvent]:
     """What `look` finds, by the names of the events: all of it when the stream begins, then
-    whatever is another value once `key` has changed; and a beat behind each look.
+    whatever is another value once `key` has changed; and a beat behind each look, which is given
+    the version of `key`.
 
     The stream ends when the sign-in does, while nobody can tell, and when the process stops: then
     the page says that it is not live, and asks again.
@@ -36,7 +37,7 @@ async def live_events(
             seen = await changes.after(key, seen, BEAT_SECONDS)
             if not await still_admitted(request):
                 return
-            found = await look()
+            found = await look(seen)
         except (CannotTell, *DATABASE_ERRORS):
             return
         for name, value in found.items():

@@ -25,7 +25,7 @@ SEVERAL_OPEN: Final = N_("%(names)s also have this open")
 
 
 class LiveEvents:
-    """Events of a page: `list` and `case` with their new state, `viewers` in words."""
+    """Events of a page: `version` of its list, `case` with its new state, `viewers` in words."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class LiveEvents:
         person = person_of(request)
         case_id = await self._service.case_known_as(asked.case) if asked.case else None
 
-        async def look() -> dict[str, str]:
-            state = {"list": await self._centre.version(asked)}
+        async def look(_: str) -> dict[str, str]:
+            state = {"version": await self._centre.version(asked)}
             if case_id is not None:
                 state |= await self._of_case(case_id, person, translations)
             return state
@@ -62,8 +62,8 @@ class LiveEvents:
     ) -> AsyncIterator[ServerSentEvent]:
         """A list alone."""
 
-        async def look() -> dict[str, str]:
-            return {"list": await version()}
+        async def look(_: str) -> dict[str, str]:
+            return {"version": await version()}
 
         async for event in live_events(request, self._changes, CASES, look):
             yield event

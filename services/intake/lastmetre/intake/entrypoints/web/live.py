@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
 
+from fastapi import Request
 from fastapi.sse import ServerSentEvent
 
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.web.live_changes import CannotTell, LiveChanges
+from lastmetre.common.web.live_changes import LiveChanges
+from lastmetre.common.web.live_events import live_events
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
-BEAT_SECONDS: Final = 4.0
-"""After so long the version is told again: a page that hears nothing says so."""
 LONGEST: Final = timedelta(minutes=5)
 """Then the browser asks again."""
 OF_ONE_CLIENT: Final = 20
@@ -37,20 +38,22 @@ class ProgressEvents:
         if self._open.total() >= self._most:
             raise _too_many(503)
 
-    async def of(self, identity: bytes, client: str) -> AsyncGenerator[ServerSentEvent]:
-        """The version when the stream begins, whenever it is another, and every few seconds.
+    async def of(
+        self, request: Request, identity: bytes, client: str
+    ) -> AsyncGenerator[ServerSentEvent]:
+        """The version of the report's page. See `live_events`."""
 
-        It ends while nobody can tell, so that the page says so.
-        """
+        async def look(version: str) -> dict[str, str]:
+            return {"version": version}
+
         self._open[client] += 1
+        ends = self._clock.now() + LONGEST
         try:
-            ends = self._clock.now() + LONGEST
-            seen: str | None = None
-            while self._clock.now() < ends:
-                seen = await self._changes.after(identity, seen, BEAT_SECONDS)
-                yield ServerSentEvent(event="version", raw_data=seen)
-        except CannotTell:
-            return
+            async with aclosing(live_events(request, self._changes, identity, look)) as events:
+                async for event in events:
+                    yield event
+                    if self._clock.now() >= ends:
+                        return
         finally:
             self._open[client] -= 1
             self._open += Counter()  # Forgets clients that have none.

@@ -308,9 +308,9 @@ def progress_router(pages: ProgressPages, events: ProgressEvents) -> APIRouter:
         dependencies=allow(SecretLink()),
     )
     async def progress_events(
-        each: Annotated[Watched, Depends(watched)],
+        request: Request, each: Annotated[Watched, Depends(watched)]
     ) -> AsyncIterator[ServerSentEvent]:
-        async for event in events.of(*each):
+        async for event in events.of(request, *each):
             yield event
 
     @router.post(

@@ -110,7 +110,7 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
         """The version of that part, and the time as of which it is."""
         wording = pages.wordings[pages.language_of(request)]
 
-        async def look() -> dict[str, str]:
+        async def look(_: str) -> dict[str, str]:
             figures = await figures_of(choice)
             return {"version": figures.version, "as-of": wording.seconds(figures.now)}
 

@@ -2,8 +2,8 @@
 (function () {
   'use strict';
   const KEYS = 'lastmetre-keys';
-  const REFRESH_MS = 2000;
   const LIVE = 'X-Live-Case';
+  const stream = window.lastmetreStream;
   const one = (selector) => document.querySelector(selector);
   const current = () => (one('#current') ? one('#current').value : '');
 
@@ -48,7 +48,7 @@
   document.addEventListener('htmx:afterRequest', (event) => {
     if (event.detail.requestConfig.verb !== 'post') return;
     acting -= 1;
-    refreshNow();
+    stream.refreshNow();
   });
   // A case that has moved on is put in its own place only, and not over what follows a step.
   document.addEventListener('htmx:beforeSwap', (event) => {
@@ -69,7 +69,7 @@
       const link = one('#list a[data-number="' + current() + '"]');
       if (link) window.history.replaceState(null, '', link.href);
       mark();
-      listen();
+      stream.listen();
       const notice = one('#case .err-sum') || one('#case .pane.mid');
       if (notice) notice.focus({ preventScroll: true });
     }
@@ -143,43 +143,16 @@
   });
 
   // --- what others do ---------------------------------------------------------------------
-  let refreshAt = 0;
-  let waiting = null;
-  function refreshNow() {
-    window.clearTimeout(waiting);
-    waiting = null;
-    refreshAt = 0;
-    refresh();
-  }
-  function refresh() {
-    if (waiting) return;
-    const wait = Math.max(refreshAt - Date.now(), 0);
-    waiting = window.setTimeout(() => {
-      waiting = null;
-      refreshAt = Date.now() + REFRESH_MS;
-      htmx.trigger('#list', 'refresh');
-    }, wait);
-  }
-  function showCaseAsItIs(event) {
+  stream.on('case', (event) => {
     const kept = one('#current');
     if (kept && kept.value && !acting && event.data !== kept.dataset.state) {
       const panes = one('#list').dataset.base + '/' + kept.value + '/panes';
       htmx.ajax('GET', panes, { target: '#case', swap: 'innerHTML', headers: { [LIVE]: kept.value } });
     }
-  }
-  const address = () => one('#list').dataset.events + '&case=' + encodeURIComponent(current());
-  const listen = window.lastmetreStream(address, {
-    list: (event) => {
-      if (event.data !== one('#list').dataset.version) refresh();
-    },
-    case: showCaseAsItIs,
-    viewers: (event) => {
-      const words = one('#viewers');
-      if (words) words.textContent = event.data;
-    },
-  }, refresh);
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) refresh();
+  });
+  stream.on('viewers', (event) => {
+    const words = one('#viewers');
+    if (words) words.textContent = event.data;
   });
   mark();
 })();

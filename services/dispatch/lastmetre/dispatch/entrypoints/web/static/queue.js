@@ -120,7 +120,7 @@
     } finally {
       sending = false;
       if (!bar.dataset.stays) paint();
-      if (sent) document.dispatchEvent(new CustomEvent('steps-sent'));
+      if (sent && window.lastmetreStream) window.lastmetreStream.refreshNow();
     }
   }
   // Somebody else has signed in on this device: his steps are not this lead's.
