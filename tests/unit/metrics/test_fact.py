@@ -14,7 +14,6 @@ from lastmetre.common.contracts.base import Channel, Origin
 from lastmetre.common.contracts.case_model import LedgerBroken
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.metrics.domain.fact import Fact, apply, fold
-from lastmetre.metrics.entrypoints.api import FactDocument
 from tests.unit.metrics.ledgers import CASE, REPORTED, WHOLE_WAY, lead, ledger, step
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -232,7 +231,3 @@ def test_any_telling_folds_to_the_same_fact(
 ) -> None:
     events, telling = both
     assert fold(telling, SHANGHAI) == fold(events, SHANGHAI)
-
-
-def test_the_api_leaves_out_nothing_of_a_fact() -> None:
-    assert set(FactDocument.model_fields) == {*Fact._fields, "response_seconds"}

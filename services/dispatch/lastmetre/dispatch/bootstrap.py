@@ -1,13 +1,15 @@
 """Dispatch, put together: `python -m lastmetre.dispatch`."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
 from lastmetre.common.categories import Categories
-from lastmetre.common.contracts.topics import NETWORK_AREAS
+from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import build_app, development_authenticator, pages_for
+from lastmetre.common.service.change_marks import LookForChanges
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
@@ -16,6 +18,7 @@ from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
+from lastmetre.dispatch.adapters.postgres import held_actions
 from lastmetre.dispatch.adapters.service_client import ServiceClient
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.act_on_case import ActOnCase
@@ -25,7 +28,6 @@ from lastmetre.dispatch.application.execute_commands import ExecuteAction
 from lastmetre.dispatch.application.finish_decisions import FinishDecisions
 from lastmetre.dispatch.application.handle_requests import HandleRequests
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.live_changes import LookForChanges
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.note_viewers import NoteViewers
 from lastmetre.dispatch.application.note_words import EraseUnusedNotes, NoteWords
@@ -93,7 +95,11 @@ def _pages(
     messages = CaseMessagesClient(_client(settings, settings.notify_internal_url))
     show = ShowCases(service, hold, vault, messages, categories)
     pages = pages_for(settings, NAME, static_path="/work/static")
-    changes = LiveChanges(LookForChanges(host))
+    changes = LiveChanges(
+        LookForChanges(
+            host, partial(held_actions.change_mark, topic=CASE_EVENTS), host.relay.missing
+        )
+    )
     host.background(changes.run)
     host.when_told_to_stop(changes.end)
     view = CaseView(host, show, pages, categories)

@@ -5,6 +5,7 @@ Apart from `access`, so that a command need not import a web framework to name a
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 TOKEN_COOKIE = "lastmetre_token"  # noqa: S105 - the cookie's name
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
@@ -17,6 +18,13 @@ class Role(StrEnum):
     OPERATOR = "operator"
     SUPERVISOR = "supervisor"
     ADMINISTRATOR = "administrator"
+
+
+OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
+"""Who decides in the command centre."""
+CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
+"""Who sees all cases: whoever decides, and whoever watches over it."""
+STAFF: Final = (Role.LEAD, *CENTRE)
 
 
 class Via(StrEnum):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from lastmetre.common.text import cleaned
+from lastmetre.common.web.openapi import REDIRECTS
 
 FORM_BYTES: Final = 64 * 1024
 """The largest body of a page's form."""
@@ -22,6 +23,11 @@ FORM_BYTES: Final = 64 * 1024
 REDISPLAYED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The form again in another language", "content": {"text/html": {}}}
 }
+TAKES_FORM: Final[dict[str, Any]] = REDIRECTS | {
+    "max_body_size": FORM_BYTES,
+    "responses": REDISPLAYED,
+}
+"""Of a page's route that takes a form, and leads to another page or shows the form again."""
 LEADS_ON: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "Another page"}}
 
 

@@ -1,10 +1,10 @@
 """What changes on a page while it is open, as server-sent events: one stream a page."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
-from fastapi.sse import ServerSentEvent
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import still_admitted
@@ -13,6 +13,12 @@ from lastmetre.common.web.live_changes import CannotTell, LiveChanges
 BEAT_SECONDS: Final = 5.0
 """As often something comes at least: a page that hears nothing for ten says so (`js/stream.js`)."""
 BEAT: Final = ServerSentEvent(event="beat", raw_data="")
+EVENTS: Final[dict[str, Any]] = {
+    "response_class": EventSourceResponse,
+    # A tool that reads the specification would wait for the end of what has none.
+    "include_in_schema": False,
+}
+"""Of a route that answers with a stream of them."""
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple, Protocol
 from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from lastmetre.common.security.access import DeclaredAccess, GuardedRoute, schemes
 from lastmetre.common.web.languages import LANGUAGE_PARAMETER
@@ -27,6 +27,8 @@ PAGE_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     "5XX": _PAGE_PROBLEM,
 }
 """What a page's routes may: a page for people, perhaps the form again with what to put right."""
+REDIRECTS: Final[dict[str, Any]] = {"status_code": 303, "response_class": RedirectResponse}
+"""Of a page's route that leads to another page."""
 
 
 async def _declare_language(

@@ -10,14 +10,14 @@ from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import CaseNoted, CaseReturned
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
-from lastmetre.common.security.callers import Person
+from lastmetre.common.security.callers import CENTRE, Person
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.who_may_see import CENTRE, may_see_contact, may_see_notes
+from lastmetre.dispatch.application.who_may_see import may_see_contact, may_see_notes
 from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Area, Network

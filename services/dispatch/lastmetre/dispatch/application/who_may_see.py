@@ -1,16 +1,11 @@
 """What of a case which member of staff may see."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import Assignment
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.callers import OPERATORS, Person
 from lastmetre.dispatch.domain.ledger import Step
-
-OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
-CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
-STAFF: Final = (Role.LEAD, *CENTRE)
 
 
 def may_see(steps: Iterable[Step], person: Person) -> bool:

@@ -16,13 +16,12 @@ from lastmetre.common.contracts.cases import (
 )
 from lastmetre.common.outlines import BadOutline, read_outline
 from lastmetre.common.security.access import CurrentPerson, GuardedRoute, ServiceKey, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.callers import CENTRE, STAFF, Role
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.act_on_case import ActOnCase, StaffAction
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
-from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF
 from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.domain.network import Area
 

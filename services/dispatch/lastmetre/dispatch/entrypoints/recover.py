@@ -7,34 +7,16 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from functools import partial
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.tool_progress import Progress
 from lastmetre.dispatch.application.recover_ledger import CannotRecover, Outcome, RecoverLedger
 from lastmetre.dispatch.settings import RecoverSettings
-
-PROGRESS_SECONDS: Final = 1.0
-
-
-class Progress:
-    """How far it has come, once a second, on a stream of its own."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._said_at = 0.0
-
-    def say(self, what: str, done: int, total: int) -> None:
-        """Tell it, if it is time to."""
-        now = time.monotonic()
-        if now - self._said_at >= PROGRESS_SECONDS:
-            self._said_at = now
-            self._stream.write(f"{what} {done}/{total}\n")
-            self._stream.flush()
 
 
 async def recover(settings: RecoverSettings, *, dry_run: bool, progress: TextIO) -> Outcome:
@@ -48,7 +30,7 @@ async def recover(settings: RecoverSettings, *, dry_run: bool, progress: TextIO)
             "dispatch-recover",
             earliest_if_gone=False,
         ),
-        Progress(progress).say,
+        Progress(progress).tell,
     )
     return await use_case(dry_run=dry_run)
 

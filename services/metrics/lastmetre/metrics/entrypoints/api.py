@@ -1,19 +1,18 @@
 """HTTP in: the indicators, as JSON and for Prometheus, and the facts of single cases."""
 
-from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_type_hints
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, Query
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
 from lastmetre.common.contracts.base import Day, Origin
 from lastmetre.common.security.access import GuardedRoute, ServiceKey, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.callers import CENTRE
 from lastmetre.common.web.accept import weighted
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -24,7 +23,6 @@ from lastmetre.metrics.domain.indicators import Dimension, FixedOnSpot, Selectio
 from lastmetre.metrics.entrypoints.json_view import IndicatorsDocument, json_view
 from lastmetre.metrics.entrypoints.prometheus_view import prometheus_view
 
-STAFF: Final = (Role.SUPERVISOR, Role.OPERATOR, Role.ADMINISTRATOR)
 SERVICES: Final = ServiceKey("intake", "dispatch", "notify", "metrics")
 SERVICES_AND_PROMETHEUS: Final = ServiceKey("intake", "dispatch", "notify", "metrics", "prometheus")
 """Prometheus has a key of its own, for figures alone: a supervisor's token could reopen cases."""
@@ -39,44 +37,12 @@ class Format(StrEnum):
     PROMETHEUS = "prometheus"
 
 
-class FactDocument(BaseModel):
+_FIELDS: Final[dict[str, Any]] = {name: (kind, ...) for name, kind in get_type_hints(Fact).items()}
+
+
+class FactDocument(create_model("Fact", **_FIELDS)):  # type: ignore[misc]
     """All facts of a case; `response_seconds` is the whole way's, None where there is none."""
 
-    case_id: UUID
-    seq: int
-    number: str
-    report_id: UUID
-    channel: str
-    sub_channel: str | None
-    origin: str
-    category: str
-    source_category: str | None
-    reported_at: datetime
-    reported_day: date
-    registered_at: datetime
-    state: str
-    open: bool
-    area_id: str | None
-    lead_id: str | None
-    unplaced_reason: str | None
-    dispatched_at: datetime | None
-    accepted_at: datetime | None
-    arrived_at: datetime | None
-    resolved_at: datetime | None
-    verified_at: datetime | None
-    closed_at: datetime | None
-    closing: int | None
-    cancelled_at: datetime | None
-    cancel_reason: str | None
-    returns: int
-    reopenings: int
-    rated_at: datetime | None
-    rated_closing: int | None
-    solved: bool | None
-    score: int | None
-    closed_before_reported: bool
-    fixed_on_spot: bool
-    reports: int
     response_seconds: float | None
 
 
@@ -93,7 +59,7 @@ def api_router(work_out: WorkOutIndicators, facts: ReadFacts, zone: ZoneInfo) ->
 
     @router.get(
         "/indicators",
-        dependencies=allow(*STAFF, SERVICES_AND_PROMETHEUS),
+        dependencies=allow(*CENTRE, SERVICES_AND_PROMETHEUS),
         response_model=IndicatorsDocument,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         tags=["indicators"],
@@ -119,7 +85,7 @@ def api_router(work_out: WorkOutIndicators, facts: ReadFacts, zone: ZoneInfo) ->
 
     @router.get(
         "/api/metrics/v1/cases/{case_id}",
-        dependencies=allow(*STAFF, SERVICES),
+        dependencies=allow(*CENTRE, SERVICES),
         tags=["facts"],
     )
     async def fact_of_case(case_id: UUID) -> FactDocument:
@@ -129,7 +95,7 @@ def api_router(work_out: WorkOutIndicators, facts: ReadFacts, zone: ZoneInfo) ->
             raise Problem(404, "/problems/unknown-case", N_("There is no such case"))
         return _fact(fact)
 
-    @router.get("/api/metrics/v1/facts", dependencies=allow(*STAFF, SERVICES), tags=["facts"])
+    @router.get("/api/metrics/v1/facts", dependencies=allow(*CENTRE, SERVICES), tags=["facts"])
     async def page_of_facts(
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_FACTS)] = 1000,

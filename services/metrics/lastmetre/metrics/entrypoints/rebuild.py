@@ -8,15 +8,15 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from functools import partial
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.tool_progress import Progress
 from lastmetre.metrics.application.rebuild_facts import (
     CannotRebuild,
     Outcome,
@@ -25,24 +25,6 @@ from lastmetre.metrics.application.rebuild_facts import (
 )
 from lastmetre.metrics.domain.fact import Difference
 from lastmetre.metrics.settings import RebuildSettings
-
-PROGRESS_SECONDS: Final = 1.0
-
-
-class Progress:
-    """How far it has come, once a second, on a stream of its own."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._told_at = 0.0
-
-    def tell(self, events: int, total: int) -> None:
-        """Tell events read and to read, if it is time to."""
-        now = time.monotonic()
-        if now - self._told_at >= PROGRESS_SECONDS:
-            self._told_at = now
-            self._stream.write(f"events {events}/{total}\n")
-            self._stream.flush()
 
 
 async def rebuild(settings: RebuildSettings, *, verify: bool, progress: TextIO) -> Outcome:
@@ -57,7 +39,7 @@ async def rebuild(settings: RebuildSettings, *, verify: bool, progress: TextIO) 
             earliest_if_gone=False,
         ),
         settings.city_time_zone,
-        Progress(progress).tell,
+        partial(Progress(progress).tell, "events"),
     )
     return await use_case()
 

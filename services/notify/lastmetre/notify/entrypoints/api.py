@@ -16,7 +16,7 @@ from lastmetre.common.security.access import (
     ServiceKey,
     allow,
 )
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.callers import CENTRE, OPERATORS, Person
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.notify.application.case_messages import ListMessages, ReadMessages
@@ -26,8 +26,6 @@ from lastmetre.notify.domain.messages import lead_of, recipient_kind
 from lastmetre.notify.domain.ratings import Closing, Verdict
 from lastmetre.notify.domain.stored_messages import StoredMessage
 
-OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
-STAFF: Final = (*OPERATORS, Role.SUPERVISOR)
 RATING_BYTES: Final = 4096
 AGAIN_BYTES: Final = 1024
 SERVICES = ServiceKey("intake", "dispatch", "notify", "metrics")
@@ -123,7 +121,7 @@ def api_router(list_messages: ListMessages, send_again: SendAgain, ratings: Rati
         return ratings.find.closing(token)
 
     @router.get(
-        "/cases/{case_id}/messages", dependencies=allow(SERVICES, *STAFF), tags=["messages"]
+        "/cases/{case_id}/messages", dependencies=allow(SERVICES, *CENTRE), tags=["messages"]
     )
     async def messages_of_case(case_id: UUID) -> MessagesListed:
         """What became of the messages about a case."""

@@ -13,14 +13,13 @@ from starlette.responses import JSONResponse, RedirectResponse
 from lastmetre.common.contracts.cases import CaseState
 from lastmetre.common.contracts.requests import Action
 from lastmetre.common.security.access import CurrentPerson, allow
-from lastmetre.common.security.callers import Person, Role
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.security.callers import OPERATORS, STAFF, Person, Role
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.act_on_case import ActOnCase, StaffAction
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.hold_actions import Answer, HoldActions
-from lastmetre.dispatch.application.who_may_see import OPERATORS, STAFF
 from lastmetre.dispatch.entrypoints.api import (
     ACTION_BYTES,
     ActionBody,
@@ -208,11 +207,11 @@ def actions_router(act: ActOnCase, actions: Actions) -> APIRouter:
         path, name = f"{start}/cases/{{known_as}}/actions", start[1:] or "case"
         router.add_api_route(
             path, page_again, methods=["GET"], name=f"{name}_again", dependencies=allow(*readers),
-            status_code=303, response_class=RedirectResponse,
+            **REDIRECTS,
         )  # fmt: skip
         router.add_api_route(
             path, press, methods=["POST"], name=f"act_from_{name}", dependencies=allow(*rules),
-            max_body_size=ACTION_BYTES, status_code=303, response_class=RedirectResponse,
+            max_body_size=ACTION_BYTES, **REDIRECTS,
             responses=PARTS,
         )  # fmt: skip
         router.add_api_route(
@@ -231,7 +230,7 @@ def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable
 
     @router.post(
         f"/{page}/held/{{action_id}}", name=f"take_back_from_{page}", dependencies=allow(*roles),
-        status_code=303, response_class=RedirectResponse, responses=PARTS,
+        **REDIRECTS, responses=PARTS,
     )  # fmt: skip
     async def take_back(request: Request, person: CurrentPerson, action_id: UUID) -> Response:
         """Forget a step that is not decided yet."""
@@ -239,7 +238,7 @@ def _held_routes(router: APIRouter, actions: Actions, page: str, roles: Iterable
 
     @router.post(
         f"/{page}/refused/{{action_id}}", name=f"seen_from_{page}", dependencies=allow(*roles),
-        status_code=303, response_class=RedirectResponse, responses=PARTS,
+        **REDIRECTS, responses=PARTS,
     )  # fmt: skip
     async def seen(request: Request, person: CurrentPerson, action_id: UUID) -> Response:
         """The actor knows that his step was refused."""

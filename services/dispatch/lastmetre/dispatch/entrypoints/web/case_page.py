@@ -6,16 +6,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.security.access import CurrentPerson, allow
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.callers import CENTRE, STAFF, Person, Role
 from lastmetre.common.web.forms import LEADS_ON
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import Outcome
 from lastmetre.dispatch.application.show_cases import ShowCases
-from lastmetre.dispatch.application.who_may_see import CENTRE, STAFF, may_see
+from lastmetre.dispatch.application.who_may_see import may_see
 from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 from lastmetre.dispatch.entrypoints.web.notices import notice_of
 
@@ -71,12 +71,7 @@ def case_router(views: CasePages) -> APIRouter:
     """Routes of the page. Its actions: `actions`."""
     router = page_router()
 
-    @router.get(
-        "/centre/cases/{known_as}",
-        dependencies=allow(*CENTRE),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.get("/centre/cases/{known_as}", dependencies=allow(*CENTRE), **REDIRECTS)
     async def as_it_was_called(known_as: str) -> Response:
         return RedirectResponse(f"/cases/{quote(known_as)}", 303)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import Assignment, CategoryChanged
-from lastmetre.common.security.callers import Person
+from lastmetre.common.security.callers import OPERATORS, Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import grouped
 from lastmetre.common.web.kit import Pages
@@ -15,7 +15,7 @@ from lastmetre.common.web.wording import Wording
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_list import state_of
 from lastmetre.dispatch.application.show_cases import CaseInList, CaseShown, ShowCases
-from lastmetre.dispatch.application.who_may_see import OPERATORS, may_see_contact, may_see_notes
+from lastmetre.dispatch.application.who_may_see import may_see_contact, may_see_notes
 from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.entrypoints.web.sketch import case_map

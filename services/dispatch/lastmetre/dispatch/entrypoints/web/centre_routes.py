@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from starlette.responses import Response
 
 from lastmetre.common.security.access import CurrentPerson, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.callers import CENTRE, OPERATORS, Role
 from lastmetre.common.web.kit import Pages
+from lastmetre.common.web.live_events import EVENTS
 from lastmetre.common.web.openapi import page_router
-from lastmetre.dispatch.application.who_may_see import CENTRE, OPERATORS
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 from lastmetre.dispatch.entrypoints.web.live import LiveEvents
 
@@ -45,13 +45,7 @@ def _router(
     async def panes(request: Request, person: CurrentPerson, known_as: str) -> Response:
         return await centre.panes(request, person, base, known_as)
 
-    # A tool that reads the specification would wait for the end of what has none.
-    @router.get(
-        "/events",
-        response_class=EventSourceResponse,
-        include_in_schema=False,
-        dependencies=allow(*roles),
-    )
+    @router.get("/events", dependencies=allow(*roles), **EVENTS)
     async def events(request: Request, asked: Asked) -> AsyncIterator[ServerSentEvent]:
         translations = pages.translations[pages.language_of(request)]
         async for event in live.of_centre(request, asked, translations):

@@ -16,10 +16,11 @@ from lastmetre.common.web.words import N_
 from lastmetre.dispatch.application.case_list import state_of
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
-from lastmetre.dispatch.application.live_changes import CASES
 from lastmetre.dispatch.application.note_viewers import NoteViewers
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages, ListQuery
 
+CASES: Final = "cases"
+"""What pages wait for: all cases together."""
 ALSO_OPEN: Final = N_("%(names)s also has this open")
 SEVERAL_OPEN: Final = N_("%(names)s also have this open")
 

@@ -13,7 +13,7 @@ from lastmetre.common.security.sign_in import confirm_sign_in
 from lastmetre.common.security.staff_cookies import keep_token
 from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 
@@ -24,12 +24,7 @@ def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRoute
     """`/work/open/{secret}`. `clock` is a real one: links do not live in a time-lapse."""
     router = page_router()
 
-    @router.get(
-        "/work/open/{secret}",
-        dependencies=allow(SecretLink()),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.get("/work/open/{secret}", dependencies=allow(SecretLink()), **REDIRECTS)
     async def sign_in(request: Request, secret: str, case: str = "") -> Response:
         now = clock.now()
         lead_id = links.open(secret, now)

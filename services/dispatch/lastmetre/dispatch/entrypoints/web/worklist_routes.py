@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from starlette.responses import Response
 
 from lastmetre.common.security.access import CurrentPerson, allow
 from lastmetre.common.security.callers import Role
+from lastmetre.common.web.live_events import EVENTS
 from lastmetre.common.web.openapi import page_router
 from lastmetre.dispatch.entrypoints.web.live import LiveEvents
 from lastmetre.dispatch.entrypoints.web.worklist import Worklist
@@ -25,13 +26,7 @@ def worklist_router(worklist: Worklist, live: LiveEvents) -> APIRouter:
     async def worklist_rows(request: Request, person: CurrentPerson) -> Response:
         return await worklist.rows(request, person)
 
-    # A tool that reads the specification would wait for the end of what has none.
-    @router.get(
-        "/events",
-        response_class=EventSourceResponse,
-        include_in_schema=False,
-        dependencies=allow(Role.LEAD),
-    )
+    @router.get("/events", dependencies=allow(Role.LEAD), **EVENTS)
     async def events(request: Request, person: CurrentPerson) -> AsyncIterator[ServerSentEvent]:
         async for event in live.of_list(request, lambda: worklist.version(person)):
             yield event

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
 from fastapi import Form as FormBody
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
@@ -16,9 +16,10 @@ from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
+from lastmetre.common.web.forms import TAKES_FORM, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.live_events import EVENTS
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.svg.geometry import contains, rings_of
 from lastmetre.common.web.svg.maps import Fill, Look, Pin
 from lastmetre.common.web.words import N_
@@ -283,14 +284,7 @@ def progress_router(pages: ProgressPages, events: ProgressEvents) -> APIRouter:
         """The page that asks for number and digits."""
         return pages.ask(request, Form())
 
-    @router.post(
-        "/progress",
-        dependencies=allow(Anyone()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/progress", dependencies=allow(Anyone()), **TAKES_FORM)
     async def find_case(request: Request, fields: Annotated[FindFields, FormBody()]) -> Response:
         """Leads on to the progress page of what was typed."""
         return await pages.find(request, fields)
@@ -300,39 +294,21 @@ def progress_router(pages: ProgressPages, events: ProgressEvents) -> APIRouter:
         """How a report goes; `added` says that something was sent just now."""
         return await pages.show(request, secret, added=added is not None)
 
-    # A tool that reads the specification would wait for the end of what has none.
-    @router.get(
-        "/progress/{secret}/events",
-        response_class=EventSourceResponse,
-        include_in_schema=False,
-        dependencies=allow(SecretLink()),
-    )
+    @router.get("/progress/{secret}/events", dependencies=allow(SecretLink()), **EVENTS)
     async def progress_events(
         request: Request, each: Annotated[Watched, Depends(watched)]
     ) -> AsyncIterator[ServerSentEvent]:
         async for event in events.of(request, *each):
             yield event
 
-    @router.post(
-        "/progress/{secret}",
-        dependencies=allow(SecretLink()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/progress/{secret}", dependencies=allow(SecretLink()), **TAKES_FORM)
     async def add_note(
         request: Request, secret: str, fields: Annotated[NoteFields, FormBody()]
     ) -> Response:
         """Add something to the report; leads back to the page."""
         return await pages.add(request, secret, fields)
 
-    @router.get(
-        "/progress/case/{secret}",
-        dependencies=allow(SecretLink()),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.get("/progress/case/{secret}", dependencies=allow(SecretLink()), **REDIRECTS)
     async def progress_of_case(secret: str) -> Response:
         """Leads on from the link in a message to the report's own page."""
         return await pages.lead_on(secret)

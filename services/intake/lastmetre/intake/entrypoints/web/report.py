@@ -17,9 +17,9 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed, grouped
+from lastmetre.common.web.forms import TAKES_FORM, Form, FormFields, Typed, grouped
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.follow_report import TellJustSent
@@ -238,12 +238,7 @@ def report_router(pages: ReportPages) -> APIRouter:
     """The form's routes."""
     router = page_router()
 
-    @router.get(
-        "/",
-        dependencies=allow(Anyone()),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.get("/", dependencies=allow(Anyone()), **REDIRECTS)
     async def first_page() -> Response:
         """Leads to the form."""
         return RedirectResponse("/report", 303)
@@ -253,14 +248,7 @@ def report_router(pages: ReportPages) -> APIRouter:
         """The form."""
         return await pages.show(request, Form())
 
-    @router.post(
-        "/report",
-        dependencies=allow(Anyone()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/report", dependencies=allow(Anyone()), **TAKES_FORM)
     async def send_report(
         request: Request, fields: Annotated[ReportFields, FormBody()]
     ) -> Response:

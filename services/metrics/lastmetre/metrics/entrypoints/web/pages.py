@@ -2,28 +2,28 @@
 
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from starlette.responses import Response
 
 from lastmetre.common.security.access import Anyone, CurrentPerson, allow
-from lastmetre.common.security.callers import Person
+from lastmetre.common.security.callers import CENTRE, Person
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.live_changes import LiveChanges
-from lastmetre.common.web.live_events import live_events
+from lastmetre.common.web.live_events import EVENTS, live_events
 from lastmetre.common.web.openapi import page_router
 from lastmetre.metrics.application.board import Board, Figures
-from lastmetre.metrics.application.live_changes import BOARD
 from lastmetre.metrics.domain.curves import CURVES
 from lastmetre.metrics.domain.indicators import FEW, WHOLE, Stage
 from lastmetre.metrics.domain.periods import PeriodName
-from lastmetre.metrics.entrypoints.api import STAFF
 from lastmetre.metrics.entrypoints.web.names import CURVE_NAMES, PERIOD_NAMES
 from lastmetre.metrics.entrypoints.web.view import BoardView
 
+BOARD: Final = "board"
+"""What pages wait for: all figures together."""
 CurveName = Annotated[str, Query(pattern=f"^({'|'.join(CURVES)})$")]
 
 
@@ -83,27 +83,21 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
             ],
         }
 
-    @router.get("/board", dependencies=allow(*STAFF))
+    @router.get("/board", dependencies=allow(*CENTRE))
     async def board_page(
         request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:
         """The board."""
         return pages.render(request, "board.html", await context(request, person, choice))
 
-    @router.get("/board/live", dependencies=allow(*STAFF))
+    @router.get("/board/live", dependencies=allow(*CENTRE))
     async def board_live(
         request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:
         """The part of it that changes."""
         return pages.render(request, "live.html", await context(request, person, choice))
 
-    # A tool that reads the specification would wait for the end of what has none.
-    @router.get(
-        "/board/events",
-        response_class=EventSourceResponse,
-        include_in_schema=False,
-        dependencies=allow(*STAFF),
-    )
+    @router.get("/board/events", dependencies=allow(*CENTRE), **EVENTS)
     async def board_events(
         request: Request, choice: Annotated[Choice, Depends()]
     ) -> AsyncIterator[ServerSentEvent]:
@@ -117,7 +111,7 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
         async for event in live_events(request, changes, BOARD, look):
             yield event
 
-    @router.get("/board/wall", dependencies=allow(*STAFF))
+    @router.get("/board/wall", dependencies=allow(*CENTRE))
     async def board_wall(
         request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:

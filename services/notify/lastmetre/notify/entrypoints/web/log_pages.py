@@ -1,6 +1,6 @@
 """Pages for staff: what became of messages, and sending one again that did not go out."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,19 +11,17 @@ from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.contracts.base import Code, Instant
 from lastmetre.common.security.access import CurrentPerson, allow
-from lastmetre.common.security.callers import Person, Role
+from lastmetre.common.security.callers import CENTRE, OPERATORS, Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import FORM_BYTES
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.notify.application.case_messages import ReadMessages
 from lastmetre.notify.application.read_log import STATES, ReadLog
 from lastmetre.notify.application.send_again import Answer, FindMessage, SendAgain
 from lastmetre.notify.domain.messages import recipient_kind
 from lastmetre.notify.domain.stored_messages import LogPlace, StoredMessage
-from lastmetre.notify.entrypoints.api import OPERATORS, actor_of, refusal
-
-READERS: Final = (*OPERATORS, Role.SUPERVISOR)
+from lastmetre.notify.entrypoints.api import actor_of, refusal
 
 
 class Place(BaseModel):
@@ -160,7 +158,7 @@ def log_router(log_pages: LogPages, again_pages: AgainPages) -> APIRouter:
     """The pages about messages."""
     router = page_router()
 
-    @router.get("/messages/log", dependencies=allow(*READERS))
+    @router.get("/messages/log", dependencies=allow(*CENTRE))
     async def latest_messages(
         request: Request, person: CurrentPerson, asked: Annotated[LogQuery, Query()]
     ) -> Response:
@@ -178,8 +176,7 @@ def log_router(log_pages: LogPages, again_pages: AgainPages) -> APIRouter:
         "/messages/{case_id}/{message_id}/again",
         dependencies=allow(*OPERATORS),
         max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
+        **REDIRECTS,
     )
     async def send_again(
         request: Request,

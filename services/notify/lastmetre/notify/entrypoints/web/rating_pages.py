@@ -11,9 +11,9 @@ from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
+from lastmetre.common.web.forms import TAKES_FORM, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.words import N_
 from lastmetre.notify.application.ratings import Ratings
 from lastmetre.notify.domain.case_projection import CaseProjection
@@ -104,12 +104,7 @@ def rating_router(rating_pages: RatingPages, pages: Pages) -> APIRouter:
     """The pages of residents."""
     router = page_router()
 
-    @router.get(
-        "/",
-        dependencies=allow(Anyone()),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.get("/", dependencies=allow(Anyone()), **REDIRECTS)
     async def first_page() -> Response:
         """Leads to the report form."""
         return RedirectResponse(pages.service_url("intake", "/report"), 303)
@@ -121,14 +116,7 @@ def rating_router(rating_pages: RatingPages, pages: Pages) -> APIRouter:
         """The form, or what was given already. `progress` is the page that the reader came from."""
         return await rating_pages.show(request, token, solved, progress)
 
-    @router.post(
-        "/rate/{token}",
-        dependencies=allow(SecretLink()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/rate/{token}", dependencies=allow(SecretLink()), **TAKES_FORM)
     async def give_rating(
         request: Request,
         token: str,
@@ -138,12 +126,7 @@ def rating_router(rating_pages: RatingPages, pages: Pages) -> APIRouter:
         """Take the form; leads back to the same address."""
         return await rating_pages.give(request, token, fields, progress)
 
-    @router.post(
-        "/rate/{token}/reopen",
-        dependencies=allow(SecretLink()),
-        status_code=303,
-        response_class=RedirectResponse,
-    )
+    @router.post("/rate/{token}/reopen", dependencies=allow(SecretLink()), **REDIRECTS)
     async def reopen_rated(token: str, progress: str = "") -> Response:
         """Ask to take up again what was rated; leads back to its page."""
         return await rating_pages.reopen(token, progress)
