@@ -14,6 +14,8 @@ from tests.support.city import IntakeAlone, key_bytes, key_text
 
 pytestmark = pytest.mark.slow
 
+NOTE = "已电话核实"
+
 
 def report(source_id: str, phone: str = "13800138000") -> dict[str, object]:
     return {"source_id": source_id, "text": "路灯不亮", "contact": {"phone": phone}}
@@ -46,6 +48,28 @@ async def contacts(client: httpx.AsyncClient, city: IntakeAlone) -> httpx.Respon
     )
 
 
+async def keep_note(client: httpx.AsyncClient, city: IntakeAlone) -> str:
+    """On the only report; returns the note's id."""
+    note_id, report_id = str(uuid4()), await city.value("SELECT report_id FROM report")
+    kept = await client.post(
+        "/api/intake/v1/notes",
+        headers=city.credentials.service("dispatch"),
+        json={"note_id": note_id, "report_id": str(report_id), "text": NOTE},
+    )
+    assert kept.status_code == 204
+    return note_id
+
+
+async def note_of(client: httpx.AsyncClient, city: IntakeAlone, note_id: str) -> object:
+    """What is told of it: its words by its id."""
+    answer = await client.post(
+        "/api/intake/v1/notes/look",
+        headers=city.credentials.service("dispatch"),
+        json={"note_ids": [note_id]},
+    )
+    return answer.json()["notes"]
+
+
 async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None:
     first = {
         name: intake_city.environment[name] for name in ("LASTMETRE_LINK_KEY", "INTAKE_VAULT_KEY")
@@ -64,6 +88,7 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
         async with running.client() as client:
             before = await send(client, city, "1")
             assert await city.until_read() == Counter(accepted=1)
+            note_id = await keep_note(client, city)
         await running.end()
 
         running = await city.start(**during)
@@ -75,6 +100,7 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
             assert await city.until_read() == Counter(accepted=2, repeated=1)
             for taken in (before, again, new):
                 assert await opens(client, taken) == (200, 200, True)
+            assert await note_of(client, city, note_id) == {note_id: NOTE}
             found = (await contacts(client, city)).json()
             assert [each["phone"] for each in found["reports"].values()] == ["+8613800138000"] * 2
         await running.end()
@@ -87,8 +113,10 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
             planned = await ResealVault(reading, writing, rotated, dry_run=True)()
             assert (planned.columns["vault.sealed"].values, planned.ok) == (2, True)
             assert planned.columns["vault.sealed"].sealed_anew == 1
+            assert planned.columns["case_note.sealed"].sealed_anew == 1
             done = await ResealVault(reading, writing, rotated, dry_run=False)()
             assert (done.columns["vault.sealed"].sealed_anew, done.ok) == (1, True)
+            assert done.columns["case_note.sealed"].done
             nothing = await ResealVault(reading, writing, rotated, dry_run=False)()
             assert (nothing.columns["vault.sealed"].current, nothing.ok) == (2, True)
 
@@ -96,6 +124,7 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
         async with running.client() as client:
             for taken in (before, again, new):
                 assert await opens(client, taken) == (200, 200, True)
+            assert await note_of(client, city, note_id) == {note_id: NOTE}
             await send(client, city, "1")
             assert await city.until_read() == Counter(accepted=2, repeated=2)
 

@@ -1,5 +1,6 @@
 """The reporter's view of a case: folded from the ledger, shown in five steps."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from lastmetre.common.contracts.cases import (
     ReportMerged,
     ReportSplit,
 )
-from lastmetre.intake.domain.case_view import CaseView, entry
+from lastmetre.intake.domain.case_view import CaseView, Followed, entry
 from lastmetre.intake.domain.progress import steps
 
 BEGIN = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -86,7 +87,7 @@ def ledger(*kinds: type[CaseEvent]) -> list[CaseEvent]:
     ]
 
 
-def view_of(events: list[CaseEvent]) -> CaseView:
+def view_of(events: Sequence[CaseEvent]) -> CaseView:
     return CaseView(CASE, "261122-0001", 1, [entry(event) for event in events])
 
 
@@ -136,14 +137,41 @@ def test_steps(kinds: tuple[type[CaseEvent], ...], expected: str) -> None:
     assert shown(*kinds) == expected
 
 
+CLOSED = (CaseRegistered, CaseDispatched, CaseResolved, CaseVerified, CaseClosed)
+
+
+def followed(events: Sequence[CaseEvent], report_id: UUID = REPORT) -> Followed:
+    """The case as the reporter of that report sees it."""
+    return Followed(
+        report_id, b"", "app", "accepted", [], "06010", BEGIN, None, None, view_of(events),
+        joined=report_id != REPORT,
+    )  # fmt: skip
+
+
 def test_a_rating_is_of_one_closing() -> None:
-    closed = (CaseRegistered, CaseDispatched, CaseResolved, CaseVerified, CaseClosed)
-    assert view_of(ledger(*closed)).found_solved is None
+    assert followed(ledger(*CLOSED)).found_solved is None
     assert view_of(ledger(CaseRegistered)).closing is None
-    rated = view_of(ledger(*closed, CaseRated))
-    assert (rated.closing, rated.found_solved) == (5, False)
-    again = view_of(ledger(*closed, CaseRated, CaseReopened, CaseDispatched, CaseClosed))
-    assert (again.closing, again.found_solved) == (9, None)
+    rated = ledger(*CLOSED, CaseRated)
+    assert (view_of(rated).closing, followed(rated).found_solved) == (5, False)
+    again = ledger(*CLOSED, CaseRated, CaseReopened, CaseDispatched, CaseClosed)
+    assert (view_of(again).closing, followed(again).found_solved) == (9, None)
+
+
+def test_each_reporter_is_shown_his_own_rating_alone() -> None:
+    *before, first, second = ledger(*CLOSED, CaseRated, CaseRated)
+    joined = UUID(int=3)
+    second = second.model_copy(update={"report_id": joined, "solved": True, "score": 5})
+    told = {
+        report_id: [
+            (each.details["solved"], each.details["score"])
+            for each in followed([*before, first, second], report_id).timeline
+            if each.type == "rated"
+        ]
+        for report_id in (REPORT, joined, UUID(int=7))
+    }
+    assert told == {REPORT: [(False, 1)], joined: [(True, 5)], UUID(int=7): []}
+    assert followed([*before, first], joined).found_solved is None
+    assert followed([*before, first, second], joined).found_solved is True
 
 
 def test_lead_is_published_and_forgotten_when_unplaced() -> None:

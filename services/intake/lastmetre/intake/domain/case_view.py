@@ -15,6 +15,8 @@ from lastmetre.common.contracts.cases import CaseEvent, CaseState, PublishedLead
 
 STAFF_ONLY: Final = frozenset({"noted"})
 """Events of which reporters are told nothing, by short name."""
+RATED_BY: Final = "report_id"
+"""Among a rating's details the report that has joined the case, if it is its reporter's."""
 
 
 class Entry(NamedTuple):
@@ -64,12 +66,6 @@ class CaseView(NamedTuple):
         return next(closed, None)
 
     @property
-    def found_solved(self) -> bool | None:
-        """What was said in a rating of the last closing: solved or not; None: nothing yet."""
-        rated = (entry.details for entry in self.timeline if entry.type == "rated")
-        return next((each["solved"] for each in rated if each["closing"] == self.closing), None)
-
-    @property
     def category(self) -> str | None:
         """What it was corrected to be; None: it is what its report was sent as."""
         changed = (each for each in reversed(self.timeline) if each.type == "category_changed")
@@ -99,9 +95,29 @@ class Followed(NamedTuple):
 
     @property
     def timeline(self) -> Sequence[Entry]:
-        """What its reporter is told of the case, oldest first; nothing before there is a case."""
+        """What its reporter is told of the case, oldest first; nothing before there is a case.
+
+        Of ratings his own alone: another's says what somebody else thinks.
+        """
         events = self.view.timeline if self.view else ()
-        return [each for each in events if each.type not in STAFF_ONLY]
+        return [
+            each
+            for each in events
+            if each.type not in STAFF_ONLY and (each.type != "rated" or self._gave(each))
+        ]
+
+    @property
+    def found_solved(self) -> bool | None:
+        """What its reporter said of the last closing: solved or not; None: nothing yet."""
+        closing = self.view.closing if self.view else None
+        rated = (each.details for each in self.timeline if each.type == "rated")
+        return next((each["solved"] for each in rated if each["closing"] == closing), None)
+
+    def _gave(self, rated: Entry) -> bool:
+        """Whether it is its reporter's rating. One that names no report is of whoever sent the one
+        that the case was registered for."""
+        report_id = rated.details.get(RATED_BY)
+        return not self.joined if report_id is None else report_id == str(self.report_id)
 
 
 def state_of(followed: Followed | None) -> str:
@@ -119,7 +135,7 @@ def state_after(types: Iterable[str]) -> CaseState:
 
 
 def entry(event: CaseEvent) -> Entry:
-    """The timeline's line for `event`. Of other reporters it says nothing."""
+    """The timeline's line for `event`. Of reporters it says no more than which one rated."""
     details = _DETAILS.get(type(event))
     return Entry(
         event.seq,
@@ -150,7 +166,8 @@ def _category_changed(event: cases.CategoryChanged) -> dict[str, Any]:
 
 
 def _rated(event: cases.CaseRated) -> dict[str, Any]:
-    return {"closing": event.closing, "solved": event.solved, "score": event.score}
+    by = {RATED_BY: str(event.report_id)} if event.report_id else {}
+    return {"closing": event.closing, "solved": event.solved, "score": event.score} | by
 
 
 def _reopened(event: cases.CaseReopened) -> dict[str, Any]:

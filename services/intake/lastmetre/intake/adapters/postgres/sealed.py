@@ -69,11 +69,12 @@ async def replace(
 
 
 async def begins_so(connection: "Connection", head: bytes, except_for: Sequence[bytes]) -> bool:
-    """Whether another value of the vault, or of a lead, begins with these bytes."""
+    """Whether another value of a report, a lead or a note begins with these bytes."""
     found: bool = await connection.fetchval(
         """
         SELECT EXISTS (SELECT 1 FROM
-            (SELECT sealed FROM vault UNION ALL SELECT sealed FROM lead_contact) AS kept
+            (SELECT sealed FROM vault UNION ALL SELECT sealed FROM lead_contact
+             UNION ALL SELECT sealed FROM case_note) AS kept
             WHERE substr(sealed, 1, length($1::bytea)) = $1::bytea
                 AND sealed <> ALL($2::bytea[]))
         """,
@@ -86,9 +87,9 @@ async def begins_so(connection: "Connection", head: bytes, except_for: Sequence[
 async def beginning_otherwise(
     connection: "Connection", head: bytes, except_for: Sequence[bytes], limit: int
 ) -> list[tuple[UUID | str, bytes]]:
-    """Other values of the vault, and of leads, that do not begin so: what they belong to, value."""
+    """Other values of reports, leads and notes that do not begin so: what they belong to, value."""
     found: list[tuple[UUID | str, bytes]] = []
-    for table, owner in (("vault", "report_id"), ("lead_contact", "lead_id")):
+    for table, _, owner, _ in (VAULT, LEADS, NOTES):
         rows = await connection.fetch(
             f"SELECT {owner}, sealed FROM {table}"  # noqa: S608
             " WHERE substr(sealed, 1, length($1::bytea)) <> $1::bytea"
