@@ -45,7 +45,8 @@ async def kept_before(
 
 
 async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
-    """Erase contacts and texts of these reports; returns of how many there was something."""
+    """Erase contacts and texts of these reports, and what staff have noted on their cases: nobody
+    can tell whom it names. Returns of how many there was something."""
     status = await connection.execute(
         "DELETE FROM vault WHERE report_id = ANY($1::uuid[])", report_ids
     )
@@ -54,7 +55,16 @@ async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
         " AND sealed IS NOT NULL",
         report_ids,
     )
-    await connection.execute("DELETE FROM case_note WHERE report_id = ANY($1::uuid[])", report_ids)
+    # A note is kept with the report that its case was registered for.
+    await connection.execute(
+        """
+        DELETE FROM case_note WHERE report_id IN (
+            SELECT unnest($1::uuid[]) UNION ALL
+            SELECT c.report_id FROM merged_report m JOIN case_view c USING (case_id)
+            WHERE m.report_id = ANY($1::uuid[]))
+        """,
+        report_ids,
+    )
     await connection.execute(
         "UPDATE report SET sent_position = NULL WHERE report_id = ANY($1::uuid[])"
         " AND sent_position IS NOT NULL",
