@@ -1,14 +1,16 @@
 """Single services of their own, on the session's broker and database server."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from lastmetre.devstack import Stack
 from tests.integration.notify_ledgers import LEADS
-from tests.support.city import IntakeAlone, MetricsAlone, NotifyAlone
+from tests.support.city import City, IntakeAlone, MetricsAlone, NotifyAlone, ServiceProcess
+from tests.support.city.own import own_city
 from tests.support.databases import fresh_database
 
 
@@ -24,6 +26,42 @@ async def notify(stack: Stack, notify_database: str, tmp_path: Path) -> AsyncIte
     city = NotifyAlone(stack.endpoints.bootstrap_servers, notify_database, tmp_path)
     async with city.running() as opened:
         opened.vault.contacts = dict(LEADS)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> NotifyAlone:
+    """Notify, the same for all tests of a module."""
+    folder = tmp_path_factory.mktemp("notify")
+    return NotifyAlone(stack.endpoints.bootstrap_servers, fresh_database(stack, "notify"), folder)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started(lasting: NotifyAlone) -> AsyncIterator[ServiceProcess]:
+    """One process of that notify, which runs all the time."""
+    async with lasting.running() as opened:
+        yield await opened.start()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ordinary(lasting: NotifyAlone, started: ServiceProcess) -> NotifyAlone:
+    """That notify as it is started ordinarily, with nothing left of other tests."""
+    lasting.vault.contacts = dict(LEADS)
+    await lasting.begin()
+    return lasting
+
+
+@pytest.fixture(scope="module")
+def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Services of a module's own, which it may stop, change and tell anything."""
+    with own_city(stack, tmp_path_factory.mktemp("town") / "home") as running:
+        yield running
+
+
+@pytest.fixture
+async def town_city(town: Stack) -> AsyncIterator[City]:
+    """Somebody who talks to them."""
+    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as opened:
         yield opened
 
 

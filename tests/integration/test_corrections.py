@@ -1,9 +1,7 @@
 """A case's kind and place are corrected: once, and known to every reader (A30, A13)."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from lastmetre.devstack import Stack
 from lastmetre.intake.adapters.postgres import erasing
 from tests.support import books
 from tests.support.city import City, inside
-from tests.support.city.own import own_city
 
 LAMP, COVER = "part:01002", "part:01003"
 PAGE = {"Accept": "text/html", "Accept-Language": "en"}
@@ -162,12 +159,6 @@ ADDED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("change_location", {"latitude": 0.5, "longitude": 1.5, "accuracy_metres": 200}),
     ("note", {"note": "Rang the reporter"}),
 )
-
-
-@pytest.fixture
-def town(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
-    with own_city(stack, tmp_path / "home") as running:
-        yield running
 
 
 @pytest.mark.slow

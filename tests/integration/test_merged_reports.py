@@ -8,7 +8,6 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -28,24 +27,11 @@ from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.support import books
 from tests.support.city import City
-from tests.support.city.own import own_city
 
 pytestmark = pytest.mark.slow
 
 FIRST: Final = {"phone": "13800138000", "language": "en"}
 SECOND: Final = {"phone": "13900139001", "language": "en"}
-
-
-@pytest.fixture(scope="module")
-def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with own_city(stack, tmp_path_factory.mktemp("merged") / "home") as running:
-        yield running
-
-
-@pytest.fixture
-async def city(town: Stack) -> AsyncIterator[City]:
-    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as opened:
-        yield opened
 
 
 async def report_of(city: City, receipt: str) -> UUID:
@@ -138,51 +124,53 @@ async def looked_up(city: City, *source_ids: str) -> list[tuple[str, str, int]]:
     return [(each["number"], each["state"], each["seq"]) for each in found]
 
 
-async def test_a_report_joins_a_case_and_leaves_it(town: Stack, city: City) -> None:
-    await city.import_network()
-    first = await city.report("first", text="Lamp out at the gate", contact=FIRST)
-    case_id = await city.case_of(first)
-    number = (await seen_by_all(city, first))["number"]
+async def test_a_report_joins_a_case_and_leaves_it(town: Stack, town_city: City) -> None:
+    await town_city.import_network()
+    first = await town_city.report("first", text="Lamp out at the gate", contact=FIRST)
+    case_id = await town_city.case_of(first)
+    number = (await seen_by_all(town_city, first))["number"]
     await settled(town)
 
     town.stop_process("dispatch")
-    second = await city.report("second", text="No light near the gate", contact=SECOND)
-    joined = await report_of(city, second)
-    await city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
+    second = await town_city.report("second", text="No light near the gate", contact=SECOND)
+    joined = await report_of(town_city, second)
+    await town_city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)
-    dispatch = await city.database("dispatch")
+    dispatch = await town_city.database("dispatch")
     assert [tuple(row) for row in await dispatch.fetch('SELECT seq, merged FROM "case"')] == [
         (3, [joined])
     ]
-    assert (await city.act(case_id, "accept")).is_success
+    assert (await town_city.act(case_id, "accept")).is_success
     lines = await balanced(town)
     assert lines["registered"] == Counter(registered=1, merged=1)
-    await each_reader_knows_both(town, city, (first, second), case_id, number)
+    await each_reader_knows_both(town, town_city, (first, second), case_id, number)
 
     town.stop_process("dispatch")
     split_id = uuid.uuid4()
     its_number = f"{number[:6]}-9000001"
-    await city.tell(ReportSplit(**event(case_id, 5), report_id=joined, split_case_id=split_id))
-    await city.tell(CaseRegistered(**event(split_id, 1), **of_report(joined), number=its_number))
-    await city.tell(CaseUnplaced(**event(split_id, 2), reason="no_position"))
+    await town_city.tell(ReportSplit(**event(case_id, 5), report_id=joined, split_case_id=split_id))
+    await town_city.tell(
+        CaseRegistered(**event(split_id, 1), **of_report(joined), number=its_number)
+    )
+    await town_city.tell(CaseUnplaced(**event(split_id, 2), reason="no_position"))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)
-    assert (await city.act(case_id, "resolve")).is_success
+    assert (await town_city.act(case_id, "resolve")).is_success
     lines = await balanced(town)
     assert lines["registered"] == Counter(registered=2)
     assert lines["facts"].total() == 2
-    assert await looked_up(city, "first", "second") == [
+    assert await looked_up(town_city, "first", "second") == [
         (number, "closed", 8), (its_number, "unplaced", 2),
     ]  # fmt: skip
-    assert [(await seen_by(city, each))["reports"] for each in (first, second)] == [1, 1]
+    assert [(await seen_by(town_city, each))["reports"] for each in (first, second)] == [1, 1]
     assert messages(town) == {
         "+8613800138000": Counter(received=1, accepted=1, closed=1),
         "+8613900139001": Counter(merged=1, accepted=1, received=1),
     }
-    found = (await city.indicators())["groups"][0]
+    found = (await town_city.indicators())["groups"][0]
     assert (found["cases"]["registered"], found["cases"]["merged_reports"]) == (2, 0)
 
 

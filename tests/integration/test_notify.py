@@ -1,24 +1,20 @@
 """Notify on a real broker and database: every message asked for goes out once, in order."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Actor, ActorRole, Origin
 from lastmetre.common.contracts.cases import CaseEvent
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
-from lastmetre.devstack import Stack
 from lastmetre.notify.domain.ratings import Closing
 from tests.integration.notify_ledgers import (
     LEAD_PHONE,
-    LEADS,
     MESSAGES_A_CASE,
     PHONE,
     lifecycle,
@@ -27,32 +23,9 @@ from tests.integration.notify_ledgers import (
     once_each,
 )
 from tests.support.city import NotifyAlone, ServiceProcess, until_true
-from tests.support.databases import fresh_database
 from tests.unit.notify.ledger import LI, WANG, event, registered
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(scope="module")
-def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> NotifyAlone:
-    database = fresh_database(stack, "notify")
-    return NotifyAlone(
-        stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("notify")
-    )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started(lasting: NotifyAlone) -> AsyncIterator[ServiceProcess]:
-    async with lasting.running() as opened:
-        yield await opened.start()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def ordinary(lasting: NotifyAlone, started: ServiceProcess) -> NotifyAlone:
-    """One process that runs all the time, as it is started ordinarily."""
-    lasting.vault.contacts = dict(LEADS)
-    await lasting.begin()
-    return lasting
 
 
 async def test_a_case_from_registration_to_closing(ordinary: NotifyAlone) -> None:

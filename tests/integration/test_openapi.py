@@ -34,7 +34,6 @@ from lastmetre.devstack import Stack
 from lastmetre.devstack.contracts.command import DOCS
 from tests.support.callers import callers
 from tests.support.city import City
-from tests.support.city.own import own_city
 from tests.support.logs import nothing_unexpected
 
 EXAMPLES: Final = 6
@@ -58,21 +57,14 @@ class Ground:
     """What stands for a path's parameter where it is to be found."""
 
 
-@pytest.fixture(scope="module")
-def own(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Services that may be told anything."""
-    with own_city(stack, tmp_path_factory.mktemp("drawn") / "home") as running:
-        yield running
-
-
 @asynccontextmanager
-async def city_of(own: Stack) -> AsyncIterator[City]:
-    async with City(own.endpoints.model_dump(mode="json", by_alias=True)) as city:
+async def city_of(town: Stack) -> AsyncIterator[City]:
+    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
         yield city
 
 
-async def made_ready(own: Stack) -> Ground:
-    async with city_of(own) as city:
+async def made_ready(town: Stack) -> Ground:
+    async with city_of(town) as city:
         await city.import_network()
         receipt = await city.report(f"drawn-{uuid.uuid4()}")
         case_id = await city.case_of(receipt)
@@ -91,19 +83,19 @@ async def made_ready(own: Stack) -> Ground:
 
 
 @pytest.fixture(scope="module")
-def ground(own: Stack) -> Ground:
-    return asyncio.run(made_ready(own))
+def ground(town: Stack) -> Ground:
+    return asyncio.run(made_ready(town))
 
 
 @pytest.mark.parametrize("port", ["public", "admin"])
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_answer_breaks_its_schema(own: Stack, ground: Ground, service: str, port: str) -> None:
+def test_no_answer_breaks_its_schema(town: Stack, ground: Ground, service: str, port: str) -> None:
     endpoints, prefix = ground.endpoints, f"/api/{service}/v1" if port == "public" else ""
     base = endpoints["services"][service] if prefix else endpoints["admin"][service][0]
     schema = schemathesis.openapi.from_url(f"{base}{prefix}/openapi.json")
     wrong: list[str] = []
     turns = itertools.cycle(ground.credentials)
-    with requests.Session() as session, nothing_unexpected(own):
+    with requests.Session() as session, nothing_unexpected(town):
         for found in schema.get_all_operations():
             assert isinstance(found, Ok), found
             operation = found.ok()
@@ -174,12 +166,12 @@ def client_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         del sys.modules[module]
 
 
-async def test_a_generated_client_reports_and_follows(own: Stack, client_package: str) -> None:
+async def test_a_generated_client_reports_and_follows(town: Stack, client_package: str) -> None:
     package = import_module(client_package)
     models = import_module(f"{client_package}.models")
     report = import_module(f"{client_package}.api.reports.report_something")
     follow = import_module(f"{client_package}.api.reports.follow_case")
-    async with city_of(own) as city:
+    async with city_of(town) as city:
         await city.import_network()
         base, key = city.url("intake", ""), city.endpoints["channel_keys"]["app"]
         partner = package.AuthenticatedClient(

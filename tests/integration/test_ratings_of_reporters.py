@@ -1,6 +1,5 @@
 """A case of two reports: each reporter is asked for himself, and the books hold what both said."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,73 +20,64 @@ from tests.integration.test_merged_reports import (
     settled,
 )
 from tests.support.city import City
-from tests.support.city.own import own_city
 
 pytestmark = pytest.mark.slow
 
 CLOSING: Final = 6
 
 
-@pytest.fixture(scope="module")
-def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with own_city(stack, tmp_path_factory.mktemp("rated") / "home") as running:
-        yield running
-
-
-@pytest.fixture
-async def city(town: Stack) -> AsyncIterator[City]:
-    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as opened:
-        yield opened
-
-
-async def test_each_rates_for_himself(town: Stack, city: City) -> None:
-    await city.import_network()
-    first = await city.report("first", text="Lamp out at the gate", contact=FIRST)
-    case_id = await city.case_of(first)
-    await seen_by_all(city, first)
+async def test_each_rates_for_himself(town: Stack, town_city: City) -> None:
+    await town_city.import_network()
+    first = await town_city.report("first", text="Lamp out at the gate", contact=FIRST)
+    case_id = await town_city.case_of(first)
+    await seen_by_all(town_city, first)
     await settled(town)
     town.stop_process("dispatch")
-    second = await city.report("second", text="No light", contact=SECOND)
-    joined = await report_of(city, second)
-    await city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
+    second = await town_city.report("second", text="No light", contact=SECOND)
+    joined = await report_of(town_city, second)
+    await town_city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
     town.start_process("dispatch")
     town.wait_ready("dispatch")
     await settled(town)
-    assert (await city.act(case_id, "resolve")).is_success
+    assert (await town_city.act(case_id, "resolve")).is_success
     await settled(town)
 
-    own = {report_id: link(city, case_id, report_id) for report_id in (None, joined)}
+    own = {report_id: link(town_city, case_id, report_id) for report_id in (None, joined)}
     told = "".join(path.read_text("utf-8") for path in town.home.outbox.rglob("*-closed-*.txt"))
     assert all(each in told for each in own.values()), "each message has its reader's own link"
     for receipt, report_id in ((first, None), (second, joined)):
-        identity = city.links.open(LinkPurpose.RECEIPT, receipt) or b""
-        secret = city.links.seal(LinkPurpose.PROGRESS, identity)
-        page = await city.http.get(f"{city.url('intake', '/progress')}/{secret}")
+        identity = town_city.links.open(LinkPurpose.RECEIPT, receipt) or b""
+        secret = town_city.links.seal(LinkPurpose.PROGRESS, identity)
+        page = await town_city.http.get(f"{town_city.url('intake', '/progress')}/{secret}")
         assert f"/rate/{own[report_id]}?" in page.text, "and so has his progress page"
     verdicts: dict[UUID | None, dict[str, Any]] = {
         None: {"solved": True, "score": 5},
         joined: {"solved": False, "score": 2},
     }
     for report_id, verdict in verdicts.items():
-        assert (await rate(city, own[report_id], verdict)).status_code == 202
-        again = await rate(city, own[report_id], {"solved": True, "score": 1})
+        assert (await rate(town_city, own[report_id], verdict)).status_code == 202
+        again = await rate(town_city, own[report_id], {"solved": True, "score": 1})
         assert (again.status_code, again.json()["score"]) == (200, verdict["score"])
     await settled(town)
-    assert await ratings(city, case_id) == [(None, True, 5), (joined, False, 2)]
+    assert await ratings(town_city, case_id) == [(None, True, 5), (joined, False, 2)]
     lines = await balanced(town)
     assert lines["ratings"].total() == lines["feedback_told"].total() == 2
 
     for report_id, stars in ((None, "5 of 5"), (joined, "2 of 5")):
-        page = await city.http.get(f"{city.url('notify', '/rate')}/{own[report_id]}?lang=en")
+        page = await town_city.http.get(
+            f"{town_city.url('notify', '/rate')}/{own[report_id]}?lang=en"
+        )
         assert stars in page.text
         assert "Your rating is recorded" in page.text
-    asked = await city.http.post(f"{city.url('notify', '/rate')}/{own[joined]}/reopen")
+    asked = await town_city.http.post(f"{town_city.url('notify', '/rate')}/{own[joined]}/reopen")
     assert asked.status_code == 303
     await settled(town)
-    assert "reopened" in await city.ledger(case_id)
+    assert "reopened" in await town_city.ledger(case_id)
     await balanced(town)
     for report_id, taken_up in ((None, False), (joined, True)):
-        page = await city.http.get(f"{city.url('notify', '/rate')}/{own[report_id]}?lang=en")
+        page = await town_city.http.get(
+            f"{town_city.url('notify', '/rate')}/{own[report_id]}?lang=en"
+        )
         assert ("It is taken up again, as you asked" in page.text) is taken_up
 
 

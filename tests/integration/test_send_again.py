@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Actor, ActorRole
@@ -18,33 +16,12 @@ from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from tests.integration.notify_ledgers import LEADS, PHONE, lifecycle, new_ids
 from tests.support.city import NotifyAlone, ServiceProcess
-from tests.support.databases import copied_database, fresh_database
+from tests.support.databases import copied_database
 from tests.unit.notify.ledger import event, registered
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SOMEBODY = Actor(role=ActorRole.OPERATOR, id="operator.1")
-
-
-@pytest.fixture(scope="module")
-def lasting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> NotifyAlone:
-    database = fresh_database(stack, "notify")
-    return NotifyAlone(
-        stack.endpoints.bootstrap_servers, database, tmp_path_factory.mktemp("notify")
-    )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started(lasting: NotifyAlone) -> AsyncIterator[ServiceProcess]:
-    async with lasting.running() as opened:
-        yield await opened.start()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def ordinary(lasting: NotifyAlone, started: ServiceProcess) -> NotifyAlone:
-    lasting.vault.contacts = dict(LEADS)
-    await lasting.begin()
-    return lasting
 
 
 async def unreachable(city: NotifyAlone, number: str) -> list[CaseEvent]:

@@ -15,7 +15,6 @@ from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from tests.observability.rules import ROOT, RULES, rules
 from tests.support.city import City
-from tests.support.city.own import own_city
 from tests.support.commands import attempt
 from tests.support.prometheus import Prometheus, prometheus, textfile
 
@@ -106,18 +105,12 @@ async def missing(asking: Prometheus) -> list[str]:
     return without
 
 
-@pytest.fixture
-def own(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
-    with own_city(stack, tmp_path / "home") as running:
-        yield running
-
-
 @pytest.mark.slow
-async def test_every_panel_and_every_rule_has_its_series(own: Stack, tmp_path: Path) -> None:
+async def test_every_panel_and_every_rule_has_its_series(town: Stack, tmp_path: Path) -> None:
     verdict = tmp_path / "audit.prom"
-    async with City(own.endpoints.model_dump(mode="json", by_alias=True)) as city:
+    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
         await lived_through(city)
-        code, said, complained = await attempt(own, "audit", "--metrics-file", verdict)
+        code, said, complained = await attempt(town, "audit", "--metrics-file", verdict)
         assert code == 0, said + complained
         assert "lastmetre_audit_balanced 1.0" in verdict.read_text("utf-8").splitlines()
         with textfile(verdict) as node:
