@@ -7,7 +7,7 @@ import httpx
 
 _INTERNAL: Final = re.compile(
     r"/(livez|readyz|metrics|api/\w+/v1/(dead-letters|stopped-senders)"
-    r"|api/intake/v1/(lookup|contacts|texts|lead-contacts)"
+    r"|api/intake/v1/(lookup|contacts|texts|lead-contacts|notes)"
     r"|api/notify/v1/cases/[^/]+/messages/texts)(?![\w-])"
 )
 
