@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills simulate lint bench pictures clean lock
+.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills restore-drill simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -67,6 +67,9 @@ faults-choice: .venv/ready ## the choice of them that continuous integration mak
 
 drills: .venv/ready ## alerts fire and resolve: real Prometheus and Alertmanager, ten minutes
 	.venv/bin/pytest -s tests/drills
+
+restore-drill: .venv/ready ## everything on one server is lost and comes back from a backup, five minutes
+	.venv/bin/pytest -s tests/restore
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .

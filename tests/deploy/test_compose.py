@@ -15,7 +15,10 @@ from tests.deploy.rendering import ROOT
 from tests.deploy.test_publishing import RESIDENTS, STAFF
 
 COMPOSE: Final = ROOT / "deploy" / "compose"
-ONCE: Final = {"databases", "topics", "command", "backup"}
+ONCE: Final = {
+    "databases", "topics", "command", "backup-begin", "base-backup", "backup", "restore",
+}  # fmt: skip
+ALL_SECRETS: Final = "${SECRETS:-./secrets}"
 MONITORING: Final = {"prometheus", "alertmanager", "node-exporter", "grafana"}
 SERVERS: Final = {"kafka", "postgresql", "proxy", *SERVICES}
 SECRET: Final = re.compile(r"KEY|PASSWORD|TOKEN|SECRET|DATABASE_URL|SUPERUSER_URL")
@@ -93,7 +96,7 @@ def test_secrets_are_mounted_where_they_are_named_and_all_of_them_are_made() -> 
             target: source.removeprefix("${SECRETS:-./secrets}/")
             for volume in service.get("volumes", [])
             for source, target in [volume.removesuffix(":ro").rsplit(":", 1)]
-            if source.startswith("${SECRETS")
+            if source.startswith("${SECRETS") and source != ALL_SECRETS
         }
         assert {each.split("/")[0] for each in mounts.values()} <= made.keys(), name
         shared = settings("settings.env") if name in SERVICES else {}
@@ -101,6 +104,29 @@ def test_secrets_are_mounted_where_they_are_named_and_all_of_them_are_made() -> 
             folder, _, file = value.rpartition("/")
             if value.startswith("/run/lastmetre/"):
                 assert file in made[mounts[folder]].files, f"{name}: {value}"
+
+
+def test_all_secrets_are_seen_by_who_seals_them_and_who_brings_them_back() -> None:
+    seen = {
+        name: volume.removeprefix(ALL_SECRETS)
+        for name, each in services().items()
+        for volume in each.get("volumes", [])
+        if volume.startswith(f"{ALL_SECRETS}:")
+    }
+    assert seen == {"backup": ":/secrets:ro", "restore": ":/secrets"}
+
+
+def test_a_backup_is_begun_before_the_base_backup_and_finished_after_it() -> None:
+    for after, before in (("base-backup", "backup-begin"), ("backup", "base-backup")):
+        condition = services()[after]["depends_on"][before]["condition"]
+        assert condition == "service_completed_successfully"
+    for name in ("backup-begin", "base-backup", "backup", "restore"):
+        assert services()[name]["profiles"] == ["command"]
+        assert "${BACKUPS:?}:/backups" in services()[name]["volumes"]
+    begun = (COMPOSE / "postgresql" / "backup.sh").read_text("utf-8")
+    assert "--pgdata /backups/begun/postgresql" in begun
+    assert "--manifest-checksums SHA256" in begun
+    assert "kafka:/kafka:ro" in services()["backup"]["volumes"]
 
 
 def test_a_service_sees_no_keys_of_another() -> None:

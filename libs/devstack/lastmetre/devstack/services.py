@@ -141,6 +141,8 @@ class Services:
                 **links,
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
+                # Nobody confirms backups of it.
+                "INTAKE_BACKUP_INTERVAL_SECONDS": "86400",
                 # Everybody comes from one address here.
                 "INTAKE_FINDS_PER_CLIENT": "100000",
                 "INTAKE_FORMS_PER_CLIENT": "100000",

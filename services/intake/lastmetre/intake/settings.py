@@ -79,8 +79,8 @@ class IntakeSettings(VaultSettings, LinkSettings):
     acknowledge_within: float = Field(
         default=5.0, gt=0, validation_alias="INTAKE_ACKNOWLEDGE_WITHIN_SECONDS"
     )
-    backup_interval: float = Field(
-        default=86_400.0, ge=0, validation_alias="INTAKE_BACKUP_INTERVAL_SECONDS"
+    backup_interval: float | None = Field(
+        default=None, ge=0, validation_alias="INTAKE_BACKUP_INTERVAL_SECONDS"
     )
     trim_after: float = Field(default=3600.0, ge=0, validation_alias="INTAKE_TRIM_AFTER_SECONDS")
     trim_every: float = Field(default=60.0, gt=0, validation_alias="INTAKE_TRIM_EVERY_SECONDS")

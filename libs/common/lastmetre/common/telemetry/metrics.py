@@ -144,6 +144,14 @@ CHANNELS_TRIMMED: Final = Gauge(
     "When this process last looked what the channels' topics no longer need, and deleted it; at"
     " first, when it began.",
 )
+BACKUP_CONFIRMED: Final = Gauge(
+    "lastmetre_backup_confirmed_timestamp_seconds",
+    "When the youngest backup that was verified was begun; 0 without one.",
+)
+BACKUP_AWAITED: Final = Gauge(
+    "lastmetre_backup_awaited",
+    "1 if the channels' records are kept until a backup is confirmed, 0 if only for a stated time.",
+)
 REPORT_TO_CASE: Final = Histogram(
     "lastmetre_report_to_case_seconds",
     "From a live report's record in its channel to its case, in city time.",

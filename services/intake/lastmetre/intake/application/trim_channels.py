@@ -1,8 +1,11 @@
 """Deletes what the channels' topics no longer need: they hold personal data.
 
-A record goes once the stored position is past it, and it is older than the last backup may be, and
-a short time beyond: a database that is restored reads it again, and may have been behind when the
-backup was made. What became of it stays in our tables, record by record: the books still balance.
+A record goes once the stored position is past it, a verified backup has what became of it, and a
+short time has gone by: a database that is restored reads all the others again. Without a backup
+that `lastmetre backup` has confirmed nothing goes. Where others make the backups, or nobody does, a
+time is stated (INTAKE_BACKUP_INTERVAL_SECONDS): then a record goes when it is older than that and
+the short time together, for the database may have been behind when the backup was made. What became
+of a record stays in our tables: the books still balance.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.telemetry import metrics
 from lastmetre.intake.adapters.channel_topics import ChannelTopics
+from lastmetre.intake.adapters.postgres import confirmed_backup
 from lastmetre.intake.adapters.postgres import trimming as store
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.application.ingest_reports import CHANNELS_FLOW
@@ -41,10 +45,13 @@ class TrimChannels:
         self._host = host
         self._settings = settings
         self._topics = topics
+        stated = settings.backup_interval is not None
+        self._untrimmed = store.untrimmed if stated else store.untrimmed_in_backup
 
     async def run(self) -> None:
         """Trim until cancelled; what fails is tried again the next time."""
         metrics.CHANNELS_TRIMMED.set_to_current_time()
+        metrics.BACKUP_AWAITED.set(self._settings.backup_interval is None)
         while True:
             await asyncio.sleep(self._settings.trim_every)
             try:
@@ -55,10 +62,12 @@ class TrimChannels:
     async def __call__(self) -> Low:
         """Trim what may go now; returns how far each partition was trimmed."""
         async with connected(self._host.pool) as connection:
+            begun_at = await confirmed_backup.begun_at(connection)
+            metrics.BACKUP_CONFIRMED.set(begun_at.timestamp() if begun_at else 0)
             if not await store.lock(connection, _LOCK):
                 return {}
             try:
-                positions = await store.untrimmed(connection, CHANNELS_FLOW)
+                positions = await self._untrimmed(connection, CHANNELS_FLOW)
                 low = await self._old(positions) if positions else {}
                 low = await self._look_into_gaps(connection, low)
                 if low:
@@ -73,9 +82,8 @@ class TrimChannels:
 
     async def _old(self, positions: Low) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
-        cutoff = datetime.now(UTC) - timedelta(
-            seconds=self._settings.backup_interval + self._settings.trim_after
-        )
+        age = self._settings.trim_after + (self._settings.backup_interval or 0)
+        cutoff = datetime.now(UTC) - timedelta(seconds=age)
         low: Low = {}
         for place, each in (await self._topics.begins(list(positions), cutoff)).items():
             position = positions[place]

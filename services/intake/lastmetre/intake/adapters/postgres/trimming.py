@@ -23,6 +23,22 @@ async def untrimmed(connection: "Connection", flow: str) -> dict[TopicPartition,
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+async def untrimmed_in_backup(connection: "Connection", flow: str) -> dict[TopicPartition, int]:
+    """The same, no further than the confirmed backup brings back; nothing without one."""
+    rows = await connection.fetch(
+        """
+        SELECT p.topic, p.partition, least(p.next_offset, c.next_offset)
+        FROM position p
+        JOIN confirmed_position c ON c.topic = p.topic AND c.partition = p.partition
+            AND c.topic_id IS NOT DISTINCT FROM p.topic_id
+        LEFT JOIN trimmed t ON t.topic = p.topic AND t.partition = p.partition
+        WHERE p.flow = $1 AND least(p.next_offset, c.next_offset) > coalesce(t.low_offset, 0)
+        """,
+        flow,
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
 async def note(connection: "Connection", low: Mapping[TopicPartition, int], now: datetime) -> None:
     """Note that the records below these offsets are deleted."""
     in_order = sorted(low)

@@ -1,0 +1,1 @@
+"""Backups of an installation on one server, and bringing them back."""

@@ -1,0 +1,100 @@
+"""What the channels hold goes only where a verified backup brings back what became of it."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import pytest
+
+from tests.integration.test_intake import report
+from tests.support.city import IntakeAlone, ServiceProcess, eventually
+
+pytestmark = pytest.mark.slow
+
+LOOKED = "lastmetre_channels_trimmed_timestamp_seconds"
+CONFIRMED = "lastmetre_backup_confirmed_timestamp_seconds"
+
+
+def tool(city: IntakeAlone, *words: str) -> dict[str, Any]:
+    """What `lastmetre backup` asks of intake."""
+    done = run(
+        [sys.executable, "-m", "lastmetre.intake.entrypoints.backup_mark", *words],
+        env={**city.environment, "INTAKE_DATABASE_URL": city.database_url},
+        capture_output=True,
+        check=True,
+    )
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+async def another_look(running: ServiceProcess) -> None:
+    """A whole look of the trimmer's that has begun after now: the second one to end."""
+    for _ in range(2):
+        before = await running.figure(LOOKED)
+
+        async def later(before: float = before) -> bool:
+            return await running.figure(LOOKED) > before
+
+        await eventually(later)
+
+
+async def test_nothing_goes_before_a_backup_is_confirmed(
+    intake_city: IntakeAlone, tmp_path: Path
+) -> None:
+    async with intake_city.running() as city:
+        running = await city.start(INTAKE_TRIM_AFTER_SECONDS="0", INTAKE_TRIM_EVERY_SECONDS="0.3")
+
+        async def send(first: int, count: int) -> None:
+            async with running.client() as client:
+                answer = await client.post(
+                    "/channels/app/reports",
+                    json=[report(str(first + n)) for n in range(count)],
+                    headers=city.credentials.channel("app"),
+                )
+                assert answer.status_code == 202
+            await city.until_read()
+
+        async def deleted() -> int:
+            return sum((await city.earliest()).values())
+
+        def confirm(name: str, begun_at: datetime, mark: dict[str, Any]) -> bool:
+            file = tmp_path / name
+            file.write_text(json.dumps({"name": name, "begun_at": str(begun_at), **mark}), "utf-8")
+            return bool(tool(city, "--confirm", str(file))["confirmed"])
+
+        await send(0, 30)
+        in_backup = tool(city, "--read")
+        await send(30, 20)
+        await another_look(running)
+        assert await deleted() == 0, "no backup has them"
+        assert await running.figure("lastmetre_backup_awaited") == 1
+        assert await running.figure(CONFIRMED) == 0
+
+        begun_at = datetime(2026, 11, 30, 2, tzinfo=UTC)
+        assert confirm("first", begun_at, in_backup)
+
+        async def thirty() -> bool:
+            return await deleted() == 30
+
+        await eventually(thirty)
+        await another_look(running)
+        assert await deleted() == 30, "the others came after the backup was begun"
+        assert await running.figure(CONFIRMED) == begun_at.timestamp()
+
+        later = tool(city, "--read")
+        assert not confirm("older", begun_at - timedelta(days=1), later)
+        await another_look(running)
+        assert await deleted() == 30, "an older backup does not have them"
+
+        of_another_topic = {
+            "read_positions": [
+                {**each, "topic_id": "00000000-0000-0000-0000-000000000001"}
+                for each in later["read_positions"]
+            ]
+        }
+        assert confirm("another", begun_at + timedelta(days=1), of_another_topic)
+        await another_look(running)
+        assert await deleted() == 30, "offsets of another topic say nothing of this one"

@@ -1,0 +1,161 @@
+"""Everything on one server is lost, and comes back from a backup on an empty machine."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from lastmetre.devstack import Stack
+from lastmetre.devstack.keys import SUPERUSER, Keys
+from lastmetre.devstack.postgres import binaries, unprivileged_user
+from tests.faults.rig.load import Load
+from tests.faults.rig.mail import MailServer
+from tests.support.city import City
+from tests.support.commands import attempt, lastmetre
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+REPORTS: Final = 250
+"""With their receipts before the backup, and as many after it."""
+ARCHIVED: Final = "cp %p {0}/.%f && mv {0}/.%f {0}/%f"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A server's folders, and the disk with the backups, which is not lost with it."""
+
+    home: Path
+    backups: Path
+    identity: Path
+
+    @property
+    def postgresql(self) -> Path:
+        return self.home / "data" / "postgres"
+
+    @property
+    def kafka(self) -> Path:
+        return self.home / "data" / "kafka"
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(tmp_path / "server", tmp_path / "backups", tmp_path / "identity")
+    archive = made.backups / "log"
+    archive.mkdir(parents=True)
+    if os.geteuid() == 0:
+        user = unprivileged_user()
+        os.chown(archive, user.pw_uid, user.pw_gid)
+    return made
+
+
+@pytest.fixture
+def stack(machine: Machine) -> Iterator[Stack]:
+    """Its messages leave the machine: what was sent is not lost with it."""
+    mail = MailServer(free_port())
+    mail.start()
+    told = {
+        "NOTIFY_SMTP_HOST": "127.0.0.1",
+        "NOTIFY_SMTP_PORT": str(mail.port),
+        "NOTIFY_SMTP_STARTTLS": "false",
+        # Wait for what is confirmed.
+        "INTAKE_BACKUP_INTERVAL_SECONDS": "",
+    }
+    running = Stack(machine.home, environment=told)
+    running.start()
+    yield running
+    running.stop()
+    mail.stop()
+
+
+@pytest.fixture
+async def city(stack: Stack) -> AsyncIterator[City]:
+    async with City(stack.endpoints.model_dump(mode="json", by_alias=True)) as opened:
+        await opened.import_network()
+        yield opened
+
+
+def superuser_url(stack: Stack) -> str:
+    password = Keys.kept_in(stack.home.secrets).database_passwords[SUPERUSER]
+    port = urlsplit(stack.endpoints.databases["intake"]).port
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{SUPERUSER}"
+
+
+async def archive_log(stack: Stack, archive: Path) -> None:
+    """From now on PostgreSQL's log goes to the other disk, too."""
+    connection = await asyncpg.connect(superuser_url(stack))
+    for setting in ("archive_mode = on", f"archive_command = '{ARCHIVED.format(archive)}'"):
+        await connection.execute(f"ALTER SYSTEM SET {setting}")
+    await connection.close()
+    await asyncio.to_thread(stack.restart, "postgres")
+
+
+async def facts(stack: Stack) -> set[tuple[object, ...]]:
+    """Every case as metrics has it, the last service to hear of it: its ids and its number."""
+    connection = await asyncpg.connect(stack.endpoints.audit_databases["metrics"])
+    rows = await connection.fetch("SELECT report_id, case_id, number FROM fact")
+    await connection.close()
+    return {tuple(row) for row in rows}
+
+
+async def said(stack: Stack | None, *words: str | Path, **environment: str) -> str:
+    code, printed, complained = await attempt(stack, *words, **environment)
+    assert code == 0, f"{words}: {printed}\n{complained}"
+    return printed
+
+
+async def test_everything_is_lost_and_comes_back(
+    machine: Machine, stack: Stack, city: City, tmp_path: Path
+) -> None:
+    await archive_log(stack, machine.backups / "log")
+    recipient = (await said(None, "backup", "key", machine.identity)).strip()
+    database = stack.endpoints.audit_databases["dispatch"]
+    load = Load(city, lambda service: [stack.url(service, 0)], lambda: database)
+    async with load.running():
+        await load.until(REPORTS)
+        before = await facts(stack)
+        name = await said(
+            stack, "backup", "make", "--to", machine.backups, "--kafka-data", machine.kafka,
+            "--secrets", machine.secrets, "--recipient", recipient,
+            "--pg-basebackup", binaries() / "pg_basebackup",
+            POSTGRES_SUPERUSER_URL=superuser_url(stack),
+        )  # fmt: skip
+        await load.until(len(load.receipts) + REPORTS)
+    assert (await said(None, "backup", "list", "--from", machine.backups)).startswith(name.strip())
+
+    await asyncio.to_thread(stack.stop)
+    addresses = (stack.home.run / "ports.json").read_text("utf-8")
+    shutil.rmtree(machine.home)
+
+    began = time.monotonic()
+    # What a city has beside its backups: the settings, which name its addresses.
+    stack.home.make()
+    (stack.home.run / "ports.json").write_text(addresses, "utf-8")
+    await said(
+        None, "restore", "--from", machine.backups, "--identity", machine.identity,
+        "--postgresql", machine.postgresql, "--kafka", machine.kafka,
+        "--secrets", machine.secrets,
+        *(["--postgresql-owner", str(unprivileged_user().pw_uid)] if os.geteuid() == 0 else []),
+    )  # fmt: skip
+    restored = time.monotonic()
+    await asyncio.to_thread(stack.start)
+    print(f"restored in {restored - began:.1f} s, ready {time.monotonic() - restored:.1f} s later")
+
+    document = await lastmetre(stack, "audit")
+    assert document["balanced"]
+    print(f"balanced {time.monotonic() - began:.1f} s after the restore began")
+    assert before <= await facts(stack), "what was known at the backup is known under the same ids"
+    # Waits until it is a case.
+    await city.new_case("after-the-restore")
