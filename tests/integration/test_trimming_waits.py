@@ -22,10 +22,11 @@ def tool(city: IntakeAlone, *words: str) -> dict[str, Any]:
     """What `lastmetre backup` asks of intake."""
     done = run(
         [sys.executable, "-m", "lastmetre.intake.entrypoints.backup_mark", *words],
-        env={**city.environment, "INTAKE_DATABASE_URL": city.database_url},
+        env=city.settings_of_a_process(),
         capture_output=True,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 

@@ -135,6 +135,8 @@ async def test_everything_is_lost_and_comes_back(
         await load.until(len(load.receipts) + REPORTS)
     assert (await said(None, "backup", "list", "--from", machine.backups)).startswith(name.strip())
 
+    assert (await lastmetre(stack, "status"))["last_backup"]["name"] == name.strip()
+
     await asyncio.to_thread(stack.stop)
     addresses = (stack.home.run / "ports.json").read_text("utf-8")
     shutil.rmtree(machine.home)

@@ -1,6 +1,6 @@
 """The command `lastmetre status`."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -65,6 +65,11 @@ def _print(found: Status) -> None:
     STDOUT.print(processes)
     STDOUT.print()
     STDOUT.print(_books(found))
+    if (last := found.last_backup) is not None:
+        hours = (datetime.now(UTC) - last.begun_at) / timedelta(hours=1)
+        STDOUT.print(f"\nlast verified backup: {last.name}, {hours:.1f} hours old", markup=False)
+    else:
+        STDOUT.print("\nlast verified backup: none is known to intake", markup=False)
 
 
 def _books(found: Status) -> Table:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,14 @@ class Process:
     up_seconds: int | None = None
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A backup that was verified and confirmed to intake."""
+
+    name: str
+    begun_at: datetime
+
+
 @dataclass
 class Service:
     """A service: its processes, and what its database says. None: the database does not tell."""
@@ -79,6 +88,8 @@ class Status:
     broker: Process
     database: Process
     services: list[Service]
+    last_backup: Backup | None = None
+    """The youngest that intake knows of."""
 
     @property
     def ready(self) -> bool:
@@ -128,7 +139,24 @@ def look(installation: Installation) -> Status:
     asyncio.run(_ask_databases(services, targets, broker_answers=answers))
     database = _database(services, targets)
     _note(database, running.get("postgres"))
-    return Status(str(installation.home), broker, database, services)
+    intake = targets.databases.get("intake")
+    last = asyncio.run(_last_backup(intake)) if intake and database.ready else None
+    return Status(str(installation.home), broker, database, services, last)
+
+
+async def _last_backup(url: str) -> Backup | None:
+    """None, too, where intake has not this build's tables yet."""
+    try:
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+        try:
+            row = await connection.fetchrow(
+                "SELECT name, begun_at FROM confirmed_backup", timeout=ANSWER_SECONDS
+            )
+        finally:
+            await connection.close(timeout=ANSWER_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
+    return Backup(*row) if row else None
 
 
 def _database(services: list[Service], targets: _Targets) -> Process:
