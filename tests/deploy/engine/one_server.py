@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from lastmetre.cli.backup.sealing import new_identity
 from lastmetre.common.contracts.topics import SERVICES
 from tests.deploy.rendering import ROOT
 
@@ -37,7 +38,6 @@ class OneServer:
             (self.messages, 65532),
             (folder / "textfiles", 65532),
             (self.backups, 999),
-            (self.backups / "base", 999),
             (self.backups / "log", 999),
         ):
             path.mkdir()
@@ -45,12 +45,17 @@ class OneServer:
         shutil.copytree(ROOT / "deploy" / "sample-city", folder / "city")
         (folder / "city" / "receivers").mkdir()
         (folder / "certificates").mkdir()
-        self._write_settings()
+        key, recipient = new_identity()
+        self.identity = folder / "identity"
+        self.identity.write_text(key, "utf-8")
+        self._write_settings(recipient)
 
-    def _write_settings(self) -> None:
+    def _write_settings(self, recipient: str) -> None:
         example = (self.compose / "city.env.example").read_text("utf-8")
-        lines = [line for line in example.splitlines() if not line.startswith("LASTMETRE_TLS=")]
+        replaced = ("LASTMETRE_TLS=", "LASTMETRE_BACKUP_RECIPIENT=")
+        lines = [line for line in example.splitlines() if not line.startswith(replaced)]
         own = [
+            f"LASTMETRE_BACKUP_RECIPIENT={recipient}",
             "LASTMETRE_TLS=internal",
             "LASTMETRE_CATEGORIES_FILE=/run/lastmetre/city/categories.csv",
         ]
@@ -61,6 +66,7 @@ class OneServer:
             "LASTMETRE_IMAGE": os.environ.get("LASTMETRE_IMAGE", "lastmetre:trial"),
             "KAFKA_CLUSTER_ID": "MkU3OEVBNTcwNTJENDM2Qk",
             "BACKUPS": self.backups,
+            "IDENTITY": self.identity,
             "MESSAGES": self.messages,
             "SECRETS": self.folder / "secrets",
             "CITY": self.folder / "city",

@@ -99,26 +99,21 @@ def test_the_books_balance_and_still_do_after_a_restart(server: OneServer) -> No
     assert balanced(server)["balanced"] is before["balanced"] is True
 
 
-def test_a_restored_backup_balances(server: OneServer) -> None:
-    """PostgreSQL's disk is lost; base backup and log are brought back from the other disk."""
+def test_a_lost_server_comes_back_from_its_backup(server: OneServer) -> None:
+    """Both disks and the secrets are lost; the backup lies on another one."""
     name = server.run("run", "--rm", "-T", "backup").stdout.strip().splitlines()[-1]
-    server.run("stop", *SERVICES, "postgresql")
-    found = server.run("ps", "--all", "--quiet", "postgresql").stdout.split()
-    mounts = json.loads(
-        subprocess.run(
-            ["docker", "inspect", "--format", "{{json .Mounts}}", *found],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
-    (volume,) = [Path(each["Source"]) for each in mounts if each["Type"] == "volume"]
-    data = volume / "18" / "docker"
-    shutil.rmtree(data)
-    shutil.copytree(server.backups / "base" / name, data)
-    with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
-        settings.write("restore_command = 'cp /backups/log/%f %p'\n")
-    (data / "recovery.signal").touch()
-    subprocess.run(["chown", "--recursive", "999:999", data], check=True)
+    manifest = json.loads((server.backups / "complete" / name / "manifest.json").read_text("utf-8"))
+    assert manifest["kafka"]["partitions"]["case.events-0"]
+    before = balanced(server)
+    server.run("down", "--volumes", "--timeout", "30")
+    shutil.rmtree(server.folder / "secrets")
+    (server.folder / "secrets").mkdir(mode=0o700)
+    everything = (
+        "--secrets", "/secrets", "--identity", "/identity",
+        "--postgresql", "/var/lib/postgresql/18/docker", "--kafka", "/var/lib/kafka/data",
+    )  # fmt: skip
+    server.run("run", "--rm", "-T", "restore", *everything, "--dry-run")
+    assert not any((server.folder / "secrets").iterdir())
+    server.run("run", "--rm", "-T", "restore", *everything)
     server.up()
-    assert balanced(server)["balanced"] is True
+    assert balanced(server)["balanced"] is before["balanced"] is True
