@@ -116,26 +116,55 @@ async def said(stack: Stack | None, *words: str | Path, **environment: str) -> s
     return printed
 
 
-async def test_everything_is_lost_and_comes_back(
-    machine: Machine, stack: Stack, city: City, tmp_path: Path
-) -> None:
+class Backups:
+    """Who backs up a machine and brings it back."""
+
+    def __init__(self, machine: Machine, stack: Stack, recipient: str) -> None:
+        self._machine = machine
+        self._stack = stack
+        self._recipient = recipient
+
+    async def make(self) -> str:
+        """Its name."""
+        made = await said(
+            self._stack, "backup", "make", "--to", self._machine.backups,
+            "--kafka-data", self._machine.kafka, "--secrets", self._machine.secrets,
+            "--recipient", self._recipient, "--pg-basebackup", binaries() / "pg_basebackup",
+            POSTGRES_SUPERUSER_URL=superuser_url(self._stack),
+        )  # fmt: skip
+        return made.strip()
+
+    async def restore(self, *words: str | Path) -> None:
+        owner: tuple[str, ...] = ()
+        if os.geteuid() == 0:
+            owner = ("--postgresql-owner", str(unprivileged_user().pw_uid))
+        await said(None, "restore", "--from", self._machine.backups, *words, *owner)
+
+
+@pytest.fixture
+async def backups(machine: Machine, stack: Stack) -> Backups:
     await archive_log(stack, machine.backups / "log")
     recipient = (await said(None, "backup", "key", machine.identity)).strip()
+    return Backups(machine, stack, recipient)
+
+
+@pytest.fixture
+def load(city: City, stack: Stack) -> Load:
+    """Reports, steps of leads, ratings."""
     database = stack.endpoints.audit_databases["dispatch"]
-    load = Load(city, lambda service: [stack.url(service, 0)], lambda: database)
+    return Load(city, lambda service: [stack.url(service, 0)], lambda: database)
+
+
+async def test_everything_is_lost_and_comes_back(
+    machine: Machine, stack: Stack, city: City, backups: Backups, load: Load
+) -> None:
     async with load.running():
         await load.until(REPORTS)
         before = await facts(stack)
-        name = await said(
-            stack, "backup", "make", "--to", machine.backups, "--kafka-data", machine.kafka,
-            "--secrets", machine.secrets, "--recipient", recipient,
-            "--pg-basebackup", binaries() / "pg_basebackup",
-            POSTGRES_SUPERUSER_URL=superuser_url(stack),
-        )  # fmt: skip
+        name = await backups.make()
         await load.until(len(load.receipts) + REPORTS)
-    assert (await said(None, "backup", "list", "--from", machine.backups)).startswith(name.strip())
-
-    assert (await lastmetre(stack, "status"))["last_backup"]["name"] == name.strip()
+    assert (await said(None, "backup", "list", "--from", machine.backups)).startswith(name)
+    assert (await lastmetre(stack, "status"))["last_backup"]["name"] == name
 
     await asyncio.to_thread(stack.stop)
     addresses = (stack.home.run / "ports.json").read_text("utf-8")
@@ -145,19 +174,62 @@ async def test_everything_is_lost_and_comes_back(
     # What a city has beside its backups: the settings, which name its addresses.
     stack.home.make()
     (stack.home.run / "ports.json").write_text(addresses, "utf-8")
-    await said(
-        None, "restore", "--from", machine.backups, "--identity", machine.identity,
+    await backups.restore(
         "--postgresql", machine.postgresql, "--kafka", machine.kafka,
-        "--secrets", machine.secrets,
-        *(["--postgresql-owner", str(unprivileged_user().pw_uid)] if os.geteuid() == 0 else []),
+        "--secrets", machine.secrets, "--identity", machine.identity,
     )  # fmt: skip
     restored = time.monotonic()
     await asyncio.to_thread(stack.start)
     print(f"restored in {restored - began:.1f} s, ready {time.monotonic() - restored:.1f} s later")
-
-    document = await lastmetre(stack, "audit")
-    assert document["balanced"]
+    assert (await lastmetre(stack, "audit"))["balanced"]
     print(f"balanced {time.monotonic() - began:.1f} s after the restore began")
     assert before <= await facts(stack), "what was known at the backup is known under the same ids"
     # Waits until it is a case.
     await city.new_case("after-the-restore")
+
+
+async def test_postgresqls_disk_is_lost_and_nothing_with_it(
+    machine: Machine, stack: Stack, city: City, backups: Backups, load: Load, tmp_path: Path
+) -> None:
+    async with load.running():
+        await load.until(REPORTS)
+        await backups.make()
+        await load.until(len(load.receipts) + REPORTS)
+    before = await facts(stack)
+    await asyncio.to_thread(stack.stop_process, "postgres")
+    # It has archived the rest of its log when it stopped, which a lost disk does not.
+    newest = max((machine.backups / "log").glob("0*"), key=lambda each: each.name)
+    newest.unlink()
+
+    began = time.monotonic()
+    await backups.restore("--postgresql", machine.postgresql, "--replace")
+    await asyncio.to_thread(stack.start_process, "postgres")
+    receipts = tmp_path / "receipts"
+    load.write(receipts)
+    await city.new_case("after-the-restore")
+    assert (await lastmetre(stack, "audit", "--receipts", receipts))["balanced"]
+    print(f"balanced {time.monotonic() - began:.1f} s after the restore began")
+    assert before <= await facts(stack)
+
+
+async def test_kafkas_disk_is_lost_and_the_ledger_comes_back(
+    machine: Machine, stack: Stack, city: City, backups: Backups, load: Load
+) -> None:
+    """What only the topics had is lost; all that became of cases is there."""
+    async with load.running():
+        await load.until(REPORTS)
+        await backups.make()
+        await load.until(len(load.receipts) + REPORTS)
+    assert (await lastmetre(stack, "audit"))["balanced"]
+    before = await facts(stack)
+    await asyncio.to_thread(stack.stop_process, "kafka")
+
+    began = time.monotonic()
+    await backups.restore("--kafka", machine.kafka, "--replace")
+    await asyncio.to_thread(stack.start_process, "kafka")
+    await lastmetre(stack, "recover")
+    await city.new_case("after-the-restore")
+    document = await lastmetre(stack, "audit", code=1)
+    print(f"counted {time.monotonic() - began:.1f} s after the restore began")
+    print([line["name"] for line in document["lines"] if not line["balanced"]])
+    assert before <= await facts(stack)
