@@ -1,11 +1,13 @@
 """A backup is called complete once it is verified, and what is wrong with one is found."""
 
+import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from lastmetre.cli.backup.kafka_copy import copy_topics, take_cut
 from lastmetre.cli.backup.manifest import Kept, read_manifest
 from lastmetre.cli.backup.verifying import verify
 from lastmetre.cli.console import Trouble
@@ -134,6 +136,45 @@ def test_segments_that_have_not_changed_are_kept_once(server: Server) -> None:
     assert inode(old, grown) != inode(new, grown)
     assert second.kafka is not None
     assert second.kafka.partitions["channels.app-3"] == Kept(5, 8)
+
+
+def test_a_segment_that_is_replaced_meanwhile_is_copied_again(
+    server: Server, tmp_path: Path
+) -> None:
+    """As the cleaner of compacted topics does; the clock is asked again after the cut."""
+    name, asked = "case.events-0/00000000000000000002.log", itertools.count()
+    other = tmp_path / "cleaned"
+    other.write_bytes(batch(2, "other"))
+
+    def now() -> datetime:
+        if next(asked) == 1:
+            other.replace(server.kafka / name)
+        return BEGUN_AT
+
+    target = tmp_path / "copy"
+    assert copy_topics(server.kafka, target, None, "", now) == BEGUN_AT
+    assert (target / name).read_bytes() == batch(2, "other")
+
+
+def test_a_cut_is_no_longer_than_a_moment(server: Server, tmp_path: Path) -> None:
+    seconds = itertools.count(step=2)
+
+    def slow() -> datetime:
+        return BEGUN_AT + timedelta(seconds=next(seconds))
+
+    with pytest.raises(Trouble, match="took more than 1 s"):
+        copy_topics(server.kafka, tmp_path / "copy", None, "", slow)
+
+
+def test_effects_are_noted_before_their_causes(server: Server) -> None:
+    for topic in ("reports", "feedback", "notify.deliveries", "field.actions"):
+        server.write(f"{topic}-0/00000000000000000000.log", batch(0, "x"))
+    noted = [each.path.parent.name for each in take_cut(server.kafka, "", lambda: BEGUN_AT).files]
+    order = [name for name, _ in itertools.groupby(noted) if name]
+    assert order == [
+        "notify.deliveries-0", "case.events-0", "feedback-0", "field.actions-0", "reports-0",
+        "channels.app-3", "__cluster_metadata-0",
+    ]  # fmt: skip
 
 
 def test_what_was_not_finished_makes_room(server: Server) -> None:

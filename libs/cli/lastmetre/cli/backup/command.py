@@ -229,8 +229,14 @@ def _sources(
 
 
 def _finish(store: BackupFolder, sources: Sources, keep_days: int | None) -> None:
-    with working("topics and secrets, and verifying all of it"):
-        manifest = finish(store, sources, utc_now)
+    try:
+        with working("topics and secrets, and verifying all of it"):
+            manifest = finish(store, sources, utc_now)
+    except OSError as error:
+        raise Trouble(
+            f"{error.filename or store.begun}: {error.strerror}.",
+            "the backup is not complete; mend that, and make another.",
+        ) from error
     STDOUT.print(manifest.name, markup=False)
     _confirm(manifest)
     if keep_days is not None:

@@ -104,8 +104,14 @@ def restore(
     if dry_run:
         say("The backup is whole. Nothing was changed.")
         return
-    with working("restoring"):
-        bring_back(backup, manifest, parts, recovery, key)
+    try:
+        with working("restoring"):
+            bring_back(backup, manifest, parts, recovery, key)
+    except OSError as error:
+        raise Trouble(
+            f"{error.filename or 'A file'}: {error.strerror}.",
+            "what was restored so far is not whole: mend that, and again with --replace.",
+        ) from error
     _say_what_comes_next(kafka=kafka is not None, postgresql=postgresql is not None)
 
 
