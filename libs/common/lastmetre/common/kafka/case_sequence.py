@@ -32,7 +32,8 @@ async def in_case_order(
     """The case events among `records` whose turn it is, parked ones that follow included.
 
     `last_seqs` returns the last applied seq of each of these cases that the reader knows. What
-    comes too early is parked, what was applied before is dropped, what cannot be read is buried.
+    comes too early is parked, what was applied before is dropped, what cannot be read is a dead
+    letter.
     """
     told: dict[UUID, list[Told]] = {}
     for record in records:

@@ -93,6 +93,6 @@ class ForgetOldReports:
             last = found[-1]
             done.reports += len(found) if self._dry_run else await erasing.forget(connection, found)
         if not self._dry_run:
-            done.dead_letters = await erasing.forget_letters(connection, before)
-        done.dead_letters_waiting = await erasing.letters_waiting(connection, before)
+            done.dead_letters = await erasing.forget_dead_letters(connection, before)
+        done.dead_letters_waiting = await erasing.dead_letters_waiting(connection, before)
         return done

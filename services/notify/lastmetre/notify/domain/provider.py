@@ -59,9 +59,9 @@ class Provider(Protocol):
     repeatable: ClassVar[bool]
     """The same message a second time has no second effect: it may be sent again after a crash."""
     max_in_flight: ClassVar[int]
-    """Letters that may be with it at a time."""
+    """Messages that may be with it at a time."""
     batch_size: ClassVar[int]
-    """Letters handed over in one call; the result is recorded when all of them are through."""
+    """Messages handed over in one call; the result is recorded when all of them are through."""
 
     async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """Try each message. Raises nothing that a provider's trouble can cause."""

@@ -73,7 +73,7 @@ async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def forget_letters(connection: "Connection", before: "datetime") -> int:
+async def forget_dead_letters(connection: "Connection", before: "datetime") -> int:
     """Erase the bodies of dead letters that were replayed before then; returns how many."""
     status = await connection.execute(
         "UPDATE dead_letter SET value = NULL, corrected_value = NULL WHERE replayed_at < $1"
@@ -83,7 +83,7 @@ async def forget_letters(connection: "Connection", before: "datetime") -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def letters_waiting(connection: "Connection", before: "datetime") -> int:
+async def dead_letters_waiting(connection: "Connection", before: "datetime") -> int:
     """Dead letters that died before then and still wait for a person, body and all."""
     count: int = await connection.fetchval(
         "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND died_at < $1", before
