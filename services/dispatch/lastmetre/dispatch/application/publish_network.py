@@ -1,7 +1,9 @@
 """The network of areas: replaced, and announced to the others."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.topics import NETWORK_AREAS
@@ -10,11 +12,16 @@ from lastmetre.common.kafka.codec import OutboxMessage, cloud_event
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.ids import IdGenerator
+from lastmetre.common.web.problem import Problem
+from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.postgres import cases
 from lastmetre.dispatch.adapters.postgres import network as store
 from lastmetre.dispatch.application.events import SOURCE
 from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.network import Area
+
+NAMED: Final = 20
+"""So many areas are named to whoever sends one twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,18 @@ class PublishNetwork:
         self._host = host
 
     async def __call__(self, areas: Sequence[Area], *, dry_run: bool) -> Published:
-        """Replace the network; with `dry_run`, only count what would change."""
+        """Replace the network; with `dry_run`, only count what would change.
+
+        Raises Problem 422 if an area is there twice.
+        """
+        twice = [area_id for area_id, n in Counter(a.area_id for a in areas).items() if n > 1]
+        if twice:
+            raise Problem(
+                422,
+                "/problems/area-twice",
+                N_("An area is there twice"),
+                extra={"area_ids": sorted(twice)[:NAMED]},
+            )
         try:
             async with own_transaction(self._host) as work:
                 published = await publish(work, areas, self._host.identities)

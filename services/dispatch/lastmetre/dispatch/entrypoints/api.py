@@ -1,7 +1,6 @@
 """HTTP in: actions on cases, a case by id, and the network of areas."""
 
 import asyncio
-from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -206,14 +205,6 @@ def api_router(service: CaseService, act: ActOnCase) -> APIRouter:
         """Replace the whole network."""
         # A whole city's outlines take seconds to be looked at: others are answered meanwhile.
         areas = await asyncio.to_thread(lambda: [checked_area(each) for each in body.areas])
-        twice = [area_id for area_id, n in Counter(a.area_id for a in areas).items() if n > 1]
-        if twice:
-            raise Problem(
-                422,
-                "/problems/area-twice",
-                N_("An area is there twice"),
-                extra={"area_ids": sorted(twice)[:20]},
-            )
         published = await service.publish(areas, dry_run=body.dry_run)
         return NetworkReplaced(
             added=published.added,
