@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
 from lastmetre.devstack.postgres import binaries, unprivileged_user
@@ -228,6 +229,8 @@ async def test_kafkas_disk_is_lost_and_the_ledger_comes_back(
     await backups.restore("--kafka", machine.kafka, "--replace")
     await asyncio.to_thread(stack.start_process, "kafka")
     await lastmetre(stack, "recover")
+    for service in SERVICES:
+        await asyncio.to_thread(stack.wait_ready, service)
     await city.new_case("after-the-restore")
     document = await lastmetre(stack, "audit", code=1)
     print(f"counted {time.monotonic() - began:.1f} s after the restore began")
