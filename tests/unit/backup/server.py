@@ -108,6 +108,11 @@ class Server:
         path.write_bytes(content)
         return path
 
+    @staticmethod
+    def begun_at(day: int) -> datetime:
+        """Long ago: of a day in January 2020."""
+        return datetime(2020, 1, day, 2, tzinfo=UTC)
+
     def begin(self, begun_at: datetime = BEGUN_AT) -> Path:
         """With a base backup; returns its folder."""
         target = begin(self.folder, [POSITION], begun_at)

@@ -32,7 +32,7 @@ def _recipient(text: str) -> pyrage.x25519.Recipient:
         return pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
         raise UsedWrongly(
-            f"{text!r} is not a public key of age.",
+            f"{text!r} is no public key of age.",
             "`lastmetre backup key FILE` makes a key and says its public one, `age1…`.",
         ) from None
 
