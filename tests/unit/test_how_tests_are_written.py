@@ -30,6 +30,7 @@ LOGS: Final[Mapping[str, str]] = {
     "faults/rig": "why a server has ended",
     "bench/processes.py": "why a process has ended",
     "integration/test_telemetry.py": "that lines name case, trace and service is what is tested",
+    "integration/test_traces.py": "that lines name the span is what is tested",
     "integration/test_migrations.py": "a migration has no other place to tell who holds it up",
     "integration/test_notify.py": "that no phone number is in it",
     "unit/web/test_security_log.py": "the security log is an interface",

@@ -16,6 +16,7 @@ from lastmetre.common.kafka.subscribers import Handler
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork, WorkTables
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import KAFKA_PROCESS, TRACES
 
 log = structlog.get_logger()
 
@@ -106,6 +107,17 @@ class BatchTransaction:
         Returns whether something waits in the outbox. Raises FencedError where a position is not
         where we left it, and whatever the handler, the database or the broker raises.
         """
+        if not TRACES.on:
+            return await self._run(client, records, reason)
+        contexts = (each.traceparent for each in records)
+        name = f"process {self._service}.{self._consumer}"
+        with TRACES.batch(name, "consumer", contexts, KAFKA_PROCESS) as spans:
+            traced = [each._replace(span=span) for each, span in zip(records, spans, strict=True)]
+            return await self._run(client, traced, reason)
+
+    async def _run(
+        self, client: ConsumerClient, records: Sequence[ConsumedRecord], reason: str | None
+    ) -> bool:
         began = asyncio.get_running_loop().time()
         after, gaps, in_force = self._positions.advanced(records)
         if len(in_force) < len(records):
@@ -138,7 +150,8 @@ class BatchTransaction:
         work.committed()
         labels = self._service, self._consumer
         metrics.CONSUMED.labels(*labels).inc(len(records))
-        metrics.BATCHES.labels(*labels).observe(asyncio.get_running_loop().time() - began)
+        took = asyncio.get_running_loop().time() - began
+        metrics.BATCHES.labels(*labels).observe(took, TRACES.exemplar())
         if work.dead_count:
             metrics.DEAD_LETTERS.labels(*labels).inc(work.dead_count)
         return bool(work.sends)

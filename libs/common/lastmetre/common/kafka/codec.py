@@ -32,7 +32,8 @@ their names, which every build reads."""
 
 class ConsumedRecord(NamedTuple):
     """A record as it was read. `topic` is without the city's prefix; `timestamp` is the
-    broker's append time in milliseconds since 1970 UTC."""
+    broker's append time in milliseconds since 1970 UTC. `span` is the context of the span that
+    handles it, where there is one."""
 
     topic: str
     partition: int
@@ -41,6 +42,7 @@ class ConsumedRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    span: str | None = None
 
     def header(self, name: str) -> bytes | None:
         """The first header called `name`."""
@@ -56,7 +58,10 @@ class ConsumedRecord(NamedTuple):
 
     @property
     def traceparent(self) -> str | None:
-        """The trace that the record belongs to, if it has a valid one."""
+        """What follows from the record belongs below this: the span that handles it, or whatever
+        wrote it, if that has said so by W3C's rules."""
+        if self.span:
+            return self.span
         value = self.header("traceparent")
         return value.decode() if value and TRACEPARENT.match(value) else None
 
@@ -173,6 +178,12 @@ def kafka_headers(packed: bytes) -> list[tuple[str, bytes]]:
     if packed.startswith(b"{"):
         return [(name, value.encode()) for name, value in from_json(packed).items()]
     return list(zip(LINES_V1, packed.split(b"\n"), strict=True))
+
+
+def packed_traceparent(packed: bytes) -> str | None:
+    """The header `traceparent` of an `OutboxMessage`, whatever it holds."""
+    found = dict(kafka_headers(packed)).get("traceparent")
+    return found.decode() if found else None
 
 
 def message_type(record: ConsumedRecord) -> str:

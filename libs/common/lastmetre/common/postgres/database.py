@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
+from lastmetre.common.telemetry.traces import TRACES
+
 if TYPE_CHECKING:
+    from asyncpg.connection import LoggedQuery
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -66,8 +70,22 @@ async def create_pool(
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings=settings,
         reset=_nothing_to_reset if for_transactions_only else None,
-        init=check,  # type: ignore[arg-type]
+        init=partial(_traced, check) if TRACES.on else check,  # type: ignore[arg-type]
     )
+
+
+async def _traced(
+    check: "Callable[[Any], Awaitable[None]] | None", connection: "Connection"
+) -> None:
+    """Prepare a new connection whose statements are spans."""
+    connection.add_query_logger(_statement)
+    if check:
+        await check(connection)
+
+
+def _statement(query: "LoggedQuery") -> None:
+    error = type(query.exception).__name__ if query.exception else None
+    TRACES.statement(query.query, query.elapsed, error)
 
 
 async def _nothing_to_reset(_: "Connection") -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Lifespan
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
@@ -29,6 +30,13 @@ from lastmetre.common.web.words import N_
 log = structlog.get_logger()
 
 FORM_FIELDS = 100
+NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would export paths and queries, in which there are secret links."""
 
 
 class Edge(Describes, Protocol):
@@ -141,6 +149,7 @@ def _application(
         form_limits={"max_fields": FORM_FIELDS, "max_files": 0},
         responses=PROBLEMS,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=NO_TELEMETRY,
     )
 
 

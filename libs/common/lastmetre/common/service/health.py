@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Request, Response
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 
@@ -49,8 +50,9 @@ def health_router(host: ServiceHost, build: BuildInfo) -> APIRouter:
         return verdict([each for said in host.checks().values() for each in said], response)
 
     @router.get("/metrics", dependencies=allow(Anyone()), response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        """For Prometheus."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """For Prometheus, as it asks for it; OpenMetrics has exemplars where spans are made."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), media_type=content_type)
 
     return router

@@ -31,12 +31,14 @@ from lastmetre.common.postgres.locks import service_lock
 from lastmetre.common.postgres.migrate import migrate_when_up
 from lastmetre.common.postgres.outbox_table import outbox_waiting
 from lastmetre.common.security.signed_links import SignedLinks
+from lastmetre.common.service.build_info import build_info
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
 from lastmetre.common.service.measuring import Measuring, measure_process
 from lastmetre.common.service.settings import LinkSettings, ServiceSettings
 from lastmetre.common.service.tasks import OwnedTasks, Work
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import TRACES
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection, Pool
@@ -69,6 +71,8 @@ class ServiceHost:
         sends_to: Sequence[str],
         cipher: PayloadCipher | None = None,
     ) -> None:
+        if settings.otlp_endpoint:
+            _export_spans(str(settings.otlp_endpoint), name)
         self.name = name
         self.sends_to = tuple(sends_to)
         self.settings = settings
@@ -311,6 +315,7 @@ class ServiceHost:
         closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECONDS)
+        await TRACES.end()
 
     async def _say_what_is_left(self) -> None:
         """How many messages stay in the outbox, for the next process to send."""
@@ -380,6 +385,13 @@ class ServiceHost:
 
 def _name_of(work: Work) -> str:
     return getattr(work, "__qualname__", type(work).__name__)
+
+
+def _export_spans(endpoint: str, service: str) -> None:
+    # Imported here alone: without an endpoint nobody pays for OpenTelemetry.
+    from lastmetre.common.telemetry.otlp import exporting_to
+
+    TRACES.begin(exporting_to(endpoint, service, build_info(service).version))
 
 
 def _end_at_once(reason: str) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+from lastmetre.common.telemetry.traces import TRACES
+
 TRACEPARENT = re.compile(rb"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
 _TIME_BITS: Final = 48
@@ -51,7 +53,9 @@ class IdGenerator:
         return _uuid7(int(now.timestamp() * 1000), self._bits(_OTHER_BITS))
 
     def traceparent(self) -> str:
-        """A new W3C trace context, sampled."""
+        """The W3C trace context of the span that runs; without one a new one, sampled."""
+        if running := TRACES.current():
+            return running
         ids = f"{self._bits(192):048x}"
         return f"00-{ids[:32]}-{ids[32:]}-01"
 

@@ -10,16 +10,17 @@ from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.aiokafka_clients import (
     GroupConsumer,
-    OutboxProducer,
     PartitionReader,
     log_reader,
     started,
 )
-from lastmetre.common.kafka.ports import TopicPartition
+from lastmetre.common.kafka.ports import ProducerClient, TopicPartition
 from lastmetre.common.kafka.topic_ids import TopicIds
+from lastmetre.common.kafka.traced_producer import TracedProducer
 from lastmetre.common.outbox.messages import shard_of
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.postgres.relay_session import relay_session
+from lastmetre.common.telemetry.traces import TRACES
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -44,11 +45,12 @@ class KafkaClients:
             self._topic_ids,
         )
 
-    async def producer(self) -> OutboxProducer:
+    async def producer(self) -> ProducerClient:
         """The relay's producer, connected; raises BrokerError."""
         client_id = f"{self._service}-relay"
         made = clients.producer(await clients.by_who_answers(self._access, client_id), client_id)
-        return await started(made, self._prefix)
+        connected = await started(made, self._prefix)
+        return TracedProducer(connected) if TRACES.on else connected
 
     async def close(self) -> None:
         """Let go of what the clients share; they are closed by who uses them."""

@@ -22,6 +22,7 @@ from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.telemetry.logs import configure_logs
 from lastmetre.common.telemetry.metrics import BUILD_INFO
 from lastmetre.common.telemetry.timing import MeasuredRequests
+from lastmetre.common.telemetry.traces import TRACES
 
 log = structlog.get_logger()
 
@@ -41,10 +42,12 @@ def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
     server = _Server(
         host,
         uvicorn.Config(
-            by_port(
-                MeasuredRequests(app.state.entrance, name, _routes(app)),
-                MeasuredRequests(app.state.admin, name),
-                settings.admin_port,
+            TRACES.requests(
+                by_port(
+                    MeasuredRequests(app.state.entrance, name, _routes(app)),
+                    MeasuredRequests(app.state.admin, name),
+                    settings.admin_port,
+                )
             ),
             loop="uvloop",
             http=LimitedRequests,

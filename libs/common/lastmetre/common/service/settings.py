@@ -2,10 +2,10 @@
 
 import base64
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from lastmetre.common.contracts.cases import LocalName
@@ -70,6 +70,12 @@ class Settings(EnvironmentSettings):
     metrics_public_url: str = Field(default="", validation_alias="METRICS_PUBLIC_URL")
     trusted_proxies: str = Field(default="127.0.0.1", validation_alias="LASTMETRE_TRUSTED_PROXIES")
     clock_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CLOCK_FILE")
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    otlp_protocol: Literal["http/protobuf"] = Field(
+        default="http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
 
     @property
     def city_name(self) -> LocalName:

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import structlog
 
+from lastmetre.common.telemetry.traces import TRACES
+
 
 def of_case(case_id: UUID | str, traceparent: str | None) -> dict[str, str]:
     """What a line about a case names beside its own facts; `traceparent` as W3C has it."""
@@ -13,10 +15,21 @@ def of_case(case_id: UUID | str, traceparent: str | None) -> dict[str, str]:
     return {"case_id": str(case_id), **trace}
 
 
+def _with_trace(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Names the span that runs, and its trace unless the line has named one."""
+    if running := TRACES.current():
+        _, trace_id, span_id, _ = running.split("-")
+        if line.setdefault("trace_id", trace_id) == trace_id:
+            line["span_id"] = span_id
+    return line
+
+
 def configure_logs(service: str, **build: str) -> None:
-    """Send our own and the libraries' logs to stderr as JSON lines, with service and `build`."""
+    """Send our own and the libraries' logs to stderr as JSON lines, with service and `build`, and
+    with trace and span where these are exported."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([_with_trace] if TRACES.on else []),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -9,6 +9,7 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import TRACES
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_ROUTE: Final = "none"
@@ -24,7 +25,19 @@ def timed(histogram: Histogram, *labels: str) -> Iterator[None]:
         yield
         result = "ok"
     finally:
-        histogram.labels(*labels, result).observe(perf_counter() - began)
+        histogram.labels(*labels, result).observe(perf_counter() - began, TRACES.exemplar())
+
+
+def method_of(scope: Scope) -> str:
+    """The request's method, or `other` for one that nobody knows."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "other"
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern of the route that has answered; of a path below static files where they begin."""
+    # Inside a mount there is no route, and `root_path` is what the mount took of the path.
+    return getattr(scope.get("route"), "path", None) or scope.get("root_path") or NO_ROUTE
 
 
 class MeasuredRequests:
@@ -64,10 +77,8 @@ class MeasuredRequests:
             raise
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        # Inside a mount there is no route, and `root_path` is what the mount took of the path.
-        route = getattr(scope.get("route"), "path", None) or scope.get("root_path") or NO_ROUTE
-        self._series(method, route, status // 100).observe(seconds)
+        series = self._series(method_of(scope), route_of(scope), status // 100)
+        series.observe(seconds, TRACES.exemplar())
 
     def _series(self, method: str, route: str, status: int) -> Histogram:
         """Kept here: looking it up by its labels costs as much again as observing."""

@@ -7,6 +7,8 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from lastmetre.common.telemetry.traces import TRACES
+
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS: Final = 3.0
@@ -22,6 +24,7 @@ class ServiceClient:
             timeout=TIMEOUT_SECONDS,
             trust_env=False,  # no proxy or .netrc of the process sees our key
             headers={"Authorization": f"Bearer {service_key}"},
+            transport=TRACES.transport(),
         )
 
     async def ask(

@@ -14,6 +14,7 @@ from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.service.ids import derived_uuid7, milliseconds_of
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import TRACES
 from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
@@ -73,7 +74,11 @@ class Registrar:
             cases.append(decision.case)
             if report.origin is Origin.LIVE:
                 waited = (work.now - report.received_at).total_seconds()
-                work.after_commit(partial(metrics.REPORT_TO_CASE.observe, max(waited, 0.0)))
+                work.after_commit(
+                    partial(
+                        metrics.REPORT_TO_CASE.observe, max(waited, 0.0), TRACES.exemplar(trace)
+                    )
+                )
             entries.extend(append_events(work, decision.events, trace))
         try:
             await store.insert_cases(work.connection, cases)

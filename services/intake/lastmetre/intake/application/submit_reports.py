@@ -12,6 +12,7 @@ from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.ids import TRACEPARENT, IdGenerator
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import KAFKA_SEND, TRACES
 from lastmetre.intake.adapters.edge_producer import EdgeProducer, Headers, Report
 from lastmetre.intake.domain.submission import canonical, source_of
 
@@ -78,7 +79,9 @@ class SubmitReports:
                 ("traceparent", trace or self._identities.traceparent().encode()),
             ]
             records.append(Report(source_id, canonical(report), headers))
-        await self._producer.send(channel_topic(channel), records, sender)
+        topic = channel_topic(channel)
+        with TRACES.span(f"send {topic}", "producer", KAFKA_SEND):
+            await self._producer.send(topic, records, sender)
         metrics.REPORTS_TAKEN.labels(channel.value).inc(len(taken))
         return taken
 

@@ -16,6 +16,7 @@ from lastmetre.common.kafka.clients import idempotent_producer
 from lastmetre.common.kafka.codec import kafka_headers
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.service.clock import Clock
+from lastmetre.common.telemetry.traces import KAFKA_SEND, TRACES
 from lastmetre.notify.adapters.deliveries import attempted
 from lastmetre.notify.domain.provider import OutboundMessage
 
@@ -61,14 +62,15 @@ class KafkaAttemptLog:
         record = attempted(message, provider, self._clock.now())
         (partition,) = partitions_of([record.key], PARTITIONS)
         try:
-            async with asyncio.timeout(self._access.request_timeout):
-                await producer.send_and_wait(
-                    self._prefix + record.topic,
-                    record.value,
-                    record.key,
-                    partition,
-                    headers=kafka_headers(record.headers),
-                )
+            with TRACES.span(f"send {record.topic}", "producer", KAFKA_SEND):
+                async with asyncio.timeout(self._access.request_timeout):
+                    await producer.send_and_wait(
+                        self._prefix + record.topic,
+                        record.value,
+                        record.key,
+                        partition,
+                        headers=kafka_headers(record.headers),
+                    )
         except _AWAY as error:
             log.warning("an attempt cannot be told", error=type(error).__name__)
             self._failed.set()

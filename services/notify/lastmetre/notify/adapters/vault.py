@@ -15,6 +15,7 @@ from lastmetre.common.contracts.vault import (
 )
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.timing import timed
+from lastmetre.common.telemetry.traces import TRACES
 
 PATH: Final = f"{VAULT_PREFIX}/contacts"
 TIMEOUT_SECONDS: Final = 5.0
@@ -34,6 +35,7 @@ class Vault:
             headers={"Authorization": f"Bearer {service_key}", "Content-Type": "application/json"},
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
+            transport=TRACES.transport(),
         )
 
     async def contacts(self, report_ids: Iterable[UUID], lead_ids: Iterable[str]) -> Contacts:

@@ -11,6 +11,7 @@ from jinja2 import TemplateError
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.vault import Contact, Contacts
 from lastmetre.common.telemetry.logs import of_case
+from lastmetre.common.telemetry.traces import TRACES
 from lastmetre.notify.adapters.postgres.sending import Due
 from lastmetre.notify.adapters.texts import Texts
 from lastmetre.notify.adapters.vault import Vault
@@ -73,7 +74,8 @@ class MessageRenderer:
         """These messages as they go out; raises VaultAway."""
         leads = {lead_id for m in messages if (lead_id := lead_of(m.recipient)) is not None}
         reports = {m.report_id for m in messages if lead_of(m.recipient) is None}
-        contacts = await self._vault.contacts(reports, leads)
+        with TRACES.batch("ask for addresses", "internal", (m.traceparent for m in messages)):
+            contacts = await self._vault.contacts(reports, leads)
         rendered: list[RenderedMessage] = []
         undeliverable: list[Undeliverable] = []
         for message in messages:

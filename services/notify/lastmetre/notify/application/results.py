@@ -13,6 +13,7 @@ from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.ids import milliseconds_of
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import TRACES
 from lastmetre.notify.adapters.deliveries import delivered
 from lastmetre.notify.adapters.postgres import sending
 from lastmetre.notify.adapters.postgres.sending import Attempted, End, Ended
@@ -76,10 +77,12 @@ class PostgresResults:
         now = self._real_clock.now()
         wait = metrics.MESSAGE_WAIT.labels(recipient)
         for each in sent:
-            wait.observe(max((now - each.asked_at).total_seconds(), 0.0))
+            example = TRACES.exemplar(each.traceparent)
+            wait.observe(max((now - each.asked_at).total_seconds(), 0.0), example)
             if recipient is Recipient.LEAD and each.seq == PLACED_AT_ONCE:
                 reported = milliseconds_of(each.case_id) / 1000
-                metrics.REPORT_TO_MESSAGE.observe(max(now.timestamp() - reported, 0.0))
+                took = max(now.timestamp() - reported, 0.0)
+                metrics.REPORT_TO_MESSAGE.observe(took, example)
 
     def _later(self, attempt: Attempt, now: datetime) -> tuple[sending.Key, int, str, datetime]:
         attempts = attempt.message.attempts

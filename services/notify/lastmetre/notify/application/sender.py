@@ -19,6 +19,7 @@ from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.telemetry import metrics
+from lastmetre.common.telemetry.traces import TRACES
 from lastmetre.notify.adapters.postgres.sending import Attempted, Due, Key
 from lastmetre.notify.adapters.vault import VaultAway
 from lastmetre.notify.application.rendering import (
@@ -328,7 +329,9 @@ class Sender:
     async def _call(self, provider: Provider, group: Sequence[RenderedMessage]) -> None:
         began, said = asyncio.get_running_loop().time(), "ended"
         try:
-            outcomes = await provider.send([each.outbound for each in group])
+            contexts = (each.outbound.traceparent for each in group)
+            with TRACES.batch(f"send by {provider.name}", "client", contexts):
+                outcomes = await provider.send([each.outbound for each in group])
             if len(outcomes) != len(group):
                 raise ValueError(f"{len(outcomes)} outcomes of {len(group)} messages")
         except Exception as error:
@@ -344,7 +347,8 @@ class Sender:
             if any(each.result is None for each in outcomes):
                 said = "put_off"
         took = asyncio.get_running_loop().time() - began
-        metrics.PROVIDER_CALLS.labels(provider.name, said).observe(took)
+        example = TRACES.exemplar(group[0].outbound.traceparent)
+        metrics.PROVIDER_CALLS.labels(provider.name, said).observe(took, example)
         self._with[provider.name] -= len(group)
         self._through(
             [
