@@ -92,7 +92,7 @@ WAY: Final = {
 STATEMENTS: Final = {
     "intake: process intake.channels": {"BEGIN", "INSERT", "COMMIT"},
     "dispatch: process dispatch.requests": {"BEGIN", "INSERT", "COMMIT"},
-    "notify: process notify.cases": {"BEGIN", "INSERT", "COMMIT"},
+    "notify: process notify.cases": {"BEGIN", "COMMIT"},  # it inserts by COPY
     "intake: POST /api/intake/v1/contacts": {"SELECT"},
 }
 

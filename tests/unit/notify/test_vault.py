@@ -1,7 +1,7 @@
 """What the vault is asked for, in parts no larger than it answers."""
 
-import functools
 import json
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -30,7 +30,11 @@ async def test_many_are_asked_for_in_parts(
             },
         )
 
-    client = functools.partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
+    made = httpx.AsyncClient
+
+    def client(**options: Any) -> httpx.AsyncClient:
+        return made(**options | {"transport": httpx.MockTransport(answer)})
+
     monkeypatch.setattr(httpx, "AsyncClient", client)
     wanted = {UUID(int=n) for n in range(reports)}, {f"lead-{n}" for n in range(leads)}
     found = await vault.Vault("http://intake.invalid", "key").contacts(*wanted)

@@ -130,6 +130,9 @@ class OtlpTracer:
         """For each item the context of a span in its own trace, which is added to `begun`."""
         known: dict[str, str] = {}
         for parent in parents:
+            if parent and not parent.trace_flags.sampled:
+                yield written(parent)
+                continue
             above = written(parent) if parent else None
             if above in known:
                 yield known[above]
