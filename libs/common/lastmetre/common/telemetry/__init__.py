@@ -1,1 +1,1 @@
-"""One registry of metric names, and structured logs."""
+"""One registry of metric names, structured logs, and spans where they are exported."""

@@ -57,9 +57,13 @@ class TracedRequests:
         with use_span(span, record_exception=False, set_status_on_exception=False):
             try:
                 await self._app(inside, receive, observed)
-            finally:
+            except Exception:
                 if span.is_recording():
                     answered(500)
+                raise
+            finally:
+                if span.is_recording():
+                    span.end()
 
 
 class TracedTransport(httpx.AsyncBaseTransport):
@@ -77,7 +81,7 @@ class TracedTransport(httpx.AsyncBaseTransport):
             attributes={
                 "http.request.method": request.method,
                 "server.address": request.url.host,
-                "server.port": request.url.port or 0,
+                "server.port": request.url.port or (443 if request.url.scheme == "https" else 80),
             },
         )
         with running(span):
