@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from lastmetre.common.security.callers import Role
 from lastmetre.common.security.tokens import issue_token
 from tests.support.city import City, key_bytes
+from tests.support.city.credentials import Credentials, key_text
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ def callers(city: City) -> Iterator[Caller]:
     for role in Role:
         headers = city.bearer(role, "L0" if role is Role.LEAD else None)
         yield Caller(role.value, headers, known=True)
+        signed_in = city.credentials.signed_in(role, lead_id="L0" if role is Role.LEAD else None)
+        yield Caller(role.value, signed_in, known=True)
     for service, key in endpoints["service_keys"].items():
         yield Caller(f"{service}-key", {"Authorization": f"Bearer {key}"}, known=True)
     for channel, key in endpoints["channel_keys"].items():
@@ -35,10 +38,12 @@ def callers(city: City) -> Iterator[Caller]:
     expired = issue_token(right, "x", Role.ADMINISTRATOR, None, now - 2 * hour, hour)
     administrator = city.bearer(Role.ADMINISTRATOR)["Authorization"]
     head, claims, _ = administrator.split(".")
+    everybody = Credentials(access_key=key_text()).signed_in(*Role, lead_id="L0")
     for name, headers in {
         "nobody": {},
         "expired": {"Authorization": f"Bearer {expired}"},
         "signed with another key": {"Authorization": f"Bearer {forged}"},
+        "signed in elsewhere": everybody,
         "signature cut off": {"Authorization": f"{head}.{claims}."},
         "another scheme": {"Authorization": administrator.replace("Bearer", "Basic")},
         "no such service key": {"Authorization": f"Bearer {secrets.token_urlsafe(24)}"},

@@ -186,5 +186,6 @@ class Rig:
             channel_keys=self.keys.channel_keys,
             service_keys=self.keys.service_keys,
             token_key=self.keys.token_key,
+            access_key=self.keys.access_key,
             link_key=self.keys.link_key,
         )

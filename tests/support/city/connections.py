@@ -26,6 +26,7 @@ class Connections(Records):
             endpoints["link_key"],
             endpoints["channel_keys"],
             endpoints["service_keys"],
+            endpoints["access_key"],
         )
         self.links = self.credentials.links
         self.bearer = self.credentials.bearer

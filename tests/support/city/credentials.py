@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from lastmetre.common.contracts.base import Channel
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access_tokens import AccessTokenSigner, public_key
+from lastmetre.common.security.caller_keys import key_digest
+from lastmetre.common.security.callers import Role, StaffMember
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks, rating_identity
-from lastmetre.common.security.tokens import issue_token, key_digest
+from lastmetre.common.security.tokens import issue_token
 
 Headers = dict[str, str]
 
@@ -41,6 +43,20 @@ class Credentials:
     services: Mapping[str, str] = field(
         default_factory=lambda: _keys_of(("intake", "dispatch", "notify", "metrics"))
     )
+
+    access_key: str = field(default_factory=key_text)
+
+    @property
+    def public_access_key(self) -> str:
+        """What every service holds of the key that signs access tokens."""
+        return base64.urlsafe_b64encode(public_key(key_bytes(self.access_key))).decode()
+
+    def signed_in(self, *roles: Role, lead_id: str | None = None) -> Headers:
+        """The headers of somebody who has signed in, with all his roles."""
+        staff = StaffMember("zhou.lin", roles, lead_id)
+        signer = AccessTokenSigner(key_bytes(self.access_key))
+        token = signer.sign(staff, datetime.now(UTC), timedelta(minutes=10))
+        return {"Authorization": f"Bearer {token}"}
 
     @property
     def links(self) -> SignedLinks:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import PARTITIONS, REPORTS, channel_topic
-from lastmetre.common.security.tokens import key_digest
+from lastmetre.common.security.caller_keys import key_digest
 from tests.support.city.credentials import key_text
 from tests.support.city.records import Headers
 from tests.support.city.service import ServiceAlone
@@ -52,6 +52,7 @@ class IntakeAlone(ServiceAlone):
         categories.write_text("code,name_zh,name_en\n06010,暴露垃圾,Exposed rubbish\n")
         self.environment |= {
             "INTAKE_VAULT_KEY": key_text(),
+            "INTAKE_ACCESS_KEY": self.credentials.access_key,
             "INTAKE_CHANNEL_KEYS_FILE": str(keys_file),
             "LASTMETRE_CATEGORIES_FILE": str(categories),
         }

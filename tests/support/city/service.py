@@ -33,6 +33,7 @@ class ServiceAlone(Records, Database):
             **os.environ,
             "LASTMETRE_TOPIC_PREFIX": self.prefix,
             "LASTMETRE_TOKEN_KEY": self.credentials.token_key,
+            "LASTMETRE_ACCESS_KEYS": self.credentials.public_access_key,
             "LASTMETRE_LINK_KEY": self.credentials.link_key,
             "LASTMETRE_SERVICE_KEYS": json.dumps(self.credentials.digests()),
             f"{self.service.upper()}_SERVICE_KEY": self.credentials.services[self.service],

@@ -12,9 +12,9 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from lastmetre.common.contact import ContactCheck
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.signed_links import SignedLinks
-from lastmetre.common.security.tokens import DevelopmentAuthenticator, key_digest
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.intake.adapters.edge_producer import EdgeProducer, Report
 from lastmetre.intake.application.submit_reports import SubmitReports
@@ -22,6 +22,7 @@ from lastmetre.intake.domain.bytes_in_flight import SHARE, BytesInFlight
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
 from lastmetre.intake.settings import IntakeSettings
+from tests.support.authenticators import authenticator as authenticator_of
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 PHONE = "13900001234"
@@ -69,7 +70,7 @@ def client(producer: Producer, in_flight: BytesInFlight) -> TestClient:
     settings = IntakeSettings.model_construct(
         single_bytes=LARGEST, array_bytes=10 * LARGEST, array_items=3, channel_keys_file=Path()
     )
-    authenticator = DevelopmentAuthenticator(
+    authenticator = authenticator_of(
         b"0" * 32,
         service_keys={},
         channel_keys={

@@ -10,13 +10,16 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 from starlette.requests import Request
+from tests.support.authenticators import authenticator as authenticator_of
 
 from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.rotate import Key, named, new_key, replaced, service_replaced
+from lastmetre.common.security.authenticator import CredentialAuthenticator
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import Person, Role, ServiceCaller
 from lastmetre.common.security.keys import key_id
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.common.security.tokens import DevelopmentAuthenticator, issue_token, key_digest
+from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import RealClock
 from lastmetre.intake.adapters.vault_cipher import (
     CannotOpen,
@@ -68,9 +71,9 @@ def asking(bearer: str) -> Request:
 
 
 async def test_tokens_and_service_keys_of_before_hold_until_they_are_taken_away() -> None:
-    def authenticator(*, old: bool) -> DevelopmentAuthenticator:
+    def authenticator(*, old: bool) -> CredentialAuthenticator:
         digests = [key_digest("new"), *([key_digest("before")] if old else [])]
-        return DevelopmentAuthenticator(
+        return authenticator_of(
             TWO, old_token_keys=[ONE] if old else [], service_keys={"notify": digests},
             channel_keys={}, clock=RealClock(),
         )  # fmt: skip

@@ -23,14 +23,16 @@ from lastmetre.common.security.access import (
     guard,
     open_to_anyone,
 )
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import (
     TOKEN_COOKIE,
     ChannelCaller,
     Role,
 )
-from lastmetre.common.security.tokens import DevelopmentAuthenticator, issue_token, key_digest
+from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.web import problems
+from tests.support.authenticators import authenticator as authenticator_of
 from tests.unit.web.conftest import guarded_app
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -82,7 +84,7 @@ def make_app() -> FastAPI:
     problems.install(app)
     guard(
         app,
-        DevelopmentAuthenticator(
+        authenticator_of(
             KEY,
             service_keys={
                 "notify": [key_digest("notify-key")],
@@ -257,9 +259,7 @@ def test_a_route_without_a_declaration_cannot_be_made() -> None:
 
 
 def test_an_application_with_an_unguarded_route_does_not_start() -> None:
-    authenticator = DevelopmentAuthenticator(
-        KEY, service_keys={}, channel_keys={}, clock=RealClock()
-    )
+    authenticator = authenticator_of(KEY, service_keys={}, channel_keys={}, clock=RealClock())
 
     async def plain(request: Request) -> Response:
         return JSONResponse({})

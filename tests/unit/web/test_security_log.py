@@ -9,11 +9,13 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from lastmetre.common.security.access import SecretLink, allow, guard
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import ChannelCaller, Role
-from lastmetre.common.security.tokens import DevelopmentAuthenticator, issue_token, key_digest
+from lastmetre.common.security.tokens import issue_token
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.web import problems
 from lastmetre.common.web.problems import Problem
+from tests.support.authenticators import authenticator as authenticator_of
 from tests.unit.web.conftest import guarded_app
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -58,9 +60,7 @@ def client() -> TestClient:
     channel_keys = {key_digest("k"): ChannelCaller("app", "desk")}
     guard(
         app,
-        DevelopmentAuthenticator(
-            KEY, service_keys={}, channel_keys=channel_keys, clock=RealClock()
-        ),
+        authenticator_of(KEY, service_keys={}, channel_keys=channel_keys, clock=RealClock()),
     )
     return TestClient(app, raise_server_exceptions=False)
 

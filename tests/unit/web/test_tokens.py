@@ -5,9 +5,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from lastmetre.common.security.caller_keys import key_digest, read_channel_keys
 from lastmetre.common.security.callers import ChannelCaller, Role
 from lastmetre.common.security.keys import key_id
-from lastmetre.common.security.tokens import issue_token, key_digest, read_channel_keys
+from lastmetre.common.security.tokens import issue_token
 
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 22, 7, 18, tzinfo=UTC)

@@ -12,7 +12,8 @@ import httpx
 from lastmetre.cli.console import Trouble
 from lastmetre.cli.profile import Installation
 from lastmetre.common.contracts.base import Channel
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access_tokens import AccessTokenSigner
+from lastmetre.common.security.callers import Role, StaffMember
 from lastmetre.common.security.tokens import issue_token
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
@@ -23,6 +24,13 @@ PATIENCE_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 0.5
 _WORTH_ANOTHER_TRY: Final = frozenset({502, 503, 504})
 START_IT: Final = "`lastmetre status` shows what answers; `make up` starts a development stack."
+
+
+def access_token(access_key: str) -> str:
+    """An administrator's access token, signed with intake's own key (base64url)."""
+    signer = AccessTokenSigner(base64.urlsafe_b64decode(access_key + "=="))
+    administrator = StaffMember("lastmetre", (Role.ADMINISTRATOR,), None)
+    return signer.sign(administrator, datetime.now(UTC), TOKEN_LIFETIME)
 
 
 def development_token(
@@ -132,7 +140,9 @@ class ServiceClient:
 
     def _administrator(self) -> dict[str, str]:
         """The token that was given, or one of our own where the key that signs them is at hand."""
-        given = self._installation.first("LASTMETRE_TOKEN", "LASTMETRE_TOKEN_KEY")
+        given = self._installation.first(
+            "LASTMETRE_TOKEN", "INTAKE_ACCESS_KEY", "LASTMETRE_TOKEN_KEY"
+        )
         if given is None:
             raise self._installation.missing("An administrator's token", "LASTMETRE_TOKEN")
         if given.name == "LASTMETRE_TOKEN":
@@ -140,8 +150,12 @@ class ServiceClient:
         now = datetime.now(UTC)
         if now - self._issued_at > TOKEN_RENEWED_AFTER:
             self._issued_at = now
-            self._token = development_token(
-                given.value, Role.ADMINISTRATOR, "lastmetre", None, TOKEN_LIFETIME
+            self._token = (
+                access_token(given.value)
+                if given.name == "INTAKE_ACCESS_KEY"
+                else development_token(
+                    given.value, Role.ADMINISTRATOR, "lastmetre", None, TOKEN_LIFETIME
+                )
             )
         return {"Authorization": f"Bearer {self._token}"}
 

@@ -12,8 +12,8 @@ from lastmetre.cli.client import development_token
 from lastmetre.cli.console import STDOUT, UsedWrongly, print_document, say
 from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.base import Channel
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
-from lastmetre.common.security.tokens import key_digest
 
 LINK_LIFETIME: Final = timedelta(hours=12)
 START_PAGES: Final[dict[Role, tuple[str, str]]] = {

@@ -14,8 +14,8 @@ from lastmetre.cli.console import STDOUT, Trouble, UsedWrongly, print_document, 
 from lastmetre.cli.profile import installation
 from lastmetre.cli.service_tool import run_tool
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.keys import key_id
-from lastmetre.common.security.tokens import key_digest
 
 app = typer.Typer(help="Replaces keys; docs/security.md says in which steps.", no_args_is_help=True)
 

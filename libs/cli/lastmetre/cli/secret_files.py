@@ -16,7 +16,8 @@ import typer
 from lastmetre.cli.console import STDOUT, Trouble, say
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.postgres.provide import AUDIT_ROLE
-from lastmetre.common.security.tokens import key_digest
+from lastmetre.common.security.access_tokens import public_key
+from lastmetre.common.security.caller_keys import key_digest
 
 app = typer.Typer(name="secrets", no_args_is_help=True)
 
@@ -50,17 +51,26 @@ def secret_folders(platform: Platform, random_bytes: RandomBytes) -> dict[str, F
     """Every secret by the name of its folder; in Kubernetes `lastmetre-` stands before that."""
 
     def key() -> str:
-        return base64.urlsafe_b64encode(random_bytes(32)).decode("ascii")
+        return _text(random_bytes(32))
 
     def word() -> str:
         return random_bytes(24).hex()
 
-    token_key, link_key = key(), key()
+    token_key, link_key, access_key = key(), key(), random_bytes(32)
     service_keys = {name: word() for name in (*SERVICES, PROMETHEUS)}
     digests = json.dumps({name: [key_digest(each)] for name, each in service_keys.items()})
-    shared = {"token_key": token_key, "service_keys.json": digests}
+    shared = {
+        "token_key": token_key,
+        "access_keys": _text(public_key(access_key)),
+        "service_keys.json": digests,
+    }
     only = {
-        "intake": {"link_key": link_key, "vault_key": key(), "channel_keys.json": "[]"},
+        "intake": {
+            "access_key": _text(access_key),
+            "link_key": link_key,
+            "vault_key": key(),
+            "channel_keys.json": "[]",
+        },
         "notify": {"link_key": link_key},
     }
     found = {
@@ -78,6 +88,10 @@ def secret_folders(platform: Platform, random_bytes: RandomBytes) -> dict[str, F
         found["database-superuser"] = Folder({"password": password, "url": url})
         found["grafana"] = Folder({"password": word()}, _GRAFANA_USER)
     return found
+
+
+def _text(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode("ascii")
 
 
 def _database(platform: Platform, service: str, password: str) -> Folder:

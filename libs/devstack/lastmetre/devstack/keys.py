@@ -12,6 +12,7 @@ from lastmetre.cli.endpoints import SENDERS
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.postgres.provide import AUDIT_ROLE
+from lastmetre.common.security.access_tokens import public_key
 from lastmetre.devstack.home import write_private
 
 SUPERUSER = "postgres"
@@ -31,6 +32,7 @@ class Keys(BaseModel):
     """What must never be in the repository. Keys are 32 random bytes, base64url."""
 
     token_key: str = Field(default_factory=_key)
+    access_key: str = Field(default_factory=_key)
     link_key: str = Field(default_factory=_key)
     vault_key: str = Field(default_factory=_key)
     service_keys: dict[str, str] = Field(
@@ -45,15 +47,19 @@ class Keys(BaseModel):
     def kept_in(cls, folder: Path) -> "Keys":
         """The keys of this folder, made if there are none; and the files that services read."""
         file = folder / "keys.json"
-        if file.exists():
-            keys = cls.model_validate_json(file.read_text("utf-8"))
-        else:
-            keys = cls()
-            write_private(file, keys.model_dump_json(indent=2))
-        for name in ("token_key", "link_key", "vault_key"):
+        keys = cls.model_validate_json(file.read_text("utf-8")) if file.exists() else cls()
+        # Also those that a build of before did not know.
+        write_private(file, keys.model_dump_json(indent=2))
+        for name in ("token_key", "access_key", "link_key", "vault_key"):
             write_private(folder / name, getattr(keys, name))
         write_private(folder / "channel_keys.json", json.dumps(keys.hashed_channel_keys()))
         return keys
+
+    @property
+    def public_access_key(self) -> str:
+        """What every service holds of the key that signs access tokens."""
+        public = public_key(base64.urlsafe_b64decode(self.access_key))
+        return base64.urlsafe_b64encode(public).decode("ascii")
 
     def hashed_channel_keys(self) -> list[dict[str, str | bool]]:
         """What intake knows of the channels' keys."""

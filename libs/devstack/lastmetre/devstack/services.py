@@ -37,6 +37,7 @@ _KEYS_FROM_HOME = (
     "LASTMETRE_LINK_OLD_KEYS",
     "LASTMETRE_IDENTITY_KEY",
     "INTAKE_VAULT_KEY",
+    "INTAKE_ACCESS_KEY",
 )
 _CATEGORIES = "LASTMETRE_CATEGORIES_FILE"
 _FREELY_SET = (
@@ -124,6 +125,7 @@ class Services:
             "NOTIFY_INTERNAL_URL": self.admin_url("notify"),
             _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
             "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
+            "LASTMETRE_ACCESS_KEYS": self._keys.public_access_key,
             "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),
             f"{name}_SERVICE_KEY": self._keys.service_keys[service],
             **self._only_for(service),
@@ -139,6 +141,7 @@ class Services:
         if service == "intake":
             return {
                 **links,
+                "INTAKE_ACCESS_KEY_FILE": str(self._home.secrets / "access_key"),
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
                 # Nobody confirms backups of it.

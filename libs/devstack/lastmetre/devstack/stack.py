@@ -265,6 +265,7 @@ class Stack:
             channel_keys=self._keys.channel_keys,
             service_keys=self._keys.service_keys,
             token_key=self._keys.token_key,
+            access_key=self._keys.access_key,
             link_key=self._keys.link_key,
         )
 

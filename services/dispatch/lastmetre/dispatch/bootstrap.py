@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
 from lastmetre.common.security.lead_links import LeadLinks
-from lastmetre.common.service.app import build_app, development_authenticator, pages_for
+from lastmetre.common.service.app import authenticator_of, build_app, pages_for
 from lastmetre.common.service.change_marks import LookForChanges
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.host import ServiceHost
@@ -71,7 +71,7 @@ def create_app(settings: DispatchSettings) -> FastAPI:
         ),
     ).join(host)
     routers, pages = _pages(host, settings, network, vault, categories)
-    return build_app(host, routers, pages, authenticator=development_authenticator(settings))
+    return build_app(host, routers, pages, authenticator=authenticator_of(settings))
 
 
 def _client(settings: DispatchSettings, base_url: str) -> ServiceClient:

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.service.app import (
+    authenticator_of,
     build_app,
-    development_authenticator,
     pages_for,
 )
 from lastmetre.common.service.clock import RealClock, city_time
@@ -75,7 +75,7 @@ def build(settings: IntakeSettings) -> FastAPI:
     host.background(TrimChannels(host, settings, topics).run)
     in_flight = BytesInFlight(settings.bytes_in_flight, OPEN_SENDER)
     submit = _submit_reports(host, settings, in_flight)
-    authenticator = development_authenticator(
+    authenticator = authenticator_of(
         settings, channel_keys=channel_keys(settings.channel_keys_file)
     )
     read = ReadVault(host, vault, check)

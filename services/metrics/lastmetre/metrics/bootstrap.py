@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from lastmetre.common.service.app import build_app, development_authenticator, pages_for
+from lastmetre.common.service.app import authenticator_of, build_app, pages_for
 from lastmetre.common.service.change_marks import LookForChanges
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
@@ -39,7 +39,7 @@ def create_app(settings: MetricsSettings) -> FastAPI:
             board_router(Board(host, zone), changes, pages),
         ),
         pages,
-        authenticator=development_authenticator(settings),
+        authenticator=authenticator_of(settings),
     )
 
 

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import (
+    authenticator_of,
     build_app,
-    development_authenticator,
     pages_for,
 )
 from lastmetre.common.service.clock import RealClock
@@ -72,7 +72,7 @@ def create_app(settings: NotifySettings) -> FastAPI:
         host,
         routers,
         pages,
-        authenticator=development_authenticator(settings),
+        authenticator=authenticator_of(settings),
         internal=[internal_router(read_messages)],
     )
 

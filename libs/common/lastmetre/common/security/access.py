@@ -80,7 +80,7 @@ Rule = Role | ChannelKey | ServiceKey | SecretLink | Anyone
 
 
 class Authenticator(Protocol):
-    """Tells who is calling. Development tokens and keys now (`tokens`), OIDC later."""
+    """Tells who is calling: `authenticator`."""
 
     async def identify(self, request: Request) -> Principal | None:
         """The caller, or None if no credential came with the request or none that holds."""
@@ -249,7 +249,7 @@ def limited(receive: Receive, limit: int) -> Receive:
 async def admit(
     request: Request, rules: tuple[Rule, ...], authenticator: Authenticator
 ) -> Principal:
-    """The caller, if one of `rules` lets him in.
+    """The caller, if one of `rules` lets him in; of several roles in the first that does.
 
     Raises Problem 401 for no credential or a bad one, 403 for one that does not open this, and 403
     for a form that another site sent with this browser's cookie.
@@ -264,7 +264,8 @@ async def admit(
             N_("This needs a valid key, token or link."),
             headers={"WWW-Authenticate": "Bearer"},
         )
-    if not any(satisfies(principal, rule, request.path_params) for rule in rules):
+    acting = _acting(principal, rules, request.path_params)
+    if acting is None:
         security_log.refused(request, 403, principal, "not_allowed")
         raise Problem(
             403,
@@ -275,7 +276,23 @@ async def admit(
     from_cookie = isinstance(principal, Person) and principal.via is Via.COOKIE
     if from_cookie and request.method not in _SAFE_METHODS:
         refuse_cross_site(request)
-    return principal
+    return acting
+
+
+def _acting(
+    principal: Principal, rules: tuple[Rule, ...], path_parameters: dict[str, Any]
+) -> Principal | None:
+    """The caller in the first of his roles that one of `rules` lets in."""
+    for each in _in_each_role(principal):
+        if any(satisfies(each, rule, path_parameters) for rule in rules):
+            return each
+    return None
+
+
+def _in_each_role(principal: Principal | None) -> Sequence[Principal]:
+    if isinstance(principal, Person):
+        return principal.in_each_role
+    return () if principal is None else (principal,)
 
 
 async def still_admitted(request: Request) -> bool:
@@ -284,7 +301,7 @@ async def still_admitted(request: Request) -> bool:
     if principal is None:  # an open route looks at no credential
         return True
     authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.identify(request) == principal
+    return principal in _in_each_role(await authenticator.identify(request))
 
 
 def _keep_token(request: Request, role: Role) -> Response:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lastmetre.common.security.callers import TOKEN_PARAMETER, Person, Principal, Role
-from lastmetre.common.security.staff_cookies import token_in_cookie
+from lastmetre.common.security.staff_cookies import tokens_in_cookies
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.web.problem import Problem
 
@@ -85,4 +85,4 @@ def _credential(request: Request) -> str:
         return "bearer"
     if TOKEN_PARAMETER in request.query_params:
         return "link"
-    return "cookie" if token_in_cookie(request) is not None else "none"
+    return "cookie" if tokens_in_cookies(request) else "none"

@@ -24,7 +24,7 @@ async def confirm_sign_in(request: Request, actor: str) -> None:
         return
     unlinked = Request({**request.scope, "query_string": b""}, request.receive)
     known = await request.app.state.authenticator.identify(unlinked)
-    if isinstance(known, Person) and known.actor == actor:
+    if isinstance(known, Person) and any(each.actor == actor for each in known.in_each_role):
         return
     security_log.refused(request, 403, None, "signed_in_from_elsewhere")
     raise Problem(

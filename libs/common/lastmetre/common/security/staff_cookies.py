@@ -8,8 +8,8 @@ pages it counts: one browser can hold the links of several roles next to each ot
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from lastmetre.common.security.callers import TOKEN_COOKIE
-from lastmetre.common.web.cookies import HOST, by_tls
+from lastmetre.common.security.callers import ACCESS_COOKIE, TOKEN_COOKIE
+from lastmetre.common.web.cookies import HOST, by_tls, cookie_name
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,11 +21,25 @@ def pages_part(path: str) -> str:
     return "/" + path.lstrip("/").split("/", 1)[0]
 
 
-def token_in_cookie(request: "Request") -> str | None:
-    """The token that a link left in this browser for the pages that are asked for."""
-    if by_tls(request):
-        return request.cookies.get(_host_cookie(pages_part(request.url.path)))
-    return request.cookies.get(TOKEN_COOKIE)
+def tokens_in_cookies(request: "Request") -> list[str]:
+    """What this browser keeps for the pages that are asked for: what a link left there, then the
+    access token of a sign-in."""
+    part = pages_part(request.url.path)
+    names = (_host_cookie(part) if by_tls(request) else TOKEN_COOKIE, access_cookie(request))
+    return [request.cookies[name] for name in names if name in request.cookies]
+
+
+def access_cookie(request: "Request") -> str:
+    """The name of the cookie with the access token of whoever has signed in."""
+    return cookie_name(request, ACCESS_COOKIE)
+
+
+def forget_links(request: "Request", response: "Response", pages: Iterable[str]) -> None:
+    """Have the browser drop what links left there: somebody has signed in, or out."""
+    tls = by_tls(request)
+    for part in sorted(pages):
+        name, path = (_host_cookie(part), "/") if tls else (TOKEN_COOKIE, part)
+        response.delete_cookie(name, path=path, secure=tls, httponly=True, samesite="lax")
 
 
 def keep_token(

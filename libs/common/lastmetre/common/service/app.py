@@ -11,8 +11,10 @@ from starlette.types import ASGIApp, Lifespan
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Authenticator, DeclaredAccess, guard
+from lastmetre.common.security.access_tokens import AccessTokenReader
+from lastmetre.common.security.authenticator import CredentialAuthenticator
 from lastmetre.common.security.callers import ChannelCaller
-from lastmetre.common.security.tokens import DevelopmentAuthenticator
+from lastmetre.common.security.tokens import DevelopmentTokens
 from lastmetre.common.service.build_info import BuildInfo, build_info
 from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.dead_letters import dead_letter_router
@@ -66,16 +68,19 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
     )
 
 
-def development_authenticator(
+def authenticator_of(
     settings: ServiceSettings, channel_keys: Mapping[str, ChannelCaller] | None = None
-) -> DevelopmentAuthenticator:
+) -> CredentialAuthenticator:
     """Knows the tokens and service keys of the settings, and these channel keys by SHA-256."""
-    return DevelopmentAuthenticator(
-        settings.token_key,
-        old_token_keys=settings.token_old_keys,
+    clock = RealClock()
+    return CredentialAuthenticator(
+        [
+            AccessTokenReader(settings.access_keys, clock),
+            DevelopmentTokens(settings.token_key, clock, settings.token_old_keys),
+        ],
         service_keys=settings.service_keys,
         channel_keys=channel_keys or {},
-        clock=RealClock(),
+        by_link=True,
     )
 
 

@@ -35,6 +35,7 @@ OldKeys = Annotated[
     tuple[_Key, ...], NoDecode, BeforeValidator(_key_list), Field(default=(), repr=False)
 ]
 """Keys that a newer one has replaced, and that are known for a while yet."""
+PublicKeys = Annotated[tuple[_Key, ...], NoDecode, BeforeValidator(_key_list), Field(default=())]
 
 
 def _digests(value: object) -> object:
@@ -57,6 +58,7 @@ class Settings(EnvironmentSettings):
 
     token_key: KeyBytes = Field(validation_alias="LASTMETRE_TOKEN_KEY")
     token_old_keys: OldKeys = Field(validation_alias="LASTMETRE_TOKEN_OLD_KEYS")
+    access_keys: PublicKeys = Field(validation_alias="LASTMETRE_ACCESS_KEYS")
     service_keys: ServiceKeys = Field(
         default_factory=dict, validation_alias="LASTMETRE_SERVICE_KEYS"
     )

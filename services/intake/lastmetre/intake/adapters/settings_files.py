@@ -5,8 +5,8 @@ from typing import Final
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.base import Channel
+from lastmetre.common.security.caller_keys import read_channel_keys
 from lastmetre.common.security.callers import ChannelCaller
-from lastmetre.common.security.tokens import read_channel_keys
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.reading import read_table
 from lastmetre.intake.domain.categories import CategoryCodes
