@@ -86,6 +86,14 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /progress/{secret}": SECRET,
         "GET /progress/{secret}/events": SECRET,
         "GET /progress/case/{secret}": SECRET,
+        # They look at the session's cookie by themselves, which nothing else opens.
+        "GET /sign-in": ANYONE,
+        "GET /sign-in/callback": ANYONE,
+        "POST /sign-in/renew": ANYONE,
+        "POST /sign-in/role": ANYONE,
+        "POST /sign-in/revoke": ANYONE,
+        "GET /sign-in/signed-out": ANYONE,
+        "POST /sign-out": ANYONE,
     },
     "dispatch": {
         "GET /work": LEAD,

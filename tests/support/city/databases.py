@@ -29,6 +29,11 @@ class Database:
         async with self.connection() as connection:
             return await connection.fetch(sql, *arguments)
 
+    async def execute(self, sql: str, *arguments: Any) -> None:
+        """A change."""
+        async with self.connection() as connection:
+            await connection.execute(sql, *arguments)
+
     async def value(self, sql: str, *arguments: Any) -> Any:
         """The first row's first column."""
         async with self.connection() as connection:

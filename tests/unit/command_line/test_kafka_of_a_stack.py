@@ -82,5 +82,6 @@ def endpoints(**security: str) -> Endpoints:
         channel_keys={},
         service_keys={},
         token_key="",
+        access_key="",
         link_key="",
     )

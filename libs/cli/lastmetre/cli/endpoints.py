@@ -44,7 +44,7 @@ class Endpoints(BaseModel):
     channel_keys: dict[Channel, str]
     service_keys: dict[str, str]
     token_key: str
-    access_key: str = ""
+    access_key: str
     link_key: str
 
     @classmethod
@@ -66,10 +66,9 @@ class Endpoints(BaseModel):
             "LASTMETRE_TOPIC_PREFIX": self.topic_prefix,
             "LASTMETRE_DEVELOPMENT": "1",
             "LASTMETRE_TOKEN_KEY": self.token_key,
+            "INTAKE_ACCESS_KEY": self.access_key,
             "LASTMETRE_LINK_KEY": self.link_key,
         }
-        if self.access_key:
-            found["INTAKE_ACCESS_KEY"] = self.access_key
         for service, url in self.services.items():
             found[f"{service.upper()}_PUBLIC_URL"] = url
             found[f"{service.upper()}_URL"] = ",".join(self.instances.get(service) or [url])

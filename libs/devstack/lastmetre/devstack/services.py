@@ -121,6 +121,7 @@ class Services:
             f"{name}_ADMIN_PORT": str(self._admin_port(service, process)),
             REVISION_VARIABLE: checked_out_revision(),
             **{f"{s.upper()}_PUBLIC_URL": self.url(s) for s in SERVICES},
+            "LASTMETRE_SIGN_IN_URL": self.url("intake"),
             "INTAKE_INTERNAL_URL": self.admin_url("intake"),
             "NOTIFY_INTERNAL_URL": self.admin_url("notify"),
             _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),

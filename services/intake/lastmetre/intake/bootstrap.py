@@ -1,11 +1,14 @@
 """Puts intake together."""
 
+from datetime import timedelta
 from functools import partial
+from secrets import token_urlsafe
 
 from fastapi import FastAPI
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
+from lastmetre.common.security.access_tokens import AccessTokenSigner
 from lastmetre.common.service.app import (
     authenticator_of,
     build_app,
@@ -15,12 +18,18 @@ from lastmetre.common.service.clock import RealClock, city_time
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.service.serving import serve
 from lastmetre.common.tables.categories import read_categories
+from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.channel_topics import ChannelTopics
 from lastmetre.intake.adapters.edge_producer import EdgeProducer
-from lastmetre.intake.adapters.settings_files import channel_keys, read_category_codes
+from lastmetre.intake.adapters.openid_provider import OpenIdProvider
+from lastmetre.intake.adapters.settings_files import (
+    channel_keys,
+    read_category_codes,
+    read_role_mapping,
+)
 from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
 from lastmetre.intake.application.add_to_report import AddToReport
 from lastmetre.intake.application.count_attempts import AttemptCounter
@@ -33,11 +42,14 @@ from lastmetre.intake.application.keep_notes import KeepNotes
 from lastmetre.intake.application.look_up_reports import LookUpReports
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
+from lastmetre.intake.application.sign_in_at_provider import SignInAtProvider
+from lastmetre.intake.application.staff_sessions import StaffSessions
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.application.trim_channels import TrimChannels
 from lastmetre.intake.application.watch_reports import WatchReports
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
+from lastmetre.intake.domain.return_address import ReturnAddresses
 from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
@@ -53,6 +65,7 @@ from lastmetre.intake.entrypoints.web.progress import (
     progress_router,
 )
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
+from lastmetre.intake.entrypoints.web.sign_in import SignInPages, SignInUses, sign_in_router
 from lastmetre.intake.settings import IntakeSettings
 
 
@@ -108,6 +121,7 @@ def build(settings: IntakeSettings) -> FastAPI:
             report_router(
                 ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
             ),
+            sign_in_router(_sign_in_pages(host, settings, pages)),
             progress_router(
                 ProgressPages(host, pages, network, categories, uses),
                 ProgressEvents(changes, RealClock(), settings.progress_streams),
@@ -123,6 +137,32 @@ def build(settings: IntakeSettings) -> FastAPI:
         edge=ChannelsApplication(submit, in_flight, settings, check, authenticator),
         foreseen={CannotOpen: _closed_vault},
     )
+
+
+def _sign_in_pages(host: ServiceHost, settings: IntakeSettings, pages: Pages) -> SignInPages:
+    clock, base = RealClock(), settings.sign_in_base
+    sessions = StaffSessions(
+        lambda: host.pool,
+        AccessTokenSigner(settings.access_key),
+        clock,
+        settings.lifetimes(),
+        timedelta(seconds=settings.access_seconds),
+        token_urlsafe,
+    )
+    at_provider = None
+    if settings.oidc_roles_file is not None:
+        provider = OpenIdProvider(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            settings.oidc_client_secret.get_secret_value() or None,
+            audience=settings.oidc_audience,
+            scopes=settings.oidc_scopes,
+            clock=clock,
+        )
+        mapping = read_role_mapping(settings.oidc_roles_file)
+        at_provider = SignInAtProvider(provider, mapping, base, token_urlsafe)
+    addresses = ReturnAddresses([base, *settings.public_urls.values()])
+    return SignInPages(pages, addresses, SignInUses(sessions, at_provider))
 
 
 def _submit_reports(

@@ -2,14 +2,19 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from lastmetre.common.security.lead_links import DEVICE_LIFETIME
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
 from lastmetre.common.service.settings import KeyBytes, LinkSettings, OldKeys, OptionalKey
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
+from lastmetre.intake.domain.staff_sessions import Lifetimes, SignedInBy
+
+_THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class VaultSettings(EnvironmentSettings):
@@ -45,7 +50,48 @@ class ResealSettings(VaultSettings, DatabaseSettings):
     """What `lastmetre.intake.entrypoints.reseal` reads: it serves nobody."""
 
 
-class IntakeSettings(VaultSettings, LinkSettings):
+class SignInSettings(EnvironmentSettings):
+    """How staff sign in. Durations are in seconds."""
+
+    access_key: KeyBytes = Field(validation_alias="INTAKE_ACCESS_KEY")
+    access_seconds: int = Field(default=600, ge=60, validation_alias="INTAKE_ACCESS_TOKEN_SECONDS")
+    session_idle: int = Field(default=1800, ge=60, validation_alias="INTAKE_SESSION_IDLE_SECONDS")
+    session_longest: int = Field(default=43_200, ge=60, validation_alias="INTAKE_SESSION_SECONDS")
+    oidc_issuer: str = Field(default="", validation_alias="INTAKE_OIDC_ISSUER")
+    oidc_client_id: str = Field(default="", validation_alias="INTAKE_OIDC_CLIENT_ID")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias="INTAKE_OIDC_CLIENT_SECRET"
+    )
+    oidc_audience: str = Field(default="lastmetre", validation_alias="INTAKE_OIDC_AUDIENCE")
+    oidc_scopes: str = Field(default="openid profile", validation_alias="INTAKE_OIDC_SCOPES")
+    oidc_roles_file: Path | None = Field(default=None, validation_alias="INTAKE_OIDC_ROLES_FILE")
+
+    @model_validator(mode="after")
+    def _a_provider_is_whole(self) -> Self:
+        named = bool(self.oidc_issuer)
+        if named and not (self.oidc_client_id and self.oidc_roles_file):
+            raise ValueError(
+                "with INTAKE_OIDC_ISSUER go INTAKE_OIDC_CLIENT_ID and INTAKE_OIDC_ROLES_FILE"
+            )
+        address = urlsplit(self.oidc_issuer)
+        if named and address.scheme != "https" and address.hostname not in _THIS_MACHINE:
+            raise ValueError("INTAKE_OIDC_ISSUER begins with https://")
+        return self
+
+    def lifetimes(self) -> dict[SignedInBy, Lifetimes]:
+        """Of sessions, by how somebody has signed in."""
+        at_a_desk = Lifetimes(
+            timedelta(seconds=self.session_idle), timedelta(seconds=self.session_longest)
+        )
+        device = Lifetimes(DEVICE_LIFETIME, DEVICE_LIFETIME)
+        return {
+            SignedInBy.PROVIDER: at_a_desk,
+            SignedInBy.PASSWORD: at_a_desk,
+            SignedInBy.LINK: device,
+        }
+
+
+class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
     """Settings of the intake service. Durations are in seconds, sizes in bytes."""
 
     database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")

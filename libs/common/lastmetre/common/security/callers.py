@@ -10,6 +10,7 @@ from typing import Final
 TOKEN_COOKIE = "lastmetre_token"  # noqa: S105 - the cookie's name
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 ACCESS_COOKIE = "lastmetre_access"
+SESSION_COOKIE = "lastmetre_session"
 
 
 class Role(StrEnum):

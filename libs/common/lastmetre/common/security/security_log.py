@@ -39,6 +39,16 @@ def refused(request: Request, status: int, principal: Principal | None, why: str
     )
 
 
+def signed_in(request: Request, who: str, how: str) -> None:
+    """Somebody has proved who he is."""
+    log.info("signed in", log="security", who=who, how=how, **_what(request))
+
+
+def signed_out(request: Request, who: str, how: str) -> None:
+    """Somebody's sign-in ended before its time."""
+    log.info("signed out", log="security", who=who, how=how, **_what(request))
+
+
 async def recorded(
     request: Request, principal: Principal, handle: Callable[[Request], Awaitable[Response]]
 ) -> Response:

@@ -59,12 +59,7 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
         static_path=static_path,
         time_zone=settings.city_time_zone.key,
         city_names={"zh": settings.city_name_zh, "en": settings.city_name_en},
-        public_urls={
-            "intake": settings.intake_public_url,
-            "dispatch": settings.dispatch_public_url,
-            "notify": settings.notify_public_url,
-            "metrics": settings.metrics_public_url,
-        },
+        public_urls=settings.public_urls,
     )
 
 

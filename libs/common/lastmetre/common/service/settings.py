@@ -70,6 +70,8 @@ class Settings(EnvironmentSettings):
     dispatch_public_url: str = Field(default="", validation_alias="DISPATCH_PUBLIC_URL")
     notify_public_url: str = Field(default="", validation_alias="NOTIFY_PUBLIC_URL")
     metrics_public_url: str = Field(default="", validation_alias="METRICS_PUBLIC_URL")
+    sign_in_url: str = Field(default="", validation_alias="LASTMETRE_SIGN_IN_URL")
+    """Where /sign-in is published; empty: on the host of dispatch's pages."""
     trusted_proxies: str = Field(default="127.0.0.1", validation_alias="LASTMETRE_TRUSTED_PROXIES")
     clock_file: Path | None = Field(default=None, validation_alias="LASTMETRE_CLOCK_FILE")
     otlp_endpoint: HttpUrl | None = Field(
@@ -83,6 +85,21 @@ class Settings(EnvironmentSettings):
     def city_name(self) -> LocalName:
         """The city in both languages."""
         return LocalName(zh=self.city_name_zh, en=self.city_name_en)
+
+    @property
+    def public_urls(self) -> dict[str, str]:
+        """What links to each service's pages begin with."""
+        return {
+            "intake": self.intake_public_url,
+            "dispatch": self.dispatch_public_url,
+            "notify": self.notify_public_url,
+            "metrics": self.metrics_public_url,
+        }
+
+    @property
+    def sign_in_base(self) -> str:
+        """What the address of /sign-in begins with."""
+        return (self.sign_in_url or self.dispatch_public_url).rstrip("/")
 
     def clock(self) -> Clock:
         """The city's clock: real time, unless a file may hold a time-lapse."""

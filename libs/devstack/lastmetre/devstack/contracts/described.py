@@ -32,6 +32,7 @@ def _describe(service: str, folder: Path) -> dict[str, Any]:
             f"{service.upper()}_DATABASE_URL": "postgresql://localhost/nothing",
             f"{service.upper()}_SERVICE_KEY": _KEY,
             "LASTMETRE_TOKEN_KEY": _KEY,
+            "INTAKE_ACCESS_KEY": _KEY,
             "LASTMETRE_LINK_KEY": _KEY,
             "INTAKE_VAULT_KEY": _KEY,
             "INTAKE_CHANNEL_KEYS_FILE": str(channel_keys),

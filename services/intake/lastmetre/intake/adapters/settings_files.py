@@ -10,6 +10,7 @@ from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.reading import read_table
 from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.domain.staff_roles import RoleMapping
 from lastmetre.intake.domain.submission import OPEN_SENDER, channel_and_sender, source_of
 
 COLUMNS: Final = Columns(("category", "code"), ("channel",))
@@ -47,3 +48,8 @@ def channel_keys(path: Path) -> dict[str, ChannelCaller]:
         if caller.sender == OPEN_SENDER:
             raise ValueError(f"{path}: {OPEN_SENDER} is our own form, which has no key")
     return keys
+
+
+def read_role_mapping(path: Path) -> RoleMapping:
+    """What roles the provider's claims give. Raises OSError, or ValueError with what is wrong."""
+    return RoleMapping.model_validate_json(path.read_text("utf-8-sig"))

@@ -1,0 +1,111 @@
+"""Sign-ins of staff (table `staff_session`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from lastmetre.common.security.callers import Role, StaffMember
+from lastmetre.intake.domain.staff_sessions import AtProvider, SignedInBy, StaffSession
+
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
+_COLUMNS: Final = """session_id, subject, roles, lead_id, signed_in_by, browser, provider_subject,
+    provider_session, begun_at, used_at, idle_ends_at, ends_at, revoked_at"""
+
+
+async def put(connection: "Connection", session: StaffSession, secret_digest: bytes) -> None:
+    """Keep a new session, to be found by the digest of its secret."""
+    at_provider = session.at_provider
+    await connection.execute(
+        f"""
+        INSERT INTO staff_session ({_COLUMNS}, secret_digest)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        """,  # noqa: S608 - our own columns
+        session.session_id,
+        session.staff.subject,
+        list(session.staff.roles),
+        session.staff.lead_id,
+        session.signed_in_by,
+        session.browser,
+        at_provider.subject if at_provider else None,
+        at_provider.session if at_provider else None,
+        session.begun_at,
+        session.used_at,
+        session.idle_ends_at,
+        session.ends_at,
+        session.revoked_at,
+        secret_digest,
+    )
+
+
+async def by_secret(connection: "Connection", secret_digest: bytes) -> StaffSession | None:
+    """The session with that secret, whether it goes on or not."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM staff_session WHERE secret_digest = $1",  # noqa: S608
+        secret_digest,
+    )
+    return _session(row) if row else None
+
+
+async def of_person(connection: "Connection", staff: StaffMember) -> list[StaffSession]:
+    """His sessions that nobody has revoked, as a lead those of his devices too; newest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM staff_session
+        WHERE (subject = $1 OR lead_id = $2) AND revoked_at IS NULL ORDER BY begun_at DESC
+        """,  # noqa: S608
+        staff.subject,
+        staff.lead_id,
+    )
+    return [_session(row) for row in rows]
+
+
+async def keep_use(connection: "Connection", session: StaffSession) -> bool:
+    """Keep when it was used, its end, and the order of roles. False if it was revoked meanwhile."""
+    kept = await connection.fetchval(
+        """
+        UPDATE staff_session SET used_at = $2, idle_ends_at = $3, roles = $4
+        WHERE session_id = $1 AND revoked_at IS NULL RETURNING session_id
+        """,
+        session.session_id,
+        session.used_at,
+        session.idle_ends_at,
+        list(session.staff.roles),
+    )
+    return kept is not None
+
+
+async def revoke(connection: "Connection", session_ids: Sequence[UUID], now: datetime) -> int:
+    """End these sessions for good; how many went on until now."""
+    rows = await connection.fetch(
+        """
+        UPDATE staff_session SET revoked_at = $2
+        WHERE session_id = ANY($1::uuid[]) AND revoked_at IS NULL RETURNING session_id
+        """,
+        session_ids,
+        now,
+    )
+    return len(rows)
+
+
+async def forget_before(connection: "Connection", moment: datetime) -> None:
+    """Drop sessions whose last possible end was before then."""
+    await connection.execute("DELETE FROM staff_session WHERE ends_at < $1", moment)
+
+
+def _session(row: Any) -> StaffSession:
+    subject = row["provider_subject"]
+    return StaffSession(
+        session_id=row["session_id"],
+        staff=StaffMember(row["subject"], tuple(map(Role, row["roles"])), row["lead_id"]),
+        signed_in_by=SignedInBy(row["signed_in_by"]),
+        browser=row["browser"],
+        at_provider=AtProvider(subject, row["provider_session"]) if subject else None,
+        begun_at=row["begun_at"],
+        used_at=row["used_at"],
+        idle_ends_at=row["idle_ends_at"],
+        ends_at=row["ends_at"],
+        revoked_at=row["revoked_at"],
+    )
