@@ -145,7 +145,7 @@ def test_the_proxy_alone_is_reached_from_outside() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert parsed("compose.yaml")["networks"]["inside"]["internal"] is True
     outside = {name for name, each in services().items() if "outside" in each["networks"]}
-    assert outside == {"proxy", "notify", *MONITORING} - {"node-exporter"}
+    assert outside == {"proxy", "intake", "notify", *MONITORING} - {"node-exporter"}
     assert (
         settings("settings.env")["LASTMETRE_TRUSTED_PROXIES"]
         == (services()["proxy"]["networks"]["inside"]["ipv4_address"])

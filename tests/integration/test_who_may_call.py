@@ -30,6 +30,8 @@ from tests.support.city import City
 ANYONE: Final = "anyone"
 SECRET: Final = "whoever holds the secret"
 """Open, and 404 without the secret in the path."""
+SESSION: Final = "a browser with a session's cookie"
+"""No other credential opens it: `sign_in/test_people.py` has the rest."""
 LEAD, OPERATOR, SUPERVISOR, ADMINISTRATOR = "lead", "operator", "supervisor", "administrator"
 CENTRE: Final = f"{OPERATOR} {ADMINISTRATOR}"
 WATCHING: Final = f"{CENTRE} {SUPERVISOR}"
@@ -89,9 +91,12 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         # They look at the session's cookie by themselves, which nothing else opens.
         "GET /sign-in": ANYONE,
         "GET /sign-in/callback": ANYONE,
-        "POST /sign-in/renew": ANYONE,
-        "POST /sign-in/role": ANYONE,
-        "POST /sign-in/revoke": ANYONE,
+        "GET /sign-in/link/{secret}": SECRET,
+        "POST /sign-in/token": ANYONE,
+        "POST /sign-in/ended": ANYONE,
+        "POST /sign-in/renew": SESSION,
+        "POST /sign-in/role": SESSION,
+        "POST /sign-in/revoke": SESSION,
         "GET /sign-in/signed-out": ANYONE,
         "POST /sign-out": ANYONE,
     },
@@ -99,7 +104,8 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /work": LEAD,
         "GET /work/rows": LEAD,
         "GET /work/events": LEAD,
-        "GET /work/open/{secret}": SECRET,
+        # Intake knows whether the secret is good.
+        "GET /work/open/{secret}": ANYONE,
         "GET /work/cases/{known_as}/actions": LEAD,
         "POST /work/cases/{known_as}/actions": STAFF,
         "POST /work/cases/{known_as}/actions/held": STAFF,
@@ -170,6 +176,8 @@ def expected(service: str, allowed: str, caller: Caller) -> set[int] | None:
     """The statuses that a caller may get; None: anything but a refusal."""
     if allowed == SECRET:
         return {404}
+    if allowed == SESSION:
+        return {401, 422}  # 422: nothing was sent along
     if allowed == ANYONE or caller.name in allowed.split():
         return None
     known = caller.known and (service == "intake" or "X-API-Key" not in caller.headers)

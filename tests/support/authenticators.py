@@ -21,7 +21,7 @@ def authenticator(
     """Knows development tokens, and access tokens by their public keys."""
     readers: list[TokenReader] = [
         AccessTokenReader(access_keys, clock),
-        DevelopmentTokens(token_key, clock, old_token_keys),
+        DevelopmentTokens([token_key, *old_token_keys], clock),
     ]
     return CredentialAuthenticator(
         readers, service_keys=service_keys, channel_keys=channel_keys, by_link=True

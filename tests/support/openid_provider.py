@@ -58,6 +58,11 @@ class OpenIdProviderOfTests:
             header, json.dumps(said), self.keys[0], algorithms=[header["alg"]]
         )
 
+    def logout_token(self, **claims: Any) -> str:
+        """What it sends to a client when somebody has signed out."""
+        events: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
+        return self.token(CLIENT[0], **({"events": events} | claims))
+
     # --- its pages
 
     def answer(self, path: str, query: Mapping[str, str], authorization: str) -> Answer:

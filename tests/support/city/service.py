@@ -32,6 +32,7 @@ class ServiceAlone(Records, Database):
         self.environment: dict[str, str] = {
             **os.environ,
             "LASTMETRE_TOPIC_PREFIX": self.prefix,
+            "LASTMETRE_SIGN_IN": "development",
             "LASTMETRE_TOKEN_KEY": self.credentials.token_key,
             "LASTMETRE_ACCESS_KEYS": self.credentials.public_access_key,
             "LASTMETRE_LINK_KEY": self.credentials.link_key,

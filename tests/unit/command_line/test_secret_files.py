@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from lastmetre.cli.client import access_token
+from lastmetre.cli.client import ADMINISTRATOR, TOKEN_LIFETIME, access_token
 from lastmetre.cli.console import UsedWrongly
 from lastmetre.cli.databases import Login
 from lastmetre.cli.main import app
@@ -42,7 +42,7 @@ def folders(request: pytest.FixtureRequest) -> dict[str, Folder]:
 
 
 def test_each_service_has_its_keys_and_no_others(folders: dict[str, Folder]) -> None:
-    common = {"token_key", "access_keys", "service_key", "service_keys.json"}
+    common = {"access_keys", "service_key", "service_keys.json"}
     assert {name: set(each.files) for name, each in folders.items() if name[:5] == "keys-"} == {
         "keys-intake": common | {"access_key", "link_key", "vault_key", "channel_keys.json"},
         "keys-dispatch": common,
@@ -55,22 +55,18 @@ def test_keys_have_32_bytes_and_are_shared_where_they_have_to_be(
     folders: dict[str, Folder],
 ) -> None:
     keys = {name: each.files for name, each in folders.items() if name[:5] == "keys-"}
-    assert len({files["token_key"] for files in keys.values()}) == 1
     assert keys["keys-intake"]["link_key"] == keys["keys-notify"]["link_key"]
     access_keys = {files["access_keys"] for files in keys.values()}
     assert access_keys.isdisjoint({keys["keys-intake"]["access_key"]})
     (public,) = access_keys
+    token = access_token(keys["keys-intake"]["access_key"], ADMINISTRATOR, TOKEN_LIFETIME)
     known = AccessTokenReader([base64.urlsafe_b64decode(public)], RealClock())
-    assert known.read(access_token(keys["keys-intake"]["access_key"]), Via.HEADER) is not None
-    for name in ("token_key", "access_key", "link_key", "vault_key"):
+    assert known.read(token, Via.HEADER) is not None
+    for name in ("access_key", "link_key", "vault_key"):
         assert len(base64.urlsafe_b64decode(keys["keys-intake"][name])) == 32
     own = [files["service_key"] for files in keys.values()]
-    assert (
-        len(
-            {*own, *(keys["keys-intake"][each] for each in ("token_key", "access_key", "link_key"))}
-        )
-        == 7
-    )
+    others = (keys["keys-intake"][each] for each in ("access_key", "link_key"))
+    assert len({*own, *others}) == 6
 
 
 def test_every_service_knows_the_others_by_the_digest_of_their_keys(
@@ -112,7 +108,7 @@ def test_in_a_cluster_every_secret_of_ours_is_one_that_the_pods_mount() -> None:
     deployment = yaml.safe_load((base / "base" / "deployment.yaml").read_text("utf-8"))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     named = {each["value"].rpartition("/")[2] for each in container["env"]}
-    assert named == {"token_key", "access_keys", "service_keys.json"}
+    assert named == {"access_keys", "service_keys.json"}
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "NOTIFY_SERVICE_KEY": "x" * 32,
         "INTAKE_INTERNAL_URL": "http://x",
         "KAFKA_BOOTSTRAP_SERVERS": "x:1",
-        "LASTMETRE_TOKEN_KEY": "x" * 64,
+        "LASTMETRE_ACCESS_KEYS": "x" * 64,
         "LASTMETRE_LINK_KEY": "x" * 64,
     }
     for name, value in needed.items():

@@ -169,7 +169,7 @@ def test_old_link_keys_need_the_first_one(monkeypatch: pytest.MonkeyPatch, tmp_p
     old.write_text(text(ONE) + "\n" + text(THREE) + "\n")
     for name, value in {
         "NOTIFY_DATABASE_URL": "postgresql://x", "NOTIFY_SERVICE_KEY": "x",
-        "INTAKE_INTERNAL_URL": "http://x", "LASTMETRE_TOKEN_KEY": text(ONE),
+        "INTAKE_INTERNAL_URL": "http://x", "LASTMETRE_ACCESS_KEYS": text(ONE),
         "LASTMETRE_LINK_KEY": text(TWO), "LASTMETRE_LINK_OLD_KEYS_FILE": str(old),
         "LASTMETRE_SERVICE_KEYS": json.dumps({"intake": "aa", "notify": ["bb", "cc"]}),
         "KAFKA_BOOTSTRAP_SERVERS": "x:1",

@@ -15,7 +15,7 @@ from lastmetre.metrics.settings import MetricsSettings
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 RIGHT = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-    "LASTMETRE_TOKEN_KEY": KEY,
+    "LASTMETRE_ACCESS_KEYS": KEY,
     "METRICS_DATABASE_URL": "postgresql://127.0.0.1:1/metrics",
     "METRICS_SERVICE_KEY": KEY,
 }
@@ -25,14 +25,18 @@ RIGHT = {
     ("given", "said"),
     [
         ({"KAFKA_BOOTSTRAP_SERVERS": None}, ["KAFKA_BOOTSTRAP_SERVERS is not set"]),
-        ({"LASTMETRE_TOKEN_KEY": None}, ["LASTMETRE_TOKEN_KEY_FILE"]),
+        ({"LASTMETRE_ACCESS_KEYS": None}, ["LASTMETRE_ACCESS_KEYS", "`lastmetre secrets make`"]),
+        # Development tokens are good where that is said, and nowhere else.
+        ({"LASTMETRE_ACCESS_KEYS": None, "LASTMETRE_TOKEN_KEY": KEY}, ["nobody could sign in"]),
+        ({"LASTMETRE_SIGN_IN": "development"}, ["LASTMETRE_TOKEN_KEY"]),
+        ({"LASTMETRE_SIGN_IN": "hunter2"}, ["LASTMETRE_SIGN_IN: "]),
         ({"LASTMETRE_TOKEN_KEY": "c2hvcnQ-hunter2"}, ["LASTMETRE_TOKEN_KEY: "]),
         ({"METRICS_HTTP_PORT": "hunter2"}, ["METRICS_HTTP_PORT: "]),
         ({"LASTMETRE_CITY_TIME_ZONE": "Asia/Nowhere"}, ["LASTMETRE_CITY_TIME_ZONE: "]),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, ["SASL_SSL needs KAFKA_SASL_MECHANISM"]),
         (
-            {"LASTMETRE_TOKEN_KEY": None, "METRICS_SERVICE_KEY": None},
-            ["LASTMETRE_TOKEN_KEY", "METRICS_SERVICE_KEY"],
+            {"METRICS_DATABASE_URL": None, "METRICS_SERVICE_KEY": None},
+            ["METRICS_DATABASE_URL", "METRICS_SERVICE_KEY"],
         ),
         ({"LASTMETRE_TOKEN_KEY_FILE": "/nowhere/token.key"}, ["/nowhere/token.key: No such file"]),
     ],

@@ -26,11 +26,14 @@ _WORTH_ANOTHER_TRY: Final = frozenset({502, 503, 504})
 START_IT: Final = "`lastmetre status` shows what answers; `make up` starts a development stack."
 
 
-def access_token(access_key: str) -> str:
-    """An administrator's access token, signed with intake's own key (base64url)."""
+ADMINISTRATOR: Final = StaffMember("lastmetre", (Role.ADMINISTRATOR,), None)
+"""As whom commands call the services."""
+
+
+def access_token(access_key: str, staff: StaffMember, lifetime: timedelta) -> str:
+    """An access token signed with intake's own key (base64url)."""
     signer = AccessTokenSigner(base64.urlsafe_b64decode(access_key + "=="))
-    administrator = StaffMember("lastmetre", (Role.ADMINISTRATOR,), None)
-    return signer.sign(administrator, datetime.now(UTC), TOKEN_LIFETIME)
+    return signer.sign(staff, datetime.now(UTC), lifetime)
 
 
 def development_token(
@@ -151,7 +154,7 @@ class ServiceClient:
         if now - self._issued_at > TOKEN_RENEWED_AFTER:
             self._issued_at = now
             self._token = (
-                access_token(given.value)
+                access_token(given.value, ADMINISTRATOR, TOKEN_LIFETIME)
                 if given.name == "INTAKE_ACCESS_KEY"
                 else development_token(
                     given.value, Role.ADMINISTRATOR, "lastmetre", None, TOKEN_LIFETIME

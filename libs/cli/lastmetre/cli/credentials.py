@@ -8,12 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from lastmetre.cli.client import development_token
+from lastmetre.cli.client import access_token, development_token
 from lastmetre.cli.console import STDOUT, UsedWrongly, print_document, say
 from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.security.caller_keys import key_digest
-from lastmetre.common.security.callers import TOKEN_PARAMETER, Role
+from lastmetre.common.security.callers import TOKEN_PARAMETER, Role, StaffMember
 
 LINK_LIFETIME: Final = timedelta(hours=12)
 START_PAGES: Final[dict[Role, tuple[str, str]]] = {
@@ -27,7 +27,7 @@ START_PAGES: Final[dict[Role, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Credential:
-    """A token of a role, and its page with the token in the link."""
+    """A token of a role, and its page: in development with the token in the link."""
 
     role: str
     subject: str
@@ -38,11 +38,20 @@ class Credential:
 def credential_of(
     installation: Installation, role: Role, lead_id: str | None, lifetime: timedelta
 ) -> Credential:
-    """A development token and its link. Raises ValueError for a lead without an id."""
-    subject = lead_id or f"demo-{role.value}"
-    key = installation.need("The key that signs tokens", "LASTMETRE_TOKEN_KEY")
-    token = development_token(key, role, subject, lead_id, lifetime)
+    """A development token and its link, where those are good; else an access token, which signs
+    nobody in on a page. Raises ValueError for a lead without an id."""
+    names = ("LASTMETRE_TOKEN_KEY", "INTAKE_ACCESS_KEY")
+    key = installation.first(*names)
+    if key is None:
+        raise installation.missing("The key that signs tokens", *names)
     service, path = START_PAGES[role]
+    if key.name == "INTAKE_ACCESS_KEY":
+        subject = lead_id or f"command-{role.value}"
+        staff = StaffMember(subject, (role,), lead_id)
+        page = f"{installation.page_url(service)}{path}"
+        return Credential(role.value, subject, access_token(key.value, staff, lifetime), page)
+    subject = lead_id or f"demo-{role.value}"
+    token = development_token(key.value, role, subject, lead_id, lifetime)
     url = f"{installation.page_url(service)}{path}?{TOKEN_PARAMETER}={token}"
     return Credential(role.value, subject, token, url)
 
@@ -53,7 +62,10 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=12, help="Good for so long.")] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """A development token, signed with the installation's key, and the link that signs in with it.
+    """A token, signed with the installation's own key, and where it is good.
+
+    On a development stack the page's link signs in with it. In production it is for programs alone
+    (`Authorization: Bearer`), and for whoever may read intake's key; people sign in on the page.
 
     Examples:
 

@@ -56,11 +56,10 @@ def secret_folders(platform: Platform, random_bytes: RandomBytes) -> dict[str, F
     def word() -> str:
         return random_bytes(24).hex()
 
-    token_key, link_key, access_key = key(), key(), random_bytes(32)
+    link_key, access_key = key(), random_bytes(32)
     service_keys = {name: word() for name in (*SERVICES, PROMETHEUS)}
     digests = json.dumps({name: [key_digest(each)] for name, each in service_keys.items()})
     shared = {
-        "token_key": token_key,
         "access_keys": _text(public_key(access_key)),
         "service_keys.json": digests,
     }

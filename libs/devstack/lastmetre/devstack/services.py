@@ -125,6 +125,7 @@ class Services:
             "INTAKE_INTERNAL_URL": self.admin_url("intake"),
             "NOTIFY_INTERNAL_URL": self.admin_url("notify"),
             _CATEGORIES: str(SAMPLE_CITY / "categories.csv"),
+            "LASTMETRE_SIGN_IN": "development",
             "LASTMETRE_TOKEN_KEY_FILE": str(secrets / "token_key"),
             "LASTMETRE_ACCESS_KEYS": self._keys.public_access_key,
             "LASTMETRE_SERVICE_KEYS": json.dumps(self._keys.hashed_service_keys()),
@@ -142,6 +143,8 @@ class Services:
         if service == "intake":
             return {
                 **links,
+                # Each service has a port of its own here: a page cannot renew its access token.
+                "INTAKE_ACCESS_TOKEN_SECONDS": "43200",
                 "INTAKE_ACCESS_KEY_FILE": str(self._home.secrets / "access_key"),
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),

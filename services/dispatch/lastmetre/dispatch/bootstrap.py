@@ -7,7 +7,6 @@ from fastapi import APIRouter, FastAPI
 
 from lastmetre.common.categories import Categories
 from lastmetre.common.contracts.topics import CASE_EVENTS, NETWORK_AREAS
-from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import authenticator_of, build_app, pages_for
 from lastmetre.common.service.change_marks import LookForChanges
 from lastmetre.common.service.clock import RealClock
@@ -107,12 +106,11 @@ def _pages(
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)
     live = LiveEvents(service, hold, centre, changes, NoteViewers(host, clock))
-    links = LeadLinks(settings.token_key, settings.token_old_keys)
     routers = (
         api_router(service, act),
         centre_router(centre, live, pages),
         worklist_router(worklist, live),
-        sign_in_router(links, settings.token_key, clock),
+        sign_in_router(settings.sign_in_base, settings.dispatch_public_url),
         actions_router(act, Actions(act, hold, centre, worklist, case_pages)),
         case_router(case_pages),
     )

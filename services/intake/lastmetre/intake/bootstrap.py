@@ -4,11 +4,12 @@ from datetime import timedelta
 from functools import partial
 from secrets import token_urlsafe
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.security.access_tokens import AccessTokenSigner
+from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.service.app import (
     authenticator_of,
     build_app,
@@ -42,7 +43,7 @@ from lastmetre.intake.application.keep_notes import KeepNotes
 from lastmetre.intake.application.look_up_reports import LookUpReports
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
-from lastmetre.intake.application.sign_in_at_provider import SignInAtProvider
+from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
 from lastmetre.intake.application.staff_sessions import StaffSessions
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.application.submit_reports import SubmitReports
@@ -54,6 +55,7 @@ from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
 from lastmetre.intake.entrypoints.api.notes import notes_router
+from lastmetre.intake.entrypoints.api.sign_in import AtProviderUses, sign_in_api_router
 from lastmetre.intake.entrypoints.api.vault import VaultUses, vault_router
 from lastmetre.intake.entrypoints.consumers import Consumers
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
@@ -121,7 +123,7 @@ def build(settings: IntakeSettings) -> FastAPI:
             report_router(
                 ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
             ),
-            sign_in_router(_sign_in_pages(host, settings, pages)),
+            *_sign_in_routers(host, settings, pages),
             progress_router(
                 ProgressPages(host, pages, network, categories, uses),
                 ProgressEvents(changes, RealClock(), settings.progress_streams),
@@ -139,15 +141,12 @@ def build(settings: IntakeSettings) -> FastAPI:
     )
 
 
-def _sign_in_pages(host: ServiceHost, settings: IntakeSettings, pages: Pages) -> SignInPages:
+def _sign_in_routers(host: ServiceHost, settings: IntakeSettings, pages: Pages) -> list[APIRouter]:
     clock, base = RealClock(), settings.sign_in_base
+    signer = AccessTokenSigner(settings.access_key)
+    lifetime = timedelta(seconds=settings.access_seconds)
     sessions = StaffSessions(
-        lambda: host.pool,
-        AccessTokenSigner(settings.access_key),
-        clock,
-        settings.lifetimes(),
-        timedelta(seconds=settings.access_seconds),
-        token_urlsafe,
+        lambda: host.pool, signer, clock, settings.lifetimes(), lifetime, token_urlsafe
     )
     at_provider = None
     if settings.oidc_roles_file is not None:
@@ -160,9 +159,21 @@ def _sign_in_pages(host: ServiceHost, settings: IntakeSettings, pages: Pages) ->
             clock=clock,
         )
         mapping = read_role_mapping(settings.oidc_roles_file)
-        at_provider = SignInAtProvider(provider, mapping, base, token_urlsafe)
+        at_provider = AtProviderUses(
+            SignInAtProvider(provider, mapping, base, token_urlsafe),
+            ExchangeToken(provider, mapping, signer, clock, lifetime),
+        )
     addresses = ReturnAddresses([base, *settings.public_urls.values()])
-    return SignInPages(pages, addresses, SignInUses(sessions, at_provider))
+    # Links of before were sealed with the key of development tokens.
+    before = [settings.token_key] if settings.token_key else []
+    lead_links = LeadLinks(
+        settings.link_key, [*settings.link_old_keys, *before, *settings.token_old_keys]
+    )
+    uses = SignInUses(sessions, at_provider.sign_in if at_provider else None, lead_links, clock)
+    return [
+        sign_in_router(SignInPages(pages, addresses, uses)),
+        sign_in_api_router(sessions, at_provider),
+    ]
 
 
 def _submit_reports(

@@ -81,7 +81,7 @@ def build_texts(host: ServiceHost, settings: NotifySettings) -> Texts:
     """The words of messages, with links to our pages."""
     return Texts(
         host.links,
-        LeadLinks(settings.token_key),
+        LeadLinks(settings.link_key),
         {
             "intake": settings.intake_public_url,
             "dispatch": settings.dispatch_public_url,

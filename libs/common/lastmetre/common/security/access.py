@@ -33,7 +33,7 @@ from lastmetre.common.security.callers import (
     Via,
 )
 from lastmetre.common.security.origin import refuse_cross_site
-from lastmetre.common.security.sign_in import confirm_sign_in
+from lastmetre.common.security.sign_in import confirm_sign_in, sign_in_place
 from lastmetre.common.security.staff_cookies import keep_token, pages_part
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
@@ -146,19 +146,19 @@ class Guard:
         self._open = any(isinstance(rule, Anyone | SecretLink) for rule in rules)
 
     async def __call__(self, request: Request) -> None:
-        """Raises Problem 401 or 403 (see `admit`), SignedInByLink for a page link."""
+        """Raises Problem 401 or 403 (see `admit`), LedOn for a page link or a sign-in."""
         if self._open:
             request.state.principal = None
         elif not hasattr(request.state, "principal"):
             principal = await admit(request, self.rules, request.app.state.authenticator)
             if isinstance(principal, Person) and principal.via is Via.LINK:
                 await confirm_sign_in(request, principal.actor)
-                raise SignedInByLink(_keep_token(request, principal.role))
+                raise LedOn(_keep_token(request, principal.role))
             request.state.principal = principal
 
 
-class SignedInByLink(Exception):
-    """The token of a page link goes into a cookie: `response` leads on without it."""
+class LedOn(Exception):
+    """A browser is led elsewhere by `response`: to sign in, or with the token of its link kept."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -220,8 +220,8 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             try:
                 await self.guard(request)
-            except SignedInByLink as signed_in:
-                return signed_in.response
+            except LedOn as led_on:
+                return led_on.response
             within = Request(request.scope, limited(request.receive, self._body_bytes))
             principal = request.state.principal
             if principal is None:
@@ -252,10 +252,13 @@ async def admit(
     """The caller, if one of `rules` lets him in; of several roles in the first that does.
 
     Raises Problem 401 for no credential or a bad one, 403 for one that does not open this, and 403
-    for a form that another site sent with this browser's cookie.
+    for a form that another site sent with this browser's cookie; LedOn for a page that somebody
+    opens who has not signed in.
     """
     principal = await authenticator.identify(request)
     if principal is None:
+        if (place := sign_in_place(request)) and (address := place.for_page(request)):
+            raise LedOn(RedirectResponse(address, 303, {"Cache-Control": "no-store"}))
         security_log.refused(request, 401, None, "not_signed_in")
         raise Problem(
             401,

@@ -11,6 +11,7 @@ TOKEN_COOKIE = "lastmetre_token"  # noqa: S105 - the cookie's name
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 ACCESS_COOKIE = "lastmetre_access"
 SESSION_COOKIE = "lastmetre_session"
+FRESH_COOKIE = "lastmetre_fresh"
 
 
 class Role(StrEnum):

@@ -19,7 +19,7 @@ _LONGEST: Final = 256
 
 
 class LeadLinks:
-    """Seals links with the key of staff's tokens, and opens those of that one and of old ones."""
+    """Seals links with the installation's link key, and opens those of that one and of old ones."""
 
     def __init__(self, key: bytes, old_keys: Sequence[bytes] = ()) -> None:
         self._keys = [hmac.digest(each, b"lead link\0", "sha256") for each in (key, *old_keys)]

@@ -1,13 +1,49 @@
-"""The question before another site signs a browser in."""
+"""Where browsers are led to sign in, and the question before another site signs one in."""
 
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from lastmetre.common.security import security_log
-from lastmetre.common.security.callers import Person
+from lastmetre.common.security.callers import SESSION_COOKIE, Person
+from lastmetre.common.web.accept import weighted
+from lastmetre.common.web.cookies import cookie_name
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPlace:
+    """Where `/sign-in` is (`base`), and what this service's own pages begin with. Not `always`:
+    only for browsers that have signed in there before; others are told by which link they can."""
+
+    base: str
+    own: str
+    always: bool
+
+    def for_page(self, request: Request) -> str | None:
+        """Where the browser signs in, or renews its access token, and comes back from; None if
+        this is no page that somebody opens."""
+        signed_in_before = cookie_name(request, SESSION_COOKIE) in request.cookies
+        if request.method != "GET" or not (self.always or signed_in_before):
+            return None
+        mode = request.headers.get("sec-fetch-mode")
+        asked = dict(weighted(request.headers.get("accept", "")))
+        opened = mode == "navigate" if mode else "text/html" in asked
+        if not opened or "hx-request" in request.headers:
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        back = f"{self.own.rstrip('/')}{request.url.path}{query}"
+        return f"{self.base}/sign-in?{urlencode({'next': back})}"
+
+
+def sign_in_place(request: Request) -> SignInPlace | None:
+    """That of the application; an edge that is asked before it has none."""
+    application = request.scope.get("app")
+    return getattr(application.state, "sign_in", None) if application else None
+
 
 _FROM_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 

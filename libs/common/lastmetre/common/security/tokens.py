@@ -57,11 +57,11 @@ def issue_token(
 
 
 class DevelopmentTokens:
-    """Knows the tokens that `key` or one of `old_keys` has signed. `clock` must be the real one:
+    """Knows the tokens that one of `keys` (one at least) has signed. `clock` must be the real one:
     tokens do not live in the demo's time-lapse."""
 
-    def __init__(self, key: bytes, clock: Clock, old_keys: Sequence[bytes] = ()) -> None:
-        self._keys = [OctKey.import_key(each) for each in (key, *old_keys)]
+    def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
+        self._keys = [OctKey.import_key(each) for each in keys]
         self._clock = clock
 
     def read(self, token: str, via: Via) -> Person | None:

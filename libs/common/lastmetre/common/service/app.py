@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Lifespan
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Authenticator, DeclaredAccess, guard
 from lastmetre.common.security.access_tokens import AccessTokenReader
-from lastmetre.common.security.authenticator import CredentialAuthenticator
+from lastmetre.common.security.authenticator import CredentialAuthenticator, TokenReader
 from lastmetre.common.security.callers import ChannelCaller
+from lastmetre.common.security.sign_in import SignInPlace
 from lastmetre.common.security.tokens import DevelopmentTokens
 from lastmetre.common.service.build_info import BuildInfo, build_info
 from lastmetre.common.service.clock import RealClock
@@ -60,6 +61,8 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
         time_zone=settings.city_time_zone.key,
         city_names={"zh": settings.city_name_zh, "en": settings.city_name_en},
         public_urls=settings.public_urls,
+        # With development tokens there is nothing to renew, and no session to end.
+        sign_in_url="" if settings.development_keys else f"{settings.sign_in_base}/sign-in",
     )
 
 
@@ -68,14 +71,15 @@ def authenticator_of(
 ) -> CredentialAuthenticator:
     """Knows the tokens and service keys of the settings, and these channel keys by SHA-256."""
     clock = RealClock()
+    readers: list[TokenReader] = [AccessTokenReader(settings.access_keys, clock)]
+    if settings.development_keys:
+        log.warning("development tokens are good here: this is no production")
+        readers.append(DevelopmentTokens(settings.development_keys, clock))
     return CredentialAuthenticator(
-        [
-            AccessTokenReader(settings.access_keys, clock),
-            DevelopmentTokens(settings.token_key, clock, settings.token_old_keys),
-        ],
+        readers,
         service_keys=settings.service_keys,
         channel_keys=channel_keys or {},
-        by_link=True,
+        by_link=bool(settings.development_keys),
     )
 
 
@@ -109,6 +113,11 @@ def build_app(
     app = _application(f"Lastmetre {host.name}", build, lifespan=lifespan)
     app.state.host = host
     app.state.edge = edge
+    app.state.sign_in = SignInPlace(
+        host.settings.sign_in_base,
+        host.settings.public_urls[host.name],
+        always=not host.settings.development_keys,
+    )
     app.state.entrance = edge.before(app) if edge else app
     for router in routers:
         app.include_router(router)

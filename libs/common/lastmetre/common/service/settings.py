@@ -1,6 +1,7 @@
 """Settings from the environment. `NAME_FILE` may name a file that holds NAME's value."""
 
 import base64
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -53,10 +54,18 @@ CITY_TIME_ZONE: Final = Field(
 )
 
 
+class SignInMode(StrEnum):
+    """Whose tokens are good: in production those alone that intake has signed."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
 class Settings(EnvironmentSettings):
     """What every service reads. Names and values: README, Configuration."""
 
-    token_key: KeyBytes = Field(validation_alias="LASTMETRE_TOKEN_KEY")
+    sign_in: SignInMode = Field(default=SignInMode.PRODUCTION, validation_alias="LASTMETRE_SIGN_IN")
+    token_key: OptionalKey = Field(default=None, validation_alias="LASTMETRE_TOKEN_KEY")
     token_old_keys: OldKeys = Field(validation_alias="LASTMETRE_TOKEN_OLD_KEYS")
     access_keys: PublicKeys = Field(validation_alias="LASTMETRE_ACCESS_KEYS")
     service_keys: ServiceKeys = Field(
@@ -80,6 +89,24 @@ class Settings(EnvironmentSettings):
     otlp_protocol: Literal["http/protobuf"] = Field(
         default="http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL"
     )
+
+    @model_validator(mode="after")
+    def _somebody_can_sign_in(self) -> Self:
+        if self.sign_in is SignInMode.DEVELOPMENT and self.token_key is None:
+            raise ValueError("with LASTMETRE_SIGN_IN=development goes LASTMETRE_TOKEN_KEY")
+        if self.sign_in is SignInMode.PRODUCTION and not self.access_keys:
+            raise ValueError(
+                "LASTMETRE_ACCESS_KEYS is not set: nobody could sign in. `lastmetre secrets make`"
+                " makes it; development tokens are good with LASTMETRE_SIGN_IN=development alone"
+            )
+        return self
+
+    @property
+    def development_keys(self) -> tuple[bytes, ...]:
+        """Whose development tokens are good: in production nobody's."""
+        if self.sign_in is SignInMode.PRODUCTION or self.token_key is None:
+            return ()
+        return (self.token_key, *self.token_old_keys)
 
     @property
     def city_name(self) -> LocalName:

@@ -31,7 +31,16 @@ from lastmetre.common.web.wording import Wording
 
 _KIT = "lastmetre.common.web"
 _YEAR = 365 * 86400
-_PERSONAL = ("/progress/", "/report/sent/", "/work", "/centre", "/cases", "/messages", "/rate/")
+_PERSONAL = (
+    "/progress/",
+    "/report/sent/",
+    "/work",
+    "/centre",
+    "/cases",
+    "/messages",
+    "/rate/",
+    "/sign-",
+)
 _WORTH_COMPRESSING = 1024
 
 
@@ -50,7 +59,8 @@ class Pages:
     `entrypoints/web/static` and `locale`.
     `static_path` is where the files are served, below one of the service's own path prefixes since
     all services may share a host. `public_urls` maps each service to what links to its pages start
-    with; `city_names` each language to the city's name.
+    with; `city_names` each language to the city's name. `sign_in_url` is where staff see and end
+    their sign-in; empty: nowhere.
     """
 
     def __init__(
@@ -61,11 +71,13 @@ class Pages:
         time_zone: str,
         city_names: Mapping[Language, str],
         public_urls: Mapping[str, str],
+        sign_in_url: str = "",
     ) -> None:
         self._web = package_directory(service_package) / "entrypoints" / "web"
         self._service = service_package.rpartition(".")[2]
         self._static_path = static_path.rstrip("/")
         self._public_urls = {name: url.rstrip("/") for name, url in public_urls.items()}
+        self._sign_in_url = sign_in_url
         self._assets = self._read_assets()
         self.translations = load_translations(service_package)
         self.wordings = {
@@ -112,6 +124,7 @@ class Pages:
             kit_url=lambda name: self._asset_url(f"kit/{name}"),
             static_url=lambda name: self._asset_url(f"{self._service}/{name}"),
             service_url=self.service_url,
+            sign_in_url=self._sign_in_url,
         )
         words = ("iso", "clock", "seconds", "day", "date", "when", "short", "duration", "quantity")
         figures = ("due", "number", "percent", "distance", "own")

@@ -31,7 +31,7 @@ def _describe(service: str, folder: Path) -> dict[str, Any]:
             "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
             f"{service.upper()}_DATABASE_URL": "postgresql://localhost/nothing",
             f"{service.upper()}_SERVICE_KEY": _KEY,
-            "LASTMETRE_TOKEN_KEY": _KEY,
+            "LASTMETRE_ACCESS_KEYS": _KEY,
             "INTAKE_ACCESS_KEY": _KEY,
             "LASTMETRE_LINK_KEY": _KEY,
             "INTAKE_VAULT_KEY": _KEY,

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lastmetre.common.service.clock import Clock
 from lastmetre.intake.domain.identity_provider import Asked, NotProved, ProviderAway
+from lastmetre.intake.domain.staff_sessions import AtProvider
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ KEYS_ASKED_EVERY: Final = timedelta(seconds=30)
 DISCOVERY_KEPT: Final = timedelta(hours=1)
 CLOCKS_APART_SECONDS: Final = 30
 TIMEOUT_SECONDS: Final = 5.0
+_LOGOUT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _Keys = dict[str | None, Key]
 
 
@@ -145,6 +147,17 @@ class OpenIdProvider:
     async def claims_of_access_token(self, token: str) -> Mapping[str, Any]:
         """The claims of an access token for our audience. Raises NotProved or ProviderAway."""
         return await self._verified(token, self._audience)
+
+    async def ended(self, logout_token: str) -> AtProvider:
+        """Whose sign-in the provider has ended (OpenID Connect Back-Channel Logout 1.0): of one
+        session, or of all that he has. Raises NotProved or ProviderAway."""
+        claims = await self._verified(logout_token, self._client_id)
+        events = claims.get("events")
+        # An ID token has a nonce, and ends nothing.
+        if not isinstance(events, dict) or _LOGOUT not in events or "nonce" in claims:
+            raise NotProved("no_logout_token")
+        session = claims.get("sid")
+        return AtProvider(claims["sub"], session if isinstance(session, str) else None)
 
     async def _verified(self, token: str, audience: str) -> dict[str, Any]:
         try:

@@ -143,6 +143,12 @@ class StaffSessions:
             return False
         return await self._revoke(session_id) == 1
 
+    async def end_at_provider(self, ended: AtProvider) -> int:
+        """End what began with a sign-in that is over at the provider; how many sessions."""
+        async with connected(self._pool()) as connection, connection.transaction():
+            found = await store.at_provider(connection, ended)
+            return await store.revoke(connection, found, self._clock.now())
+
     async def _revoke(self, session_id: UUID) -> int:
         async with connected(self._pool()) as connection:
             return await store.revoke(connection, [session_id], self._clock.now())

@@ -1,46 +1,28 @@
-"""The link in a lead's message: it signs his device in, and leads to the case."""
+"""The link in a lead's message: intake signs his device in, and leads him back to the case."""
 
-from typing import Final
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.case_numbers import read_case_number
-from lastmetre.common.security.access import PAGES_OF, SecretLink, allow
-from lastmetre.common.security.callers import Role
-from lastmetre.common.security.lead_links import DEVICE_LIFETIME, LeadLinks
-from lastmetre.common.security.sign_in import confirm_sign_in
-from lastmetre.common.security.staff_cookies import keep_token
-from lastmetre.common.security.tokens import issue_token
-from lastmetre.common.service.clock import Clock
+from lastmetre.common.security.access import SecretLink, allow
 from lastmetre.common.web.openapi import REDIRECTS, page_router
-from lastmetre.common.web.problems import Problem
-from lastmetre.common.web.words import N_
-
-SECONDS: Final = int(DEVICE_LIFETIME.total_seconds())
 
 
-def sign_in_router(links: LeadLinks, token_key: bytes, clock: Clock) -> APIRouter:
-    """`/work/open/{secret}`. `clock` is a real one: links do not live in a time-lapse."""
+def sign_in_router(sign_in_base: str, own_url: str) -> APIRouter:
+    """`/work/open/{secret}`. `sign_in_base` is what the address of `/sign-in` begins with,
+    `own_url` what those of dispatch's pages do."""
     router = page_router()
 
     @router.get("/work/open/{secret}", dependencies=allow(SecretLink()), **REDIRECTS)
     async def sign_in(request: Request, secret: str, case: str = "") -> Response:
-        now = clock.now()
-        lead_id = links.open(secret, now)
-        if lead_id is None:
-            raise Problem(
-                404,
-                "/problems/unknown-link",
-                N_("This link is not good any more"),
-                N_("Please open the link in the newest message that we sent you."),
-            )
-        await confirm_sign_in(request, f"{Role.LEAD.value}:{lead_id}")
+        """Leads on to the sign-in, which knows whether the secret is good."""
         number = read_case_number(case)
-        response = RedirectResponse(f"/cases/{number}" if number else "/work", 303)
-        token = issue_token(token_key, lead_id, Role.LEAD, lead_id, now, DEVICE_LIFETIME)
-        keep_token(request, response, token, PAGES_OF[Role.LEAD], SECONDS)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        back = f"{own_url.rstrip('/')}{f'/cases/{number}' if number else '/work'}"
+        address = (
+            f"{sign_in_base}/sign-in/link/{quote(secret, safe='')}?{urlencode({'next': back})}"
+        )
+        return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
     return router

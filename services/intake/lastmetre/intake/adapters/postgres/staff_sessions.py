@@ -62,6 +62,20 @@ async def of_person(connection: "Connection", staff: StaffMember) -> list[StaffS
     return [_session(row) for row in rows]
 
 
+async def at_provider(connection: "Connection", ended: AtProvider) -> list[UUID]:
+    """The sessions that began with that sign-in; without its session those of all of his."""
+    rows = await connection.fetch(
+        """
+        SELECT session_id FROM staff_session
+        WHERE provider_subject = $1 AND ($2::text IS NULL OR provider_session = $2)
+            AND revoked_at IS NULL
+        """,
+        ended.subject,
+        ended.session,
+    )
+    return [row[0] for row in rows]
+
+
 async def keep_use(connection: "Connection", session: StaffSession) -> bool:
     """Keep when it was used, its end, and the order of roles. False if it was revoked meanwhile."""
     kept = await connection.fetchval(

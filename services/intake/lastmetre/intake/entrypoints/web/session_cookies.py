@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from lastmetre.common.security.access import PAGES_OF
-from lastmetre.common.security.callers import SESSION_COOKIE
+from lastmetre.common.security.callers import ACCESS_COOKIE, FRESH_COOKIE, SESSION_COOKIE
 from lastmetre.common.security.staff_cookies import access_cookie, forget_links
 from lastmetre.common.web.cookies import by_tls, cookie_name
 from lastmetre.intake.application.staff_sessions import Begun, Renewed
@@ -14,6 +14,7 @@ from lastmetre.intake.domain.identity_provider import Asked
 
 _ASKED: Final = "lastmetre_sign_in"
 _ASKED_SECONDS: Final = 600
+_RENEWED_BEFORE_SECONDS: Final = 120
 _EVERY_PAGE: Final = frozenset().union(*PAGES_OF.values())
 
 
@@ -42,14 +43,23 @@ def keep_access(request: Request, response: Response, renewed: Renewed) -> None:
         samesite="lax",
         secure=by_tls(request),
     )
+    # Pages look at this one: where it is gone, it is time to ask for a new token (js/renew.js).
+    response.set_cookie(
+        cookie_name(request, FRESH_COOKIE),
+        "yes",
+        path="/",
+        max_age=max(renewed.access_seconds - _RENEWED_BEFORE_SECONDS, 1),
+        samesite="lax",
+        secure=by_tls(request),
+    )
     response.headers["Cache-Control"] = "no-store"
 
 
 def drop_session(request: Request, response: Response) -> None:
     """Have the browser forget who has signed in."""
-    for name in (cookie_name(request, SESSION_COOKIE), access_cookie(request)):
+    for name in (SESSION_COOKIE, ACCESS_COOKIE, FRESH_COOKIE):
         response.delete_cookie(
-            name, path="/", secure=by_tls(request), httponly=True, samesite="lax"
+            cookie_name(request, name), path="/", secure=by_tls(request), samesite="lax"
         )
     forget_links(request, response, _EVERY_PAGE)
     response.headers["Cache-Control"] = "no-store"

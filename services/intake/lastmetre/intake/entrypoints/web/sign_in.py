@@ -9,9 +9,12 @@ from fastapi import Form as FormBody
 from starlette.responses import RedirectResponse, Response
 
 from lastmetre.common.security import security_log
-from lastmetre.common.security.access import Anyone, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access import Anyone, SecretLink, allow
+from lastmetre.common.security.callers import Role, StaffMember
+from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.origin import refuse_cross_site
+from lastmetre.common.security.sign_in import confirm_sign_in
+from lastmetre.common.service.clock import Clock
 from lastmetre.common.web.forms import FORM_BYTES, FormFields, Typed
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
@@ -22,7 +25,8 @@ from lastmetre.intake.application.staff_sessions import SignIn, StaffSessions
 from lastmetre.intake.domain.identity_provider import NotProved, ProviderAway
 from lastmetre.intake.domain.return_address import ReturnAddresses
 from lastmetre.intake.domain.staff_roles import NoRole
-from lastmetre.intake.domain.staff_sessions import StaffSession
+from lastmetre.intake.domain.staff_sessions import SignedInBy, StaffSession
+from lastmetre.intake.entrypoints.api.sign_in import provider_away
 from lastmetre.intake.entrypoints.web.session_cookies import (
     asked_in,
     drop_session,
@@ -57,10 +61,13 @@ class RevokeFields(FormFields):
 
 
 class SignInUses(NamedTuple):
-    """What the pages ask for. Without a provider nobody signs in there."""
+    """What the pages ask for. Without a provider nobody signs in there. `clock` is a real one:
+    links do not live in a time-lapse."""
 
     sessions: StaffSessions
     at_provider: SignInAtProvider | None
+    lead_links: LeadLinks
+    clock: Clock
 
 
 class SignInPages:
@@ -71,6 +78,8 @@ class SignInPages:
         self._addresses = addresses
         self._sessions = uses.sessions
         self._at_provider = uses.at_provider
+        self._lead_links = uses.lead_links
+        self._clock = uses.clock
 
     async def enter(self, request: Request, leads_to: str | None) -> Response:
         """On to `leads_to` with a new access token, if the session goes on; else a sign-in."""
@@ -98,7 +107,7 @@ class SignInPages:
         try:
             asked, address = await self._at_provider.ask(onward or _HERE)
         except ProviderAway as error:
-            raise _away(error) from None
+            raise provider_away(error) from None
         response = RedirectResponse(address, 303)
         keep_asked(request, response, asked)
         return response
@@ -112,7 +121,7 @@ class SignInPages:
         try:
             sign_in = await self._at_provider.answer(request.query_params, asked, browser)
         except ProviderAway as error:
-            raise _away(error) from None
+            raise provider_away(error) from None
         except NotProved as error:
             security_log.refused(request, 403, None, f"sign_in_{error.why}")
             raise Problem(
@@ -138,6 +147,25 @@ class SignInPages:
         response = RedirectResponse(self._addresses.checked(leads_to) or _HERE, 303)
         keep_session(request, response, begun)
         return response
+
+    async def by_link(self, request: Request, secret: str, leads_to: str | None) -> Response:
+        """A lead's device, by the link in a message to him. Raises Problem 404, and 403 where
+        another site led here."""
+        lead_id = self._lead_links.open(secret, self._clock.now())
+        if lead_id is None:
+            raise Problem(
+                404,
+                "/problems/unknown-link",
+                N_("This link is not good any more"),
+                N_("Please open the link in the newest message that we sent you."),
+            )
+        lead = StaffMember(lead_id, (Role.LEAD,), lead_id)
+        await confirm_sign_in(request, f"{Role.LEAD.value}:{lead_id}")
+        known = await self._sessions.find(secret_in(request))
+        if known is not None and known.staff == lead:
+            return await self.enter(request, leads_to)
+        browser = request.headers.get("user-agent", "")
+        return await self.signed_in(request, SignIn(lead, SignedInBy.LINK, browser), leads_to)
 
     async def renew(self, request: Request, fields: RenewFields) -> Response:
         """A new access token for a page that stays open. Raises Problem 401."""
@@ -215,17 +243,6 @@ def _signed_out() -> Problem:
     return Problem(401, "/problems/not-signed-in", N_("Please sign in"))
 
 
-def _away(error: ProviderAway) -> Problem:
-    log.warning("the identity provider is away", error=str(error))
-    return Problem(
-        503,
-        "/problems/provider-away",
-        N_("Nobody can sign in for a moment"),
-        N_("The city's identity provider does not answer."),
-        headers={"Retry-After": "5"},
-    )
-
-
 def sign_in_router(pages: SignInPages) -> APIRouter:
     """The routes. Each looks at the session's cookie by itself, which nothing else opens."""
     router = page_router()
@@ -240,6 +257,11 @@ def sign_in_router(pages: SignInPages) -> APIRouter:
     async def come_back_from_provider(request: Request) -> Response:
         """Where the identity provider sends browsers back to."""
         return await pages.come_back(request)
+
+    @router.get("/sign-in/link/{secret}", dependencies=allow(SecretLink()), status_code=303)
+    async def sign_in_by_link(request: Request, secret: str, next: str | None = None) -> Response:
+        """The link in a lead's message: his device stays signed in for ninety days."""
+        return await pages.by_link(request, secret, next)
 
     @router.post(
         "/sign-in/renew", dependencies=open_to_all, max_body_size=FORM_BYTES, status_code=204

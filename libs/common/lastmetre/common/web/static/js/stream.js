@@ -102,6 +102,13 @@
   function listen() {
     close();
     if (document.hidden || !part()) return;
+    // A stream ends with the access token that it began with.
+    if (window.lastmetreFresh) window.lastmetreFresh().then(open);
+    else open();
+  }
+  function open() {
+    close();
+    if (document.hidden || !part()) return;
     opened = false;
     told = false;
     source = new EventSource(address());

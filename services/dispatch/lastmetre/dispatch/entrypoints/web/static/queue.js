@@ -98,7 +98,10 @@
     try {
       for (let step = read()[0]; step; step = read()[0]) {
         paint();
-        const answer = await request(step);
+        let answer = await request(step);
+        if (answer.status === 401 && window.lastmetreRenew && (await window.lastmetreRenew())) {
+          answer = await request(step);
+        }
         if (answer.ok) {
           done(step);
         } else if (answer.status === 401 || answer.status === 403 && (await isOthers(answer))) {

@@ -1,119 +1,16 @@
 """Staff sign in at the city's identity provider: sessions of intake, access tokens for all."""
 
-import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
 import pytest
-import pytest_asyncio
 
-from lastmetre.common.security.access_tokens import AccessTokenReader
-from lastmetre.common.security.callers import ACCESS_COOKIE, SESSION_COOKIE, Via
-from lastmetre.common.service.clock import RealClock
-from lastmetre.devstack import Stack
-from tests.support.city import IntakeAlone, key_bytes
-from tests.support.databases import fresh_database
-from tests.support.openid_provider import CLIENT, OpenIdProviderOfTests, openid_provider
+from lastmetre.common.security.callers import ACCESS_COOKIE, SESSION_COOKIE
+from tests.integration.sign_in.conftest import Browser
+from tests.support.city import IntakeAlone
+from tests.support.openid_provider import OpenIdProviderOfTests
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-STAFF_HOST: Final = "http://staff.example"
-MAPPING: Final = {
-    "subject": "preferred_username",
-    "roles": [
-        {"role": "operator", "claim": "groups", "value": "centre"},
-        {"role": "lead", "claim": "groups", "value": "leads"},
-    ],
-    "lead_id": "employee",
-}
-
-
-@pytest.fixture(scope="module")
-def lasting() -> Iterator[OpenIdProviderOfTests]:
-    with openid_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(lasting: OpenIdProviderOfTests) -> Iterator[OpenIdProviderOfTests]:
-    claims, keys = lasting.claims, lasting.keys
-    lasting.claims = claims | {"groups": ["centre"], "sid": "s-1"}
-    yield lasting
-    lasting.claims, lasting.keys = claims, keys
-    lasting.token_claims, lasting.away = {}, False
-
-
-class Browser:
-    """A browser on the staff's host, behind which intake answers."""
-
-    def __init__(self, client: httpx.AsyncClient, city: IntakeAlone) -> None:
-        self.client = client
-        self._city = city
-
-    async def get(self, path: str, **headers: str) -> httpx.Response:
-        return await self.client.get(path, headers={"Accept": "text/html", **headers})
-
-    async def post(self, path: str, **form: str) -> httpx.Response:
-        headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-        return await self.client.post(path, data=form or {"redisplay": ""}, headers=headers)
-
-    async def to_provider(self, leads_to: str = "/work") -> str:
-        """Where it comes back to from the provider."""
-        led = await self.get(f"/sign-in?next={leads_to}")
-        assert led.status_code == 303, led.text
-        back = await self.client.get(led.headers["location"])
-        address = urlsplit(back.headers["location"])
-        assert f"{address.scheme}://{address.netloc}" == STAFF_HOST
-        return f"{address.path}?{address.query}"
-
-    async def sign_in(self, leads_to: str = "/work") -> httpx.Response:
-        return await self.get(await self.to_provider(leads_to))
-
-    def acting(self) -> str | None:
-        """As whom every service knows this browser."""
-        token = self.client.cookies.get(ACCESS_COOKIE)
-        key = key_bytes(self._city.credentials.public_access_key)
-        person = AccessTokenReader([key], RealClock()).read(token or "", Via.COOKIE)
-        return person.actor if person else None
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started(
-    stack: Stack, lasting: OpenIdProviderOfTests, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[IntakeAlone]:
-    """One process for all: it is asked, and nothing in it is changed."""
-    folder = tmp_path_factory.mktemp("signing-in")
-    roles = folder / "roles.json"
-    roles.write_text(json.dumps(MAPPING))
-    database = fresh_database(stack, "intake")
-    intake = IntakeAlone(stack.endpoints.bootstrap_servers, database, folder)
-    intake.environment |= {
-        "LASTMETRE_SIGN_IN_URL": STAFF_HOST,
-        "INTAKE_OIDC_ISSUER": lasting.issuer,
-        "INTAKE_OIDC_CLIENT_ID": CLIENT[0],
-        "INTAKE_OIDC_CLIENT_SECRET": CLIENT[1],
-        "INTAKE_OIDC_ROLES_FILE": str(roles),
-    }
-    async with intake.running():
-        await intake.start()
-        yield intake
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def signing_in(started: IntakeAlone) -> IntakeAlone:
-    await started.execute("DELETE FROM staff_session")
-    return started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def browser(
-    signing_in: IntakeAlone, provider: OpenIdProviderOfTests
-) -> AsyncIterator[Browser]:
-    async with signing_in.processes[0].client() as client:
-        yield Browser(client, signing_in)
 
 
 async def test_a_day_of_somebody_at_a_desk(
@@ -150,7 +47,7 @@ async def test_a_day_of_somebody_at_a_desk(
     assert SESSION_COOKIE not in browser.client.cookies
     assert browser.acting() is None
     # The secret opens nothing any more, for whoever has kept it.
-    browser.client.cookies.set(SESSION_COOKIE, secret)
+    browser.keep(SESSION_COOKIE, secret)
     assert (await browser.post("/sign-in/renew")).status_code == 401
     provider.away = False
     assert "/authorize?" in (await browser.get("/sign-in")).headers["location"]
@@ -216,14 +113,14 @@ async def test_nobody_ends_the_sessions_of_others(
 
 async def test_a_session_is_never_taken_over(browser: Browser, signing_in: IntakeAlone) -> None:
     """Neither a secret that somebody has put there, nor the one of before, goes on."""
-    browser.client.cookies.set(SESSION_COOKIE, "chosen-by-another")
+    browser.keep(SESSION_COOKIE, "chosen-by-another")
     await browser.sign_in()
     first = browser.client.cookies[SESSION_COOKIE]
     assert first != "chosen-by-another"
     await browser.get(await _signed_in_anew(browser))
     second = browser.client.cookies[SESSION_COOKIE]
     assert second != first
-    browser.client.cookies.set(SESSION_COOKIE, first)
+    browser.keep(SESSION_COOKIE, first)
     assert (await browser.post("/sign-in/renew")).status_code == 401
 
 
@@ -231,7 +128,7 @@ async def _signed_in_anew(browser: Browser) -> str:
     kept = browser.client.cookies[SESSION_COOKIE]
     browser.client.cookies.delete(SESSION_COOKIE)
     back = await browser.to_provider()
-    browser.client.cookies.set(SESSION_COOKIE, kept)
+    browser.keep(SESSION_COOKIE, kept)
     return back
 
 
@@ -295,8 +192,9 @@ async def test_rotated_keys_sign_in(browser: Browser, provider: OpenIdProviderOf
 async def test_without_the_provider_nobody_signs_in_and_reports_are_taken(
     browser: Browser, provider: OpenIdProviderOfTests
 ) -> None:
+    back = await browser.to_provider()
     provider.away = True
-    answer = await browser.get("/sign-in?next=/work", Accept="application/json")
+    answer = await browser.get(back, Accept="application/json")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/provider-away")
     assert (await browser.get("/report")).status_code == 200
 
