@@ -326,7 +326,7 @@ PATHS: Final[Sequence[tuple[str, str, str, int]]] = (
     ("dispatch", "nobody", "/work/open/%00", 303),
     ("dispatch", "nobody", "/work/open/x?case=%00", 303),
     ("intake", "nobody", "/sign-in/link/%00", 404),
-    ("intake", "nobody", "/sign-in?next=%00", 404),
+    ("intake", "nobody", "/sign-in?next=%00", 200),
     ("intake", "nobody", "/sign-in/callback?state=%00&code=%00", 404),
     ("dispatch", "operator", "/centre?case=%00", 200),
     ("dispatch", "operator", "/cases/x", 404),

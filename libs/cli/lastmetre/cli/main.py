@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "secrets": "lastmetre.cli.secret_files:app",
     "databases": "lastmetre.cli.databases:app",
     "topics": "lastmetre.cli.topics:app",
+    "users": "lastmetre.cli.users:app",
     "vault": "lastmetre.cli.vault:app",
     "token": "lastmetre.cli.credentials:token",
     "channel-key": "lastmetre.cli.credentials:channel_key",

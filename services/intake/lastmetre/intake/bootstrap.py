@@ -31,7 +31,7 @@ from lastmetre.intake.adapters.settings_files import (
     read_category_codes,
     read_role_mapping,
 )
-from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters
+from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLetters, Vault
 from lastmetre.intake.application.add_to_report import AddToReport
 from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.application.find_report import FindReport
@@ -44,6 +44,7 @@ from lastmetre.intake.application.look_up_reports import LookUpReports
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
 from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
+from lastmetre.intake.application.sign_in_by_password import SignInByPassword
 from lastmetre.intake.application.staff_sessions import StaffSessions
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.application.submit_reports import SubmitReports
@@ -61,6 +62,7 @@ from lastmetre.intake.entrypoints.consumers import Consumers
 from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
 from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Network
+from lastmetre.intake.entrypoints.web.password import PasswordPages, password_router
 from lastmetre.intake.entrypoints.web.progress import (
     ProgressPages,
     ProgressUses,
@@ -123,7 +125,7 @@ def build(settings: IntakeSettings) -> FastAPI:
             report_router(
                 ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
             ),
-            *_sign_in_routers(host, settings, pages),
+            *_sign_in_routers(host, settings, pages, vault, attempts),
             progress_router(
                 ProgressPages(host, pages, network, categories, uses),
                 ProgressEvents(changes, RealClock(), settings.progress_streams),
@@ -141,7 +143,13 @@ def build(settings: IntakeSettings) -> FastAPI:
     )
 
 
-def _sign_in_routers(host: ServiceHost, settings: IntakeSettings, pages: Pages) -> list[APIRouter]:
+def _sign_in_routers(
+    host: ServiceHost,
+    settings: IntakeSettings,
+    pages: Pages,
+    vault: Vault,
+    attempts: AttemptCounter,
+) -> list[APIRouter]:
     clock, base = RealClock(), settings.sign_in_base
     signer = AccessTokenSigner(settings.access_key)
     lifetime = timedelta(seconds=settings.access_seconds)
@@ -169,9 +177,24 @@ def _sign_in_routers(host: ServiceHost, settings: IntakeSettings, pages: Pages) 
     lead_links = LeadLinks(
         settings.link_key, [*settings.link_old_keys, *before, *settings.token_old_keys]
     )
-    uses = SignInUses(sessions, at_provider.sign_in if at_provider else None, lead_links, clock)
+    by_password = None
+    if settings.with_passwords:
+        limits = settings.password_limits()
+        by_password = SignInByPassword(lambda: host.pool, vault, attempts, limits, clock)
+    sign_in_pages = SignInPages(
+        pages,
+        addresses,
+        SignInUses(
+            sessions,
+            at_provider.sign_in if at_provider else None,
+            settings.with_passwords,
+            lead_links,
+            clock,
+        ),
+    )
     return [
-        sign_in_router(SignInPages(pages, addresses, uses)),
+        sign_in_router(sign_in_pages),
+        password_router(PasswordPages(sign_in_pages, by_password)),
         sign_in_api_router(sessions, at_provider),
     ]
 

@@ -13,6 +13,7 @@ from lastmetre.common.service.settings import KeyBytes, LinkSettings, OldKeys, O
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
 from lastmetre.intake.domain.staff_sessions import Lifetimes, SignedInBy
+from lastmetre.intake.domain.staff_users import PasswordLimits
 
 _THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -57,6 +58,13 @@ class SignInSettings(EnvironmentSettings):
     access_seconds: int = Field(default=600, ge=60, validation_alias="INTAKE_ACCESS_TOKEN_SECONDS")
     session_idle: int = Field(default=1800, ge=60, validation_alias="INTAKE_SESSION_IDLE_SECONDS")
     session_longest: int = Field(default=43_200, ge=60, validation_alias="INTAKE_SESSION_SECONDS")
+    passwords: bool | None = Field(default=None, validation_alias="INTAKE_PASSWORDS")
+    """None: where there is no identity provider."""
+    sign_ins_per_name: int = Field(default=10, gt=0, validation_alias="INTAKE_SIGN_INS_PER_NAME")
+    sign_ins_per_client: int = Field(
+        default=30, gt=0, validation_alias="INTAKE_SIGN_INS_PER_CLIENT"
+    )
+    sign_ins_in_all: int = Field(default=300, gt=0, validation_alias="INTAKE_SIGN_INS_IN_ALL")
     oidc_issuer: str = Field(default="", validation_alias="INTAKE_OIDC_ISSUER")
     oidc_client_id: str = Field(default="", validation_alias="INTAKE_OIDC_CLIENT_ID")
     oidc_client_secret: SecretStr = Field(
@@ -78,6 +86,20 @@ class SignInSettings(EnvironmentSettings):
             raise ValueError("INTAKE_OIDC_ISSUER begins with https://")
         return self
 
+    @property
+    def with_passwords(self) -> bool:
+        """Whether staff may sign in with passwords of ours."""
+        return not self.oidc_issuer if self.passwords is None else self.passwords
+
+    def password_limits(self) -> PasswordLimits:
+        """Of tries with passwords, in a quarter of an hour."""
+        quarter = timedelta(minutes=15)
+        return PasswordLimits(
+            in_all=Limit("password", self.sign_ins_in_all, quarter),
+            by_client=Limit("password_by_client", self.sign_ins_per_client, quarter),
+            by_name=Limit("password_by_name", self.sign_ins_per_name, quarter),
+        )
+
     def lifetimes(self) -> dict[SignedInBy, Lifetimes]:
         """Of sessions, by how somebody has signed in."""
         at_a_desk = Lifetimes(
@@ -89,6 +111,12 @@ class SignInSettings(EnvironmentSettings):
             SignedInBy.PASSWORD: at_a_desk,
             SignedInBy.LINK: device,
         }
+
+
+class UsersSettings(VaultSettings, DatabaseSettings):
+    """What the tool `users` reads."""
+
+    city_name_en: str = Field(default="Yunqiao", validation_alias="LASTMETRE_CITY_NAME_EN")
 
 
 class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):

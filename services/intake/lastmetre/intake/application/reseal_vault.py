@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from lastmetre.intake.adapters.postgres import sealed as store
-from lastmetre.intake.adapters.postgres.sealed import CONFLICTS, SealedColumn, SealedValue
+from lastmetre.intake.adapters.postgres.sealed import CODES, CONFLICTS, SealedColumn, SealedValue
 from lastmetre.intake.adapters.vault_cipher import (
     CannotOpen,
     Vault,
@@ -15,6 +15,7 @@ from lastmetre.intake.adapters.vault_cipher import (
     open_dead_letter,
 )
 from lastmetre.intake.application.open_vault import belongs_to
+from lastmetre.intake.domain.staff_users import codes_of
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -141,6 +142,9 @@ def _bound_to(column: SealedColumn, value: SealedValue) -> bytes:
     if column is CONFLICTS:
         assert isinstance(owner, UUID)
         return conflict_of(owner)
+    if column is CODES:
+        assert isinstance(owner, str)
+        return codes_of(owner)
     return belongs_to(owner)
 
 

@@ -30,7 +30,8 @@ DEAD_LETTERS: Final = (
     SealedColumn("dead_letter", "corrected_value", _PLACE),
     SealedColumn("parked", "value", _PLACE, "sealed"),
 )
-COLUMNS: Final = (VAULT, LEADS, NOTES, CONFLICTS, *DEAD_LETTERS)
+CODES: Final = SealedColumn("staff_user", "codes_sealed", "subject")
+COLUMNS: Final = (VAULT, LEADS, NOTES, CODES, CONFLICTS, *DEAD_LETTERS)
 
 
 class SealedValue(NamedTuple):

@@ -1,6 +1,7 @@
 """`/sign-in`, `/sign-out`: staff sign in, see where they are signed in, and sign out."""
 
 from typing import Annotated, Final, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,7 @@ from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.sign_in import confirm_sign_in
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.web.forms import FORM_BYTES, FormFields, Typed
+from lastmetre.common.web.forms import FORM_BYTES, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
@@ -66,6 +67,7 @@ class SignInUses(NamedTuple):
 
     sessions: StaffSessions
     at_provider: SignInAtProvider | None
+    with_passwords: bool
     lead_links: LeadLinks
     clock: Clock
 
@@ -78,6 +80,7 @@ class SignInPages:
         self._addresses = addresses
         self._sessions = uses.sessions
         self._at_provider = uses.at_provider
+        self._with_passwords = uses.with_passwords
         self._lead_links = uses.lead_links
         self._clock = uses.clock
 
@@ -96,7 +99,45 @@ class SignInPages:
         return await self.begin(request, onward)
 
     async def begin(self, request: Request, onward: str | None) -> Response:
-        """To the provider."""
+        """To the provider, or the form where passwords are good."""
+        if self._with_passwords:
+            return self.ask_password(request, Form({"leads_to": onward or ""}))
+        return await self.to_provider(request, onward)
+
+    def ask_password(self, request: Request, form: Form, status: int = 200) -> Response:
+        """The form for name, password and code."""
+        onward = self._addresses.checked(form.value("leads_to")) or ""
+        form.values["leads_to"] = onward
+        query = urlencode({"next": onward})
+        context = {
+            "form": form,
+            "refused": status == 403,
+            "later": status == 429,
+            "provider_url": f"/sign-in/provider?{query}" if self._at_provider else None,
+        }
+        return self._pages.render(request, "sign_in.html", context, status)
+
+    def ask_change(self, request: Request, form: Form, status: int = 200) -> Response:
+        """The form for another password."""
+        context = {"form": form, "later": status == 429}
+        return self._pages.render(request, "change_password.html", context, status)
+
+    async def session_with_password(self, request: Request) -> StaffSession | None:
+        """The session of this browser, if it began with a password."""
+        session = await self._sessions.find(secret_in(request))
+        by_password = session is not None and session.signed_in_by is SignedInBy.PASSWORD
+        return session if by_password else None
+
+    async def end_others(self, request: Request, session: StaffSession) -> Response:
+        """End his other sessions that began with a password; this one begins anew."""
+        for each in await self._sessions.of(session.staff):
+            if each.signed_in_by is SignedInBy.PASSWORD:
+                await self._sessions.revoke(session.staff, each.session_id)
+        again = SignIn(session.staff, SignedInBy.PASSWORD, session.browser)
+        return await self.signed_in(request, again, None)
+
+    async def to_provider(self, request: Request, onward: str | None) -> Response:
+        """To the provider. Raises Problem 404 without one, 503 where it is away."""
         if self._at_provider is None:
             raise Problem(
                 404,
@@ -111,6 +152,10 @@ class SignInPages:
         response = RedirectResponse(address, 303)
         keep_asked(request, response, asked)
         return response
+
+    def checked(self, leads_to: str | None) -> str | None:
+        """`leads_to`, if it is one of our own pages."""
+        return self._addresses.checked(leads_to)
 
     async def come_back(self, request: Request) -> Response:
         """From the provider, with a code or a refusal."""
@@ -229,6 +274,7 @@ class SignInPages:
         context = {
             "now": session.used_at,
             "session": session,
+            "has_password": session.signed_in_by is SignedInBy.PASSWORD,
             "role": session.staff.roles[0].value,
             "sessions": await self._sessions.of(session.staff),
         }
@@ -252,6 +298,11 @@ def sign_in_router(pages: SignInPages) -> APIRouter:
     async def sign_in(request: Request, next: str | None = None) -> Response:
         """Leads on to `next`, after a sign-in if need be; without it shows the account."""
         return await pages.enter(request, next)
+
+    @router.get("/sign-in/provider", dependencies=open_to_all, status_code=303)
+    async def sign_in_at_provider(request: Request, next: str | None = None) -> Response:
+        """To the identity provider, where passwords are good as well."""
+        return await pages.to_provider(request, pages.checked(next))
 
     @router.get("/sign-in/callback", dependencies=open_to_all, status_code=303)
     async def come_back_from_provider(request: Request) -> Response:
