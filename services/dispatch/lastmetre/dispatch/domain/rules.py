@@ -12,8 +12,8 @@ from lastmetre.common.contracts.requests import Action, ActionRequested, Refusal
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.times import bad_time
 
-CENTRE: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
-REOPENERS: Final = CENTRE | {ActorRole.SUPERVISOR}
+OPERATORS: Final = frozenset({ActorRole.OPERATOR, ActorRole.ADMINISTRATOR})
+REOPENERS: Final = OPERATORS | {ActorRole.SUPERVISOR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ LEAD: Final = frozenset({ActorRole.LEAD})
 RULES: Final[Mapping[Action, Rule]] = {
     Action.ACCEPT: Rule(LEAD, frozenset({CaseState.DISPATCHED}), commutes=True),
     Action.ARRIVE: Rule(LEAD, frozenset({CaseState.ACCEPTED}), commutes=True),
-    Action.RESOLVE: Rule(LEAD | CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}, commutes=True),
+    Action.RESOLVE: Rule(LEAD | OPERATORS, WITH_A_LEAD | {CaseState.UNPLACED}, commutes=True),
     Action.RETURN: Rule(LEAD, WITH_A_LEAD),
-    Action.PLACE: Rule(CENTRE, WITH_A_LEAD | {CaseState.UNPLACED}),
-    Action.CANCEL: Rule(CENTRE, OPEN),
+    Action.PLACE: Rule(OPERATORS, WITH_A_LEAD | {CaseState.UNPLACED}),
+    Action.CANCEL: Rule(OPERATORS, OPEN),
     Action.REOPEN: Rule(REOPENERS, frozenset({CaseState.CLOSED})),
     # Of a closed case too: the figures go by it.
-    Action.CHANGE_CATEGORY: Rule(CENTRE, OPEN | {CaseState.CLOSED}),
-    Action.CHANGE_LOCATION: Rule(CENTRE, OPEN),
+    Action.CHANGE_CATEGORY: Rule(OPERATORS, OPEN | {CaseState.CLOSED}),
+    Action.CHANGE_LOCATION: Rule(OPERATORS, OPEN),
     # Of no state: what happened meanwhile changes nothing in what was noted.
     Action.NOTE: Rule(LEAD | REOPENERS, frozenset(CaseState), commutes=True),
 }
