@@ -144,3 +144,25 @@ def test_an_unknown_type_stops_its_partition_in_front_of_it() -> None:
 def test_a_batch_that_takes_too_long_is_tried_in_parts() -> None:
     found = consume(lambda: TimeoutError("statement timeout"), times=2)
     assert (found.handled, found.dead) == (RECORDS, [])
+
+
+def test_an_assignment_to_a_client_that_is_closed_already_is_none() -> None:
+    """Another member of the group joins while this one leaves it."""
+
+    async def main() -> None:
+        world = World(1)
+        broker, machine, store = Broker(world, [TOPIC]), Machine(world, "p"), Store(world, "s")
+
+        async def handle(_: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
+            raise AssertionError(records)
+
+        consumer = BatchConsumer(
+            "c", [TOPIC], handle, service="s",
+            connect=lambda: SimulatedConsumer(broker, machine, "g", [TOPIC]),
+            database=SimulatedDatabase(store, machine), tables=TABLES, outbox=Outbox(),
+            clock=VirtualClock(), cipher=NoCipher(), random=Random(1),
+        )  # fmt: skip
+        await consumer.on_assigned({HERE})
+        assert consumer.assigned is None
+
+    run_virtually(main())

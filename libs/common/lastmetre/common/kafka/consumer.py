@@ -156,7 +156,8 @@ class BatchConsumer:
 
     async def on_assigned(self, assigned: set[TopicPartition]) -> None:
         """Hand out nothing yet: where we stand is asked, and sought, by the loop."""
-        assert self._client is not None
+        if self._client is None:
+            return  # it leaves the group, and another one was quicker
         self._client.pause(assigned)
         async with self._busy:
             self._positions.revoke()
@@ -308,9 +309,7 @@ class BatchConsumer:
                     suspect = part[0]  # once more, alone: it may have met another transaction
                 await self._waiting.after(error, "a batch", attempt)
                 if self._giving_up:
-                    log.warning(
-                        "a batch is given up: its partitions are revoked", consumer=self.name
-                    )
+                    log.warning("a batch is given up with its partitions", consumer=self.name)
                     return
                 if isinstance(error, TimeoutError) and len(part) > 1:
                     pending[:1] = [(half, reason) for half in halves(part)]
