@@ -68,7 +68,7 @@ class TrimChannels:
                 return {}
             try:
                 positions = await self._untrimmed(connection, CHANNELS_FLOW)
-                low = await self._old(positions) if positions else {}
+                low = await self._old(positions, self._cutoff(begun_at)) if positions else {}
                 low = await self._look_into_gaps(connection, low)
                 if low:
                     await self._topics.delete_below(low)
@@ -80,10 +80,16 @@ class TrimChannels:
                     await store.unlock(connection, _LOCK)
         return low
 
-    async def _old(self, positions: Low) -> Low:
+    def _cutoff(self, begun_at: datetime | None) -> datetime:
+        """What was appended later stays. `begun_at` is when the confirmed backup was begun: where a
+        topic has lost its end, other records stand at the offsets that the backup knows."""
+        stated = self._settings.backup_interval
+        age = timedelta(seconds=self._settings.trim_after + (stated or 0))
+        cutoff = datetime.now(UTC) - age
+        return min(cutoff, begun_at) if stated is None and begun_at else cutoff
+
+    async def _old(self, positions: Low, cutoff: datetime) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
-        age = self._settings.trim_after + (self._settings.backup_interval or 0)
-        cutoff = datetime.now(UTC) - timedelta(seconds=age)
         low: Low = {}
         for place, each in (await self._topics.begins(list(positions), cutoff)).items():
             position = positions[place]
