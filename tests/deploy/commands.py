@@ -20,14 +20,22 @@ def missing_from_the_image(command: list[str]) -> str:
 
 
 def _unknown(words: list[str]) -> str:
-    """The first word that is no command of the one before, or no option of the last."""
+    """The first word that is no command of the one before, and neither an option of the last with
+    its value nor an argument."""
     command: Any = typer.main.get_command(app)
-    for word in words:
+    rest = iter(words)
+    arguments = 0
+    for word in rest:
         if word.startswith("--"):
-            if not any(word in each.opts for each in command.params):
+            option = next((each for each in command.params if word in each.opts), None)
+            if option is None or (not option.is_flag and next(rest, None) is None):
                 return word
-        elif word not in command.commands:
-            return word
-        else:
+        elif hasattr(command, "commands"):
+            if word not in command.commands:
+                return word
             command = command.commands[word]
+        else:
+            arguments += 1
+            if arguments > sum(each.param_type_name == "argument" for each in command.params):
+                return word
     return ""

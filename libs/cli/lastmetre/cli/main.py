@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "case": "lastmetre.cli.case:app",
     "dlq": "lastmetre.cli.dlq:app",
     "metrics": "lastmetre.cli.metrics_command:app",
+    "ledger": "lastmetre.cli.ledger.command:app",
     "migrate": "lastmetre.cli.migrate:migrate",
     "recover": "lastmetre.cli.recover:recover",
     "rotate": "lastmetre.cli.rotate:app",

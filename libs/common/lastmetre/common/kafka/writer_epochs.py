@@ -8,7 +8,7 @@ that stands before it is not in force: every reader passes over it, as a broker 
 whose epoch is past. Records without an epoch are of epoch 0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers, packed
@@ -35,8 +35,9 @@ def is_in_force(record: ConsumedRecord, epoch: int) -> bool:
 class WriterEpochs:
     """The epoch of each partition of one topic, while it is read from its beginning on."""
 
-    def __init__(self) -> None:
-        self._epochs: dict[int, int] = {}
+    def __init__(self, known: Mapping[int, int] | None = None) -> None:
+        """`known`: the epochs of before, where it is read from somewhere else on."""
+        self._epochs: dict[int, int] = dict(known or {})
 
     def of(self, partition: int) -> int:
         """The highest one of what was read of it."""

@@ -1,0 +1,1 @@
+"""`lastmetre ledger`: the topic case.events as files, out of Kafka and back."""
