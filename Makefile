@@ -86,6 +86,9 @@ simulate: .venv/ready ## the core under drawn faults in virtual time (SEEDS=n, o
 bench: .venv/ready ## what a lifecycle costs, next to the floor
 	.venv/bin/python -m tests.bench
 
+bench-audit: .venv/ready ## what an audit takes from a checkpoint, next to one of everything (CASES=200000)
+	.venv/bin/python -m tests.bench.audit $(if $(CASES),--cases $(CASES))
+
 # The image, from what is checked out. Where nothing can be pulled: tests/deploy/engine/debian_bases.sh.
 ENGINE ?= docker
 IMAGE ?= lastmetre:$(REVISION)

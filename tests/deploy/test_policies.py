@@ -33,7 +33,8 @@ def settings_of(overlay: str) -> dict[str, str]:
 
 
 def test_there_are_four_services_and_four_jobs_in_each_overlay() -> None:
-    assert len(WORKLOADS) == 8 * len(OVERLAYS)
+    """And the export of the ledger where there is a bucket."""
+    assert len(WORKLOADS) == 8 * len(OVERLAYS) + 1
 
 
 @every_workload
@@ -107,6 +108,9 @@ def test_commands_exist(overlay: str, pod: Resource) -> None:
         (["python", "-m", "lastmetre.intakes"], "lastmetre.intakes"),
         (["lastmetre", "audits"], "audits"),
         (["lastmetre", "metrics", "verify", "--jason"], "--jason"),
+        (["lastmetre", "metrics", "verify", "twice"], "twice"),
+        (["lastmetre", "audit", "--timeout"], "--timeout"),
+        (["lastmetre", "ledger", "export", "s3://bucket/ledger", "--json"], ""),
         (["sh", "-c", "true"], "sh"),
     ],
 )

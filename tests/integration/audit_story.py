@@ -8,12 +8,16 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
+from lastmetre.audit.partition_view import TYPES
 from lastmetre.audit.receipts import Receipt
-from lastmetre.common.contracts.base import Actor, ActorRole
+from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole
+from lastmetre.common.contracts.cases import CaseAccepted, CaseRegistered
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.contracts.topics import PARTITIONS
+from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
+from lastmetre.common.kafka.codec import decode
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topic_reader import open_topics
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Endpoints, Stack
 from tests.support import books
@@ -181,3 +185,24 @@ async def _closed(city: City, case_id: UUID) -> bool:
 
 async def _rated(city: City, case_id: UUID) -> bool:
     return (await city.ledger(case_id))[-1] == "rated"
+
+
+async def first_event(story: Story) -> CaseRegistered:
+    """How the story's case began, as the topic has it."""
+    targets = books.targets(story.endpoints, None)
+    async with open_topics(targets.kafka, targets.prefix) as topics:
+        places = await topics.places([CASE_EVENTS])
+        first, ends = await topics.beginnings(places), await topics.ends(places)
+        async for record in topics.records(places, first, ends):
+            event = decode(record, TYPES[CASE_EVENTS])
+            if isinstance(event, CaseRegistered) and event.case_id == story.closed:
+                return event
+    raise AssertionError("the topic does not have it")
+
+
+async def invented(story: Story, seq: int) -> CaseAccepted:
+    """An event of the story's case that never happened."""
+    now = datetime.now(UTC)
+    return CaseAccepted(
+        case_id=story.closed, seq=seq, actor=SYSTEM, occurred_at=now, recorded_at=now
+    )

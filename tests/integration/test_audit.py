@@ -12,20 +12,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from lastmetre.audit.balance import TITLES
-from lastmetre.audit.partition_view import TYPES
+from lastmetre.audit.balance import TITLES, Balance
 from lastmetre.audit.receipts import Receipt
-from lastmetre.common.contracts.base import SYSTEM
-from lastmetre.common.contracts.cases import CaseAccepted, CaseEvent, CaseRegistered, ReportMerged
+from lastmetre.common.contracts.cases import CaseEvent, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
-from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, decode, kafka_headers
-from lastmetre.common.kafka.topic_reader import open_topics
+from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, kafka_headers
 from lastmetre.common.kafka.writer_epochs import epoch_began
 from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
-from tests.integration.audit_story import Story, live_through
+from tests.integration.audit_story import Story, first_event, invented, live_through
 from tests.integration.audit_tamperings import NOTHING, STRANGER, TAMPERINGS, Tampering
 from tests.support import books
 from tests.support.city import TRACE, City
@@ -62,7 +59,13 @@ async def tampered(story: Story, tampering: Tampering) -> AsyncIterator[None]:
 
 async def found_in(story: Story, receipts: Sequence[Receipt] = ()) -> dict[str, list[str]]:
     """The ids that each line which does not balance names."""
-    balance = await books.balance(story.endpoints, story.outbox, [*story.receipts, *receipts])
+    return unbalanced(
+        await books.balance(story.endpoints, story.outbox, [*story.receipts, *receipts])
+    )
+
+
+def unbalanced(balance: Balance) -> dict[str, list[str]]:
+    """The ids that each line which does not balance names."""
     return {
         line.name: [difference.id for difference in line.differences]
         for line in balance
@@ -76,9 +79,16 @@ def test_every_line_is_unbalanced_by_something() -> None:
 
 @pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda each: f"{each.line}: {each.what}")
 async def test_what_was_tampered_with_is_named(story: Story, tampering: Tampering) -> None:
+    """By an audit of everything, and by one that goes on from a checkpoint of before."""
+    before = await books.audited(story.endpoints, story.outbox, story.receipts)
+    assert before.next, before.none_because
     async with tampered(story, tampering):
         found = await found_in(story)
+        since = await books.audited(
+            story.endpoints, story.outbox, story.receipts, checkpoint=before.next
+        )
     assert tampering.named(story) in found.get(tampering.line, []), found
+    assert unbalanced(since.balance) == found, since.everything_because
 
 
 async def told(story: Story, *events: CaseEvent) -> None:
@@ -101,27 +111,6 @@ def _record(event: CaseEvent) -> OutboxMessage:
         occurred_at=event.occurred_at,
         recorded_at=now,
         traceparent=TRACE,
-    )
-
-
-async def first_event(story: Story) -> CaseRegistered:
-    """How the story's case began, as the topic has it."""
-    targets = books.targets(story.endpoints, None)
-    async with open_topics(targets.kafka, targets.prefix) as topics:
-        places = await topics.places([CASE_EVENTS])
-        first, ends = await topics.beginnings(places), await topics.ends(places)
-        async for record in topics.records(places, first, ends):
-            event = decode(record, TYPES[CASE_EVENTS])
-            if isinstance(event, CaseRegistered) and event.case_id == story.closed:
-                return event
-    raise AssertionError("the topic does not have it")
-
-
-async def invented(story: Story, seq: int) -> CaseAccepted:
-    """An event of the story's case that never happened."""
-    now = datetime.now(UTC)
-    return CaseAccepted(
-        case_id=story.closed, seq=seq, actor=SYSTEM, occurred_at=now, recorded_at=now
     )
 
 

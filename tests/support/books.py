@@ -11,9 +11,10 @@ from typing import Any
 from typer.testing import CliRunner
 
 from lastmetre.audit.balance import Balance
+from lastmetre.audit.checkpoint import Checkpoint
 from lastmetre.audit.consistent_cut import Targets
 from lastmetre.audit.receipts import Receipt
-from lastmetre.audit.run import take_balance
+from lastmetre.audit.run import Audited, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.main import app
 from lastmetre.common.security.signed_links import SignedLinks
@@ -34,11 +35,26 @@ def links(endpoints: Endpoints) -> SignedLinks:
     return SignedLinks(base64.urlsafe_b64decode(endpoints.link_key + "=="))
 
 
+async def audited(
+    endpoints: Endpoints,
+    outbox: Path | None,
+    receipts: Sequence[Receipt] = (),
+    checkpoint: Checkpoint | None = None,
+) -> Audited:
+    """The books as they are now, whatever is in flight."""
+    return await take_balance(
+        targets(endpoints, outbox),
+        checkpoint=checkpoint,
+        receipts=receipts,
+        links=links(endpoints),
+    )
+
+
 async def balance(
     endpoints: Endpoints, outbox: Path | None, receipts: Sequence[Receipt] = ()
 ) -> Balance:
-    """The books as they are now, whatever is in flight."""
-    return await take_balance(targets(endpoints, outbox), receipts=receipts, links=links(endpoints))
+    """The same, of everything."""
+    return (await audited(endpoints, outbox, receipts)).balance
 
 
 async def quiet(endpoints: Endpoints, seconds: float = QUIET_SECONDS) -> Counter[str]:

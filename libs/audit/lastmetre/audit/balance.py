@@ -41,6 +41,10 @@ TITLES: Final = {
 }
 
 
+BEFORE: Final = "counted before the checkpoint"
+"""What a line calls rows whose counterpart stands before the checkpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Something that does not agree: which one, and in what."""

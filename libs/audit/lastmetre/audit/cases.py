@@ -1,5 +1,6 @@
 """The ledger: whole in dispatch and on the topic, the same in both; dispatch's cases follow it."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from lastmetre.audit.balance import Balance, Line
@@ -7,8 +8,17 @@ from lastmetre.audit.case_projection import CaseProjection, folded
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
-from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
+
+
+@dataclass(slots=True)
+class _Recalled:
+    """Of cases that were counted at the checkpoint, touched since or not, as dispatch has them."""
+
+    case_of_report: dict[str, str] = field(default_factory=dict)
+    case_of_number: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
 
 
 class CaseLines:
@@ -20,6 +30,8 @@ class CaseLines:
         self._case_of_report: dict[str, str] = {}
         self._case_of_number: dict[str, str] = {}
         self._joined: dict[str, str] = {}
+        self._recalled = _Recalled()
+        self._pairs: set[tuple[str, frozenset[str]]] = set()
 
     async def check(self, partition_view: PartitionView) -> None:
         """Count one partition."""
@@ -40,6 +52,8 @@ class CaseLines:
             "id",
         )
         before = self._cut.before[CASE_EVENTS, partition_view.partition]
+        if self._cut.since is not None:
+            await self._recall_reports(partition_view)
         for case_id in partition_view.case_ids:
             ledger = partition_view.ledgers.get(case_id) or Ledger()
             case = cases.get(case_id)
@@ -51,6 +65,31 @@ class CaseLines:
             self._state(case_id, case, ledger, before)
         self._unreadable(partition_view)
 
+    async def _recall_reports(self, partition_view: PartitionView) -> None:
+        """Which cases reports and numbers belong to that were not touched since the checkpoint."""
+        events = [
+            observed.message
+            for ledger in partition_view.ledgers.values()
+            for observed in ledger.events.values()
+            if isinstance(observed.message, CaseRegistered | ReportMerged)
+        ]
+        report_ids = [str(each.report_id) for each in events]
+        numbers = [each.number for each in events if isinstance(each, CaseRegistered)]
+        known = await self._cut.dispatch.rows(
+            'SELECT case_id::text, report_id::text, number, merged FROM "case"'
+            " WHERE report_id = ANY($1::uuid[]) OR number = ANY($2)"
+            " OR (merged <> '{}' AND merged && $1::uuid[])",
+            report_ids,
+            numbers,
+        )
+        asked = set(report_ids)
+        for case_id, report_id, number, merged in known:
+            self._recalled.case_of_number[number] = case_id
+            if report_id in asked:
+                self._recalled.case_of_report[report_id] = case_id
+            for each in asked.intersection(map(str, merged)):
+                self._recalled.joined[each] = case_id
+
     def _once(self, case_id: str, ledger: Ledger) -> None:
         line = self._balance.line("one_case")
         for observed in ledger.events.values():
@@ -61,25 +100,40 @@ class CaseLines:
             report_id = str(event.report_id)
             other = self._case_of_report.setdefault(report_id, case_id)
             namesake = self._case_of_number.setdefault(event.number, case_id)
-            if other != case_id:
+            if other == case_id:
+                other = self._recalled.case_of_report.get(report_id, case_id)
+            if namesake == case_id:
+                namesake = self._recalled.case_of_number.get(event.number, case_id)
+            if self._is_new_pair(report_id, other, case_id):
                 line.differ(report_id, f"this report is two cases: {other} and {case_id}")
-            if namesake != case_id:
+            if self._is_new_pair(event.number, namesake, case_id):
                 line.differ(event.number, f"two cases have this number: {namesake} and {case_id}")
         last = max(ledger.events, default=0)
         projection = projection_after(ledger, last) if last else None
         for merged in projection.merged if projection else ():
             line.expected["reports merged"] += 1
             other = self._joined.setdefault(str(merged.report_id), case_id)
-            if other != case_id:
+            if other == case_id:
+                other = self._recalled.joined.get(str(merged.report_id), case_id)
+            if self._is_new_pair(f"joined {merged.report_id}", other, case_id):
                 line.differ(merged.report_id, f"has joined two cases: {other} and {case_id}")
+
+    def _is_new_pair(self, what: str, other: str, case_id: str) -> bool:
+        """Whether these are two cases, and have not been named for that yet."""
+        pair = what, frozenset((other, case_id))
+        is_new = other != case_id and pair not in self._pairs
+        self._pairs.add(pair)
+        return is_new
 
     def finish(self) -> None:
         """What only shows when all cases were seen."""
         line = self._balance.line("one_case")
         line.actual["reports that are cases"] = len(self._case_of_report)
         line.actual["reports that have joined a case"] = len(self._joined)
-        for report_id in sorted(self._joined.keys() & self._case_of_report.keys()):
-            own, joined = self._case_of_report[report_id], self._joined[report_id]
+        all_own = self._recalled.case_of_report | self._case_of_report
+        all_joined = self._recalled.joined | self._joined
+        for report_id in sorted(all_own.keys() & all_joined.keys()):
+            own, joined = all_own[report_id], all_joined[report_id]
             line.differ(report_id, f"is the case {own}, and has joined {joined}")
 
     def _whole_in_dispatch(self, case_id: str, case: Row | None, rows: list[Row]) -> None:

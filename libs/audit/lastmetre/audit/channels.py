@@ -6,12 +6,12 @@ intake's trimmer has looked at before it deleted.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from lastmetre.audit.balance import Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
-from lastmetre.audit.snapshot import Snapshot
+from lastmetre.audit.snapshot import Row, Snapshot
 from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import Place
@@ -40,9 +40,14 @@ class _Outcome(NamedTuple):
 
 
 async def check_channels(cut: ConsistentCut, balance: Balance) -> None:
-    """Account for every record by its topic, partition and offset."""
+    """Account for every record by its topic, partition and offset.
+
+    Since a checkpoint: for each that came after it, was open there, or has a row that was written
+    since.
+    """
     outcomes: dict[Place, dict[int, list[_Outcome]]] = {}
-    async for topic, partition, offset, *outcome in cut.intake.stream(_OUTCOMES):
+    again = await _looked_at_again(cut)
+    async for topic, partition, offset, *outcome in _outcomes(cut, again):
         found = outcomes.setdefault((topic, partition), defaultdict(list))
         found[offset].append(_Outcome(*outcome))
     seen_empty: dict[Place, set[int]] = defaultdict(set)
@@ -50,26 +55,74 @@ async def check_channels(cut: ConsistentCut, balance: Balance) -> None:
         seen_empty[topic, partition].update(range(first, after))
     places = [(topic, partition) for topic in CHANNEL_TOPICS for partition in range(PARTITIONS)]
     kept: dict[Place, dict[int, int]] = {place: {} for place in places}
-    async for record in cut.topics.records(places, cut.first, cut.after):
+    start = {place: cut.start(place) for place in places}
+    async for record in cut.topics.records(places, start, cut.after):
         kept[record.topic, record.partition][record.offset] = record.timestamp
     for place in places:
         known = outcomes.get(place, {})
-        _check_records(cut, balance.line("channel_records"), place, kept[place], known)
+        earlier = sorted(offset for where, offset in again if where == place)
+        line = balance.line("channel_records")
+        _check_records(cut, line, place, (earlier, kept[place]), known)
         _check_gaps(cut, balance.line("channel_gaps"), place, kept[place], known, seen_empty[place])
+
+
+async def _outcomes(cut: ConsistentCut, again: Set[tuple[Place, int]]) -> AsyncIterator[Row]:
+    """What became of records: of all, or since a checkpoint of those that are counted."""
+    if cut.since is None:
+        async for row in cut.intake.stream(_OUTCOMES):
+            yield row
+        return
+    starts = cut.since.checkpoint.starts.items()
+    async for row in cut.intake.stream(
+        f"SELECT o.* FROM ({_OUTCOMES}) AS o"  # noqa: S608
+        " JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS s(topic, partition, start)"
+        " USING (topic, partition)"
+        ' WHERE o."offset" >= s.start OR (o.topic, o.partition, o."offset") IN'
+        " (SELECT * FROM unnest($4::text[], $5::int[], $6::bigint[]))",
+        *([place[0] for place, _ in starts], [place[1] for place, _ in starts]),
+        [start for _, start in starts],
+        *([place[0] for place, _ in again], [place[1] for place, _ in again]),
+        [offset for _, offset in again],
+    ):
+        yield row
+
+
+async def _looked_at_again(cut: ConsistentCut) -> Set[tuple[Place, int]]:
+    """Earlier records that were open at the checkpoint, or have a row that was written since."""
+    if cut.since is None:
+        return frozenset()
+    recent = cut.intake.recent
+    rows = await cut.intake.rows(
+        f'SELECT topic, partition, "offset" FROM report WHERE {recent}'  # noqa: S608
+        f' UNION SELECT topic, partition, "offset" FROM later_record WHERE {recent}'
+        f' UNION SELECT topic, partition, "offset" FROM dead_letter'
+        f" WHERE flow = 'channels' AND {recent}"
+        f' UNION SELECT topic, partition, "offset" FROM parked'
+        f" WHERE flow = 'channels' AND {recent}"
+    )
+    found = {((row[0], row[1]), row[2]) for row in rows} | cut.since.checkpoint.open_records
+    return {
+        (place, offset)
+        for place, offset in found
+        if place[0] in CHANNEL_TOPICS and offset < cut.counted_to(place)
+    }
 
 
 def _check_records(
     cut: ConsistentCut,
     line: Line,
     place: Place,
-    appended: Mapping[int, int],
+    records: tuple[Sequence[int], Mapping[int, int]],
     outcomes: Mapping[int, list[_Outcome]],
 ) -> None:
+    """`records`: offsets to be looked at again, and append times by offset of what is kept."""
+    earlier, appended = records
     position = cut.position(cut.intake, place)
     kept = {offset: at for offset, at in appended.items() if offset < position}
     # Below the first record that is kept, only intake's rows can tell what there was.
     passed_over = _passed_over(cut, place)
-    gone = [each for each in range(min(cut.first[place], position)) if each not in passed_over]
+    trimmed = range(cut.counted_to(place), min(cut.first[place], position))
+    gone = [each for each in (*earlier, *trimmed) if each not in passed_over]
     line.expected["records below the position"] += len(gone) + len(kept)
     for offset in (*gone, *kept):
         found = _current(outcomes.get(offset, []), kept.get(offset))
@@ -98,7 +151,8 @@ def _check_gaps(
     seen_empty: Set[int],
 ) -> None:
     first, position = cut.first[place], cut.position(cut.intake, place)
-    passed_over = {each for each in _passed_over(cut, place) if each < position}
+    counted_to = cut.counted_to(place)
+    passed_over = {each for each in _passed_over(cut, place) if counted_to <= each < position}
     line.expected["offsets passed over"] += len(passed_over)
     for offset in sorted(passed_over):
         if offset >= first and offset not in appended:

@@ -3,19 +3,21 @@
 import asyncio
 import base64
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from prometheus_client import write_to_textfile
 
-from lastmetre.audit.balance import Balance
+from lastmetre.audit.checkpoint import Checkpoint, CheckpointUnusable
+from lastmetre.audit.checkpoint_place import CheckpointPlace, checkpoint_place
 from lastmetre.audit.consistent_cut import Targets
 from lastmetre.audit.output import Waiting, document, print_balance, progress
 from lastmetre.audit.receipts import Receipt, read_receipts
-from lastmetre.audit.run import reasons, take_balance
+from lastmetre.audit.run import Audited, reasons, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
-from lastmetre.cli.console import STDERR, STDOUT, UsedWrongly, print_document
+from lastmetre.cli.console import STDERR, STDOUT, Trouble, UsedWrongly, print_document, say, warn
 from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.signed_links import SignedLinks
@@ -35,6 +37,13 @@ def audit(
             exists=True, dir_okay=False, help="Receipts to look up, one a line (plain or JSON)."
         ),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Count everything, not only what is new.")
+    ] = False,
+    full_after: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DAYS", help="The same, if that was last done so long ago."),
+    ] = None,
     metrics_file: Annotated[
         Path | None,
         typer.Option(
@@ -47,6 +56,10 @@ def audit(
 ) -> None:
     """Do the books balance? Counted from the topics and the tables, not from the services.
 
+    What has balanced is noted in a checkpoint, on from which the next audit counts: in the file or
+    S3 object that LASTMETRE_AUDIT_CHECKPOINT names, or in the folder of a development stack.
+    Without one, or where it does not hold any more, everything is counted, and it is said why.
+
     Exits with 1 if a line does not balance, or if something is still in flight at the timeout;
     with 2 if it was used wrongly, with 3 if a broker or a database is not there: nothing was
     counted then.
@@ -55,25 +68,34 @@ def audit(
 
         lastmetre audit
         lastmetre audit --live --json
+        lastmetre audit --live --full-after 7
         lastmetre audit --receipts receipts.txt
         lastmetre audit --metrics-file /var/lib/node-exporter/lastmetre_audit.prom
     """
     targets = read_targets(installation())
     given = _read(receipts) if receipts else None
     in_flight: Counter[str] = Counter()
+    place = checkpoint_place(installation())
+    checkpoint = _checkpoint(place, full_after) if place and not full else None
     if not live:
         with Waiting(STDERR) as waiting, reasons():
             in_flight = asyncio.run(wait_until_quiet(targets, timeout, waiting.say))
     with progress() as on_progress:
-        balance = asyncio.run(
+        audited = asyncio.run(
             take_balance(
-                targets, receipts=given, links=_links() if given else None, on_progress=on_progress
+                targets,
+                checkpoint=checkpoint,
+                receipts=given,
+                links=_links() if given else None,
+                on_progress=on_progress,
             )
         )
-    _show(balance, in_flight, live=live, as_json=as_json)
+    _show(audited, in_flight, live=live, as_json=as_json)
     if metrics_file:
-        _write_verdict(metrics_file, balance, in_flight)
-    if in_flight or not balance.balanced:
+        _write_verdict(metrics_file, audited, in_flight)
+    if place:
+        _keep_checkpoint(place, audited)
+    if in_flight or not audited.balance.balanced:
         raise typer.Exit(1)
 
 
@@ -86,15 +108,50 @@ def read_targets(found: Installation) -> Targets:
     return Targets(access, prefix, databases, folder)
 
 
-def _write_verdict(file: Path, balance: Balance, in_flight: Counter[str]) -> None:
+def _checkpoint(place: CheckpointPlace, full_after: float | None) -> Checkpoint | None:
+    """The one that is there; None, and why, if everything has to be counted."""
+    try:
+        found = place.read()
+        if full_after is not None and datetime.now(UTC) - found.full_at >= timedelta(full_after):
+            raise CheckpointUnusable(f"that was last done on {_moment(found.full_at)}")
+        return found
+    except UsedWrongly:
+        raise
+    except (CheckpointUnusable, Trouble) as error:
+        say(f"Everything is counted: {error}.")
+        return None
+
+
+def _keep_checkpoint(place: CheckpointPlace, audited: Audited) -> None:
+    """The verdict stands whether or not it can be kept: then the next audit has more to count."""
+    if audited.none_because:
+        warn(f"no checkpoint was made: {audited.none_because}")
+    if audited.next is None:
+        return
+    try:
+        place.write(audited.next)
+    except Trouble as trouble:
+        warn(f"the checkpoint was not kept: {trouble}")
+
+
+def _write_verdict(file: Path, audited: Audited, in_flight: Counter[str]) -> None:
     """What nobody could count leaves the last verdict as it is, which grows old."""
+    balance = audited.balance
     metrics.AUDIT_BALANCED.set(balance.balanced and not in_flight)
     metrics.AUDIT_UNBALANCED_LINES.set(sum(not line.balanced for line in balance))
     metrics.AUDIT_FINISHED.set_to_current_time()
+    if audited.since:
+        metrics.AUDIT_FULL.set(audited.since.full_at.timestamp())
+    else:
+        metrics.AUDIT_FULL.set_to_current_time()
     try:
         write_to_textfile(str(file), metrics.AUDIT)
     except OSError as error:
         raise UsedWrongly(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _moment(value: datetime) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC"
 
 
 def _links() -> SignedLinks:
@@ -108,11 +165,19 @@ def _read(file: Path) -> list[Receipt]:
         raise UsedWrongly(str(error)) from error
 
 
-def _show(balance: Balance, in_flight: Counter[str], *, live: bool, as_json: bool) -> None:
+def _show(audited: Audited, in_flight: Counter[str], *, live: bool, as_json: bool) -> None:
+    if audited.everything_because:
+        say(f"Everything was counted: {audited.everything_because}.")
     if as_json:
-        print_document(document(balance, in_flight, live=live))
+        print_document(document(audited, in_flight, live=live))
     else:
-        print_balance(STDOUT, balance)
+        print_balance(STDOUT, audited.balance)
+        if audited.since:
+            STDOUT.print(
+                f"Counted: what came, or was touched, since {_moment(audited.since.taken_at)}."
+                f" --full counts everything, as last on {_moment(audited.since.full_at)}.",
+                soft_wrap=True,
+            )
     if in_flight:
         what = ", ".join(f"{who} ({count:,})" for who, count in in_flight.items())
         STDERR.print(f"[bold red]Still in flight:[/] {what}")

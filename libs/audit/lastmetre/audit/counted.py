@@ -47,7 +47,9 @@ class CountedMessages:
 
     async def finish(self) -> None:
         """Nothing is counted that was not told."""
-        async for (identity,) in self._cut.metrics.stream("SELECT message_id::text FROM message"):
+        async for (identity,) in self._cut.metrics.stream(
+            f"SELECT message_id::text FROM message WHERE {self._cut.metrics.recent}"  # noqa: S608
+        ):
             if identity not in self._counted:
                 self._line.differ(identity, "is counted, but not below the position")
 

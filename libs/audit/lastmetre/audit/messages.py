@@ -2,10 +2,11 @@
 
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.balance import BEFORE, Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Observed, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
@@ -100,13 +101,15 @@ class MessageLines:
             partition_view.case_ids,
         )
         done = await notify.rows(
-            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"
-            " NULL AS again FROM message_done WHERE case_id = ANY($1::uuid[])",
+            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"  # noqa: S608
+            f" NULL AS again, {notify.recent} AS recent"
+            " FROM message_done WHERE case_id = ANY($1::uuid[])",
             partition_view.case_ids,
         )
         asked_again = await notify.rows(
-            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"
-            " request_id::text AS again FROM message_again WHERE case_id = ANY($1::uuid[])",
+            "SELECT case_id::text AS id, seq, recipient, result, provider, error, occurred_at,"  # noqa: S608
+            f" request_id::text AS again, {notify.recent} AS recent"
+            " FROM message_again WHERE case_id = ANY($1::uuid[])",
             partition_view.case_ids,
         )
         self._adopted.update(
@@ -147,11 +150,16 @@ class MessageLines:
     ) -> None:
         """The rows of one event and kind of recipient with what was told of them."""
         rest = list(observed)
-        for row in rows:
+        unfound = 0
+        for row in sorted(rows, key=lambda each: not each["recent"]):
             says = (row["result"], row["provider"], row["error"], row["occurred_at"], row["again"])
             found = next((each for each in rest if _end(each.message) == says), None)
             key = Key(row["id"], row["seq"], row["recipient"])
+            if found is None and not row["recent"]:
+                line.actual[BEFORE] += 1
+                continue
             if found is None:
+                unfound += 1
                 what = "was told otherwise" if rest else "is neither on the topic nor in the outbox"
                 line.differ(key, what)
                 continue
@@ -162,7 +170,7 @@ class MessageLines:
         for each in rest:
             if str(each.message.message_id) in self._adopted:
                 continue  # Known from the log; the event that asks for it is still to be read.
-            if each.offset < before and len(observed) > len(rows):
+            if each.offset < before and len(rest) > unfound:
                 line.differ(each.message.message_id, "is told, but has not ended in notify")
 
     def finish(self) -> None:
@@ -170,21 +178,30 @@ class MessageLines:
         line = self._balance.line("message_files")
         line.expected["messages sent to the folder"] = len(self._sent_to_folder)
         earlier = {path.name for path in self._cut.files_before}
+        counted = self._counted_files()
         found: set[str] = set()
         for path in sorted(self._cut.files_after):
             match = _FILE.match(path.stem)
             if match is None:
-                line.differ(path.name, "is no message's file")
+                if path not in counted:
+                    line.differ(path.name, "is no message's file")
             elif match["id"] in found:
                 line.differ(path.name, "is there twice")
             elif match["id"] in self._sent_to_folder:
                 line.actual["files"] += 1
-            elif path.name in earlier and not self._is_waiting(match):
+            elif path.name in earlier and path not in counted and not self._is_waiting(match):
                 line.differ(path.name, "was not sent according to notify")
             if match:
                 found.add(match["id"])
         for message_id in self._sent_to_folder - found:
             line.differ(message_id, "has no file")
+
+    def _counted_files(self) -> set[Path]:
+        """Those that were written before the checkpoint."""
+        if self._cut.since is None:
+            return set()
+        moment = self._cut.since.checkpoint.taken_at.timestamp()
+        return {path for path in self._cut.files_after if path.stat().st_mtime < moment}
 
     def _is_waiting(self, match: re.Match[str]) -> bool:
         """A file is written before the message's end is recorded."""

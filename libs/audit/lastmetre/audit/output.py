@@ -11,17 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from lastmetre.audit.balance import Balance, Line
-from lastmetre.audit.run import ProgressCallback
+from lastmetre.audit.run import Audited, ProgressCallback
 from lastmetre.cli.console import progress_bar
 
 SHOWN_DIFFERENCES: Final = 20
 
 
-def document(balance: Balance, in_flight: Counter[str], *, live: bool) -> dict[str, Any]:
-    """The whole balance as JSON, every difference with its id."""
+def document(audited: Audited, in_flight: Counter[str], *, live: bool) -> dict[str, Any]:
+    """The whole balance as JSON, every difference with its id. `since`: the moment of the
+    checkpoint from which it was counted, null where everything was."""
+    balance, since = audited.balance, audited.since
     return {
         "balanced": balance.balanced and not in_flight,
         "live": live,
+        "since": since.taken_at.isoformat() if since else None,
+        "everything_because": audited.everything_because,
         "in_flight": dict(in_flight),
         "lines": [line.document() for line in balance],
     }

@@ -4,9 +4,11 @@ The books are gone through a partition at a time, so that memory holds a twelfth
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from lastmetre.audit.consistent_cut import BY_CASE, ConsistentCut
 from lastmetre.audit.snapshot import ids
@@ -25,7 +27,11 @@ from lastmetre.common.contracts.topics import (
 )
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, decode
 from lastmetre.common.kafka.partitioner import partitions_of
+from lastmetre.common.kafka.topic_reader import Place
 from lastmetre.common.kafka.writer_epochs import WriterEpochs
+
+BEFORE_CHECKPOINT: Final = 0
+"""The offset of an event that was counted at the checkpoint: below every position since."""
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -94,6 +100,8 @@ class PartitionView:
     outcomes: list[Observed[ActionAnswered]] = field(default_factory=list)
     feedback: list[Observed[FeedbackGiven]] = field(default_factory=list)
     deliveries: list[Observed[MessageDelivered]] = field(default_factory=list)
+    writer_epoch: int = 0
+    """The highest one in the ledger below the mark."""
     not_in_force: int = 0
     """Records of the ledger that begin a writer epoch, or were written in one before it."""
     unreadable: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -101,26 +109,96 @@ class PartitionView:
 
 
 async def partition_views(cut: ConsistentCut) -> AsyncIterator[PartitionView]:
-    """One partition after the other; the lists of a view are its reader's to keep."""
-    known = await _case_ids(cut)
+    """One partition after the other; the lists of a view are its reader's to keep.
+
+    Since a checkpoint: the cases that were touched, with the events that were counted before.
+    """
+    known = by_partition(await _case_ids(cut))
     for partition in range(PARTITIONS):
-        partition_view, epochs = PartitionView(partition), WriterEpochs()
+        partition_view = PartitionView(partition)
         places = [(topic, partition) for topic in BY_CASE]
-        async for record in cut.records(places):
-            if record.topic != CASE_EVENTS or epochs.in_force([record]):
+        records = _in_force(cut, partition_view, places)
+        if cut.since is not None:
+            read = [record async for record in records]
+            outboxes = [
+                record
+                for snapshot in cut.snapshots
+                for place in places
+                for record in snapshot.outbox.get(place, ())
+            ]
+            cases = {*known[partition], *_cases_of([*read, *outboxes])}
+            await _put_earlier_events(cut, partition_view, cases, read)
+            partition_view.case_ids = list(cases)
+        else:
+            async for record in records:
                 _put(partition_view, record)
-            else:
-                partition_view.not_in_force += 1
         for snapshot in cut.snapshots:
             for place in places:
                 for record in snapshot.outbox.get(place, ()):
                     _put(partition_view, record)
-        partition_view.case_ids = sorted({*known[partition], *partition_view.ledgers})
+        partition_view.case_ids = sorted(
+            {*known[partition], *partition_view.case_ids, *partition_view.ledgers}
+        )
         yield partition_view
 
 
-async def _case_ids(cut: ConsistentCut) -> Sequence[list[str]]:
-    """Every case that any database knows, by the partition it belongs to."""
+async def _in_force(
+    cut: ConsistentCut, partition_view: PartitionView, places: Sequence[Place]
+) -> AsyncIterator[ConsumedRecord]:
+    """The records, without those of the ledger that are of a writer epoch that is past."""
+    ledger = CASE_EVENTS, partition_view.partition
+    if cut.since is not None:
+        partition_view.writer_epoch = cut.since.checkpoint.writer_epochs[partition_view.partition]
+    epochs = WriterEpochs({partition_view.partition: partition_view.writer_epoch})
+    start = cut.start(ledger)
+    mark = cut.mark.start(ledger) if cut.mark else 0
+    async for record in cut.records(places):
+        if record.topic != CASE_EVENTS or record.offset < start or epochs.in_force([record]):
+            yield record
+        else:
+            partition_view.not_in_force += 1
+        if record.topic == CASE_EVENTS and record.offset < mark:
+            partition_view.writer_epoch = epochs.of(partition_view.partition)
+
+
+def _cases_of(records: Iterable[ConsumedRecord]) -> set[str]:
+    """The cases that records are of by their keys; those that have no such key are of none."""
+    found = set()
+    for record in records:
+        with suppress(ValueError):
+            found.add(str(UUID((record.key or b"").decode())))
+    return found
+
+
+async def _put_earlier_events(
+    cut: ConsistentCut, partition_view: PartitionView, cases: set[str], read: list[ConsumedRecord]
+) -> None:
+    """Fill the view: what was open at the checkpoint, the cases' other events of before from
+    dispatch's ledger, whose rows were not touched, then what came since."""
+    assert cut.since is not None
+    checkpoint = cut.since.checkpoint
+    start = checkpoint.starts[CASE_EVENTS, partition_view.partition]
+    earlier = [each for each in read if each.offset < cut.start((each.topic, each.partition))]
+    for record in earlier:
+        _put(partition_view, record)
+    async for case_id, seq, kind, body in cut.dispatch.stream(
+        "SELECT case_id::text, seq, type, body FROM ledger WHERE case_id = ANY($1::uuid[])"  # noqa: S608
+        f" AND NOT {cut.dispatch.recent} ORDER BY case_id, seq",
+        list(cases),
+    ):
+        ledger = partition_view.ledgers[case_id]
+        if start and seq not in ledger.events and seq <= checkpoint.relayed.get(case_id, seq):
+            message = TYPES[CASE_EVENTS][kind].from_json(body)
+            assert isinstance(message, CaseEvent)
+            ledger.events[seq] = Observed(BEFORE_CHECKPOINT, message)
+    for record in read[len(earlier) :]:
+        _put(partition_view, record)
+
+
+async def _case_ids(cut: ConsistentCut) -> set[str]:
+    """Every case that any database knows, or that was touched."""
+    if cut.since is not None:
+        return cut.since.cases
     found = await ids(
         cut.dispatch,
         'SELECT case_id::text FROM "case"',
@@ -134,8 +212,7 @@ async def _case_ids(cut: ConsistentCut) -> Sequence[list[str]]:
         "SELECT DISTINCT case_id::text FROM message_done",
         "SELECT DISTINCT case_id::text FROM rating",
     )
-    found |= await ids(cut.metrics, "SELECT case_id::text FROM fact")
-    return by_partition(found)
+    return found | await ids(cut.metrics, "SELECT case_id::text FROM fact")
 
 
 def by_partition(keys: set[str]) -> Sequence[list[str]]:

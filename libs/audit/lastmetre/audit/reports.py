@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lastmetre.audit.balance import Balance
+from lastmetre.audit.balance import BEFORE, Balance
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.counted import count_read
 from lastmetre.audit.partition_view import Observed, by_partition
@@ -55,13 +55,7 @@ class _ReportsOfPartition:
 
 
 async def _reports_by_partition(cut: ConsistentCut) -> AsyncIterator[_ReportsOfPartition]:
-    known = await ids(cut.intake, "SELECT report_id::text FROM report")
-    known |= await ids(
-        cut.dispatch,
-        'SELECT report_id::text FROM "case"',
-        "SELECT unnest(merged)::text FROM \"case\" WHERE merged <> '{}'",
-    )
-    for partition, report_ids in enumerate(by_partition(known)):
+    for partition, report_ids in enumerate(by_partition(await _report_ids(cut))):
         reports = _ReportsOfPartition(partition, report_ids)
         place = REPORTS, partition
         async for record in cut.records([place]):
@@ -69,6 +63,18 @@ async def _reports_by_partition(cut: ConsistentCut) -> AsyncIterator[_ReportsOfP
         for record in cut.intake.outbox.get(place, ()):
             reports.put(record)
         yield reports
+
+
+async def _report_ids(cut: ConsistentCut) -> set[str]:
+    """Of every report that a database knows, or that was touched since the checkpoint."""
+    if cut.since is not None:
+        return cut.since.reports
+    known = await ids(cut.intake, "SELECT report_id::text FROM report")
+    return known | await ids(
+        cut.dispatch,
+        'SELECT report_id::text FROM "case"',
+        "SELECT unnest(merged)::text FROM \"case\" WHERE merged <> '{}'",
+    )
 
 
 async def check_reports(cut: ConsistentCut, balance: Balance) -> None:
@@ -79,7 +85,8 @@ async def check_reports(cut: ConsistentCut, balance: Balance) -> None:
             row["id"]: row
             for row in await cut.intake.rows(
                 "SELECT report_id::text AS id, outcome, channel, origin, category, reported_at,"
-                " latitude, longitude, reasons FROM report WHERE report_id = ANY($1::uuid[])",
+                ' latitude, longitude, reasons, topic, partition, "offset"'
+                " FROM report WHERE report_id = ANY($1::uuid[])",
                 [*reports.report_ids, *reports.observed],
             )
         }
@@ -87,7 +94,9 @@ async def check_reports(cut: ConsistentCut, balance: Balance) -> None:
         await _registered(cut, balance, reports, rows)
         counted |= await _counted(cut, balance, reports)
     line = balance.line("counted_reports")
-    async for (identity,) in cut.metrics.stream("SELECT report_id::text FROM report"):
+    async for (identity,) in cut.metrics.stream(
+        f"SELECT report_id::text FROM report WHERE {cut.metrics.recent}"  # noqa: S608
+    ):
         if identity not in counted and not cut.was_trimmed(REPORTS, identity):
             line.differ(identity, "is counted, but not below the position")
 
@@ -100,7 +109,9 @@ def _published(
         line.expected[f"{row['outcome']} in intake"] += 1
         observed = reports.observed.get(identity)
         if observed is None:
-            if cut.first[REPORTS, reports.partition] > 0:
+            if _was_counted(cut, row):
+                line.actual[BEFORE] += 1
+            elif cut.first[REPORTS, reports.partition] > 0:
                 line.actual["no longer kept"] += 1
             else:
                 line.differ(identity, NEITHER)
@@ -161,9 +172,8 @@ async def _registered(
             line.actual[what] += 1
         else:
             line.differ(identity, "was read by dispatch, but is no case")
-    kept = cut.first[place] == 0
-    for identity, row in rows.items():
-        if identity not in reports.observed and row["outcome"] == "accepted" and not kept:
+    for identity, row in _no_longer_told(cut, reports, rows):
+        if row["outcome"] == "accepted":
             line.expected["accepted reports"] += 1
             if became := _became(identity, cases, merged):
                 line.actual[became] += 1
@@ -171,6 +181,23 @@ async def _registered(
                 line.differ(identity, "is no longer on the topic, and is no case")
     for identity, case_id in [*cases.items(), *merged.items()]:
         line.differ(case_id, f"is a case of {identity}, which intake never accepted")
+
+
+def _was_counted(cut: ConsistentCut, row: Row) -> bool:
+    """Whether intake's row is of a record that the checkpoint's books had."""
+    return cut.was_counted((row["topic"], row["partition"]), row["offset"])
+
+
+def _no_longer_told(
+    cut: ConsistentCut, reports: _ReportsOfPartition, rows: dict[str, Row]
+) -> list[tuple[str, Row]]:
+    """Intake's reports that the topic does not keep, or that the checkpoint's books had."""
+    kept = cut.first[REPORTS, reports.partition] == 0
+    return [
+        (identity, row)
+        for identity, row in rows.items()
+        if identity not in reports.observed and (not kept or _was_counted(cut, row))
+    ]
 
 
 def _became(identity: str, cases: dict[str, str], merged: dict[str, str]) -> str | None:

@@ -3,10 +3,11 @@
 from typing import Final
 from uuid import UUID
 
-from lastmetre.audit.balance import Balance, Line
+from lastmetre.audit.balance import BEFORE, Balance, Line
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.feedback import check_refused, effects
 from lastmetre.audit.partition_view import Observed, PartitionView
+from lastmetre.audit.since_checkpoint import answered_before
 from lastmetre.audit.snapshot import Row
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.contracts.requests import ActionAnswered, ActionRequested, FeedbackGiven
@@ -36,7 +37,8 @@ class RequestLines:
             for identity, event in effects(partition_view).items()
         }
         rows = await self._cut.dispatch.rows(
-            "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at FROM answer"
+            "SELECT request_id::text AS id, case_id, kind, refusal, seq, answered_at,"  # noqa: S608
+            f" {self._cut.dispatch.recent} AS recent FROM answer"
             " WHERE request_id = ANY($1::uuid[])",
             [*asked, *rated],
         )
@@ -97,7 +99,7 @@ class RequestLines:
                 continue  # The answer in the books is to the first that came under this id.
             elif _says(row) != _outcome_fields(observed.message):
                 line.differ(identity, "was told otherwise than it was given")
-            elif identity not in self._observed_answers:
+            elif identity not in self._observed_answers and row["recent"]:
                 self._observed_answers.add(identity)
                 line.actual["on the topic" if observed.offset >= 0 else "in dispatch's outbox"] += 1
 
@@ -115,7 +117,7 @@ class RequestLines:
             if row is None or row["refusal"] is not None:
                 if seq <= self._last(partition_view, case_id):
                     line.differ(identity, f"is in the ledger of {case_id}, but was not granted")
-            else:
+            elif row["recent"]:
                 line.actual["ratings in the ledger"] += 1
 
     def _last(self, partition_view: PartitionView, case_id: str) -> int:
@@ -147,9 +149,14 @@ class RequestLines:
             partition_view.case_ids,
             list(observed),
         )
+        unseen = [row["id"] for row in rows if row["id"] not in observed]
+        counted_before = await answered_before(self._cut, unseen)
         for row in rows:
             line.expected["ratings in notify"] += 1
             found = observed.pop(row["id"], None)
+            if found is None and row["id"] in counted_before:
+                line.actual[BEFORE] += 1
+                continue
             if found is None:
                 line.differ(row["id"], _NEITHER)
                 continue
@@ -174,7 +181,8 @@ class RequestLines:
         line = self._balance.line("outcomes")
         granted = self._balance.line("ratings")
         async for identity, case_id, kind, refusal in self._cut.dispatch.stream(
-            "SELECT request_id::text, case_id::text, kind, refusal FROM answer"
+            "SELECT request_id::text, case_id::text, kind, refusal FROM answer"  # noqa: S608
+            f" WHERE {self._cut.dispatch.recent}"
         ):
             if kind == "feedback":
                 if refusal is None:

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import asyncpg
 
 from lastmetre.audit.balance import Balance
 from lastmetre.audit.cases import CaseLines
 from lastmetre.audit.channels import check_channels
-from lastmetre.audit.consistent_cut import Targets, open_cut
+from lastmetre.audit.checkpoint import Checkpoint, CheckpointUnusable
+from lastmetre.audit.consistent_cut import ConsistentCut, Targets, open_cut
 from lastmetre.audit.counted import CountedMessages
 from lastmetre.audit.errors import AuditImpossible
 from lastmetre.audit.messages import MessageLines
+from lastmetre.audit.next_checkpoint import NoCheckpoint, RelayedEvents, make_checkpoint
 from lastmetre.audit.partition_view import partition_views
 from lastmetre.audit.positions import check_positions
 from lastmetre.audit.readers import ReaderLines
@@ -19,6 +22,7 @@ from lastmetre.audit.receipts import Receipt, check_receipts
 from lastmetre.audit.reports import check_reports
 from lastmetre.audit.requests import RequestLines
 from lastmetre.audit.restored import check_restored
+from lastmetre.audit.since_checkpoint import go_on_from
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable
 from lastmetre.common.security.signed_links import SignedLinks
@@ -44,47 +48,82 @@ def reasons() -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True)
+class Audited:
+    """An audit that came to its end."""
+
+    balance: Balance
+    since: Checkpoint | None
+    """What it has gone on from; None if everything was counted."""
+    everything_because: str | None
+    """Why it could not go on from the checkpoint that it was given."""
+    next: Checkpoint | None
+    """What the next one can go on from; None unless the books balance."""
+    none_because: str | None
+    """Why there is none though they do."""
+
+
 async def take_balance(
     targets: Targets,
     *,
+    checkpoint: Checkpoint | None = None,
     receipts: Sequence[Receipt] | None = None,
     links: SignedLinks | None = None,
     on_progress: ProgressCallback = lambda what, done: None,
-) -> Balance:
-    """Count every line from one cut; raises AuditImpossible."""
+) -> Audited:
+    """Count every line from one cut; raises AuditImpossible.
+
+    With `checkpoint` only what came since, or was touched; everything where it cannot be used.
+    """
     balance = Balance()
+    everything_because = none_because = following = None
     with reasons():
-        await _count(targets, balance, receipts, links, on_progress)
-    return balance
+        async with open_cut(targets) as cut:
+            if checkpoint is not None:
+                try:
+                    cut.since = await go_on_from(cut, checkpoint)
+                except CheckpointUnusable as error:
+                    cut.count_everything()
+                    everything_because = str(error)
+            relayed = await _count(cut, balance, receipts, links, on_progress)
+            if balance.balanced:
+                try:
+                    following = await make_checkpoint(cut, relayed)
+                except NoCheckpoint as error:
+                    none_because = str(error)
+            since = cut.since.checkpoint if cut.since else None
+    return Audited(balance, since, everything_because, following, none_because)
 
 
 async def _count(
-    targets: Targets,
+    cut: ConsistentCut,
     balance: Balance,
     receipts: Sequence[Receipt] | None,
     links: SignedLinks | None,
     on_progress: ProgressCallback,
-) -> None:
-    async with open_cut(targets) as cut:
-        on_progress("channels", 0.0)
-        await check_channels(cut, balance)
-        check_positions(cut, balance)
-        await check_restored(cut, balance)
-        if receipts is not None and links is not None:
-            await check_receipts(cut, balance, receipts, links)
-        on_progress("reports", 0.1)
-        await check_reports(cut, balance)
-        cases = CaseLines(cut, balance)
-        requests = RequestLines(cut, balance)
-        messages = MessageLines(cut, balance)
-        counted = CountedMessages(cut, balance)
-        readers = ReaderLines(cut, balance)
-        async for partition_view in partition_views(cut):
-            on_progress("cases", 0.25 + 0.7 * partition_view.partition / PARTITIONS)
-            for lines in (cases, readers, requests, messages, counted):
-                await lines.check(partition_view)
-        cases.finish()
-        messages.finish()
-        await requests.finish()
-        await counted.finish()
-        on_progress("done", 1.0)
+) -> RelayedEvents:
+    on_progress("channels", 0.0)
+    await check_channels(cut, balance)
+    check_positions(cut, balance)
+    await check_restored(cut, balance)
+    if receipts is not None and links is not None:
+        await check_receipts(cut, balance, receipts, links)
+    on_progress("reports", 0.1)
+    await check_reports(cut, balance)
+    cases = CaseLines(cut, balance)
+    requests = RequestLines(cut, balance)
+    messages = MessageLines(cut, balance)
+    counted = CountedMessages(cut, balance)
+    readers = ReaderLines(cut, balance)
+    relayed = RelayedEvents(cut)
+    async for partition_view in partition_views(cut):
+        on_progress("cases", 0.25 + 0.7 * partition_view.partition / PARTITIONS)
+        for lines in (cases, readers, requests, messages, counted):
+            await lines.check(partition_view)
+        relayed.look(partition_view)
+    cases.finish()
+    messages.finish()
+    await requests.finish()
+    await counted.finish()
+    on_progress("done", 1.0)
+    return relayed

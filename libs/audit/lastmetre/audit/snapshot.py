@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from lastmetre.audit.errors import AuditImpossible
+from lastmetre.audit.mark import Connections
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
 from lastmetre.common.kafka.topic_reader import Place
@@ -57,14 +58,16 @@ class Snapshot:
     passed_over: dict[tuple[str, Place], set[int]] = field(default_factory=lambda: defaultdict(set))
     """Offsets of (flow, place) that held no record when they were read."""
     outbox: dict[Place, list[ConsumedRecord]] = field(default_factory=lambda: defaultdict(list))
+    recent: str = "true"
+    """SQL that says of a row that it was written since the checkpoint; of any row without one."""
 
     async def rows(self, sql: str, *arguments: Any) -> list[Row]:
         """What a query finds."""
         return await self.connection.fetch(sql, *arguments)
 
-    async def stream(self, sql: str) -> AsyncIterator[Row]:
+    async def stream(self, sql: str, *arguments: Any) -> AsyncIterator[Row]:
         """The same, a few at a time."""
-        async for row in self.connection.cursor(sql, prefetch=STREAMED_ROWS):
+        async for row in self.connection.cursor(sql, *arguments, prefetch=STREAMED_ROWS):
             yield row
 
     async def load(self) -> None:
@@ -101,13 +104,22 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def open_snapshots(databases: Mapping[str, str]) -> AsyncIterator[dict[str, Snapshot]]:
-    """All databases at as nearly the same instant as can be; raises AuditImpossible."""
+async def open_connections(databases: Mapping[str, str]) -> AsyncIterator[Connections]:
+    """One to each database; raises AuditImpossible."""
+    async with AsyncExitStack() as stack:
+        connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+        for service in SERVICES:
+            connections[service] = await connect(service, databases)
+            stack.push_async_callback(connections[service].close, timeout=5)
+        yield connections
+
+
+@asynccontextmanager
+async def open_snapshots(connections: Connections) -> AsyncIterator[dict[str, Snapshot]]:
+    """All databases at as nearly the same instant as can be."""
     async with AsyncExitStack() as stack:
         snapshots: dict[str, Snapshot] = {}
-        for service in SERVICES:
-            connection = await connect(service, databases)
-            stack.push_async_callback(connection.close, timeout=5)
+        for service, connection in connections.items():
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             await transaction.start()
             stack.push_async_callback(transaction.rollback)

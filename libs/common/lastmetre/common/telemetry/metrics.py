@@ -244,6 +244,11 @@ AUDIT_FINISHED: Final = Gauge(
     "When the last audit that counted ended.",
     registry=AUDIT,
 )
+AUDIT_FULL: Final = Gauge(
+    "lastmetre_audit_full_timestamp_seconds",
+    "When everything was counted last, not only what came since a checkpoint.",
+    registry=AUDIT,
+)
 
 
 def calls_from_the_start(service: str, *calls: str) -> None:

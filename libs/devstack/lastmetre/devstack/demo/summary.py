@@ -45,7 +45,7 @@ def settled_balance(stack: Installation) -> Balance:
         what = ", ".join(f"{who} ({count:,})" for who, count in in_flight.items())
         raise Trouble(f"Still in flight: {what}.", "look into the services' logs.")
     with progress() as on_progress:
-        return asyncio.run(take_balance(targets, on_progress=on_progress))
+        return asyncio.run(take_balance(targets, on_progress=on_progress)).balance
 
 
 def figures_of(day: date, services: ServiceClient) -> Figures:
