@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills restore-drill simulate lint bench pictures clean lock
+.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills keycloak restore-drill simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -70,6 +70,9 @@ drills: .venv/ready ## alerts fire and resolve: real Prometheus and Alertmanager
 
 restore-drill: .venv/ready ## everything on one server is lost and comes back from a backup, five minutes
 	.venv/bin/pytest -s tests/restore
+
+keycloak: .venv/ready ## sign-in at a real Keycloak (177 MB from Maven Central, some minutes)
+	.venv/bin/pytest tests/keycloak
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .

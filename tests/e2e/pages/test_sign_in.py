@@ -36,3 +36,18 @@ async def test_m8_a_link_that_is_typed_signs_in_at_once(town: City, visit: Visit
     operator = await visit("en", "desktop")
     page = await operator.open(staff_url(town, "dispatch", "/centre", Role.OPERATOR))
     await expect(page.locator("#list")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("screen", ["desktop", "phone"])
+async def test_the_form_for_name_password_and_code(
+    town: City, visit: Visit, language: str, screen: str
+) -> None:
+    somebody = await visit(language, screen)
+    page = await somebody.open(town.url("intake", "/sign-in?next=/work"))
+    assert await faults_of(page) == []
+    await page.locator("#sign-in-form button.pri").click()
+    await expect(page.locator(".err-sum li")).to_have_count(3)
+    assert await faults_of(page) == []
+    for name, kind in (("subject", "username"), ("code", "one-time-code")):
+        await expect(page.locator(f"#f-{name}")).to_have_attribute("autocomplete", kind)

@@ -10,7 +10,7 @@ from lastmetre.intake.domain.attempts import Attempt, Limit
 FIRST_PASSWORD_LIFETIME: Final = timedelta(days=3)
 """One that the command has made is changed until then, or ends."""
 SHORTEST_PASSWORD: Final = 12
-LONGEST_PASSWORD: Final = 200
+LONGEST_PASSWORD: Final = 128
 CODE_SECONDS: Final = 30
 _STEPS_APART: Final = (0, -1, 1)
 """The step of the present code, and those that clocks may be apart."""
