@@ -7,9 +7,16 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from lastmetre.common.security.access_tokens import public_key
 from lastmetre.common.security.lead_links import DEVICE_LIFETIME
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
-from lastmetre.common.service.settings import KeyBytes, LinkSettings, OldKeys, OptionalKey
+from lastmetre.common.service.settings import (
+    KeyBytes,
+    LinkSettings,
+    OldKeys,
+    OptionalKey,
+    SignInMode,
+)
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits
 from lastmetre.intake.domain.staff_sessions import Lifetimes, SignedInBy
@@ -158,6 +165,19 @@ class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
     )
     trim_after: float = Field(default=3600.0, ge=0, validation_alias="INTAKE_TRIM_AFTER_SECONDS")
     trim_every: float = Field(default=60.0, gt=0, validation_alias="INTAKE_TRIM_EVERY_SECONDS")
+
+    @model_validator(mode="after")
+    def _its_tokens_are_known(self) -> Self:
+        # Else whoever signs in is led to and fro between his page and the sign-in.
+        known = self.sign_in is SignInMode.DEVELOPMENT or public_key(self.access_key) in (
+            self.access_keys
+        )
+        if not known:
+            raise ValueError(
+                "LASTMETRE_ACCESS_KEYS lacks the public key of INTAKE_ACCESS_KEY: no service would"
+                " know the tokens that intake signs"
+            )
+        return self
 
     def public_limits(self) -> PublicLimits:
         """Of the forms that anybody may send: finds in a quarter of an hour, reports in an hour."""

@@ -1,5 +1,6 @@
 """What the services say about themselves, asked of each in a process of its own."""
 
+import base64
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.common.security.access_tokens import public_key
 
 _KEY: Final = "A" * 43
 """32 bytes: nobody is let in by it, for nothing is served."""
@@ -31,7 +33,7 @@ def _describe(service: str, folder: Path) -> dict[str, Any]:
             "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
             f"{service.upper()}_DATABASE_URL": "postgresql://localhost/nothing",
             f"{service.upper()}_SERVICE_KEY": _KEY,
-            "LASTMETRE_ACCESS_KEYS": _KEY,
+            "LASTMETRE_ACCESS_KEYS": base64.urlsafe_b64encode(public_key(bytes(32))).decode(),
             "INTAKE_ACCESS_KEY": _KEY,
             "LASTMETRE_LINK_KEY": _KEY,
             "INTAKE_VAULT_KEY": _KEY,
