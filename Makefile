@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills keycloak restore-drill simulate lint bench pictures clean lock
+.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -73,6 +73,9 @@ restore-drill: .venv/ready ## everything on one server is lost and comes back fr
 
 keycloak: .venv/ready ## sign-in at a real Keycloak (177 MB from Maven Central, some minutes)
 	.venv/bin/pytest tests/keycloak
+
+rights: .venv/ready ## Kafka with TLS, SCRAM and the contracts' rights, each taken away in turn, ten minutes
+	.venv/bin/pytest -s tests/drills/test_kafka_rights.py
 
 lint: .venv/ready ## ruff, mypy, import rule
 	.venv/bin/ruff check .

@@ -12,6 +12,8 @@ import yaml
 from jsonschema import Draft7Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.contracts.rights import PUBLISHES
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack.contracts.command import (
     COMPONENTS,
@@ -46,10 +48,23 @@ def test_the_files_are_what_the_services_say_now(made: dict[str, dict[str, Any]]
     assert stale == [], "run `lastmetre contracts generate`"
 
 
-def test_topics_users_and_rules_for_the_operators_follow_them(
+def test_readers_and_writers_of_the_contracts_are_what_the_services_declare(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    made = operator_files(services)
+    read = {
+        name: {
+            topic: consumer.removeprefix(f"{name}.")
+            for consumer, topics in said["subscribers"].items()
+            for topic in topics
+        }
+        for name, said in services.items()
+    }
+    assert read == READERS
+    assert {name: set(said["publishes"]) for name, said in services.items()} == PUBLISHES
+
+
+def test_topics_users_and_rules_for_the_operators_follow_the_contracts() -> None:
+    made = operator_files()
     stale = [name for name, text in made.items() if (COMPONENTS / name).read_text("utf-8") != text]
     assert stale == [], "run `lastmetre contracts generate`"
 

@@ -13,30 +13,40 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.cli.probes import broker_answers
 from lastmetre.cli.profile import Installation
+from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.contracts.rights import Right, rights
 from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.access import KafkaAccess, Sasl, TlsFiles
+from lastmetre.common.kafka.aiokafka_clients import GroupConsumer
+from lastmetre.common.kafka.ports import ClientSpent, TopicPartition
+from lastmetre.common.kafka.rights_view import look_at_rights
 from lastmetre.common.kafka.topics import TopicState, apply_topics
+from lastmetre.common.service.kafka_clients import KafkaClients
 from lastmetre.devstack import Stack
+from tests.support.access_rules import AccessRules
 from tests.support.certificates import Authority
+from tests.support.city import eventually
 from tests.support.secured_broker import PASSWORD, USER, SecuredBroker
 
 NOBODY = "127.0.0.1:9"
+METRICS = "lastmetre-metrics"
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    with SecuredBroker(tmp_path_factory.mktemp("secured")) as running:
+    folder = tmp_path_factory.mktemp("secured")
+    with SecuredBroker(folder, {METRICS: PASSWORD}, open_otherwise=True) as running:
         yield running
 
 
-def scram(broker: SecuredBroker, password: str = PASSWORD) -> KafkaAccess:
+def scram(broker: SecuredBroker, password: str = PASSWORD, user: str = USER) -> KafkaAccess:
     return KafkaAccess(
         # One address is of a broker that is not there.
         (NOBODY, broker.addresses["scram"]),
         "SASL_SSL",
         TlsFiles(broker.authority_file),
-        Sasl("SCRAM-SHA-512", USER, password),
+        Sasl("SCRAM-SHA-512", user, password),
     )
 
 
@@ -141,6 +151,81 @@ async def test_tokens_from_an_endpoint(broker: SecuredBroker, token_url: str) ->
     )
     access = KafkaAccess((broker.addresses["token"],), "SASL_PLAINTEXT", sasl=sasl)
     await round_trip(access, "token.")
+
+
+async def test_a_right_that_is_missing_or_not_needed_is_named(broker: SecuredBroker) -> None:
+    """`make rights` does so with every right, and looks what else comes of it."""
+    prefix, rules = "rights.", AccessRules(broker.bootstrap_servers)
+    await apply_topics(scram(broker), prefix, development=True)
+    needed = [each._replace(name=prefix + each.name) for each in rights()["metrics"]]
+    await rules.allow(METRICS, needed)
+    access = scram(broker, user=METRICS)
+
+    async def sees(missing: list[Right], beyond: list[Right]) -> None:
+        """Soon: a broker follows the controller, which has taken the rules."""
+
+        async def look() -> bool:
+            view = await look_at_rights(access, prefix, "metrics")
+            return (view.missing, view.beyond) == (missing, beyond)
+
+        await eventually(look, f"view of {missing} and {beyond}")
+
+    await sees([], [])
+    read = Right("topic", prefix + REPORTS, "Read")
+    join = Right("group", f"{prefix}metrics.", "Read")
+    await rules.allow(METRICS, [Right("topic", prefix + REPORTS, "Delete")])
+    await rules.allow("nobody", [join])  # without any rule it would be open to all
+    groups = dict.fromkeys(READERS["metrics"].values())
+    async with rules.without(METRICS, read), rules.without(METRICS, join):
+        await sees(
+            [
+                Right("topic", REPORTS, "Read"),
+                *(Right("group", f"metrics.{each}", "Read") for each in groups),
+            ],
+            [Right("topic", REPORTS, "Delete")],
+        )
+
+
+class Assigned:
+    """Hears of assignments."""
+
+    def __init__(self) -> None:
+        self.partitions: set[TopicPartition] = set()
+
+    async def on_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.partitions = assigned
+
+    async def on_revoked(self) -> None:
+        self.partitions = set()
+
+
+async def until_it_fails(consumer: GroupConsumer) -> None:
+    while True:
+        await consumer.poll(1, 0.1)
+
+
+async def test_a_client_that_was_not_allowed_its_group_is_not_used_again(
+    broker: SecuredBroker,
+) -> None:
+    """aiokafka's heartbeat has ended by then, and it begins no other one."""
+    prefix, rules, listener = "group.", AccessRules(broker.bootstrap_servers), Assigned()
+    await apply_topics(scram(broker), prefix, development=True)
+    join = Right("group", f"{prefix}metrics.", "Read")
+    await rules.allow(METRICS, [join])
+    ours = KafkaClients("metrics", scram(broker, user=METRICS), prefix)
+    consumer = ours.consumer("cases", [REPORTS])
+    await consumer.start(listener)
+    try:
+        while not listener.partitions:
+            await consumer.poll(1, 0.1)
+        # Another one's rule stays: without any the group would be open to all.
+        await rules.allow("nobody", [join])
+        async with rules.without(METRICS, join):
+            with pytest.raises(ClientSpent):
+                await until_it_fails(consumer)
+    finally:
+        await consumer.close()
+        await ours.close()
 
 
 def test_a_stack_beside_a_secured_cluster_of_somebody_else(

@@ -69,7 +69,10 @@ ON_ADMIN_PORT: Final = {
         "PUT /api/intake/v1/lead-contacts": ADMINISTRATOR,
         "POST /api/intake/v1/lookup": f"{ADMINISTRATOR} {SERVICES}",
     },
-    "notify": {"GET /api/notify/v1/cases/{case_id}/messages/texts": "dispatch-key"},
+    "notify": {
+        "GET /api/notify/v1/cases/{case_id}/messages/texts": "dispatch-key",
+        "POST /api/notify/v1/test-messages": ADMINISTRATOR,
+    },
 }
 MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
     "intake": {

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,14 +26,23 @@ _TOKEN = (
 
 
 class SecuredBroker(Kafka):
-    """Listeners: SCRAM over TLS; TLS with certificates of clients; tokens that nobody signed."""
+    """Listeners: SCRAM over TLS; TLS with certificates of clients; tokens that nobody signed.
 
-    def __init__(self, folder: Path) -> None:
+    With `users` (by name their passwords) it keeps access rules, of which there are none yet: USER,
+    and whoever comes by the listener without security, may do everything. `open_otherwise`: what no
+    rule is about is open to all.
+    """
+
+    def __init__(
+        self, folder: Path, users: Mapping[str, str] | None = None, *, open_otherwise: bool = False
+    ) -> None:
         home = Home(folder / "home")
         home.make()
         ports = Ports(folder / "ports.json")
         super().__init__(home, ports)
         self._folder = folder
+        self._users = users or {}
+        self._open_otherwise = open_otherwise
         self.addresses = {
             each: f"127.0.0.1:{ports.get(each)}" for each in ("scram", "mutual", "token")
         }
@@ -62,6 +72,12 @@ class SecuredBroker(Kafka):
             "listener.name.token.sasl.enabled.mechanisms=OAUTHBEARER",
             f"listener.name.token.oauthbearer.sasl.jaas.config={_TOKEN}",
         ]
+        if self._users:
+            lines += [
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                f"super.users=User:ANONYMOUS;User:{USER}",
+                f"allow.everyone.if.no.acl.found={str(self._open_otherwise).lower()}",
+            ]
         path.write_text("\n".join(lines) + "\n", "ascii")
 
     def __enter__(self) -> Self:
@@ -69,10 +85,12 @@ class SecuredBroker(Kafka):
         jars = ":".join(str(jar) for jar in kafka_jars(running))
         self._write_settings(self._settings, self._data)
         format_ = ["kafka.tools.StorageTool", "format", "--standalone", "-t", "ktest"]
-        user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-        self._write_arguments(
-            self._arguments, jars, [*format_, "-c", str(self._settings), "--add-scram", user]
-        )
+        scram = [
+            word
+            for name, password in {USER: PASSWORD, **self._users}.items()
+            for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        ]
+        self._write_arguments(self._arguments, jars, [*format_, "-c", str(self._settings), *scram])
         run_tool([str(JAVA), f"@{self._arguments}"], self._folder / "format.log", running)
         self._write_arguments(self._arguments, jars, ["kafka.Kafka", str(self._settings)])
         with (self._folder / "broker.log").open("wb") as log:

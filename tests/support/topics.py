@@ -8,6 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from lastmetre.common.contracts.topics import PARTITIONS, TOPICS
+from lastmetre.common.kafka.access import KafkaAccess
+from lastmetre.common.kafka.alter_configs import IncrementalAlterConfigs
+from lastmetre.common.kafka.clients import metadata_client
 
 ALL: Final = tuple(each.name for each in TOPICS)
 
@@ -33,6 +36,18 @@ async def make_topics(bootstrap_servers: str, prefix: str, names: Collection[str
             ]
         )
     assert not any(code for _, code, _ in answer.topic_errors), answer
+
+
+async def set_topic(bootstrap_servers: str, topic: str, settings: dict[str, str]) -> None:
+    """Settings of a topic as somebody else might change them."""
+    client = metadata_client(KafkaAccess.plaintext(bootstrap_servers), "test")
+    await client.bootstrap()
+    try:
+        request = IncrementalAlterConfigs({topic: settings})
+        answer: Any = await client.send(client.get_random_node(), request)
+    finally:
+        await client.close()
+    assert not any(code for code, *_ in answer.responses), answer
 
 
 async def delete_topics(bootstrap_servers: str, prefix: str, names: Collection[str] = ALL) -> None:

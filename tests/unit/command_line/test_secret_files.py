@@ -43,10 +43,12 @@ def folders(request: pytest.FixtureRequest) -> dict[str, Folder]:
 
 def test_each_service_has_its_keys_and_no_others(folders: dict[str, Folder]) -> None:
     common = {"access_keys", "service_key", "service_keys.json"}
+    links = {"link_key", "link_old_keys", "identity_key"}
+    vault = {"vault_key", "vault_old_keys", "fingerprint_key"}
     assert {name: set(each.files) for name, each in folders.items() if name[:5] == "keys-"} == {
-        "keys-intake": common | {"access_key", "link_key", "vault_key", "channel_keys.json"},
+        "keys-intake": common | links | vault | {"access_key", "channel_keys.json"},
         "keys-dispatch": common,
-        "keys-notify": common | {"link_key"},
+        "keys-notify": common | links,
         "keys-metrics": common,
     }
 
@@ -120,7 +122,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert (modes, folders) == ({0o600}, {0o700})
     assert stat.S_IMODE(target.stat().st_mode) == 0o700
     for file in target.rglob("*/*"):
-        if file.name not in ("channel_keys.json", "username"):
+        if file.stat().st_size and file.name not in ("channel_keys.json", "username"):
             assert file.read_text("utf-8") not in made.output, "secrets are not printed"
 
 

@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "backup": "lastmetre.cli.backup.command:app",
     "restore": "lastmetre.cli.backup.restore_command:restore",
     "status": "lastmetre.cli.status.command:status",
+    "doctor": "lastmetre.cli.doctor.command:doctor",
     "network": "lastmetre.cli.network.command:app",
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",

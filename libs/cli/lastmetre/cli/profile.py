@@ -207,15 +207,21 @@ class Installation:
 
         A database that is named in our own environment is one elsewhere: all else there holds too.
         """
-        file = self.home / "run" / "environment" / f"{service}-0.json"
-        if not self._with_home or not file.exists():
+        if not self.is_told_by_stack(service):
             return self.environment()
-        written: dict[str, str | None] = json.loads(file.read_text("utf-8"))
+        written: dict[str, str | None] = json.loads(self._told_file(service).read_text("utf-8"))
         told = {name: value for name, value in written.items() if value is not None}
         here = {n: value for n, value in os.environ.items() if written.get(n, value) is not None}
         if f"{service.upper()}_DATABASE_URL" in os.environ:
             return {**told, **os.environ}
         return {**here, **told}
+
+    def is_told_by_stack(self, service: str) -> bool:
+        """Whether a development stack here has told that service what it reads."""
+        return self._with_home and self._told_file(service).exists()
+
+    def _told_file(self, service: str) -> Path:
+        return self.home / "run" / "environment" / f"{service}-0.json"
 
     def environment(self) -> dict[str, str]:
         """What a tool in a process of its own is told: our environment, completed."""

@@ -56,21 +56,24 @@ def secret_folders(platform: Platform, random_bytes: RandomBytes) -> dict[str, F
     def word() -> str:
         return random_bytes(24).hex()
 
-    link_key, access_key = key(), random_bytes(32)
+    link_key, access_key, vault_key = key(), random_bytes(32), key()
     service_keys = {name: word() for name in (*SERVICES, PROMETHEUS)}
     digests = json.dumps({name: [key_digest(each)] for name, each in service_keys.items()})
     shared = {
         "access_keys": _text(public_key(access_key)),
         "service_keys.json": digests,
     }
+    # Old keys come with `lastmetre rotate`; first ones stay, for things are told by them for ever.
+    links = {"link_key": link_key, "link_old_keys": "", "identity_key": link_key}
+    vault = {"vault_key": vault_key, "vault_old_keys": "", "fingerprint_key": vault_key}
     only = {
         "intake": {
             "access_key": _text(access_key),
-            "link_key": link_key,
-            "vault_key": key(),
+            **links,
+            **vault,
             "channel_keys.json": "[]",
         },
-        "notify": {"link_key": link_key},
+        "notify": links,
     }
     found = {
         f"keys-{service}": Folder(

@@ -133,6 +133,7 @@ class Services:
             **self._only_for(service),
             **{name: wanted[name] for name in _FREELY_SET if name in wanted},
             **extra,
+            **_own_credentials(service, wanted),
         }
         file = folder / f"{service}-{process}.json"
         write_private(file, json.dumps(own, indent=1))
@@ -203,6 +204,17 @@ def kafka_security(bootstrap_servers: str, environment: Mapping[str, str]) -> di
     return {
         name: str(Path(value).absolute()) if value and name.endswith("_FILE") else value or None
         for name, value in said.items()
+    }
+
+
+def _own_credentials(service: str, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """A service's own user in Kafka, where there is one: INTAKE_KAFKA_SASL_USERNAME and so on.
+    It is told those of no other."""
+    names = ("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
+    own = {each: environment.get(f"{service.upper()}_{each}") for each in names}
+    return {
+        **{f"{s.upper()}_{each}": None for s in SERVICES for each in names},
+        **{name: value for name, value in own.items() if value},
     }
 
 

@@ -33,6 +33,7 @@ from lastmetre.notify.application.rendering import MessageRenderer, ProviderRout
 from lastmetre.notify.application.results import Backoff, PostgresResults
 from lastmetre.notify.application.send_again import FindMessage, SendAgain
 from lastmetre.notify.application.sender import Sender
+from lastmetre.notify.application.try_message import NothingLogged, TryMessage
 from lastmetre.notify.domain.provider import AttemptLog, Provider
 from lastmetre.notify.entrypoints.api import api_router, internal_router
 from lastmetre.notify.entrypoints.consumers import SENDS_TO, Consumers
@@ -63,6 +64,7 @@ def create_app(settings: NotifySettings) -> FastAPI:
     read_messages = ReadMessages(list_messages, vault, texts)
     send_again = SendAgain(host, RealClock(), sender.wake)
     again_pages = AgainPages(host, FindMessage(host), read_messages, send_again, pages)
+    try_message = TryMessage(build_routing(settings, NothingLogged()), RealClock())
     routers = (
         api_router(list_messages, send_again, ratings),
         rating_router(RatingPages(host, ratings, pages, categories), pages),
@@ -73,7 +75,7 @@ def create_app(settings: NotifySettings) -> FastAPI:
         routers,
         pages,
         authenticator=authenticator_of(settings),
-        internal=[internal_router(read_messages)],
+        internal=[internal_router(read_messages, try_message)],
     )
 
 

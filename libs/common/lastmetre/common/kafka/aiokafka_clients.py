@@ -8,7 +8,12 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CorruptRecordException,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+)
 
 from lastmetre.common.kafka import lenient_headers
 from lastmetre.common.kafka.codec import ConsumedRecord, kafka_headers
@@ -16,6 +21,7 @@ from lastmetre.common.kafka.ports import (
     Acknowledgement,
     AssignmentListener,
     BrokerError,
+    ClientSpent,
     OffsetRange,
     TopicPartition,
 )
@@ -29,6 +35,9 @@ POLLS: Final = 20
 
 _BROKER_ERRORS: Final = (KafkaError, OSError, TimeoutError, IllegalStateError)
 _UNREADABLE: Final = (UnicodeDecodeError, CorruptRecordException)
+_OF_THE_GROUP: Final = (GroupAuthorizationFailedError, KafkaError)
+"""What ends aiokafka's heartbeat, these very kinds alone: it begins no other one, and tells of the
+end of that one for ever."""
 
 
 async def _answer(call: Awaitable[Any], within: float = ANSWER_SECONDS) -> Any:
@@ -115,7 +124,8 @@ class GroupConsumer:
                 timeout_ms=int(timeout_seconds * 1000), max_records=max_records
             )
         except (*_BROKER_ERRORS, *_UNREADABLE) as error:
-            raise BrokerError(f"{type(error).__name__}: {error}") from error
+            kind = ClientSpent if type(error) in _OF_THE_GROUP else BrokerError
+            raise kind(f"{type(error).__name__}: {error}") from error
         prefix = self._prefix
         return {
             self._names.here(partition): [consumed(prefix, raw) for raw in records]
@@ -171,11 +181,17 @@ async def _closed(call: Awaitable[Any]) -> None:
 
 
 class OutboxProducer:
-    """A `ProducerClient`. Once it failed it is replaced; closing it drops what it still held."""
+    """A `ProducerClient`. Once it failed it is replaced; closing it drops what it still held.
 
-    def __init__(self, producer: AIOKafkaProducer, prefix: str) -> None:
+    `acknowledged` is told each batch's append time, as Kafka's clock has it, seconds since 1970.
+    """
+
+    def __init__(
+        self, producer: AIOKafkaProducer, prefix: str, acknowledged: Callable[[float], None]
+    ) -> None:
         self._producer = producer
         self._prefix = prefix
+        self._acknowledged = acknowledged
 
     async def send(
         self, partition: TopicPartition, records: Sequence[tuple[bytes, bytes, bytes | None]]
@@ -195,6 +211,7 @@ class OutboxProducer:
             answer = await pending
         except _BROKER_ERRORS as error:
             raise BrokerError(f"{type(error).__name__}: {error}") from error
+        self._acknowledged(answer.timestamp / 1000)
         return Acknowledgement(answer.offset, answer.timestamp)
 
     async def close(self) -> None:
@@ -203,9 +220,11 @@ class OutboxProducer:
         await _closed(self._producer.stop())
 
 
-async def started(producer: AIOKafkaProducer, prefix: str) -> OutboxProducer:
+async def started(
+    producer: AIOKafkaProducer, prefix: str, acknowledged: Callable[[float], None]
+) -> OutboxProducer:
     """A producer that is connected; raises BrokerError."""
-    ours = OutboxProducer(producer, prefix)
+    ours = OutboxProducer(producer, prefix, acknowledged)
     try:
         await _answer(producer.start(), START_SECONDS)
     except BaseException:

@@ -116,7 +116,7 @@ async def by_who_answers(access: KafkaAccess, client_id: str) -> KafkaAccess:
     servers = access.bootstrap_servers
     if len(servers) == 1:
         return access
-    asked = [asyncio.create_task(_answering(access, each, client_id)) for each in servers]
+    asked = [asyncio.create_task(answering(access, each, client_id)) for each in servers]
     try:
         for answer in asyncio.as_completed(asked):
             with suppress(KafkaError, OSError, TimeoutError):
@@ -128,7 +128,8 @@ async def by_who_answers(access: KafkaAccess, client_id: str) -> KafkaAccess:
         await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def _answering(access: KafkaAccess, server: str, client_id: str) -> str:
+async def answering(access: KafkaAccess, server: str, client_id: str) -> str:
+    """That broker, once it has let us in. Raises what keeps us out: KafkaError or OSError."""
     ((host, port, _),) = collect_hosts([server])
     options = _connection(access, client_id)
     del options["bootstrap_servers"], options["metadata_max_age_ms"]

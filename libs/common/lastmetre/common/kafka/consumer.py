@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -22,7 +22,14 @@ from lastmetre.common.kafka.failures import (
     is_record_at_fault,
     reason_of,
 )
-from lastmetre.common.kafka.ports import BrokerError, ConsumerClient, Database, TopicPartition
+from lastmetre.common.kafka.ports import (
+    BrokerError,
+    ClientSpent,
+    ConsumerClient,
+    Database,
+    Outbox,
+    TopicPartition,
+)
 from lastmetre.common.kafka.positions import PartitionPositions
 from lastmetre.common.kafka.subscribers import Handler
 from lastmetre.common.kafka.topic_comparison import TopicComparison
@@ -40,17 +47,6 @@ LINGER_INTERACTIVE: Final = 0.1
 LINGER_BACKGROUND: Final = 0.5
 """How long records are gathered for a batch: somebody waits for what is done, or nobody does."""
 OFFSET_COMMIT_SECONDS: Final = 1.0
-
-
-class Outbox(Protocol):
-    """What a consumer asks of the relay."""
-
-    @property
-    def has_room(self) -> asyncio.Event:
-        """Set while the outbox is below its limit."""
-
-    def wake(self) -> None:
-        """Something was committed."""
 
 
 class BatchConsumer:
@@ -223,6 +219,8 @@ class BatchConsumer:
             async with self._busy:
                 self._positions.seek(client, self._positions.assigned)
             await self._waiting.after(error, "a fetch that cannot be read", attempt=4)
+            if isinstance(error, ClientSpent):
+                raise
             return
         if not fetched:
             return

@@ -1,5 +1,6 @@
 """What the core needs of Kafka and of a database; aiokafka and PostgreSQL, or a simulation's."""
 
+import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
@@ -28,6 +29,10 @@ class OffsetRange(NamedTuple):
 
 class BrokerError(Exception):
     """The broker did not do what it was asked, or did not answer: wait, and ask again."""
+
+
+class ClientSpent(BrokerError):
+    """This client answers the same for ever, whatever the broker does: take another one."""
 
 
 class AssignmentListener(Protocol):
@@ -144,3 +149,14 @@ class Database(Protocol):
 
     def connection(self) -> AbstractAsyncContextManager[Any]:
         """A connection for reading."""
+
+
+class Outbox(Protocol):
+    """What a consumer asks of the relay."""
+
+    @property
+    def has_room(self) -> asyncio.Event:
+        """Set while the outbox is below its limit."""
+
+    def wake(self) -> None:
+        """Something was committed."""

@@ -129,7 +129,7 @@ def build_app(
 
     admin = app.state.admin = _application(f"Lastmetre {host.name}, admin port", build)
     for router in (
-        health_router(host, build),
+        health_router(host, build, RealClock()),
         dead_letter_router(host),
         stopped_sender_router(host),
         *internal,

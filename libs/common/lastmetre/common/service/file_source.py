@@ -12,10 +12,11 @@ class FileSource(PydanticBaseSettingsSource):
     """Reads NAME from the file that NAME_FILE names, as container platforms hand out secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The file's content without the newline at its end."""
+        """The file's content without the newline at its end; an empty one is none, as with
+        variables: an old key's file may wait for its key."""
         alias = field.validation_alias if isinstance(field.validation_alias, str) else field_name
         path = os.environ.get(f"{alias}_FILE")
-        value = Path(path).read_text("utf-8").rstrip("\n") if path else None
+        value = Path(path).read_text("utf-8").rstrip("\n") or None if path else None
         return value, alias, False
 
     def __call__(self) -> dict[str, Any]:

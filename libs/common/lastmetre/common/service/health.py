@@ -6,21 +6,23 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from starlette.responses import PlainTextResponse
 
 from lastmetre.common.security.access import Anyone, GuardedRoute, allow
 from lastmetre.common.service.build_info import BuildInfo
+from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
 
 
 class Health(BaseModel):
-    """Whether all is well, what is missing, and which build says so."""
+    """Whether all is well, what is missing, which build says so, and what time it is there."""
 
     status: Literal["ok", "unavailable"]
     missing: list[str]
     version: str
     revision: str
+    time: AwareDatetime
 
 
 _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
@@ -28,14 +30,14 @@ _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def health_router(host: ServiceHost, build: BuildInfo) -> APIRouter:
-    """Open to anyone who reaches the admin port."""
+def health_router(host: ServiceHost, build: BuildInfo, clock: Clock) -> APIRouter:
+    """Open to anyone who reaches the admin port. `clock` is the machine's own."""
     router = APIRouter(route_class=GuardedRoute, tags=["health"])
 
     def verdict(missing: Sequence[str], response: Response) -> Health:
         response.status_code = 503 if missing else 200
         status: Literal["ok", "unavailable"] = "unavailable" if missing else "ok"
-        return Health(status=status, missing=list(missing), **build._asdict())
+        return Health(status=status, missing=list(missing), time=clock.now(), **build._asdict())
 
     @router.get("/livez", dependencies=allow(Anyone()), responses=_UNAVAILABLE)
     async def livez(response: Response) -> Health:

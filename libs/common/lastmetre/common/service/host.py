@@ -96,10 +96,10 @@ class ServiceHost:
         self._pool: Pool | None = None
         self._consumers_pool: Pool | None = None
         self._work: list[Work] = []
-        self._early_work: list[Work] = []
+        self._early_work: list[Work] = [self._kafka.rights.run]
         self._adopt: dict[str, Adopt] = {}
         self._serves: Callable[[], Sequence[str]] = self._serves_once_up
-        self._health: dict[str, Callable[[], Sequence[str]]] = {}
+        self._health = {"rights": self._kafka.rights.missing}
         self._relay_task: asyncio.Task[None] | None = None
         self._consumer_tasks: list[asyncio.Task[None]] = []
         self._measuring: Measuring | None = None

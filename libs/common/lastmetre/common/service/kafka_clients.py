@@ -1,5 +1,6 @@
 """The Kafka clients of one service process, and its relay."""
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
@@ -20,6 +21,8 @@ from lastmetre.common.kafka.traced_producer import TracedProducer
 from lastmetre.common.outbox.messages import shard_of
 from lastmetre.common.outbox.relay import Relay
 from lastmetre.common.postgres.relay_session import relay_session
+from lastmetre.common.service.own_rights import OwnRights
+from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.traces import TRACES
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class KafkaClients:
         self._access = access
         self._prefix = prefix
         self._topic_ids = TopicIds(access, f"{service}-topic-ids")
+        self.rights = OwnRights(service, access, prefix)
 
     def consumer(self, name: str, topics: Sequence[str]) -> GroupConsumer:
         """A member of the group `<prefix><service>.<name>`, not started."""
@@ -49,8 +53,11 @@ class KafkaClients:
         """The relay's producer, connected; raises BrokerError."""
         client_id = f"{self._service}-relay"
         made = clients.producer(await clients.by_who_answers(self._access, client_id), client_id)
-        connected = await started(made, self._prefix)
+        connected = await started(made, self._prefix, self._compare_clocks)
         return TracedProducer(connected) if TRACES.on else connected
+
+    def _compare_clocks(self, appended_at: float) -> None:
+        metrics.KAFKA_CLOCK.labels(self._service).set(appended_at - time.time())
 
     async def close(self) -> None:
         """Let go of what the clients share; they are closed by who uses them."""

@@ -126,6 +126,12 @@ OUTBOX_OLDEST: Final = Gauge(
 RELAYED: Final = Counter(
     "lastmetre_records_relayed", "Outbox records that Kafka has acknowledged.", ["service"]
 )
+KAFKA_CLOCK: Final = Gauge(
+    "lastmetre_kafka_clock_ahead_seconds",
+    "Kafka's clock minus this machine's, by the append time of the last acknowledgement, which is"
+    " up to an answer's way older.",
+    ["service"],
+)
 RELAY_RESTARTS: Final = Counter(
     "lastmetre_relay_restarts", "Times the relay began anew at the head.", ["service"]
 )

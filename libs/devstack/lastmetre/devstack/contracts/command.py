@@ -9,15 +9,15 @@ import yaml
 
 from lastmetre.cli.console import Trouble, UsedWrongly, say
 from lastmetre.common.contracts.messages import MESSAGE_TYPES
-from lastmetre.devstack.contracts.asyncapi import asyncapi
+from lastmetre.devstack.contracts.asyncapi import Described, asyncapi
 from lastmetre.devstack.contracts.compatibility import Meaning, changes
 from lastmetre.devstack.contracts.described import descriptions
 from lastmetre.devstack.contracts.picture import picture
 from lastmetre.devstack.contracts.prometheus_rules import rule_resources
 from lastmetre.devstack.contracts.samples import sample_of
 from lastmetre.devstack.contracts.schemas import documents, message_schema
-from lastmetre.devstack.contracts.strimzi import Described, topic_resources, user_resources
 from lastmetre.devstack.contracts.strimzi import as_yaml as resources_as_yaml
+from lastmetre.devstack.contracts.strimzi import topic_resources, user_resources
 from lastmetre.devstack.home import CHECKOUT
 
 _ROOT: Final = CHECKOUT or Path()
@@ -43,11 +43,11 @@ def as_yaml(document: Any) -> str:
     return GENERATED + text
 
 
-def operator_files(services: Described) -> dict[str, str]:
+def operator_files() -> dict[str, str]:
     """Topics, users and rules as the operators take them, by file name below `COMPONENTS`."""
     return {
         "strimzi/topics.yaml": resources_as_yaml(topic_resources()),
-        "strimzi/users.yaml": resources_as_yaml(user_resources(services)),
+        "strimzi/users.yaml": resources_as_yaml(user_resources()),
         "monitoring/rules.yaml": resources_as_yaml(rule_resources(RULES)),
     }
 
@@ -102,7 +102,7 @@ def generate() -> None:
     for name, document in apis.items():
         written += _write(DOCS / name, as_yaml(document))
     written += _write(DOCS / "topics.md", picture(apis["asyncapi.yaml"]))
-    for name, text in operator_files(services).items():
+    for name, text in operator_files().items():
         written += _write(COMPONENTS / name, text)
     say(f"{written} files written, the others were as they should be")
     if refused:

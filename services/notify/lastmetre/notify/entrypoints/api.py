@@ -1,14 +1,15 @@
 """HTTP in, for programs: what became of the messages about a case, and ratings."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.case_messages import CASE_MESSAGES_PATH, CaseMessageTexts
+from lastmetre.common.contracts.vault import Contact
 from lastmetre.common.security.access import (
     CurrentPerson,
     GuardedRoute,
@@ -16,12 +17,13 @@ from lastmetre.common.security.access import (
     ServiceKey,
     allow,
 )
-from lastmetre.common.security.callers import CENTRE, OPERATORS, Person
+from lastmetre.common.security.callers import CENTRE, OPERATORS, Person, Role
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.notify.application.case_messages import ListMessages, ReadMessages
 from lastmetre.notify.application.ratings import Ratings
 from lastmetre.notify.application.send_again import Answer, SendAgain
+from lastmetre.notify.application.try_message import TryMessage
 from lastmetre.notify.domain.messages import lead_of, recipient_kind
 from lastmetre.notify.domain.ratings import Closing, Verdict
 from lastmetre.notify.domain.stored_messages import StoredMessage
@@ -100,8 +102,33 @@ class RatingGiven(BaseModel):
     given_at: datetime
 
 
-def internal_router(read_messages: ReadMessages) -> APIRouter:
-    """What other services alone may ask: personal."""
+class TestMessageBody(BaseModel):
+    """Where a test message is to go: one of both."""
+
+    __test__ = False  # pytest would take it for tests
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    email: str | None = Field(default=None, min_length=3, max_length=320)
+    phone: str | None = Field(default=None, min_length=3, max_length=40)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.email is None) == (self.phone is None):
+            raise ValueError("either email or phone")
+        return self
+
+
+class TestMessageTried(BaseModel):
+    """What came of it; neither result nor error: that provider reaches nobody."""
+
+    __test__ = False
+    provider: str
+    result: str | None
+    error: str | None
+
+
+def internal_router(read_messages: ReadMessages, try_message: TryMessage) -> APIRouter:
+    """What other services alone may ask: personal. And what an operator tries."""
     router = APIRouter(route_class=GuardedRoute, tags=["messages"])
 
     @router.get(CASE_MESSAGES_PATH, dependencies=allow(ServiceKey("dispatch")))
@@ -109,6 +136,16 @@ def internal_router(read_messages: ReadMessages) -> APIRouter:
         """The messages about a case with their words, for the staff's page of it."""
         response.headers["Cache-Control"] = "no-store"
         return CaseMessageTexts(messages=await read_messages(case_id))
+
+    @router.post(
+        "/api/notify/v1/test-messages",
+        dependencies=allow(Role.ADMINISTRATOR),
+        max_body_size=AGAIN_BYTES,
+    )
+    async def send_test_message(body: TestMessageBody) -> TestMessageTried:
+        """Send a message that is about no case, by the provider that is set; nothing is kept."""
+        tried = await try_message(Contact(phone=body.phone, email=body.email))
+        return TestMessageTried(provider=tried.provider, result=tried.result, error=tried.error)
 
     return router
 
