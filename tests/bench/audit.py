@@ -24,7 +24,7 @@ from rich.console import Console
 from lastmetre.cli.endpoints import default_home
 from tests.bench.effects import Books
 from tests.bench.ground import Ground, Plot, machine, pace
-from tests.bench.processes import Child
+from tests.bench.processes import Child, Failed
 from tests.bench.sides import Platform
 
 AT_ONCE: Final = 20_000
@@ -64,6 +64,8 @@ async def audit(home: Path) -> Audit:
         stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
+    if not said:
+        raise Failed(f"the audit ended with {process.returncode} and counted nothing")
     document: dict[str, Any] = json.loads(said)
     lines = {line["name"]: sum(line["expected"].values()) for line in document["lines"]}
     return Audit(
