@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 import pytest
 
+from lastmetre.audit.balance import TITLES
 from lastmetre.audit.checkpoint import Checkpoint, written_checkpoint
 from lastmetre.audit.run import Audited
 from lastmetre.audit.tables import Rows
@@ -102,6 +103,7 @@ async def test_only_what_is_new_is_counted(days: Days) -> None:
         await connection.close()
     third = await days.since(days.second.next)
     assert (named(third), third.since) == ({}, days.second.next)
+    assert {line.name for line in third.balance} == TITLES.keys()
     assert third.balance.line("case_state").expected.total() == 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from lastmetre.audit.balance import Balance
+from lastmetre.audit.balance import TITLES, Balance
 from lastmetre.audit.cases import CaseLines
 from lastmetre.audit.channels import check_channels
 from lastmetre.audit.checkpoint import Checkpoint, CheckpointUnusable
@@ -102,6 +102,9 @@ async def _count(
     links: SignedLinks | None,
     on_progress: ProgressCallback,
 ) -> RelayedEvents:
+    for name in TITLES:  # also those of which nothing is new
+        if name != "receipts":
+            balance.line(name)
     on_progress("channels", 0.0)
     await check_channels(cut, balance)
     check_positions(cut, balance)
