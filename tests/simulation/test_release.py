@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka import sender_release
 from lastmetre.common.kafka.dead_letter_limit import Sender
+from lastmetre.common.kafka.writer_epochs import WriterEpochs
 from tests.simulation import faults
 from tests.simulation.city import City, simulate
 from tests.simulation.faults import Fault
@@ -72,7 +73,8 @@ def told_by_the_ledger(city: City) -> list[str]:
     for partition, log in city.broker.logs.items():
         if partition.topic == CASE_EVENTS:
             actors: list[Any] = [
-                from_json(each.value or b"")["actor"]["id"] for each in log.records
+                from_json(each.value or b"")["actor"]["id"]
+                for each in WriterEpochs().in_force(log.records)
             ]
             told.update(dict.fromkeys(each for each in actors if each in MENDED))
     return list(told)
