@@ -74,7 +74,7 @@ restore-drill: .venv/ready ## everything on one server is lost and comes back fr
 keycloak: .venv/ready ## sign-in at a real Keycloak (177 MB from Maven Central, some minutes)
 	.venv/bin/pytest tests/keycloak
 
-rights: .venv/ready ## Kafka with TLS, SCRAM and the contracts' rights, each taken away in turn, ten minutes
+rights: .venv/ready ## Kafka with TLS, SCRAM and the contracts' rights, each taken away in turn, a quarter of an hour
 	.venv/bin/pytest -s tests/drills/test_kafka_rights.py
 
 lint: .venv/ready ## ruff, mypy, import rule

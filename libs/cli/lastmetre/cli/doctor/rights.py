@@ -158,5 +158,5 @@ def _of_topic(service: str, right: Right) -> str:
             return "dead letters wait in its outbox, and so does what is behind them"
         return "what it has to tell waits in its outbox"
     if topic in PUBLISHES[service]:
-        return f"{service} cannot compare the topic with its database, and does not start"
+        return f"after a restore {service} cannot read what its database lacks, and does not start"
     return f"{service} does not hear of what is in it: consumer {READERS[service][topic]} waits"
