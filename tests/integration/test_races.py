@@ -272,4 +272,4 @@ async def test_two_feedbacks(stack: Stack, city: City, scores: tuple[int, int]) 
 
 async def test_the_books_balance_after_all_races(stack: Stack, city: City) -> None:
     code, document = await audit(stack.home.root)
-    assert code == 0, document
+    assert code == 0, [each for each in document["lines"] if not each["balanced"]]

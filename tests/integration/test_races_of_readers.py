@@ -174,4 +174,4 @@ async def test_rebuilds_swap_and_a_live_event(
 
 async def test_the_books_balance_after_these(stack: Stack, city: City) -> None:
     code, document = await audit(stack.home.root)
-    assert code == 0, document
+    assert code == 0, [each for each in document["lines"] if not each["balanced"]]

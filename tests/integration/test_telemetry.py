@@ -7,6 +7,7 @@ import asyncio
 import json
 import uuid
 from asyncio.subprocess import PIPE, STDOUT
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ async def test_every_service_tells_whether_it_is_well_and_which_build_it_is(
         for path in ("/livez", "/readyz", "/readyz?all"):
             answer = await city.http.get(city.url(service, path))
             assert answer.status_code == 200
-            assert answer.json() == {"status": "ok", "missing": [], **build}
+            body = answer.json()
+            assert datetime.fromisoformat(body.pop("time")).utcoffset() == timedelta(0)
+            assert body == {"status": "ok", "missing": [], **build}
             public = f"{city.endpoints['services'][service]}{path}"
             assert (await city.http.get(public)).status_code == 404
         assert build in [

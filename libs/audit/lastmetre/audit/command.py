@@ -3,7 +3,9 @@
 import asyncio
 import base64
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -80,15 +82,15 @@ def audit(
     if not live:
         with Waiting(STDERR) as waiting, reasons():
             in_flight = asyncio.run(wait_until_quiet(targets, timeout, waiting.say))
+    count = partial(take_balance, targets, receipts=given, links=_links() if given else None)
     with progress() as on_progress:
-        audited = asyncio.run(
-            take_balance(
-                targets,
-                checkpoint=checkpoint,
-                receipts=given,
-                links=_links() if given else None,
-                on_progress=on_progress,
-            )
+        audited = asyncio.run(count(checkpoint=checkpoint, on_progress=on_progress))
+    if audited.since and not audited.balance.balanced:
+        # What differs is said from the whole, so that nobody is sent after what only seems to.
+        with progress() as on_progress:
+            audited = asyncio.run(count(on_progress=on_progress))
+        audited = replace(
+            audited, everything_because="what came since the checkpoint does not balance"
         )
     _show(audited, in_flight, live=live, as_json=as_json)
     if metrics_file:

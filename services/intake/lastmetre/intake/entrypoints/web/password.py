@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.security import security_log
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.origin import refuse_cross_site
-from lastmetre.common.web.forms import FORM_BYTES, REDISPLAYED, Form, FormFields, Typed
+from lastmetre.common.web.forms import FORM_BYTES, LEADS_ON, REDISPLAYED, Form, FormFields, Typed
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -155,7 +155,7 @@ def password_router(pages: PasswordPages) -> APIRouter:
         """Signs in, and leads on."""
         return await pages.take(request, fields)
 
-    @router.get("/sign-in/change-password", dependencies=allow(Anyone()))
+    @router.get("/sign-in/change-password", dependencies=allow(Anyone()), responses=LEADS_ON)
     async def change_password_form(request: Request) -> Response:
         """The form for another password."""
         return await pages.show_change(request)

@@ -16,7 +16,7 @@ from lastmetre.common.security.lead_links import LeadLinks
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.sign_in import confirm_sign_in
 from lastmetre.common.service.clock import Clock
-from lastmetre.common.web.forms import FORM_BYTES, Form, FormFields, Typed
+from lastmetre.common.web.forms import FORM_BYTES, LEADS_ON, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
@@ -294,7 +294,7 @@ def sign_in_router(pages: SignInPages) -> APIRouter:
     router = page_router()
     open_to_all = allow(Anyone())
 
-    @router.get("/sign-in", dependencies=open_to_all)
+    @router.get("/sign-in", dependencies=open_to_all, responses=LEADS_ON)
     async def sign_in(request: Request, next: str | None = None) -> Response:
         """Leads on to `next`, after a sign-in if need be; without it shows the account."""
         return await pages.enter(request, next)
