@@ -18,7 +18,7 @@ from lastmetre.common.security.sign_in import confirm_sign_in
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.web.forms import FORM_BYTES, LEADS_ON, Form, FormFields, Typed
 from lastmetre.common.web.kit import Pages
-from lastmetre.common.web.openapi import page_router
+from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.sign_in_at_provider import SignInAtProvider
@@ -299,17 +299,17 @@ def sign_in_router(pages: SignInPages) -> APIRouter:
         """Leads on to `next`, after a sign-in if need be; without it shows the account."""
         return await pages.enter(request, next)
 
-    @router.get("/sign-in/provider", dependencies=open_to_all, status_code=303)
+    @router.get("/sign-in/provider", dependencies=open_to_all, **REDIRECTS)
     async def sign_in_at_provider(request: Request, next: str | None = None) -> Response:
         """To the identity provider, where passwords are good as well."""
         return await pages.to_provider(request, pages.checked(next))
 
-    @router.get("/sign-in/callback", dependencies=open_to_all, status_code=303)
+    @router.get("/sign-in/callback", dependencies=open_to_all, **REDIRECTS)
     async def come_back_from_provider(request: Request) -> Response:
         """Where the identity provider sends browsers back to."""
         return await pages.come_back(request)
 
-    @router.get("/sign-in/link/{secret}", dependencies=allow(SecretLink()), status_code=303)
+    @router.get("/sign-in/link/{secret}", dependencies=allow(SecretLink()), **REDIRECTS)
     async def sign_in_by_link(request: Request, secret: str, next: str | None = None) -> Response:
         """The link in a lead's message: his device stays signed in for ninety days."""
         return await pages.by_link(request, secret, next)
@@ -323,23 +323,19 @@ def sign_in_router(pages: SignInPages) -> APIRouter:
         """A new access token in the browser's cookie, for a page that stays open."""
         return await pages.renew(request, fields)
 
-    @router.post(
-        "/sign-in/role", dependencies=open_to_all, max_body_size=FORM_BYTES, status_code=303
-    )
+    @router.post("/sign-in/role", dependencies=open_to_all, max_body_size=FORM_BYTES, **REDIRECTS)
     async def choose_role(request: Request, fields: Annotated[RoleFields, FormBody()]) -> Response:
         """Act in another of one's roles from now on."""
         return await pages.choose_role(request, fields)
 
-    @router.post(
-        "/sign-in/revoke", dependencies=open_to_all, max_body_size=FORM_BYTES, status_code=303
-    )
+    @router.post("/sign-in/revoke", dependencies=open_to_all, max_body_size=FORM_BYTES, **REDIRECTS)
     async def revoke_session(
         request: Request, fields: Annotated[RevokeFields, FormBody()]
     ) -> Response:
         """End one of one's own sessions, on another browser perhaps."""
         return await pages.revoke(request, fields)
 
-    @router.post("/sign-out", dependencies=open_to_all, status_code=303)
+    @router.post("/sign-out", dependencies=open_to_all, **REDIRECTS)
     async def sign_out(request: Request) -> Response:
         """End the session of this browser."""
         return await pages.sign_out(request)
