@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from lastmetre.common.contracts.topics import CASE_EVENTS
@@ -18,6 +19,7 @@ from lastmetre.common.kafka.ports import (
 )
 from lastmetre.common.kafka.positions import OffsetGap, StoredOffset
 from lastmetre.common.outbox.messages import batches_of, shard_of
+from lastmetre.common.postgres import applied_migrations
 from lastmetre.common.postgres.core_tables import TABLES as POSTGRES_TABLES
 from lastmetre.common.postgres.database import PostgresDatabase, create_pool, server_settings
 from lastmetre.common.postgres.migrate import migrate
@@ -153,7 +155,9 @@ async def test_an_older_acknowledgement_changes_nothing(memory: Memory) -> None:
         assert await memory.tables.acknowledged(connection) == {HERE: latest}
 
 
-async def test_what_was_sent_in_another_writer_epoch_is_not_acknowledged(memory: Memory) -> None:
+async def test_what_was_sent_in_another_writer_epoch_is_not_acknowledged(
+    memory: Memory, dsn: str | None
+) -> None:
     message = OutboxMessage(CASE_EVENTS, b"k", packed({"a": "b"}), b"x")
     async with memory.database.transaction() as connection:
         await memory.tables.append_outbox(connection, batches_of([message]))
@@ -161,6 +165,11 @@ async def test_what_was_sent_in_another_writer_epoch_is_not_acknowledged(memory:
         assert await memory.tables.begin_writer_epoch(connection, 6) == 7
     async with memory.database.transaction() as connection:
         assert await memory.tables.begin_writer_epoch(connection, 3) == 8
+    if dsn is not None:
+        connection = await asyncpg.connect(dsn)
+        applied = await applied_migrations.applied(connection)
+        await connection.close()
+        assert (8, 8) in [(each.version, each.oldest_build) for each in applied]
     shards = [shard_of(CASE_EVENTS, p) for p in range(12)]
     reached = {HERE: StoredOffset(7, 500, writer_epoch=8)}
     for sent_in, left in ((7, 1), (8, 0)):

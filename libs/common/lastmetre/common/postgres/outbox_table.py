@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lastmetre.common.kafka.ports import TopicPartition
 from lastmetre.common.kafka.positions import StoredOffset
@@ -12,6 +12,10 @@ from lastmetre.common.postgres.identity import identify
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
+
+
+KNOWS_WRITER_EPOCHS: Final = 8
+"""The migration of `common.runtime` that the first build with writer epochs has."""
 
 
 class Waiting(NamedTuple):
@@ -113,8 +117,13 @@ async def writer_epoch(connection: "Connection") -> int:
 
 
 async def begin_writer_epoch(connection: "Connection", seen: int) -> int:
-    """One above the last one and above `seen`: from the commit on nothing that was sent in
-    another one is acknowledged."""
+    """One above the last one and above `seen`. From the commit on nothing that was sent in
+    another one is acknowledged, and builds that name no epoch do not begin with this database any
+    more: what they wrote would not be in force."""
+    await connection.execute(
+        "UPDATE migration SET oldest_build = $1 WHERE package = 'common.runtime' AND version = $1",
+        KNOWS_WRITER_EPOCHS,
+    )
     epoch: int = await connection.fetchval(
         "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1 + 1) ON CONFLICT (single)"
         " DO UPDATE SET writer_epoch = greatest(c.writer_epoch, $1) + 1 RETURNING writer_epoch",
