@@ -189,3 +189,9 @@ async def test_what_is_told_later_of_earlier_cases_is_named(days: Days) -> None:
     assert days.second.next
     past = days.second.next.model_copy(update={"writer_epochs": [1] * PARTITIONS})
     assert named(await days.since(past)) == {}
+    # The command says it of the whole, and why it has counted that.
+    home = story.outbox.parent
+    (home / "audit-checkpoint.json").write_bytes(written_checkpoint(days.second.next))
+    code, document = await books.audit(home, "--live")
+    because = "what came since the checkpoint does not balance"
+    assert (code, document["since"], document["everything_because"]) == (1, None, because)

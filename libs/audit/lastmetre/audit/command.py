@@ -87,6 +87,8 @@ def audit(
         audited = asyncio.run(count(checkpoint=checkpoint, on_progress=on_progress))
     if audited.since and not audited.balance.balanced:
         # What differs is said from the whole, so that nobody is sent after what only seems to.
+        lines = ", ".join(line.name for line in audited.balance if not line.balanced)
+        warn(f"What came since the checkpoint does not balance ({lines}): everything is counted.")
         with progress() as on_progress:
             audited = asyncio.run(count(on_progress=on_progress))
         audited = replace(
