@@ -16,6 +16,7 @@ from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, CaughtUp
 from lastmetre.common.outbox.unit_of_work import NoCipher, UnitOfWork
 from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import PostgresDatabase, create_pool, server_settings
+from lastmetre.common.service.clock import RealClock
 from lastmetre.common.service.kafka_clients import KafkaClients
 from lastmetre.dispatch.application.adopt_log import adopt_areas, adopt_events, adopt_outcomes
 from tests.bench.figures import Spread, Starting
@@ -76,5 +77,6 @@ async def _caught_up(clients: KafkaClients, pool: "Pool") -> tuple[float, Caught
                 now=datetime.now(UTC),
                 cipher=NoCipher(),
             ),
+            clock=RealClock(),
         ).run()
     return time.monotonic() - began, found

@@ -161,6 +161,7 @@ class Process(Machine):
                         adopt=self.service.adopt,
                         lasting=LASTING,
                         unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
+                        clock=VirtualClock(),
                     ).run()
                 return
             except Exception as error:

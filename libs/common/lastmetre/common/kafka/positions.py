@@ -10,7 +10,7 @@ import structlog
 from lastmetre.common.contracts.topics import LASTING
 from lastmetre.common.kafka.codec import ConsumedRecord
 from lastmetre.common.kafka.ports import ConsumerClient, TopicPartition
-from lastmetre.common.kafka.writer_epochs import is_in_force, writer_epoch
+from lastmetre.common.kafka.writer_epochs import in_force_after
 from lastmetre.common.telemetry import metrics
 
 log = structlog.get_logger()
@@ -232,11 +232,11 @@ class PartitionPositions:
             expected = before.next_offset if before else state.handled
             if record.offset > expected:
                 found.gaps.append(OffsetGap(*partition, expected, record.offset))
-            epoch = before.writer_epoch if before else state.writer_epoch
-            if record.topic not in LASTING or is_in_force(record, epoch):
-                found.in_force.append(record)
+            in_force, epoch = True, before.writer_epoch if before else state.writer_epoch
             if record.topic in LASTING:
-                epoch = max(epoch, writer_epoch(record))
+                in_force, epoch = in_force_after(epoch, record)
+            if in_force:
+                found.in_force.append(record)
             found.after[partition] = StoredOffset(
                 record.offset + 1, record.timestamp, state.topic_id, epoch
             )

@@ -27,9 +27,13 @@ def writer_epoch(record: ConsumedRecord) -> int:
     return int(raw) if raw and raw.isdigit() else 0
 
 
-def is_in_force(record: ConsumedRecord, epoch: int) -> bool:
-    """Whether `record` tells something that holds; `epoch` is the highest one before it."""
-    return writer_epoch(record) >= epoch and record.header("ce_type") != EPOCH_BEGAN.encode()
+def in_force_after(epoch: int, record: ConsumedRecord) -> tuple[bool, int]:
+    """Whether `record` tells something that holds, and the highest epoch after it.
+
+    `epoch` is the highest one before it in its partition.
+    """
+    own = writer_epoch(record)
+    return own >= epoch and record.header("ce_type") != EPOCH_BEGAN.encode(), max(epoch, own)
 
 
 class WriterEpochs:
@@ -47,11 +51,10 @@ class WriterEpochs:
         """Those of `records` that are; they go on where the ones before ended."""
         found: list[ConsumedRecord] = []
         for record in records:
-            epoch = self.of(record.partition)
-            if is_in_force(record, epoch):
+            in_force, epoch = in_force_after(self.of(record.partition), record)
+            self._epochs[record.partition] = epoch
+            if in_force:
                 found.append(record)
-            if (own := writer_epoch(record)) > epoch:
-                self._epochs[record.partition] = own
         return found
 
 

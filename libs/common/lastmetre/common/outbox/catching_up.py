@@ -24,14 +24,10 @@ from lastmetre.common.kafka.ports import (
     TopicPartition,
 )
 from lastmetre.common.kafka.positions import StoredOffset
-from lastmetre.common.kafka.writer_epochs import (
-    WRITER_EPOCH,
-    epoch_began,
-    is_in_force,
-    writer_epoch,
-)
+from lastmetre.common.kafka.writer_epochs import WRITER_EPOCH, WriterEpochs, epoch_began
 from lastmetre.common.outbox.messages import OutboxBatch, shard_of
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
+from lastmetre.common.service.clock import Clock
 
 log = structlog.get_logger()
 
@@ -128,6 +124,7 @@ class CatchingUp:
         adopt: Mapping[str, Adopt],
         lasting: Collection[str],
         unit_of_work: Callable[[Any], UnitOfWork],
+        clock: Clock,
     ) -> None:
         self._database = database
         self._tables = tables
@@ -136,6 +133,7 @@ class CatchingUp:
         self._adopt = adopt
         self._lasting = lasting
         self._unit_of_work = unit_of_work
+        self._clock = clock
 
     async def run(self) -> CaughtUp:
         """Read what stands beyond the acknowledged; one request for ends if there is nothing.
@@ -161,11 +159,13 @@ class CatchingUp:
         """In each of their partitions a higher one than any that stands there.
 
         It is noted first, and who was sending in another one sends again: the caller's lock may be
-        lost, and another process have caught up meanwhile.
+        lost, and another process have caught up meanwhile. Milliseconds since 1970, or more: what a
+        database that has gone back as well began, and nobody has seen yet, is another one.
         """
         async with self._database.transaction() as connection:
             known = await self._tables.acknowledged(connection)
-            seen = max((each.writer_epoch for each in known.values()), default=0)
+            now = int(self._clock.now().timestamp() * 1000)
+            seen = max([now, *(each.writer_epoch for each in known.values())])
             epoch = await self._tables.begin_writer_epoch(connection, seen)
         producer = await self._connect()
         try:
@@ -253,7 +253,9 @@ class CatchingUp:
         self, partition: TopicPartition, unread: _Unread, records: Sequence[ConsumedRecord]
     ) -> tuple[int, int]:
         """One transaction; returns how many rows of the outbox were there, and what was new."""
-        in_force, epoch = _in_force(partition.topic in self._lasting, unread.writer_epoch, records)
+        epochs = WriterEpochs({partition.partition: unread.writer_epoch})
+        in_force = epochs.in_force(records) if partition.topic in self._lasting else records
+        epoch = epochs.of(partition.partition)
         async with self._database.transaction() as connection:
             rows = await self._tables.outbox_head(
                 connection, [shard_of(*partition)], ROWS_LOOKED_AT
@@ -269,20 +271,6 @@ class CatchingUp:
             await self._tables.acknowledge(connection, sent, {partition: reached})
         unread.writer_epoch = epoch
         return len(sent), new
-
-
-def _in_force(
-    lasting: bool, epoch: int, records: Sequence[ConsumedRecord]
-) -> tuple[Sequence[ConsumedRecord], int]:
-    """Those of one partition's records that are, and the highest epoch after them."""
-    if not lasting:
-        return records, epoch
-    found: list[ConsumedRecord] = []
-    for record in records:
-        if is_in_force(record, epoch):
-            found.append(record)
-        epoch = max(epoch, writer_epoch(record))
-    return found, epoch
 
 
 def _compare(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from lastmetre.common.contracts.messages import TOPIC_MESSAGES
-from lastmetre.common.contracts.topics import LASTING, dead_letter_topic
+from lastmetre.common.contracts.topics import dead_letter_topic
 from lastmetre.common.kafka.clients import faststream_security
 from lastmetre.common.kafka.consumer import LINGER_INTERACTIVE, BatchConsumer
 from lastmetre.common.kafka.subscribers import Handler, Subscriber, Subscribers
-from lastmetre.common.outbox.catching_up import Adopt, CatchingUp, LogBehind
+from lastmetre.common.outbox.catching_up import Adopt
 from lastmetre.common.outbox.unit_of_work import NoCipher, PayloadCipher, UnitOfWork
 from lastmetre.common.postgres.core_tables import TABLES
 from lastmetre.common.postgres.database import (
@@ -27,11 +27,11 @@ from lastmetre.common.postgres.database import (
 )
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.postgres.identity import IdentityCheck
-from lastmetre.common.postgres.locks import service_lock
 from lastmetre.common.postgres.migrate import migrate_when_up
 from lastmetre.common.postgres.outbox_table import outbox_waiting
 from lastmetre.common.security.signed_links import SignedLinks
 from lastmetre.common.service.build_info import build_info
+from lastmetre.common.service.catching_up import catch_up_when_up
 from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
 from lastmetre.common.service.measuring import Measuring, measure_process
@@ -51,7 +51,6 @@ DRAIN_SECONDS: Final = 9.0
 """For consumers, other work, relay and pools together: less than whoever stops us waits."""
 CLOSE_SECONDS: Final = 1.0
 COUNTED_ROWS: Final = 100_000
-RETRY_SECONDS: Final = 0.5
 GONE_BACK_EXIT: Final = 75
 """EX_TEMPFAIL: start me again."""
 
@@ -212,7 +211,14 @@ class ServiceHost:
     async def _bring_up(self) -> None:
         self._bringing_up = "waiting for the database"
         await migrate_when_up(self._dsn, ("common.runtime", self.name))
-        await self._catch_up()
+        await catch_up_when_up(
+            self.pool,
+            self._kafka,
+            self._adopt,
+            unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
+            clock=self.clock,
+            waits=self._waits,
+        )
         self._measuring = Measuring(
             self.name,
             PostgresDatabase(self.pool),
@@ -237,30 +243,8 @@ class ServiceHost:
         self._bringing_up = None
         self._up = True
 
-    async def _catch_up(self) -> None:
-        """Wait for database and broker as long as it takes; both must answer before we begin."""
-        said = None
-        while self._adopt:
-            try:
-                async with service_lock(self.pool), self._kafka.open_log(self._adopt) as reader:
-                    await CatchingUp(
-                        database=PostgresDatabase(self.pool),
-                        tables=TABLES,
-                        reader=reader,
-                        connect=self._kafka.producer,
-                        adopt=self._adopt,
-                        lasting=LASTING,
-                        unit_of_work=lambda connection: self._unit_of_work(connection, "log"),
-                    ).run()
-                return
-            except Exception as error:
-                self._bringing_up = f"catching up waits: {type(error).__name__}"
-                if said is not type(error):
-                    known = isinstance(error, LogBehind)
-                    log.error("catching up waits", error=f"{type(error).__name__}: {error}",
-                              exc_info=None if known else error)  # fmt: skip
-                said = type(error)
-                await asyncio.sleep(RETRY_SECONDS)
+    def _waits(self, reason: str) -> None:
+        self._bringing_up = reason
 
     def _consumer(self, subscriber: Subscriber) -> BatchConsumer:
         assert self._consumers_pool is not None
