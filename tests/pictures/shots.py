@@ -58,6 +58,10 @@ async def take(browser: Browser, shot: Shot, addresses: Mapping[str, str], folde
         async with page.expect_navigation():
             await page.locator(shot.follow).first.click()
     await page.emulate_media(color_scheme=shot.scheme, reduced_motion="reduce")
+    badge = page.locator("[data-live]")
+    if await badge.count():
+        # Shown by the stream's first beat.
+        await badge.wait_for()
     width = (PHONE if shot.screen == "phone" else DESKTOP)["width"]
     await _save(page, width, shot.height, folder / f"{shot.file}.webp")
     await visitor.context.close()
