@@ -1,4 +1,4 @@
-"""Whoever runs the services finds every setting in the README."""
+"""Whoever runs the services finds every setting in docs/configuration.md."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ from lastmetre.intake.settings import IntakeSettings
 from lastmetre.metrics.settings import MetricsSettings
 from lastmetre.notify.settings import NotifySettings
 
-README = Path(__file__).parents[3] / "README.md"
+CONFIGURATION = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def test_every_setting_is_told_and_nothing_else() -> None:
-    table = README.read_text("utf-8").partition("\n## Configuration\n")[2].partition("\n## ")[0]
+    table = CONFIGURATION.read_text("utf-8").partition("\n## ")[0]
     told = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", table.partition("|---|")[2]))
     there = {
         field.validation_alias

@@ -297,7 +297,7 @@ def _tables(file: Path) -> dict[str, object]:
     except OSError as error:
         raise UsedWrongly(
             f"The profile file {file} cannot be read: {error.strerror}.",
-            'README, "Any installation", shows what stands in it.',
+            'docs/configuration.md, "Any installation", shows what stands in it.',
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsedWrongly(f"{file} is not TOML in UTF-8: {error}.") from None

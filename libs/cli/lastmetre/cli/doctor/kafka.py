@@ -58,7 +58,7 @@ def known_broker(installation: Installation, said: Findings) -> Broker | None:
             "Kafka",
             error.problem,
             "no service starts with these settings",
-            "README, Configuration, tells what belongs together",
+            "docs/configuration.md tells what belongs together",
         )
         return None
 

@@ -48,7 +48,7 @@ class Sasl:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KafkaAccess:
-    """What every client is made from. Times are in seconds; the defaults were measured (README)."""
+    """What every client is made from. Times in seconds, measured ones (docs/configuration.md)."""
 
     bootstrap_servers: tuple[str, ...]
     security_protocol: SecurityProtocol = "PLAINTEXT"

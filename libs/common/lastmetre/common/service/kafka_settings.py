@@ -1,4 +1,4 @@
-"""How Kafka is reached, from settings. Names and values: README, Configuration."""
+"""How Kafka is reached, from settings. Names and values: docs/configuration.md."""
 
 from collections.abc import Callable
 from pathlib import Path

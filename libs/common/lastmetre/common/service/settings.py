@@ -62,7 +62,7 @@ class SignInMode(StrEnum):
 
 
 class Settings(EnvironmentSettings):
-    """What every service reads. Names and values: README, Configuration."""
+    """What every service reads. Names and values: docs/configuration.md."""
 
     sign_in: SignInMode = Field(default=SignInMode.PRODUCTION, validation_alias="LASTMETRE_SIGN_IN")
     token_key: OptionalKey = Field(default=None, validation_alias="LASTMETRE_TOKEN_KEY")

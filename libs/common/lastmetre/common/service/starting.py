@@ -33,7 +33,7 @@ def start(main_module: str) -> None:
         if words is None:
             raise
         sys.stderr.write(f"{main_module} cannot start. {words}\n")
-        sys.stderr.write("README, Configuration, tells what each setting is.\n")
+        sys.stderr.write("docs/configuration.md tells what each setting is.\n")
         sys.exit(WRONG_SETTINGS)
 
 
