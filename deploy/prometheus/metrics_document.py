@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from lastmetre.common.telemetry import metrics
@@ -43,14 +44,14 @@ def table(title: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| `{name}` | {kind} | {labels} | {text} |"
 
 
-def declared(*, audit: bool) -> Iterator[tuple[str, str, str, str]]:
-    """Metrics of the registry: name as exposed, kind, labels, help."""
-    names = {family.name for family in metrics.AUDIT.collect()}
+def declared(registry: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
+    """Our metrics of that registry: name as exposed, kind, labels, help."""
+    names = {family.name for family in registry.collect()}
     for metric in vars(metrics).values():
         if not isinstance(metric, MetricWrapperBase):
             continue
         (family,) = metric.describe()
-        if (family.name in names) is not audit:
+        if family.name not in names:
             continue
         total = "_total" if family.type == "counter" else ""
         labels = ", ".join(f"`{each}`" for each in metric._labelnames)  # noqa: SLF001 - prometheus_client tells them nowhere else
@@ -60,8 +61,12 @@ def declared(*, audit: bool) -> Iterator[tuple[str, str, str, str]]:
 def document() -> Iterator[str]:
     """The lines of the document."""
     yield HEAD.rstrip()
-    yield from table("Of the services", sorted(declared(audit=False)))
-    yield from table("Written by `lastmetre audit --metrics-file`", sorted(declared(audit=True)))
+    for title, registry in {
+        "Of the services": REGISTRY,
+        "Written by `lastmetre audit --metrics-file`": metrics.AUDIT,
+        "Written by `lastmetre ledger export --metrics-file`": metrics.LEDGER_EXPORT,
+    }.items():
+        yield from table(title, sorted(declared(registry)))
     figures = [
         (name, "gauge", ", ".join(f"`{each}`" for each in labels), text)
         for name, (text, labels) in FAMILIES.items()

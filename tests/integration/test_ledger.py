@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -26,6 +28,7 @@ from tests.support.commands import attempt, lastmetre
 from tests.support.s3 import s3_server
 from tests.support.topics import delete_topics, make_topics, records_of
 
+EXPORTED: Final = re.compile(r"^lastmetre_ledger_exported_timestamp_seconds (\S+)$", re.MULTILINE)
 Sent = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
 ODD: Sequence[Sent] = [
     (b"a", '{"text": "井盖"}'.encode(), (("ce_id", b"a:1"),)),
@@ -175,10 +178,17 @@ async def test_an_export_that_was_cut_off_goes_on_from_what_is_whole(
 async def test_a_topic_that_has_lost_records_is_not_exported_further(
     topic: Topic, another: Topic, tmp_path: Path
 ) -> None:
+    """Prometheus is told of the last export that was complete."""
+    told = tmp_path / "ledger.prom"
+    words = ("export", str(tmp_path), "--metrics-file", str(told))
     await topic.write(ODD, 3)
-    await topic.ledger("export", str(tmp_path))
-    refused = await another.ledger("export", str(tmp_path), code=1)
+    before = time.time()
+    await topic.ledger(*words)
+    [exported_at] = EXPORTED.findall(told.read_text("utf-8"))
+    assert before < float(exported_at) < told.stat().st_mtime
+    refused = await another.ledger(*words, code=1)
     assert "is of another topic" in refused["complained"]
+    assert EXPORTED.findall(told.read_text("utf-8")) == [exported_at]
     archive = Archive(LocalStore(tmp_path / "other", mkdir=True), "other")
     await archive.keep_manifest(Manifest(parts=[await archive.keep_part(3, 0, 4, [])]))
     with pytest.raises(Trouble, match=r"case.events/3 ends at 0, it was exported up to 4"):

@@ -107,14 +107,17 @@ async def missing(asking: Prometheus) -> list[str]:
 
 @pytest.mark.slow
 async def test_every_panel_and_every_rule_has_its_series(town: Stack, tmp_path: Path) -> None:
-    verdict = tmp_path / "audit.prom"
+    verdict, exported = tmp_path / "audit.prom", tmp_path / "ledger.prom"
     async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
         await lived_through(city)
         code, said, complained = await attempt(town, "audit", "--metrics-file", verdict)
         assert code == 0, said + complained
         assert "lastmetre_audit_balanced 1.0" in verdict.read_text("utf-8").splitlines()
-        with textfile(verdict) as node:
-            async with prometheus(city, tmp_path, RULES, [node]) as asking:
+        export = ("ledger", "export", tmp_path / "ledger", "--metrics-file", exported)
+        code, said, complained = await attempt(town, *export)
+        assert code == 0, said + complained
+        with textfile(verdict) as audited, textfile(exported) as copied:
+            async with prometheus(city, tmp_path, RULES, [audited, copied]) as asking:
                 await _complete(city, asking)
 
 

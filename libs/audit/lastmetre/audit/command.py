@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from prometheus_client import write_to_textfile
 
 from lastmetre.audit.checkpoint import Checkpoint, CheckpointUnusable
 from lastmetre.audit.checkpoint_place import CheckpointPlace, checkpoint_place
@@ -20,6 +19,7 @@ from lastmetre.audit.receipts import Receipt, read_receipts
 from lastmetre.audit.run import Audited, reasons, take_balance
 from lastmetre.audit.waiting import wait_until_quiet
 from lastmetre.cli.console import STDERR, STDOUT, Trouble, UsedWrongly, print_document, say, warn
+from lastmetre.cli.metrics_file import write_metrics_file
 from lastmetre.cli.profile import Installation, installation
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.security.signed_links import SignedLinks
@@ -148,10 +148,7 @@ def _write_verdict(file: Path, audited: Audited, in_flight: Counter[str]) -> Non
         metrics.AUDIT_FULL.set(audited.since.full_at.timestamp())
     else:
         metrics.AUDIT_FULL.set_to_current_time()
-    try:
-        write_to_textfile(str(file), metrics.AUDIT)
-    except OSError as error:
-        raise UsedWrongly(f"{file} cannot be written: {error.strerror}") from error
+    write_metrics_file(file, metrics.AUDIT)
 
 
 def _moment(value: datetime) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -21,12 +23,14 @@ from lastmetre.cli.ledger.archive import Archive
 from lastmetre.cli.ledger.exporting import Exported, export_ledger
 from lastmetre.cli.ledger.importing import Imported, import_ledger
 from lastmetre.cli.ledger.verifying import Verified, verify_ledger
+from lastmetre.cli.metrics_file import write_metrics_file
 from lastmetre.cli.object_store import open_store
 from lastmetre.cli.profile import installation
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.ports import BrokerError
 from lastmetre.common.kafka.topic_ids import TopicIds
 from lastmetre.common.kafka.topic_reader import Topics, TopicsUnreadable, open_topics
+from lastmetre.common.telemetry import metrics
 
 CLIENT: Final = "lastmetre-ledger"
 SHOWN: Final = 20
@@ -47,20 +51,35 @@ def ledger() -> None:
     Examples:
 
         lastmetre ledger export /srv/backups/ledger
+        lastmetre ledger export s3://city-backups/ledger --metrics-file /textfiles/ledger.prom
         lastmetre ledger verify s3://city-backups/ledger --topic
         lastmetre ledger import /srv/backups/ledger --dry-run
     """
 
 
 @app.command("export")
-def export_command(location: Location, as_json: Json = False) -> None:
+def export_command(
+    location: Location,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Write when, there, for node exporter's textfile collector."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Write what is new on the topic since the last export there; the services may run.
 
     Cut off in the middle, or done twice, it goes on from what is whole. Exits with 1 where the
-    topic is not the one that was exported before, or has lost what was.
+    topic is not the one that was exported before, or has lost what was: the file for Prometheus
+    stays as it was then, and grows old.
     """
+    begun_at = datetime.now(UTC)
     with progress_bar("exporting", 0) as bar:
         outcome = asyncio.run(_export(location, bar))
+    if metrics_file:
+        metrics.LEDGER_EXPORTED.set(begun_at.timestamp())
+        write_metrics_file(metrics_file, metrics.LEDGER_EXPORT)
     if as_json:
         print_document(
             {

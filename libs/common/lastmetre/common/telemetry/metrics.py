@@ -256,6 +256,15 @@ AUDIT_FULL: Final = Gauge(
     registry=AUDIT,
 )
 
+LEDGER_EXPORT: Final = CollectorRegistry()
+"""What `lastmetre ledger export --metrics-file` writes: no service has these."""
+
+LEDGER_EXPORTED: Final = Gauge(
+    "lastmetre_ledger_exported_timestamp_seconds",
+    "When the last export of case.events that was complete was begun.",
+    registry=LEDGER_EXPORT,
+)
+
 
 def calls_from_the_start(service: str, *calls: str) -> None:
     """Let the failures of that service's calls to the vault begin at 0."""
