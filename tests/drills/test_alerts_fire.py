@@ -14,15 +14,12 @@ import pytest
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES, channel_topic
 from lastmetre.devstack import Stack
-from tests.observability.rules import RULES
-from tests.support.alertmanager import Alertmanager, alertmanager
+from tests.drills.drill import Drill, watched
 from tests.support.city import City, submitted
 from tests.support.commands import attempt, lastmetre
-from tests.support.prometheus import Prometheus, prometheus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FIRES_SECONDS: Final = 300.0
 TOPIC: Final = channel_topic(Channel.APP)
 BAD: Final = 201
 """More than half of the 200 that are looked at."""
@@ -35,55 +32,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-class Drill:
-    """A stack that is watched, and who is called."""
-
-    def __init__(self, city: City, asking: Prometheus, called: Alertmanager) -> None:
-        self._city = city
-        self._asking = asking
-        self._called = called
-
-    async def fires(self, alert: str, severity: str, services: set[str]) -> None:
-        """Wait until it fires for these services, and the right people are called."""
-
-        async def look() -> bool:
-            firing = {labels.get("service") for labels in await self._asking.firing(alert)}
-            return firing >= services and (severity, "firing", alert) in self._called.calls
-
-        await self._city.until(look, f"{alert} of {services}", FIRES_SECONDS)
-
-    async def resolves(self, alert: str, severity: str) -> None:
-        """Wait until it does not fire any more, and that has been told."""
-
-        async def look() -> bool:
-            if await self._asking.firing(alert):
-                return False
-            return (severity, "resolved", alert) in self._called.calls
-
-        await self._city.until(look, f"end of {alert}", FIRES_SECONDS)
-
-    async def is_quiet(self, alert: str) -> None:
-        """Wait until everything is watched and it does not fire."""
-
-        async def look() -> bool:
-            up = await self._asking.asked("count(up == 1)")
-            return [value for _, value in up] == [5] and not await self._asking.firing(alert)
-
-        await self._city.until(look, f"quiet without {alert}", FIRES_SECONDS)
-
-
 @pytest.fixture
 async def drill(city: City, tmp_path: Path) -> AsyncIterator[Drill]:
-    async with (
-        alertmanager(tmp_path) as called,
-        prometheus(city, tmp_path, RULES, alertmanagers=[called.address]) as asking,
-    ):
-        yield Drill(city, asking, called)
+    async with watched(city, tmp_path) as opened:
+        yield opened
 
 
 async def test_dead_letters(stack: Stack, city: City, drill: Drill, tmp_path: Path) -> None:
     await drill.is_quiet("DeadLettersWait")
     await city.produce(TOPIC, b"drill", b"not JSON", submitted("app"))
+    drill.begins()
     await drill.fires("DeadLettersWait", "ticket", {"intake"})
     [letter] = (await lastmetre(stack, "dlq", "list", "--service", "intake"))["dead_letters"]
     body = tmp_path / "corrected.json"
@@ -92,6 +50,7 @@ async def test_dead_letters(stack: Stack, city: City, drill: Drill, tmp_path: Pa
         stack, "dlq", "replay", "intake", str(letter["id"]), "--body", body
     )
     assert code == 0, said + complained
+    drill.begins()
     await drill.resolves("DeadLettersWait", "ticket")
 
 
@@ -99,11 +58,13 @@ async def test_a_stopped_sender(stack: Stack, city: City, drill: Drill) -> None:
     await drill.is_quiet("SenderStopped")
     for _ in range(BAD):
         await city.produce(TOPIC, b"drill", b"not JSON", submitted("app", "terminal"))
+    drill.begins()
     await drill.fires("SenderStopped", "page", {"intake"})
     code, said, complained = await attempt(
         stack, "dlq", "release", "intake", "/channels/app/terminal", "--yes"
     )
     assert code == 0, said + complained
+    drill.begins()
     await drill.resolves("SenderStopped", "page")
 
 
@@ -120,8 +81,10 @@ async def test_something_is_away(
 ) -> None:
     await drill.is_quiet(alert)
     await asyncio.to_thread(stack.stop_process, program)
+    drill.begins()
     try:
         await drill.fires(alert, "page", services)
     finally:
         await asyncio.to_thread(stack.start_process, program)
+        drill.begins()
     await drill.resolves(alert, "page")

@@ -14,8 +14,8 @@ from lastmetre.common.kafka.partitioner import partitions_of
 from tests.faults.conftest import Begin, MakeRig
 from tests.faults.rig.brokers import Broker
 from tests.faults.rig.rig import Rig, Shape
-from tests.faults.rig.trial import Trial
 from tests.faults.rig.watching import Watching
+from tests.support.city import City
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,7 +107,7 @@ async def test_partition_without_a_leader(a_rig: MakeRig, begin: Begin) -> None:
         trial.dead_letters_expected = 40
         async with trial.fault(), away(rig, [rig.brokers.nodes[2]]):
             began = time.monotonic()
-            await unusable_actions(trial, trial.dead_letters_expected)
+            await unusable_actions(trial.city, trial.dead_letters_expected)
             async with Watching(rig, CASE_EVENTS) as watching:
                 for _ in range(8):
                     before = watching.count
@@ -124,10 +124,10 @@ async def test_partition_without_a_leader(a_rig: MakeRig, begin: Begin) -> None:
         assert len(said) > 60, "/readyz?all says nothing of what waits"
 
 
-async def unusable_actions(trial: Trial, count: int) -> None:
+async def unusable_actions(city: City, count: int) -> None:
     """Actions that nobody can read, whose dead letters go to partition 0."""
     keys = (str(uuid4()).encode() for _ in range(100_000))
     chosen = [key for key in keys if partitions_of([key], PARTITIONS)[0] == 0][:count]
     headers = [("ce_type", b"lastmetre.action.requested.v1")]
     for key in chosen:
-        await trial.city.produce("field.actions", key, b"not JSON", headers)
+        await city.produce("field.actions", key, b"not JSON", headers)
