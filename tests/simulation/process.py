@@ -251,7 +251,7 @@ class Process(Machine):
         except TimeoutError:
             self.world.tell("the drain took too long", process=self.name)
         if not self.dead:
-            await self.tasks.cancel()
+            await self.tasks.end()
             self.dead = True
             self._database.cut()
             self.ended.set()

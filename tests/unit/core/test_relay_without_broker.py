@@ -1,7 +1,7 @@
 """A relay whose broker is away says so, and ends when it is told to and nothing is left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -48,7 +48,10 @@ async def no_broker() -> ProducerClient:
     raise BrokerError("the broker is away")
 
 
-def relay_of(rows: Sequence[OutboxBatch]) -> Relay:
+def relay_of(
+    rows: Sequence[OutboxBatch],
+    connect: Callable[[], Awaitable[ProducerClient]] = no_broker,
+) -> Relay:
     @asynccontextmanager
     async def open_session() -> AsyncIterator[Session]:
         yield Session(rows)
@@ -56,7 +59,7 @@ def relay_of(rows: Sequence[OutboxBatch]) -> Relay:
     return Relay(
         service="test",
         open_session=open_session,
-        connect=no_broker,
+        connect=connect,
         lasting=frozenset(),
         random=Random(1),
     )

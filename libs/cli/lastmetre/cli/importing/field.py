@@ -73,8 +73,10 @@ class Field:
                 self._producer = clients.producer(
                     self._access, "lastmetre-replay", max_batch_size=BATCH_BYTES
                 )
-                await asyncio.wait_for(self._producer.start(), ANSWER_SECONDS)
-            await asyncio.wait_for(self._produce(self._producer, requests), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._producer.start()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._produce(self._producer, requests)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close_producer()
             return f"{type(error).__name__}: {error}"
@@ -133,7 +135,8 @@ class Field:
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await producer.stop()
 
 
 def _before(headers: Sequence[tuple[str, bytes]]) -> bool:
@@ -149,10 +152,12 @@ async def open_field(access: KafkaAccess, prefix: str) -> AsyncIterator[Field]:
     field = Field(access, prefix, consumer)
     try:
         try:
-            await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await consumer.start()
             places = [TopicPartition(prefix + FIELD_OUTCOMES, n) for n in range(PARTITIONS)]
             consumer.assign(places)
-            ends = await asyncio.wait_for(consumer.end_offsets(places), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                ends = await consumer.end_offsets(places)
         except (KafkaError, OSError, TimeoutError) as error:
             raise Trouble(
                 f"No broker answers at {access}.", "is the stack running? `lastmetre status`"

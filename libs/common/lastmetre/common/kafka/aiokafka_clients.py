@@ -43,7 +43,8 @@ end of that one for ever."""
 async def _answer(call: Awaitable[Any], within: float = ANSWER_SECONDS) -> Any:
     """What the broker says, in time; BrokerError for whatever it or the way to it raises."""
     try:
-        return await asyncio.wait_for(call, within)
+        async with asyncio.timeout(within):
+            return await call
     except _BROKER_ERRORS as error:
         raise BrokerError(f"{type(error).__name__}: {error}") from error
 
@@ -177,7 +178,8 @@ class GroupConsumer:
 
 async def _closed(call: Awaitable[Any]) -> None:
     with suppress(*_BROKER_ERRORS):
-        await asyncio.wait_for(call, CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await call
 
 
 class OutboxProducer:

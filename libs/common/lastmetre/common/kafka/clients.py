@@ -165,7 +165,8 @@ async def idempotent_producer(
     """A started producer. Thrown away on any error: one that failed a send stays broken."""
     made = producer(await by_who_answers(access, client_id), client_id)
     try:
-        await asyncio.wait_for(made.start(), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            await made.start()
         yield made
     finally:
         await in_time(made.stop())
@@ -175,4 +176,5 @@ async def idempotent_producer(
 async def in_time(call: Awaitable[Any]) -> None:
     """Stop a client: `stop` may wait without an end for a broker that is away."""
     with suppress(KafkaError, OSError, TimeoutError, IllegalStateError):
-        await asyncio.wait_for(call, STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await call

@@ -49,7 +49,8 @@ class Topics:
     async def places(self, topics: Iterable[str]) -> list[Place]:
         """The partitions of these topics; raises TopicsUnreadable for one that is not there."""
         wanted = list(topics)
-        present = await asyncio.wait_for(self._consumer.topics(), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            present = await self._consumer.topics()
         missing = [topic for topic in wanted if self._prefix + topic not in present]
         if missing:
             names = ", ".join(missing)
@@ -60,18 +61,14 @@ class Topics:
 
     async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The first offset that is still kept of each."""
-        found = await asyncio.wait_for(
-            self._consumer.beginning_offsets([self._physical(each) for each in places]),
-            ANSWER_SECONDS,
-        )
+        async with asyncio.timeout(ANSWER_SECONDS):
+            found = await self._consumer.beginning_offsets([self._physical(p) for p in places])
         return {self._logical(place): offset for place, offset in found.items()}
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset that each one's next record will get."""
-        found = await asyncio.wait_for(
-            self._consumer.end_offsets([self._physical(each) for each in places]),
-            ANSWER_SECONDS,
-        )
+        async with asyncio.timeout(ANSWER_SECONDS):
+            found = await self._consumer.end_offsets([self._physical(each) for each in places])
         return {self._logical(place): offset for place, offset in found.items()}
 
     async def records(
@@ -158,7 +155,8 @@ async def open_topics(
     )
     try:
         try:
-            await asyncio.wait_for(consumer.start(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await consumer.start()
         except (KafkaError, OSError, TimeoutError) as error:
             raise TopicsUnreadable(
                 f"no broker answers at {access}", "is the stack running? `lastmetre status`"

@@ -44,10 +44,12 @@ class Waiting:
         """Wait for an event, no longer than so many seconds."""
         self.state.waits(what)
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     async def pause(self, seconds: float) -> None:
         """So many seconds, or until told to stop."""
         if seconds > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self.stopping.wait()

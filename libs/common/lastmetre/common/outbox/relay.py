@@ -252,7 +252,8 @@ class Relay:
     async def _wait_for_answers(self) -> None:
         if not any(each.answer.done() for each in self._in_flight.values()):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
         # Answers of one broker come together: they are settled in one transaction.
         await asyncio.sleep(0)
 

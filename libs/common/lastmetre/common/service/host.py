@@ -36,7 +36,7 @@ from lastmetre.common.service.ids import IdGenerator
 from lastmetre.common.service.kafka_clients import KafkaClients, build_relay
 from lastmetre.common.service.measuring import Measuring, measure_process
 from lastmetre.common.service.settings import LinkSettings, ServiceSettings
-from lastmetre.common.service.tasks import OwnedTasks, Work
+from lastmetre.common.service.tasks import OwnedTasks, Work, cancel_until_gone
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.traces import TRACES
 
@@ -279,8 +279,7 @@ class ServiceHost:
         self.tasks.stopping()
         if self._bringing_up_task:
             # First of all: it begins consumers and relay, which would miss that they must end.
-            self._bringing_up_task.cancel()
-            await asyncio.wait([self._bringing_up_task])
+            await cancel_until_gone([self._bringing_up_task])
         for consumer in self.consumers:
             consumer.stop()
         try:
@@ -294,11 +293,12 @@ class ServiceHost:
             if self.relay.missing():  # it ended with rows that it must not send
                 self.tasks.failed = True
                 await self._say_what_is_left()
-        await self.tasks.cancel()
+        await self.tasks.end()
         await self._kafka.close()
         closing = [pool.close() for pool in (self._consumers_pool, self._pool) if pool]
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*closing)
         await TRACES.end()
 
     async def _say_what_is_left(self) -> None:

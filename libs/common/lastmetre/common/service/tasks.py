@@ -2,13 +2,26 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, Final
 
 import structlog
 
 log = structlog.get_logger()
 
 Work = Callable[[], Awaitable[None]]
+AGAIN_SECONDS: Final = 1.0
+
+
+async def cancel_until_gone(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel these until they are gone: what they await may keep a cancellation to itself, as
+    `asyncio.wait_for` does when what it waits for is done at the same moment."""
+    left = list(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=AGAIN_SECONDS)
+        left = [task for task in left if not task.done()]
 
 
 class OwnedTasks:
@@ -53,9 +66,13 @@ class OwnedTasks:
         """The names of those that have not ended."""
         return sorted(self._tasks.values())
 
-    async def cancel(self, *, spare: Collection[asyncio.Task[None] | None] = ()) -> None:
-        """Cancel what still runs, but for what is spared, and wait until it is gone."""
+    async def cancel(self, *, spare: Collection[asyncio.Task[None] | None]) -> None:
+        """Ask what still runs to end, but for what is spared, and wait until it is gone."""
         tasks = [task for task in self._tasks if task not in spare]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def end(self) -> None:
+        """End what still runs, though it should not want to."""
+        await cancel_until_gone(self._tasks)

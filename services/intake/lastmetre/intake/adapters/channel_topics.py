@@ -49,12 +49,16 @@ class ChannelTopics:
         since = dict.fromkeys(asked.values(), int(cutoff.timestamp() * 1000))
         consumer = clients.consumer(self._access, client_id=_CLIENT)
         try:
-            await asyncio.wait_for(consumer.start(), _SECONDS)
-            young = await asyncio.wait_for(consumer.offsets_for_times(since), _SECONDS)
-            first = await asyncio.wait_for(consumer.beginning_offsets(asked.values()), _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                await consumer.start()
+            async with asyncio.timeout(_SECONDS):
+                young = await consumer.offsets_for_times(since)
+            async with asyncio.timeout(_SECONDS):
+                first = await consumer.beginning_offsets(asked.values())
         finally:
             with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(consumer.stop(), _SECONDS)
+                async with asyncio.timeout(_SECONDS):
+                    await consumer.stop()
         return {
             place: Begins(first[each], young[each].offset if young[each] else None)
             for place, each in asked.items()
@@ -78,16 +82,16 @@ class ChannelTopics:
         """Delete the records below these offsets."""
         admin = clients.admin(self._access, _CLIENT)
         try:
-            await asyncio.wait_for(admin.start(), _SECONDS)
-            await asyncio.wait_for(
-                admin.delete_records(
+            async with asyncio.timeout(_SECONDS):
+                await admin.start()
+            async with asyncio.timeout(_SECONDS):
+                await admin.delete_records(
                     {
                         TopicPartition(self._prefix + topic, partition): RecordsToDelete(upto)
                         for (topic, partition), upto in low.items()
                     }
-                ),
-                _SECONDS,
-            )
+                )
         finally:
             with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(admin.close(), _SECONDS)
+                async with asyncio.timeout(_SECONDS):
+                    await admin.close()

@@ -176,7 +176,8 @@ class SmtpProvider:
         idle, self._idle = self._idle, []
         for client, _ in idle:
             with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await asyncio.wait_for(client.quit(), 2)
+                async with asyncio.timeout(2):
+                    await client.quit()
             client.close()
 
 
