@@ -9,6 +9,7 @@ from lastmetre.common.contact import (
     SCIENTIFIC,
     ContactCheck,
     Reachable,
+    is_email,
 )
 
 CHECK = ContactCheck("CN")
@@ -30,6 +31,11 @@ CHECK = ContactCheck("CN")
         "13800001111.0",
         "0086 138 0000 1111",
         "１３８００００１１１１",
+        "\u202d13800001111\u202c",
+        "手机：138\u200b0000\u200b1111",
+        "周一至周五9:00-18:00 13800001111",
+        "工号 20231234 电话 13800001111",
+        "13800001111(李女士)、0769-22222222转801",
     ],
 )
 def test_11_the_first_number_of_a_field_is_used(typed: str) -> None:
@@ -72,15 +78,50 @@ def test_6_what_is_no_phone_is_said_and_the_email_is_used(typed: str, message: s
         "a@city.example b@city.example",
         "无; a@city.example",
         "Bai Yun <a@city.example>",
+        "mailto:a@city.example",
+        "邮箱：a@city.example",
+        "a@city.example（家里）",
+        "a@city.example/b@city.example",
+        "a@city.example 或 b@city.example",
+        "ａ＠city。example",
+        "\u200ba@city.example.",
     ],
 )
 def test_6_the_first_address_of_a_field_is_used(typed: str) -> None:
     assert CHECK.usable(None, typed).email == "a@city.example"
 
 
-def test_6_what_is_no_address_is_said() -> None:
-    assert CHECK.remarks(" ", "a b@city.example") == [("email", NO_EMAIL)]
-    assert CHECK.usable(None, "a b@city.example").email is None
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "a b@city.example",
+        "a@ city.example",
+        "a@b@city.example",
+        "a@city..example",
+        "张三@例子.中国",
+        "josé@city.example",
+        "a@-例.中国",
+        f"a@{64 * '例'}.中国",
+    ],
+)
+def test_6_what_is_no_address_is_said(typed: str) -> None:
+    assert CHECK.remarks(" ", typed) == [("email", NO_EMAIL)]
+    assert CHECK.usable(None, typed).email is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "ascii_form"),
+    [
+        # RFC 3492, 7.1 and the tables of the root zone.
+        ("zhang@例子.中国", "zhang@xn--fsqu00a.xn--fiqs8s"),
+        ("zhang@ＭÜNCHEN.de", "zhang@xn--mnchen-3ya.de"),
+        ("zhang@faß.de", "zhang@xn--fa-hia.de"),
+        ("邮箱：zhang@例子。中国", "zhang@xn--fsqu00a.xn--fiqs8s"),
+    ],
+)
+def test_a_domain_in_letters_of_its_own_is_written_to_in_ascii(typed: str, ascii_form: str) -> None:
+    assert CHECK.usable(None, typed).email == ascii_form
+    assert is_email(ascii_form)
 
 
 @pytest.mark.parametrize("typed", ["010-62345678", "400-810-1234", "0769-22222222"])

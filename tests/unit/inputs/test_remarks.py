@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from lastmetre.common.contact import NO_PHONE, ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.web.problem import FieldProblem
@@ -31,6 +33,11 @@ def test_20_0_0_and_23_a_clock_at_1970_and_6_an_unusable_phone_are_said_by_field
         {"pointer": "/reported_at", "message": NOT_BELIEVED},
         {"pointer": "/contact/phone", "message": NO_PHONE},
     ]
+
+
+@pytest.mark.parametrize("position", [{"latitude": 24.08}, {"longitude": 113.1, "latitude": None}])
+def test_20_half_a_position_is_said(position: dict[str, float | None]) -> None:
+    assert told(position=position) == [{"pointer": "/position", "message": NO_POSITION}]
 
 
 def test_23_history_that_is_imported_keeps_its_time() -> None:

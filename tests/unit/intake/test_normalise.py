@@ -67,8 +67,13 @@ def test_reported_in_the_future(origin: Origin) -> None:
 
 
 @pytest.mark.parametrize("datum", list(Datum))
-def test_20_a_position_of_0_0_is_no_position(datum: Datum) -> None:
-    nowhere = SubmittedPosition(latitude=0.0, longitude=-0.0, datum=datum)
+@pytest.mark.parametrize(
+    "sent",
+    ['"latitude":0,"longitude":-0.0', '"latitude":24.08', '"latitude":null,"longitude":113.1', ""],
+)
+def test_20_a_position_of_0_0_or_half_a_one_is_no_position(datum: Datum, sent: str) -> None:
+    fields = ",".join(filter(None, (sent, f'"datum":"{datum.value}"')))
+    nowhere = SubmittedPosition.model_validate_json("{" + fields + "}")
     result = made(position=nowhere, address="人民路1号")
     assert (result.position, result.reasons) == (None, ())
     assert made(position=SubmittedPosition(latitude=0.0, longitude=9.4)).position is not None

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Final, NamedTuple
 
+import idna
 import phonenumbers
 from phonenumbers import (
     Leniency,
@@ -15,12 +17,16 @@ from phonenumbers import (
     PhoneNumberType,
 )
 
+from lastmetre.common.text import without_marks
+
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{4,253}$)"
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
-_BETWEEN_EMAILS: Final = re.compile(r"[;,、\r\n<>]+")
+_BETWEEN_EMAILS: Final = re.compile(r"[;,:、/|()<>\[\]\r\n]+")
+# Full stops that Chinese keyboards write; NFKC makes one of the half-width one.
+_DOTS: Final = str.maketrans({"。": ".", "｡": "."})
 _TYPED: Final = re.compile(r"[\s()./·-]+")
 # What spreadsheets make of a number: 1.39E+10, of which the digits are lost, and 13800138000.0.
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?E\+?\d{1,2}", re.ASCII | re.IGNORECASE)
@@ -124,16 +130,40 @@ class ContactCheck:
 
 
 def _folded(typed: str) -> str:
-    return unicodedata.normalize("NFKC", typed)
+    return unicodedata.normalize("NFKC", without_marks(typed))
 
 
 def usable_email(typed: str) -> str | None:
-    """The first address in a field that mail could be sent to."""
-    parts = [part.strip() for part in _BETWEEN_EMAILS.split(_folded(typed))]
-    words = typed.split()
-    if len(words) > 1 and all(map(is_email, words)):
-        parts = words
-    return next(filter(is_email, parts), None)
+    """The first address in a field that mail could be sent to, its domain in ASCII (RFC 5891).
+
+    Several may stand there, and notes; a mailbox that is not ASCII is none that we can write to.
+    """
+    if typed.isascii() and is_email(typed):
+        return typed
+    folded = _folded(typed).translate(_DOTS).strip()
+    if (whole := _address(folded)) is not None:
+        return whole
+    for part in _BETWEEN_EMAILS.split(folded):
+        words = part.split()
+        for before, word in pairwise(("", *words)):
+            # `a b@city.example` is a mailbox with a blank in it, and not that of b.
+            if (not before.isascii() or not before or "@" in before) and (found := _address(word)):
+                return found
+    return None
+
+
+def _address(word: str) -> str | None:
+    """`word` as an address in ASCII, if it is one."""
+    mailbox, at, domain = word.rstrip(".").rpartition("@")
+    if not at or not mailbox.isascii():
+        return None
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain.lower()).decode()
+        except idna.IDNAError:
+            return None
+    address = f"{mailbox}@{domain}"
+    return address if is_email(address) else None
 
 
 def is_email(address: str) -> bool:

@@ -10,6 +10,14 @@ _CONTROL_MEANS: Final = {
     **{ord(break_): "\n" for break_ in "\v\f\r"},
 }
 
+# Zero width, and turning the direction of writing: they come along when something is copied.
+_MARKS: Final = re.compile(r"[\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+
+
+def without_marks(text: str) -> str:
+    """`text` without marks that nobody sees."""
+    return text if text.isascii() else _MARKS.sub("", text)
+
 
 def cleaned(text: str) -> str:
     """`text` without control characters; what stands for a line break becomes one."""

@@ -31,10 +31,13 @@ class Datum(StrEnum):
 
 
 class SubmittedPosition(Model):
-    """A point as it was sent: degrees in `datum`, `accuracy_metres` the radius of doubt."""
+    """A point as it was sent: degrees in `datum`, `accuracy_metres` the radius of doubt.
 
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
+    Half a point, and 0,0, is what a device without a fix sends: it is taken as none.
+    """
+
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
     datum: Datum = Datum.WGS84
     accuracy_metres: float | None = Field(default=None, ge=0, le=1_000_000)
 

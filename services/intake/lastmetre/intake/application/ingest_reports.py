@@ -133,7 +133,8 @@ class IngestReports:
 
     def _row(self, arrival: IncomingReport, made: Normalised) -> NewReport:
         position = arrival.report.position
-        shifted = position is not None and position.datum is not Datum.WGS84
+        # What we made of it says all that was sent, unless it was another datum or no point.
+        otherwise = position and (position.datum is not Datum.WGS84 or made.position is None)
         return NewReport(
             report_id_of(arrival.identity, arrival.record.timestamp),
             arrival.identity,
@@ -148,7 +149,7 @@ class IngestReports:
             made.reported_at,
             made.position.latitude if made.position else None,
             made.position.longitude if made.position else None,
-            position.model_dump_json() if position and shifted else None,
+            position.model_dump_json() if position and otherwise else None,
             *arrival.place,
         )
 

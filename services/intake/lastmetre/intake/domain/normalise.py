@@ -34,6 +34,13 @@ class Sent(NamedTuple):
     received_at: datetime
 
 
+class Point(NamedTuple):
+    """Degrees in the datum that they were sent in."""
+
+    longitude: float
+    latitude: float
+
+
 class Normalised(NamedTuple):
     """What intake makes of a report; with `reasons`, it cannot become a case."""
 
@@ -92,12 +99,16 @@ def not_believed(sent: Sent) -> bool:
     return sent.report.origin is Origin.LIVE and _age(sent) > BELIEVED_FOR
 
 
-def is_unset(position: SubmittedPosition) -> bool:
-    """Whether a position is 0,0: what a device without a fix sends."""
-    return (
-        abs(position.latitude) < _NULL_ISLAND_DEGREES
-        and abs(position.longitude) < _NULL_ISLAND_DEGREES
-    )
+def point_of(position: SubmittedPosition | None) -> Point | None:
+    """The point that was sent; None for half of one and for 0,0, which is no position."""
+    if position is None:
+        return None
+    longitude, latitude = position.longitude, position.latitude
+    if longitude is None or latitude is None:
+        return None
+    if abs(latitude) < _NULL_ISLAND_DEGREES and abs(longitude) < _NULL_ISLAND_DEGREES:
+        return None
+    return Point(longitude, latitude)
 
 
 def _age(sent: Sent) -> timedelta:
@@ -107,23 +118,19 @@ def _age(sent: Sent) -> timedelta:
 def _positions(sent: Sequence[Sent]) -> list[Position | None]:
     """Each report's point on WGS-84, one calculation a datum."""
     found: list[Position | None] = [None] * len(sent)
-    shifted: dict[Datum, list[int]] = {}
+    shifted: dict[Datum, list[tuple[int, Point]]] = {}
     for index, each in enumerate(sent):
-        if (position := each.report.position) is None or is_unset(position):
+        position = each.report.position
+        if position is None or (point := point_of(position)) is None:
             continue
         if position.datum is Datum.WGS84:
-            found[index] = Position(latitude=position.latitude, longitude=position.longitude)
+            found[index] = Position(latitude=point.latitude, longitude=point.longitude)
         else:
-            shifted.setdefault(position.datum, []).append(index)
-    for datum, indexes in shifted.items():
-        points = [p for i in indexes if (p := sent[i].report.position)]
-        longitudes, latitudes = to_wgs84(
-            datum,
-            np.array([point.longitude for point in points]),
-            np.array([point.latitude for point in points]),
-        )
-        for index, longitude, latitude in zip(
-            indexes, longitudes.tolist(), latitudes.tolist(), strict=True
+            shifted.setdefault(position.datum, []).append((index, point))
+    for datum, points in shifted.items():
+        longitudes, latitudes = to_wgs84(datum, *np.array([point for _, point in points]).T)
+        for (index, _), longitude, latitude in zip(
+            points, longitudes.tolist(), latitudes.tolist(), strict=True
         ):
             found[index] = Position(
                 latitude=round(min(max(latitude, -90.0), 90.0), _DECIMALS),
