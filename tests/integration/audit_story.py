@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
@@ -13,8 +14,8 @@ from lastmetre.audit.receipts import Receipt
 from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole
 from lastmetre.common.contracts.cases import CaseAccepted, CaseRegistered
 from lastmetre.common.contracts.reports import ReportSubmitted
-from lastmetre.common.contracts.requests import Action, ActionRequested
-from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
+from lastmetre.common.contracts.requests import Action, ActionAnswered, ActionRequested
+from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.codec import decode
 from lastmetre.common.kafka.partitioner import partitions_of
 from lastmetre.common.kafka.topic_reader import open_topics
@@ -22,6 +23,8 @@ from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Endpoints, Stack
 from tests.support import books
 from tests.support.city import City
+
+Told = TypeVar("Told", CaseRegistered, ActionAnswered)
 
 CONTACT = {"name": "陈先生", "phone": "13800138000"}
 
@@ -187,16 +190,17 @@ async def _rated(city: City, case_id: UUID) -> bool:
     return (await city.ledger(case_id))[-1] == "rated"
 
 
-async def first_event(story: Story) -> CaseRegistered:
-    """How the story's case began, as the topic has it."""
+async def first_told(story: Story, kind: type[Told]) -> Told:
+    """The first message of this kind on the story's case, as its topic has it."""
+    (topic,) = (name for name, types in TYPES.items() if kind in types.values())
     targets = books.targets(story.endpoints, None)
     async with open_topics(targets.kafka, targets.prefix) as topics:
-        places = await topics.places([CASE_EVENTS])
+        places = await topics.places([topic])
         first, ends = await topics.beginnings(places), await topics.ends(places)
         async for record in topics.records(places, first, ends):
-            event = decode(record, TYPES[CASE_EVENTS])
-            if isinstance(event, CaseRegistered) and event.case_id == story.closed:
-                return event
+            message = decode(record, TYPES[topic])
+            if isinstance(message, kind) and message.case_id == story.closed:
+                return message
     raise AssertionError("the topic does not have it")
 
 

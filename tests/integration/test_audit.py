@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from lastmetre.audit.balance import TITLES, Balance
 from lastmetre.audit.receipts import Receipt
-from lastmetre.common.contracts.cases import CaseEvent, ReportMerged
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
 from lastmetre.common.kafka.codec import OutboxMessage, cloud_event, kafka_headers
 from lastmetre.common.kafka.writer_epochs import epoch_began
@@ -22,7 +22,7 @@ from lastmetre.common.outbox.messages import batches_of
 from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
-from tests.integration.audit_story import Story, first_event, invented, live_through
+from tests.integration.audit_story import Story, first_told, invented, live_through
 from tests.integration.audit_tamperings import NOTHING, STRANGER, TAMPERINGS, Tampering
 from tests.support import books
 from tests.support.city import TRACE, City
@@ -115,7 +115,7 @@ def _record(event: CaseEvent) -> OutboxMessage:
 
 
 async def test_a_second_case_of_a_report_is_named(story: Story) -> None:
-    first = await first_event(story)
+    first = await first_told(story, CaseRegistered)
     again = first.model_copy(update={"case_id": STRANGER, "number": "991231-0001"})
     namesake = first.model_copy(update={"case_id": uuid.uuid4(), "report_id": STRANGER})
     otherwise = first.model_copy(update={"category": "unknown-to-all"})
@@ -127,7 +127,7 @@ async def test_a_second_case_of_a_report_is_named(story: Story) -> None:
 
 
 async def test_a_report_that_is_in_two_cases_is_named(story: Story) -> None:
-    first = await first_event(story)
+    first = await first_told(story, CaseRegistered)
     facts = first.model_dump(exclude={"number", "seq", "report_id"})
     joins = ReportMerged(**facts, seq=9, report_id=STRANGER)
     its_own = first.model_copy(

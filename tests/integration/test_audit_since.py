@@ -15,11 +15,22 @@ from lastmetre.audit.checkpoint import Checkpoint, written_checkpoint
 from lastmetre.audit.run import Audited
 from lastmetre.audit.tables import Rows
 from lastmetre.common.contracts.base import SYSTEM
-from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS, REPORTS
+from lastmetre.common.contracts.cases import CaseRegistered
+from lastmetre.common.contracts.requests import ActionAnswered
+from lastmetre.common.contracts.topics import (
+    CASE_EVENTS,
+    FIELD_ACTIONS,
+    FIELD_OUTCOMES,
+    PARTITIONS,
+    REPORTS,
+)
+from lastmetre.common.kafka.codec import cloud_event, kafka_headers
+from lastmetre.common.outbox.messages import batches_of
+from lastmetre.common.postgres.outbox_table import append_outbox
 from lastmetre.devstack import Endpoints, Stack
-from tests.integration.audit_story import CONTACT, Story, first_event, invented, live_through
+from tests.integration.audit_story import CONTACT, Story, first_told, invented, live_through
 from tests.support import books
-from tests.support.city import City
+from tests.support.city import TRACE, City
 from tests.support.city.own import own_city
 
 
@@ -32,7 +43,7 @@ class Days:
     second: Audited
     """On from the first, after some more has happened."""
     touched: int
-    """Cases that were touched between them."""
+    """Cases that were touched between them, or that a dead letter is of."""
 
     @property
     def endpoints(self) -> Endpoints:
@@ -50,8 +61,12 @@ def days(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Days:
 
 async def _live_on(own: Stack) -> Days:
     story = await live_through(own)
-    first = await books.audited(own.endpoints, story.outbox)
     async with City(own.endpoints.model_dump(mode="json", by_alias=True)) as city:
+        for partition in range(PARTITIONS):  # also where no case of this city is
+            key = str(story.closed).encode()
+            await city.produce(FIELD_ACTIONS, key, b"not JSON", [], partition=partition)
+        assert not await books.quiet(own.endpoints)
+        first = await books.audited(own.endpoints, story.outbox)
         # A case of before goes all the way, and its closing is rated.
         earlier = await city.case_of(story.receipts[1].receipt)
         for action in ("accept", "arrive", "resolve"):
@@ -67,7 +82,7 @@ async def _live_on(own: Stack) -> Days:
         await city.case_of(await city.report("later", contact=CONTACT))
         assert not await books.quiet(own.endpoints)
     second = await books.audited(own.endpoints, story.outbox, checkpoint=first.next)
-    return Days(story, first, second, touched=3)
+    return Days(story, first, second, touched=4)
 
 
 async def _stands(city: City, case_id: uuid.UUID, state: str) -> bool:
@@ -104,7 +119,7 @@ async def test_only_what_is_new_is_counted(days: Days) -> None:
     third = await days.since(days.second.next)
     assert (named(third), third.since) == ({}, days.second.next)
     assert {line.name for line in third.balance} == TITLES.keys()
-    assert third.balance.line("case_state").expected.total() == 0
+    assert third.balance.line("case_state").expected.total() == 1  # the dead letter's
 
 
 ALTERED: list[tuple[str, Callable[[Checkpoint], Checkpoint]]] = [
@@ -157,10 +172,48 @@ async def test_the_command_goes_on_from_what_it_noted(days: Days) -> None:
     code, said, complained = await books.command(home, "audit", "--live")
     assert (code, "The books balance." in said) == (0, True)
     assert "Everything is counted: the checkpoint is damaged" in complained
-    later = json.loads(file.read_text())["content"] | {"format": 2}
+    later = json.loads(file.read_text())["content"] | {"format": 3}
     file.write_bytes(written_checkpoint(Checkpoint.model_construct(**later)))
     _, _, complained = await books.command(home, "audit", "--live")
     assert "the checkpoint is of another build" in complained
+
+
+async def test_what_waited_in_an_outbox_is_looked_for(days: Days) -> None:
+    """It waits still, or is on its topic; or it is lost, though nothing else tells that."""
+    outcome = await first_told(days.story, ActionAnswered)
+    again = cloud_event(
+        outcome,
+        topic=FIELD_OUTCOMES,
+        key=str(outcome.case_id),
+        event_id="told once more",
+        source="/tests",
+        occurred_at=outcome.answered_at,
+        recorded_at=outcome.answered_at,
+        traceparent=TRACE,
+    )
+    (row,) = batches_of([again])
+    dispatch = await asyncpg.connect(days.endpoints.databases["dispatch"])
+    try:
+        await append_outbox(dispatch, [row])
+        waiting = await days.since(days.second.next)
+        assert (named(waiting), waiting.since) == ({}, days.second.next)
+        assert waiting.next
+        assert waiting.next.unrelayed == [(FIELD_OUTCOMES, row.partition, "told once more")]
+        assert named(await days.since(waiting.next)) == {}
+        await dispatch.execute("DELETE FROM outbox")
+        assert named(await days.since(waiting.next)) == {"outcomes": ["told once more"]}
+        # Acknowledged late: it is on the topic, and in the outbox.
+        await append_outbox(dispatch, [row])
+        async with City(days.endpoints.model_dump(mode="json", by_alias=True)) as city:
+            headers = kafka_headers(again.headers)
+            await city.produce(FIELD_OUTCOMES, again.key, again.value, headers, row.partition)
+        told = await days.since(waiting.next)
+        assert told.next
+        assert (named(told), told.next.unrelayed) == ({}, [])
+        await dispatch.execute("DELETE FROM outbox")
+        assert named(await days.since(told.next)) == {}
+    finally:
+        await dispatch.close()
 
 
 async def test_what_is_told_later_of_earlier_cases_is_named(days: Days) -> None:
@@ -169,7 +222,7 @@ async def test_what_is_told_later_of_earlier_cases_is_named(days: Days) -> None:
     The last one of this file: what stands on a topic stays there.
     """
     story = days.story
-    first = await first_event(story)
+    first = await first_told(story, CaseRegistered)
     hole = (await invented(story, 99)).model_copy(update={"actor": SYSTEM})
     twice = first.model_copy(update={"case_id": uuid.uuid4(), "number": "991231-0001"})
     namesake = first.model_copy(update={"case_id": uuid.uuid4(), "report_id": uuid.uuid4()})

@@ -68,6 +68,7 @@ def a_checkpoint() -> Checkpoint:
         appended={REPORTS: [None, 1]},
         writer_epochs=[0, 2],
         relayed={"case": 3},
+        unrelayed=[(CASE_EVENTS, 1, "case:4")],
         open_cases=[],
         asked_again=[],
         message_files=0,

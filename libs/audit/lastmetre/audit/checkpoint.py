@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lastmetre.audit.mark import FlowRecord
 from lastmetre.audit.tables import Rows
+from lastmetre.audit.unrelayed import NamedRecord
 from lastmetre.cli.checked_document import DocumentDamaged, checked_content, checked_document
 from lastmetre.common.contracts.readers import READERS
 from lastmetre.common.kafka.topic_reader import Place
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the document and of what the books rest on: one more with each change of either."""
 
 
@@ -40,7 +41,7 @@ class Checkpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     taken_at: datetime
     full_at: datetime
     """When everything was counted last."""
@@ -55,6 +56,8 @@ class Checkpoint(BaseModel):
     databases: dict[str, DatabaseState]
     relayed: dict[str, int]
     """By case, where some of its events were not below `start`: how many were."""
+    unrelayed: list[NamedRecord]
+    """Records that waited in an outbox."""
     open_cases: list[str]
     """Cases that have a message to come."""
     asked_again: list[str]

@@ -7,7 +7,7 @@ below the first ends, and everything they hold must lie below the second ends or
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ import asyncpg
 from lastmetre.audit.checkpoint import Checkpoint
 from lastmetre.audit.mark import Connections, Mark, take_mark
 from lastmetre.audit.snapshot import Snapshot, open_connections, open_snapshots
+from lastmetre.audit.unrelayed import Unrelayed
 from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.contracts.topics import (
     CASE_EVENTS,
@@ -82,6 +83,16 @@ class ConsistentCut:
     files_after: set[Path]
     since: Since | None = None
     """None: everything is counted."""
+    unrelayed: Unrelayed = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take from the outboxes what waits there."""
+        self.unrelayed = Unrelayed(self.snapshots)
+
+    def go_on_from(self, since: Since) -> None:
+        """Count what came, or was touched, since a checkpoint."""
+        self.since = since
+        self.unrelayed.expect(since.checkpoint.unrelayed)
 
     def counted_to(self, place: Place) -> int:
         """Up to which offset everything but what was open is in the checkpoint's books."""
@@ -120,6 +131,7 @@ class ConsistentCut:
         for snapshot in (self.dispatch, self.notify, self.metrics):
             corrected |= snapshot.corrected
         async for record in self._records(places):
+            self.unrelayed.on_topic(record)
             place = record.topic, record.partition
             yield corrected.get((place, record.offset, record.timestamp), record)
 

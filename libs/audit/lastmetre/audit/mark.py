@@ -4,7 +4,8 @@ Of each partition it is an offset, of each database the next transaction's id. T
 for first, and no transaction with a smaller id is open when the cut is taken. So a row that is in
 the cut is either of a smaller id, and was counted, or what belongs to it stands behind the mark: a
 record that it was made from is behind its reader's position, one that was made from it behind the
-end.
+end. The channels' offsets are asked for after the others: what is below the end of `reports` came
+from a record below a channel's end.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Final
 
 import asyncpg
 
-from lastmetre.common.contracts.readers import READERS
+from lastmetre.common.contracts.readers import CHANNEL_TOPICS, READERS
 from lastmetre.common.kafka.topic_reader import Place, Topics
 
 LOOK_EVERY_SECONDS: Final = 0.05
@@ -60,8 +61,11 @@ async def take_mark(
     topics: Topics, places: Iterable[Place], connections: Connections
 ) -> Mark | None:
     """Take it; None where a transaction stays open for longer than OPEN_SECONDS."""
+    wanted = list(places)
+    ends = await topics.ends(place for place in wanted if place[0] not in CHANNEL_TOPICS)
+    ends |= await topics.ends(place for place in wanted if place[0] in CHANNEL_TOPICS)
+    # After the ends: of a file that is newer than this the message is told behind them.
     taken_at = datetime.now(UTC)
-    ends = await topics.ends(places)
     marks = await asyncio.gather(*(_of_database(each) for each in connections.values()))
     databases = dict(zip(connections, marks, strict=True))
     deadline = time.monotonic() + OPEN_SECONDS

@@ -126,7 +126,9 @@ async def partition_views(cut: ConsistentCut) -> AsyncIterator[PartitionView]:
                 for place in places
                 for record in snapshot.outbox.get(place, ())
             ]
-            cases = {*known[partition], *_cases_of([*read, *outboxes])}
+            # A key says what a record is of, but anybody may put it into any partition.
+            keyed = by_partition(_cases_of([*read, *outboxes]))[partition]
+            cases = {*known[partition], *keyed}
             await _put_earlier_events(cut, partition_view, cases, read)
             partition_view.case_ids = list(cases)
         else:

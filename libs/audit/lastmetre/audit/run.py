@@ -22,7 +22,7 @@ from lastmetre.audit.receipts import Receipt, check_receipts
 from lastmetre.audit.reports import check_reports
 from lastmetre.audit.requests import RequestLines
 from lastmetre.audit.restored import check_restored
-from lastmetre.audit.since_checkpoint import go_on_from
+from lastmetre.audit.since_checkpoint import since_checkpoint
 from lastmetre.common.contracts.topics import PARTITIONS
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable
 from lastmetre.common.security.signed_links import SignedLinks
@@ -81,7 +81,7 @@ async def take_balance(
         async with open_cut(targets) as cut:
             if checkpoint is not None:
                 try:
-                    cut.since = await go_on_from(cut, checkpoint)
+                    cut.go_on_from(await since_checkpoint(cut, checkpoint))
                 except CheckpointUnusable as error:
                     cut.count_everything()
                     everything_because = str(error)
@@ -124,6 +124,7 @@ async def _count(
         for lines in (cases, readers, requests, messages, counted):
             await lines.check(partition_view)
         relayed.look(partition_view)
+    cut.unrelayed.check(balance)
     cases.finish()
     messages.finish()
     await requests.finish()

@@ -32,7 +32,7 @@ class Counted:
     touched: frozenset[str]
 
 
-async def go_on_from(cut: ConsistentCut, checkpoint: Checkpoint) -> Since:
+async def since_checkpoint(cut: ConsistentCut, checkpoint: Checkpoint) -> Since:
     """What to look at. From here on the cut's rows are told apart by the checkpoint.
 
     Raises CheckpointUnusable where everything has to be counted.
