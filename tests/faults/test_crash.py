@@ -13,7 +13,7 @@ import pytest
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack
-from tests.e2e import la311
+from tests.acceptance import la311
 from tests.support.city import City
 from tests.support.commands import attempt, lastmetre
 from tests.support.traffic import Traffic

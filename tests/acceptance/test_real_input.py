@@ -11,8 +11,8 @@ import pytest
 
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
-from tests.e2e import la311
-from tests.e2e.la311 import Request
+from tests.acceptance import la311
+from tests.acceptance.la311 import Request
 from tests.support.city import City
 from tests.support.commands import lastmetre
 
