@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick deploy-check browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
+.PHONY: help demo up test quick acceptance deploy-check browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -35,13 +35,16 @@ demo: .venv/ready ## a sample city, yesterday in a minute, then yours (ONCE=1 st
 up: .venv/ready ## the same stack, empty, until Ctrl-C
 	@.venv/bin/lastmetre up
 
-# mypy has one processor; the tests that need no server have the other. Then the longest files first.
+# mypy has one processor; the tests that need no server have the other.
 test: .venv/ready ## lint, then all tests but those of the next targets, the quick ones first
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint quick
 	.venv/bin/pytest $(IN_PARALLEL) --ignore tests/e2e/pages tests/e2e tests/integration
 
 quick: .venv/ready ## tests that need no server
 	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine tests/unit tests/contract tests/deploy tests/observability tests/simulation
+
+acceptance: .venv/ready ## as a person at a terminal: the demo, the stack, ten thousand real requests
+	.venv/bin/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/acceptance
 
 deploy-check: .venv/ready ## image, manifests and compose files, without an engine or a cluster
 	.venv/bin/pytest --ignore tests/deploy/engine tests/deploy
