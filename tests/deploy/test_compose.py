@@ -145,11 +145,18 @@ def test_the_proxy_alone_is_reached_from_outside() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert parsed("compose.yaml")["networks"]["inside"]["internal"] is True
     outside = {name for name, each in services().items() if "outside" in each["networks"]}
-    assert outside == {"proxy", "intake", "notify", *MONITORING} - {"node-exporter"}
+    assert outside == {"intake", "notify", *MONITORING} - {"node-exporter"}
     assert (
         settings("settings.env")["LASTMETRE_TRUSTED_PROXIES"]
         == (services()["proxy"]["networks"]["inside"]["ipv4_address"])
     )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_proxy_reaches_each_service_from_the_address_that_is_trusted(name: str) -> None:
+    """In another network that both are in it has another one: who asks, and by TLS, is unknown."""
+    proxy, service = (set(services()[each]["networks"]) for each in ("proxy", name))
+    assert proxy & service == {"inside"}
 
 
 def test_nobody_else_can_be_given_the_address_of_the_proxy() -> None:
@@ -176,7 +183,7 @@ def test_the_proxy_publishes_our_prefixes_and_nothing_else() -> None:
         for host, paths in wanted.items()
     }
     for host, block in hosts:
-        proxied = dict(re.findall(r"handle @(\w+) \{\s+reverse_proxy (\S+)\s+\}", block))
+        proxied = dict(re.findall(r"handle @(\w+) \{\s+reverse_proxy (\S+) \{", block))
         ports = {name: f"{name}:{port}" for port, name in enumerate(SERVICES, start=8101)}
         assert proxied == {name: ports[name] for name in wanted[host].values()}
         assert "import common" in block
