@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.security import security_log
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.origin import refuse_cross_site
-from lastmetre.common.web.forms import FORM_BYTES, LEADS_ON, REDISPLAYED, Form, FormFields, Typed
+from lastmetre.common.web.forms import LEADS_ON, TAKES_FORM, Form, FormFields, Typed
 from lastmetre.common.web.openapi import page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -141,14 +141,7 @@ def password_router(pages: PasswordPages) -> APIRouter:
     """The routes; without passwords they answer 404."""
     router = page_router()
 
-    @router.post(
-        "/sign-in/password",
-        dependencies=allow(Anyone()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/sign-in/password", dependencies=allow(Anyone()), **TAKES_FORM)
     async def sign_in_by_password(
         request: Request, fields: Annotated[PasswordFields, FormBody()]
     ) -> Response:
@@ -160,14 +153,7 @@ def password_router(pages: PasswordPages) -> APIRouter:
         """The form for another password."""
         return await pages.show_change(request)
 
-    @router.post(
-        "/sign-in/change-password",
-        dependencies=allow(Anyone()),
-        max_body_size=FORM_BYTES,
-        status_code=303,
-        response_class=RedirectResponse,
-        responses=REDISPLAYED,
-    )
+    @router.post("/sign-in/change-password", dependencies=allow(Anyone()), **TAKES_FORM)
     async def change_password(
         request: Request, fields: Annotated[ChangeFields, FormBody()]
     ) -> Response:
