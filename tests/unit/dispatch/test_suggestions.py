@@ -20,6 +20,8 @@ AREAS = [OLD_MARKET, NOBODY, MARKET]
     [
         (["青坞镇墟集社区门口"], ["market"]),
         (["老墟集路口"], ["old", "market"]),
+        (["青塢鎮墟集社區"], ["market"]),
+        (["ＯＬＤ  market"], ["old", "market"]),
         ([None, "near the OLD MARKET"], ["old", "market"]),
         (["青坞镇"], []),
         (["滨江路", None], []),

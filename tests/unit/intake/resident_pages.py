@@ -40,6 +40,8 @@ from lastmetre.intake.application.follow_report import FollowReport, TellJustSen
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.domain.case_view import CaseView, Followed, entry
+from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.domain.normalise import Sent, normalise
 from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.web.live import ProgressEvents
@@ -113,7 +115,9 @@ class Known:
     def entry(self) -> VaultEntry:
         """What the vault keeps of it."""
         usable = ContactCheck("CN").usable("13800138000" if self.reachable else None, None)
-        return VaultEntry.of(self.report, usable)
+        sent = Sent("app", self.report, NOW)
+        (made,) = normalise([sent], CategoryCodes(Categories()), ContactCheck("CN"))
+        return VaultEntry.of(self.report, made._replace(reachable=usable))
 
 
 class _Pool:

@@ -47,6 +47,11 @@ def test_reported_when_received_if_nothing_else_is_said() -> None:
         ("app", "环境卫生", "unknown"),
         ("patrol", "trash", "06010"),
         ("app", None, "unknown"),
+        ("hotline", "環境衛生", "06010"),
+        ("app", "ＴＲＡＳＨ ", "06010"),
+        ("app", "exposed  rubbish", "06010"),
+        ("patrol", "市容环境 > 垃圾 > 暴露垃圾", "06010"),
+        ("hotline", "市容市貌/环境卫生/别的", "06010"),
     ],
 )
 def test_category(channel: str, sent: str | None, code: str) -> None:
@@ -55,6 +60,7 @@ def test_category(channel: str, sent: str | None, code: str) -> None:
 
 def test_says_nothing() -> None:
     assert made(text=" \n").reasons == ("says_nothing",)
+    assert made(text="<p>&nbsp;</p>").reasons == ("says_nothing",)
     assert made(text=None, category="whatever").reasons == ()
 
 

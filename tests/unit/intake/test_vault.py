@@ -1,10 +1,12 @@
 """The vault opens only what it sealed, for what it was sealed for."""
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.reports import ReportSubmitted
 from lastmetre.common.kafka.codec import ConsumedRecord
@@ -13,22 +15,38 @@ from lastmetre.intake.adapters.vault_cipher import (
     EncryptedDeadLetters,
     Vault,
 )
+from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.domain.normalise import Sent, normalise
 from lastmetre.intake.domain.submission import canonical, channel_and_sender, source_of
 from lastmetre.intake.domain.vault_entries import VaultEntry
 
 VAULT = Vault(b"k" * 32)
 
 
+def made_of(report: ReportSubmitted) -> VaultEntry:
+    sent = Sent("app", report, datetime(2026, 11, 30, tzinfo=UTC))
+    (made,) = normalise([sent], CategoryCodes(Categories()), ContactCheck("CN"))
+    return VaultEntry.of(report, made)
+
+
 def test_round_trip_and_nothing_readable() -> None:
     report = ReportSubmitted.model_validate(
         {"source_id": "1", "text": "路灯", "contact": {"name": "王", "phone": "13800138000"}}
     )
-    assert report.contact is not None
-    kept = VaultEntry.of(report, ContactCheck("CN").usable("13800138000", None))
+    kept = made_of(report)
     sealed = VAULT.seal(kept.to_json(), b"report")
     assert b"13800138000" not in sealed
     assert VaultEntry.model_validate_json(VAULT.open(sealed, b"report")) == kept
     assert sealed != VAULT.seal(kept.to_json(), b"report")
+
+
+def test_what_was_sent_is_kept_beside_what_people_read() -> None:
+    kept = made_of(ReportSubmitted(source_id="1", text="<p>路灯</p>", address="人民路&nbsp;1号"))
+    assert (kept.text, kept.address) == ("<p>路灯</p>", "人民路&nbsp;1号")
+    assert (kept.shown_text, kept.shown_address) == ("路灯", "人民路 1号")
+    plain = made_of(ReportSubmitted(source_id="1", text="路灯", address=None))
+    assert (plain.readable_text, plain.shown_text, plain.shown_address) == (None, "路灯", None)
+    assert VaultEntry(text="路灯").shown_text == "路灯", "one of an older build"
 
 
 def test_a_sealed_value_cannot_move_nor_change() -> None:

@@ -11,6 +11,7 @@ from lastmetre.common.tables.problems import TableError
 from lastmetre.dispatch import bootstrap as dispatch
 from lastmetre.intake import bootstrap as intake
 from lastmetre.intake.adapters.settings_files import read_category_codes
+from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.notify import bootstrap as notify
 
 
@@ -56,6 +57,55 @@ def test_everything_that_is_wrong_is_told_at_once(file: Path) -> None:
         "line 8: code: unknown is that of reports without a category",
         "line 9: 5 cells where the header has 4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        # Of GB/T 47678.5, beside a city that lists one category of its own.
+        ("part:01005", "part:01005"),
+        ("电力井盖", "part:01005"),
+        ("電力井蓋", "part:01005"),
+        ("06010", "matter:06010"),
+        ("０６０１０", "matter:06010"),
+        ("06010 暴露垃圾", "matter:06010"),
+        ("暴露垃圾 06010", "matter:06010"),
+        ("06011 暴露垃圾", UNKNOWN),
+        ("99999", UNKNOWN),
+        ("01005", UNKNOWN),
+        ("部件01005", "part:01005"),
+        ("管理事项-01005", "matter:01005"),
+        ("市政公用设施/井盖/电力井盖", "part:01005"),
+        ("养犬不文明", "city:1"),
+        ("city:1", "city:1"),
+        ("其他", UNKNOWN),
+        ("", UNKNOWN),
+    ],
+)
+def test_the_national_catalogue_is_known_beside_the_citys_own(
+    file: Path, sent: str, code: str
+) -> None:
+    file.write_text("code,name_zh\ncity:1,养犬不文明\n", "utf-8")
+    categories = read_categories(file)
+    assert read_category_codes(None, categories).code("hotline", sent) == code
+    assert list(categories) == ["city:1"], "what the city works with"
+    assert categories.name("part:01005").zh == "电力井盖"
+    assert "part:01005" in categories
+
+
+def test_a_name_of_two_categories_says_neither() -> None:
+    name = LocalName(zh="其他", en="Other")
+    codes = CategoryCodes(Categories([Category(code=each, name=name) for each in ("a", "b")]))
+    assert codes.code("app", "其他") == UNKNOWN
+
+
+def test_every_category_of_the_catalogue_is_found_by_its_name() -> None:
+    categories = read_categories(None)
+    codes = CategoryCodes(categories)
+    known = list(categories.all_codes())
+    assert len(known) == 153 + 250
+    assert [codes.code("app", categories.name(each).zh) for each in known] == known
+    assert categories.on_form() == []
 
 
 def test_what_channels_call_them(file: Path) -> None:

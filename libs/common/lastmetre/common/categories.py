@@ -21,23 +21,29 @@ class Category(Model):
 
 
 class Categories:
-    """The catalogue in the order of its file. A code that is not in it is shown as it is."""
+    """What the city works with, in the order of its file, and what may be sent besides: the
+    national catalogue. A code that is in neither is shown as it is."""
 
-    def __init__(self, known: Iterable[Category] = ()) -> None:
+    def __init__(self, known: Iterable[Category] = (), national: Iterable[Category] = ()) -> None:
         self._known = {category.code: category for category in known}
+        self._all = {category.code: category for category in national} | self._known
 
     def __contains__(self, code: object) -> bool:
-        return code in self._known
+        return code in self._all
 
     def __iter__(self) -> Iterator[str]:
-        """The codes, in the order of the file."""
+        """The city's own codes, in the order of the file."""
         return iter(self._known)
+
+    def all_codes(self) -> Iterator[str]:
+        """These, and those of the national catalogue."""
+        return iter(self._all)
 
     def name(self, code: str) -> LocalName:
         """What people call it."""
         if code == UNKNOWN:
             return _NO_NAME
-        found = self._known.get(code)
+        found = self._all.get(code)
         return found.name if found else LocalName(zh=code, en=code)
 
     def on_form(self) -> list[Category]:

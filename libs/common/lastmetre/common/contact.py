@@ -102,7 +102,8 @@ class ContactCheck:
 
     def _phone(self, typed: str) -> tuple[str | None, bool]:
         """The number in E.164, and whether it may be a mobile."""
-        digits = _TYPED.sub("", typed).removeprefix(self._country_code)
+        plain = typed if typed.isdecimal() else _TYPED.sub("", typed)
+        digits = plain.removeprefix(self._country_code)
         if digits.isascii() and digits.isdecimal() and self._mobile.fullmatch(digits):
             return self._country_code + digits, True
         numbers = self._numbers(_FLOAT.sub(r"\1", _folded(typed)).strip())

@@ -10,8 +10,10 @@ _CONTROL_MEANS: Final = {
     **{ord(break_): "\n" for break_ in "\v\f\r"},
 }
 
-# Zero width, and turning the direction of writing: they come along when something is copied.
-_MARKS: Final = re.compile(r"[\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+MARKS: Final = r"\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+"""Zero width, and turning the direction of writing: they come along when something is copied. For a
+class of a regular expression."""
+_MARKS: Final = re.compile(f"[{MARKS}]")
 
 
 def without_marks(text: str) -> str:

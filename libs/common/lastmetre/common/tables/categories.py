@@ -1,5 +1,6 @@
 """The file of the city's categories: one reader for every service."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,9 @@ from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.reading import Cells, read_table
 
 COLUMNS: Final = Columns(("code", ("name_zh", "name_en")), ("on_form",))
+_NATIONAL: Final = Path(__file__).with_name("gbt47678_5.csv")
+"""GB/T 47678.5: the same five digits stand for a part and for a matter, so that the code names
+both."""
 ON_FORM: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -23,7 +27,7 @@ def read_categories(path: Path | None) -> Categories:
     Raises TableError with everything that is wrong, OSError if it cannot be read.
     """
     if path is None:
-        return Categories()
+        return Categories(national=national_categories())
     table = read_table(path, COLUMNS)
     found: dict[str, Category] = {}
     for row in table.rows:
@@ -36,7 +40,14 @@ def read_categories(path: Path | None) -> Categories:
         else:
             found[category.code] = category
     table.check()
-    return Categories(found.values())
+    return Categories(found.values(), national_categories())
+
+
+@cache
+def national_categories() -> tuple[Category, ...]:
+    """Those of the national catalogue: a city need not list what it only receives."""
+    table = read_table(_NATIONAL, COLUMNS)
+    return tuple(_category(row.cells) for row in table.rows)
 
 
 def _category(cells: Cells) -> Category:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.matching import for_matching
 from lastmetre.dispatch.domain.network import Area
 
 _SUFFIX: Final = re.compile(r"(?:责任)?(?:片区|网格|社区|村)$| area$", re.IGNORECASE)
@@ -14,7 +15,7 @@ _SHORTEST: Final = 2
 def named_in(words: Iterable[str | None], areas: Iterable[Area], most: int) -> list[Area]:
     """The areas with a lead whose name stands in the words, those of a named town first, then the
     longest names; without any, nobody is suggested."""
-    text = " ".join(each for each in words if each).casefold()
+    text = " ".join(for_matching(each) for each in words if each)
     found = [
         (_stands_in(area.town, text), length, area)
         for area in areas
@@ -28,5 +29,5 @@ def _stands_in(name: LocalName | None, text: str) -> int:
     """How much of a name stands in the text, in either language; 0: it does not."""
     if name is None:
         return 0
-    bases = (_SUFFIX.sub("", each).casefold() for each in (name.zh, name.en))
+    bases = (for_matching(_SUFFIX.sub("", each)) for each in (name.zh, name.en))
     return max((len(each) for each in bases if len(each) >= _SHORTEST and each in text), default=0)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from lastmetre.common.matching import for_matching
+
 _DANGER: Final = re.compile(
     "触电|漏电|带电|电线(?:垂|掉|断|落|裸)|线缆(?:脱落|断)|电缆(?:脱落|断|裸)|燃气|煤气|天然气|液化气"
     "|着火|起火|失火|冒烟|爆炸|坍塌|塌方|塌陷|坠落|溺水|井盖(?:丢失|缺失|没了|不见|被盗|破损)"
@@ -17,4 +19,4 @@ _DANGER: Final = re.compile(
 
 def names_danger(words: Iterable[str | None]) -> bool:
     """Whether any of a report's kind, text and address names a danger to life."""
-    return any(_DANGER.search(each) is not None for each in words if each)
+    return any(_DANGER.search(for_matching(each)) is not None for each in words if each)

@@ -121,7 +121,7 @@ class IngestReports:
         sealed = []
         for arrival, made, row in zip(arrivals, normalised, rows, strict=True):
             if arrival.identity in new:
-                entry = VaultEntry.of(arrival.report, made.reachable)
+                entry = VaultEntry.of(arrival.report, made)
                 sealed.append((row.report_id, self._seal(entry, row.report_id)))
                 self._tell(work, arrival, made, row)
         if sealed:
@@ -237,7 +237,7 @@ class IngestReports:
             arrivals, normalise(sent, self._categories, self._check), strict=True
         ):
             report_id = known[arrival.identity].report_id
-            entry = VaultEntry.of(arrival.report, made.reachable)
+            entry = VaultEntry.of(arrival.report, made)
             rows.append(self._row(arrival, made)._replace(report_id=report_id))
             sealed.append((report_id, self._seal(entry, report_id)))
         await store.fill_in(work.connection, rows)

@@ -38,8 +38,8 @@ class ShowTexts:
         return ReportTexts(
             reports={
                 report_id: ReportText(
-                    text=each.text,
-                    address=each.address,
+                    text=each.shown_text,
+                    address=each.shown_address,
                     phone_masked=_masked(each),
                     reachable=bool(self._read.ways(each)),
                     accuracy_metres=each.accuracy_metres,

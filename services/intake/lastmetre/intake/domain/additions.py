@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.readable import readable
 
 NOTES: Final = "progress-page"
 """The `sub_channel` of notes: they say only what they add."""
@@ -38,7 +39,11 @@ def addition_of(
 ) -> Addition:
     """What `sent` adds to a report whose words are `text` and `address`."""
     if sent.sub_channel == NOTES:
-        return Addition(added_at, True, sent.text, None, False)
-    new_text = sent.text if sent.text != text else None
-    new_address = sent.address if sent.address != address else None
+        return Addition(added_at, True, _readable(sent.text), None, False)
+    new_text = _readable(sent.text) if sent.text != text else None
+    new_address = _readable(sent.address) if sent.address != address else None
     return Addition(added_at, False, new_text, new_address, not (new_text or new_address))
+
+
+def _readable(words: str | None) -> str | None:
+    return readable(words) if words else words

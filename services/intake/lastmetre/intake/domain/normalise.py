@@ -15,6 +15,7 @@ from lastmetre.common.contracts.reports import (
     SubmittedPosition,
 )
 from lastmetre.common.datum import to_wgs84
+from lastmetre.common.readable import readable
 from lastmetre.intake.domain.categories import CategoryCodes
 
 FUTURE_ALLOWED: Final = timedelta(days=1)
@@ -49,6 +50,9 @@ class Normalised(NamedTuple):
     """What a live report's sender says instead, if its clock cannot be right."""
     category: str
     position: Position | None
+    text: str | None
+    address: str | None
+    """Both as people are to read them."""
     reachable: Reachable
     language: Language
     reasons: tuple[RejectionReason, ...]
@@ -72,20 +76,23 @@ def _normalised(
 ) -> Normalised:
     report, contact = sent.report, sent.report.contact
     doubtful = not_believed(sent)
+    text = readable(report.text) if report.text else None
     return Normalised(
         reported_at=sent.received_at if doubtful else report.reported_at or sent.received_at,
         not_believed=report.reported_at if doubtful else None,
         category=categories.code(sent.channel, report.category),
         position=position,
+        text=text,
+        address=readable(report.address) if report.address else None,
         reachable=check.usable(contact.phone, contact.email) if contact else _NOBODY,
         language=contact.language if contact else Language.CHINESE,
-        reasons=_reasons(sent),
+        reasons=_reasons(sent, text),
     )
 
 
-def _reasons(sent: Sent) -> tuple[RejectionReason, ...]:
+def _reasons(sent: Sent, text: str | None) -> tuple[RejectionReason, ...]:
     report, reasons = sent.report, list[RejectionReason]()
-    if report.category is None and not (report.text or "").strip():
+    if report.category is None and not (text and text.strip()):
         reasons.append("says_nothing")
     if report.reported_at and report.reported_at - sent.received_at > FUTURE_ALLOWED:
         reasons.append("reported_in_the_future")

@@ -2,9 +2,10 @@
 
 from typing import Self
 
-from lastmetre.common.contact import Reachable, ends_with
+from lastmetre.common.contact import ends_with
 from lastmetre.common.contracts.base import Language, Model
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.intake.domain.normalise import Normalised
 
 
 class VaultEntry(Model):
@@ -18,13 +19,16 @@ class VaultEntry(Model):
     language: Language = Language.CHINESE
     text: str | None = None
     address: str | None = None
+    readable_text: str | None = None
+    """As people are to read it; None: as it was sent. The same for the address."""
+    readable_address: str | None = None
     accuracy_metres: float | None = None
     """How far from its position the place may be; None: nobody said."""
 
     @classmethod
-    def of(cls, report: ReportSubmitted, reachable: Reachable) -> Self:
-        """The personal part of a report."""
-        contact = report.contact
+    def of(cls, report: ReportSubmitted, made: Normalised) -> Self:
+        """The personal part of a report, and what was made of it."""
+        contact, reachable = report.contact, made.reachable
         return cls(
             name=contact.name if contact else None,
             phone=contact.phone if contact else None,
@@ -34,8 +38,20 @@ class VaultEntry(Model):
             language=contact.language if contact else Language.CHINESE,
             text=report.text,
             address=report.address,
+            readable_text=made.text if made.text != report.text else None,
+            readable_address=made.address if made.address != report.address else None,
             accuracy_metres=report.position.accuracy_metres if report.position else None,
         )
+
+    @property
+    def shown_text(self) -> str | None:
+        """The text as people read it."""
+        return self.text if self.readable_text is None else self.readable_text
+
+    @property
+    def shown_address(self) -> str | None:
+        """The address as people read it."""
+        return self.address if self.readable_address is None else self.readable_address
 
     def phone_ends_with(self, digits: str) -> bool:
         """Whether the phone, as it was typed or as it is used, ends with these four digits."""
