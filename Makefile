@@ -40,10 +40,8 @@ test: .venv/ready ## lint, then all tests but those of the next targets, the qui
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint quick
 	.venv/bin/pytest $(IN_PARALLEL) --ignore tests/e2e/pages tests/e2e tests/integration
 
-# The seeds that nobody names are `make simulate SEEDS=500` of continuous integration.
 quick: .venv/ready ## tests that need no server
-	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine \
-	  --deselect tests/simulation/test_seeds.py::test_the_books_balance_whatever_strikes tests/unit tests/contract tests/deploy tests/observability tests/simulation
+	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine tests/unit tests/contract tests/deploy tests/observability tests/simulation
 
 acceptance: .venv/ready ## as a person at a terminal: the demo, the stack, ten thousand real requests
 	.venv/bin/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/acceptance
