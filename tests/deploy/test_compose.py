@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from lastmetre.cli.secret_files import Platform, secret_folders
+from lastmetre.common.contracts.publishing import RESIDENTS, STAFF
 from lastmetre.common.contracts.topics import SERVICES
 from tests.deploy.commands import missing_from_the_image
 from tests.deploy.rendering import ROOT
-from tests.deploy.test_publishing import RESIDENTS, STAFF
 
 COMPOSE: Final = ROOT / "deploy" / "compose"
 ONCE: Final = {

@@ -1,40 +1,23 @@
-"""What a proxy publishes: prefixes that `docs/security.md` lists, of the service that has them."""
+"""What proxies publish is what `contracts.publishing` says, and each route is there once."""
 
 import re
-from functools import cache
 from typing import Final
 
 import pytest
 import yaml
 
+from lastmetre.common.contracts.publishing import RESIDENTS, STAFF, published_by
 from tests.deploy.rendering import ROOT, rendered
 
-PUBLISHED: Final = {
-    "/report", "/progress", "/cases", "/channels", "/work", "/centre", "/board", "/indicators",
-    "/messages", "/rate", "/network", "/sign-in", "/sign-out",
-}  # fmt: skip
-NOT_PAGES: Final = {"", "api"}
-"""The first words of paths that are not published: an address's root leads elsewhere."""
-STATIC: Final = "/report/static"
-"""What intake's pages on both hosts load."""
-# intake's /cases/{receipt} and dispatch's /cases/{number} need hosts of their own.
-RESIDENTS: Final = {
-    "/report": "intake", "/progress": "intake", "/cases": "intake", "/channels": "intake",
-    "/rate": "notify",
-}  # fmt: skip
-STAFF: Final = {
-    "/work": "dispatch", "/centre": "dispatch", "/cases": "dispatch", "/network": "dispatch",
-    "/sign-in": "intake", "/sign-out": "intake", STATIC: "intake",
-    "/board": "metrics", "/indicators": "metrics", "/messages": "notify", "/rate": "notify",
-}  # fmt: skip
+NOWHERE: Final = re.compile(r"/|/api/.*")
+"""An address's root leads elsewhere, and what programs ask below /api is for the city's network."""
+SERVICES: Final = ("intake", "dispatch", "notify", "metrics")
 
 
-@cache
-def prefixes_of(service: str) -> frozenset[str]:
-    """The first words of the paths of a service's public port."""
-    document = yaml.safe_load((ROOT / "docs" / "openapi" / f"{service}.yaml").read_text("utf-8"))
-    words = {path.split("/")[1] for path in document["paths"]}
-    return frozenset(f"/{word}" for word in words - NOT_PAGES)
+def paths_of(document: str) -> list[str]:
+    """Of a service's public port, or of its admin port."""
+    text = (ROOT / "docs" / "openapi" / f"{document}.yaml").read_text("utf-8")
+    return list(yaml.safe_load(text)["paths"])
 
 
 def by_ingress(overlay: str) -> dict[str, dict[str, str]]:
@@ -71,20 +54,28 @@ def test_two_hosts_have_our_prefixes_and_nothing_else(found: dict[str, dict[str,
 
 def test_the_list_is_that_of_the_security_page() -> None:
     text = (ROOT / "docs" / "security.md").read_text("utf-8")
-    paragraph = text.split("## What to publish\n\n")[1].split("and what these pages load")[0]
-    assert set(re.findall(r"`(/[a-z-]+)`", paragraph)) == PUBLISHED
-    assert RESIDENTS.keys() | STAFF.keys() == PUBLISHED | {STATIC}
+    paragraph = text.split("## What to publish\n\n")[1].split("\n\n")[0]
+    hosts = re.split(r"staff's host", paragraph)
+    assert [set(re.findall(r"`(/[a-z/-]+)`", each)) for each in hosts] == [
+        set(RESIDENTS), set(STAFF),
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("service", ["intake", "dispatch", "notify", "metrics"])
-def test_every_page_of_a_service_is_published(service: str) -> None:
-    published = {
-        prefix
-        for host in (RESIDENTS, STAFF)
-        for prefix, name in host.items()
-        if name == service and prefix != STATIC
-    }
-    assert published == prefixes_of(service)
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_route_is_reached_on_one_host_and_nothing_that_is_not_to_be(service: str) -> None:
+    for path in paths_of(service):
+        reached = [host for host in (RESIDENTS, STAFF) if published_by(host, path) == service]
+        assert len(reached) == (0 if NOWHERE.fullmatch(path) else 1), path
+    for path in paths_of(f"{service}-admin"):
+        assert not [host for host in (RESIDENTS, STAFF) if published_by(host, path)], path
+
+
+def test_no_prefix_leads_nowhere() -> None:
+    for host in (RESIDENTS, STAFF):
+        assert "/" not in host
+        for prefix, service in host.items():
+            served = any(f"{path}/".startswith(f"{prefix}/") for path in paths_of(service))
+            assert served or prefix.endswith("/static"), prefix
 
 
 def test_ports_are_the_public_ones() -> None:

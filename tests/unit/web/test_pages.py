@@ -10,7 +10,9 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from lastmetre.common.security.access import Anyone, allow, declared_access
+from lastmetre.common.service.settings import ServiceSettings
 from lastmetre.common.web import problems
+from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.languages import package_directory
 from tests.unit.web.conftest import MakePages, guarded_app
 
@@ -223,3 +225,39 @@ def test_vendored_files_are_what_the_list_says() -> None:
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")
     }
     assert listed == actual
+
+
+@pytest.mark.parametrize(
+    ("notify", "intake", "staff", "messages"),
+    [
+        # As deploy/ has it: residents' host has no /messages.
+        ("https://report.example", "https://report.example", "https://staff.example", "staff"),
+        ("https://report.example/", "https://report.example", "https://staff.example", "staff"),
+        # Each with an address of its own, as on a development stack.
+        ("http://127.0.0.1:3", "http://127.0.0.1:1", "http://127.0.0.1:2", "notify"),
+    ],
+)
+def test_links_for_staff_lead_to_their_host_and_ratings_to_residents(
+    notify: str, intake: str, staff: str, messages: str
+) -> None:
+    told = ServiceSettings.model_construct(
+        notify_public_url=notify,
+        intake_public_url=intake,
+        dispatch_public_url=staff,
+        metrics_public_url=staff,
+    )
+    pages = Pages(
+        "lastmetre.notify",
+        static_path="/rate/static",
+        time_zone="Asia/Shanghai",
+        city_names={"zh": "云桥市", "en": "Yunqiao"},
+        public_urls=told.public_urls,
+        staff_urls=told.staff_urls,
+    )
+    base = {"staff": staff, "notify": notify}[messages]
+    assert pages.service_url("notify", "/messages/log") == f"{base}/messages/log"
+    assert (
+        pages.service_url("notify", "/rate/x?progress=y")
+        == f"{notify.rstrip('/')}/rate/x?progress=y"
+    )
+    assert pages.service_url("intake", "/report") == f"{intake}/report"

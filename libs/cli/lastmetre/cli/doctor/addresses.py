@@ -25,6 +25,7 @@ _OURS: Final = (200, 303, 401, 403, 404, 405)
 async def look_at_addresses(installation: Installation, said: Findings) -> None:
     """The address of each service as people reach it, from where this runs."""
     development = installation.is_development()
+    _two_hosts(installation, said)
     looked: set[str] = set()
     for service in SERVICES:
         name = f"{service.upper()}_PUBLIC_URL"
@@ -43,6 +44,21 @@ async def look_at_addresses(installation: Installation, said: Findings) -> None:
                 continue
             await _hidden(url, said)
         await _page(service, url, said)
+
+
+def _two_hosts(installation: Installation, said: Findings) -> None:
+    intake, dispatch = (
+        urlsplit(installation.find(name) or "").netloc.lower()
+        for name in ("INTAKE_PUBLIC_URL", "DISPATCH_PUBLIC_URL")
+    )
+    if intake and intake == dispatch:
+        said.wrong(
+            "one-host",
+            intake,
+            "is the host of intake's and of dispatch's pages",
+            "both have /cases: partners ask for their receipts there, staff open their cases",
+            "a name for residents and one for staff: docs/operations.md, Two hosts",
+        )
 
 
 async def _host(url: str, said: Findings, *, development: bool) -> bool:

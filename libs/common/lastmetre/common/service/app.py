@@ -61,6 +61,7 @@ def pages_for(settings: ServiceSettings, service: str, *, static_path: str) -> P
         time_zone=settings.city_time_zone.key,
         city_names={"zh": settings.city_name_zh, "en": settings.city_name_en},
         public_urls=settings.public_urls,
+        staff_urls=settings.staff_urls,
         # With development tokens there is nothing to renew, and no session to end.
         sign_in_url="" if settings.development_keys else f"{settings.sign_in_base}/sign-in",
     )
@@ -115,7 +116,7 @@ def build_app(
     app.state.edge = edge
     app.state.sign_in = SignInPlace(
         host.settings.sign_in_base,
-        host.settings.public_urls[host.name],
+        host.settings.staff_urls[host.name],
         always=not host.settings.development_keys,
     )
     app.state.entrance = edge.before(app) if edge else app

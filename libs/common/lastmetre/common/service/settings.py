@@ -124,6 +124,14 @@ class Settings(EnvironmentSettings):
         }
 
     @property
+    def staff_urls(self) -> dict[str, str]:
+        """The same of pages for staff. Where notify has intake's host, that of residents, its are
+        on that of dispatch's pages: `contracts.publishing`."""
+        shared = self.notify_public_url.rstrip("/") == self.intake_public_url.rstrip("/")
+        notify = self.dispatch_public_url if shared else self.notify_public_url
+        return self.public_urls | {"notify": notify}
+
+    @property
     def sign_in_base(self) -> str:
         """What the address of /sign-in begins with."""
         return (self.sign_in_url or self.dispatch_public_url).rstrip("/")

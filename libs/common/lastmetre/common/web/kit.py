@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined,
 from jinja2.runtime import Context
 from starlette.responses import HTMLResponse
 
+from lastmetre.common.contracts.publishing import STAFF, published_by
 from lastmetre.common.security.callers import TOKEN_PARAMETER
 from lastmetre.common.web.assets import Asset, StaticFiles, kit_assets, read_assets
 from lastmetre.common.web.cookies import by_tls, cookie_name
@@ -59,8 +60,8 @@ class Pages:
     `entrypoints/web/static` and `locale`.
     `static_path` is where the files are served, below one of the service's own path prefixes since
     all services may share a host. `public_urls` maps each service to what links to its pages start
-    with; `city_names` each language to the city's name. `sign_in_url` is where staff see and end
-    their sign-in; empty: nowhere.
+    with, `staff_urls` to those for staff where they are elsewhere; `city_names` each language to
+    the city's name. `sign_in_url` is where staff see and end their sign-in; empty: nowhere.
     """
 
     def __init__(
@@ -71,12 +72,16 @@ class Pages:
         time_zone: str,
         city_names: Mapping[Language, str],
         public_urls: Mapping[str, str],
+        staff_urls: Mapping[str, str] | None = None,
         sign_in_url: str = "",
     ) -> None:
         self._web = package_directory(service_package) / "entrypoints" / "web"
         self._service = service_package.rpartition(".")[2]
         self._static_path = static_path.rstrip("/")
         self._public_urls = {name: url.rstrip("/") for name, url in public_urls.items()}
+        self._staff_urls = {
+            name: url.rstrip("/") for name, url in (staff_urls or public_urls).items()
+        }
         self._sign_in_url = sign_in_url
         self._assets = self._read_assets()
         self.translations = load_translations(service_package)
@@ -136,7 +141,8 @@ class Pages:
 
     def service_url(self, service: str, path: str) -> str:
         """The public address of a page of any service, as `service_url("intake", "/report")`."""
-        return self._public_urls[service] + path
+        for_staff = published_by(STAFF, path) == service
+        return (self._staff_urls if for_staff else self._public_urls)[service] + path
 
     def language_of(self, request: Request) -> Language:
         """The language this reader gets."""
