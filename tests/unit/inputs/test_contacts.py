@@ -95,6 +95,7 @@ def test_6_the_first_address_of_a_field_is_used(typed: str) -> None:
     "typed",
     [
         "a b@city.example",
+        "a\r\nBcc:b@city.example",
         "a@ city.example",
         "a@b@city.example",
         "a@city..example",

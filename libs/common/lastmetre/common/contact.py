@@ -24,7 +24,9 @@ _EMAIL: Final = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
-_BETWEEN_EMAILS: Final = re.compile(r"[;,:、/|()<>\[\]\r\n]+")
+_BETWEEN_EMAILS: Final = re.compile(r"[;,、/|()<>\[\]\r\n]+")
+# Not any word with a colon: `Bcc:` was no label of ours.
+_EMAIL_LABEL: Final = re.compile(r"(?:\b(?:mailto|e-?mail)|[^\x00-\x7f])\s*:", re.IGNORECASE)
 # Full stops that Chinese keyboards write; NFKC makes one of the half-width one.
 _DOTS: Final = str.maketrans({"。": ".", "｡": "."})
 _TYPED: Final = re.compile(r"[\s()./·-]+")
@@ -141,7 +143,7 @@ def usable_email(typed: str) -> str | None:
     """
     if typed.isascii() and is_email(typed):
         return typed
-    folded = _folded(typed).translate(_DOTS).strip()
+    folded = _EMAIL_LABEL.sub(";", _folded(typed)).translate(_DOTS).strip()
     if (whole := _address(folded)) is not None:
         return whole
     for part in _BETWEEN_EMAILS.split(folded):
