@@ -4,8 +4,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from lastmetre.intake.adapters.postgres import erasing
@@ -161,18 +159,17 @@ ADDED: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.slow
-async def test_the_books_balance_with_corrections_and_notes(town: Stack) -> None:
-    async with City(town.endpoints.model_dump(mode="json", by_alias=True)) as city:
-        await city.import_network()
-        case_id = await city.new_case("corrected", position=inside(0), category=LAMP)
-        for seq, (action, said) in enumerate(ADDED, start=2):
-            answer = await city.act(
-                case_id, action, Role.OPERATOR,
-                expected_seq=seq, correction_reason="said_by_reporter", **said,
-            )  # fmt: skip
-            assert answer.json()["seq"] == seq + 1
-    left = await books.quiet(town.endpoints)
+async def test_the_books_balance_with_corrections_and_notes(stack: Stack, city: City) -> None:
+    await city.import_network()
+    name = f"corrected-{uuid.uuid4()}"
+    case_id = await city.new_case(name, position=inside(0), category=LAMP)
+    for seq, (action, said) in enumerate(ADDED, start=2):
+        answer = await city.act(
+            case_id, action, Role.OPERATOR,
+            expected_seq=seq, correction_reason="said_by_reporter", **said,
+        )  # fmt: skip
+        assert answer.json()["seq"] == seq + 1
+    left = await books.quiet(stack.endpoints)
     assert not left, left
-    balance = await books.balance(town.endpoints, town.home.outbox)
+    balance = await books.balance(stack.endpoints, stack.home.outbox)
     assert [each.document() for each in balance if not each.balanced] == []

@@ -1,4 +1,5 @@
-"""A report that joins a case and leaves it again, told on the ledger: what each reader makes of it.
+"""A report that joins a case and leaves it again, told on the ledger: what each reader makes of it,
+and each of its reporters of what was done.
 
 Nobody decides merging yet. The events are written as dispatch would write them while it is away,
 and it takes them in when it comes back, before it reads the report.
@@ -12,18 +13,20 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import httpx
 import pytest
 
 from lastmetre.cli.endpoints import SENDERS
 from lastmetre.common.contracts.base import SYSTEM, Channel, Language, Origin
 from lastmetre.common.contracts.cases import (
+    CaseRated,
     CaseRegistered,
     CaseUnplaced,
     ReportMerged,
     ReportSplit,
 )
 from lastmetre.common.security.callers import Role
-from lastmetre.common.security.signed_links import LinkPurpose
+from lastmetre.common.security.signed_links import LinkPurpose, rating_identity
 from lastmetre.devstack import Stack
 from tests.support import books
 from tests.support.city import City
@@ -32,6 +35,8 @@ pytestmark = pytest.mark.slow
 
 FIRST: Final = {"phone": "13800138000", "language": "en"}
 SECOND: Final = {"phone": "13900139001", "language": "en"}
+CLOSING: Final = 6
+"""The event that closes a case of two reports that is resolved at once."""
 
 
 async def report_of(city: City, receipt: str) -> UUID:
@@ -235,3 +240,78 @@ async def each_reader_knows_both(
     code, shown, complained = await books.command(town.home.root, "case", "show", number, "--json")
     assert code == 0, complained
     assert len(json.loads(shown)["report_ids"]) == 2
+
+
+async def test_each_rates_for_himself(town: Stack, town_city: City) -> None:
+    """Each reporter is asked for himself, and the books hold what both said."""
+    await town_city.import_network()
+    first = await town_city.report("rated first", text="Lamp out at the gate", contact=FIRST)
+    case_id = await town_city.case_of(first)
+    await seen_by_all(town_city, first)
+    await settled(town)
+    town.stop_process("dispatch")
+    second = await town_city.report("rated second", text="No light", contact=SECOND)
+    joined = await report_of(town_city, second)
+    await town_city.tell(ReportMerged(**event(case_id, 3), **of_report(joined)))
+    town.start_process("dispatch")
+    town.wait_ready("dispatch")
+    await settled(town)
+    assert (await town_city.act(case_id, "resolve")).is_success
+    await settled(town)
+
+    own = {report_id: link(town_city, case_id, report_id) for report_id in (None, joined)}
+    told = "".join(path.read_text("utf-8") for path in town.home.outbox.rglob("*-closed-*.txt"))
+    assert all(each in told for each in own.values()), "each message has its reader's own link"
+    for receipt, report_id in ((first, None), (second, joined)):
+        identity = town_city.links.open(LinkPurpose.RECEIPT, receipt) or b""
+        secret = town_city.links.seal(LinkPurpose.PROGRESS, identity)
+        page = await town_city.http.get(f"{town_city.url('intake', '/progress')}/{secret}")
+        assert f"/rate/{own[report_id]}?" in page.text, "and so has his progress page"
+    verdicts: dict[UUID | None, dict[str, Any]] = {
+        None: {"solved": True, "score": 5},
+        joined: {"solved": False, "score": 2},
+    }
+    for report_id, verdict in verdicts.items():
+        assert (await rate(town_city, own[report_id], verdict)).status_code == 202
+        again = await rate(town_city, own[report_id], {"solved": True, "score": 1})
+        assert (again.status_code, again.json()["score"]) == (200, verdict["score"])
+    await settled(town)
+    assert await ratings(town_city, case_id) == [(None, True, 5), (joined, False, 2)]
+    lines = await balanced(town)
+    assert lines["ratings"].total() == lines["feedback_told"].total() == 2
+
+    for report_id, stars in ((None, "5 of 5"), (joined, "2 of 5")):
+        page = await town_city.http.get(
+            f"{town_city.url('notify', '/rate')}/{own[report_id]}?lang=en"
+        )
+        assert stars in page.text
+        assert "Your rating is recorded" in page.text
+    asked = await town_city.http.post(f"{town_city.url('notify', '/rate')}/{own[joined]}/reopen")
+    assert asked.status_code == 303
+    await settled(town)
+    assert "reopened" in await town_city.ledger(case_id)
+    await balanced(town)
+    for report_id, taken_up in ((None, False), (joined, True)):
+        page = await town_city.http.get(
+            f"{town_city.url('notify', '/rate')}/{own[report_id]}?lang=en"
+        )
+        assert ("It is taken up again, as you asked" in page.text) is taken_up
+
+
+def link(city: City, case_id: UUID, report_id: UUID | None) -> str:
+    return city.links.seal(LinkPurpose.RATE, rating_identity(case_id, CLOSING, report_id))
+
+
+async def rate(city: City, token: str, verdict: dict[str, Any]) -> httpx.Response:
+    return await city.http.post(city.url("notify", f"/api/notify/v1/ratings/{token}"), json=verdict)
+
+
+async def ratings(city: City, case_id: UUID) -> list[tuple[UUID | None, bool, int]]:
+    """What the ledger says of who rated how."""
+    rows = await (await city.database("dispatch")).fetch(
+        "SELECT body FROM ledger"
+        " WHERE case_id = $1 AND type = 'lastmetre.case.rated.v1' ORDER BY seq",
+        case_id,
+    )
+    events = [CaseRated.from_json(row["body"]) for row in rows]
+    return [(each.report_id, each.solved, each.score) for each in events]

@@ -11,14 +11,16 @@ pytestmark = pytest.mark.slow
 
 
 async def test_an_open_stream_ends_in_order_when_its_process_is_to_end(
-    town: Stack, town_city: City
+    stack: Stack, city: City
 ) -> None:
-    address = town_city.url("dispatch", "/centre/events?view=open")
-    async with town_city.http.stream(
-        "GET", address, headers=town_city.bearer(Role.OPERATOR)
-    ) as stream:
+    address = city.url("dispatch", "/centre/events?view=open")
+    async with city.http.stream("GET", address, headers=city.bearer(Role.OPERATOR)) as stream:
         events = events_of(stream)
         assert (await anext(events))[0] == "version"
-        town.stop_process("dispatch")
-        # Cut off in the middle of an answer it would raise.
-        assert {each async for each in events} == {("beat", "")}
+        stack.stop_process("dispatch")
+        try:
+            # Cut off in the middle of an answer it would raise.
+            assert {each async for each in events} == {("beat", "")}
+        finally:
+            stack.start_process("dispatch")
+    stack.wait_ready("dispatch")
