@@ -107,6 +107,12 @@ class PartitionView:
     unreadable: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Offsets of records that hold no message, by topic."""
 
+    @property
+    def is_empty(self) -> bool:
+        """There is nothing to count, nor to ask a database for."""
+        held = (self.case_ids, self.actions, self.outcomes, self.feedback, self.deliveries)
+        return not (any(held) or any(self.unreadable.values()) or self.not_in_force)
+
 
 async def partition_views(cut: ConsistentCut) -> AsyncIterator[PartitionView]:
     """One partition after the other; the lists of a view are its reader's to keep.

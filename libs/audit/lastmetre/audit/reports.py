@@ -62,7 +62,8 @@ async def _reports_by_partition(cut: ConsistentCut) -> AsyncIterator[_ReportsOfP
             reports.put(record)
         for record in cut.intake.outbox.get(place, ()):
             reports.put(record)
-        yield reports
+        if reports.report_ids or reports.observed or reports.unreadable:
+            yield reports
 
 
 async def _report_ids(cut: ConsistentCut) -> set[str]:
