@@ -69,6 +69,7 @@ def a_checkpoint() -> Checkpoint:
         writer_epochs=[0, 2],
         relayed={"case": 3},
         unrelayed=[(CASE_EVENTS, 1, "case:4")],
+        unacknowledged=[(CASE_EVENTS, 1, "case:3")],
         open_cases=[],
         asked_again=[],
         message_files=0,

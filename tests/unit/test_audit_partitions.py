@@ -95,6 +95,7 @@ def _checkpoint(dead: Sequence[ConsumedRecord]) -> Checkpoint:
         databases=dict.fromkeys(SNAPSHOTS, state),
         relayed={},
         unrelayed=[],
+        unacknowledged=[],
         open_cases=[],
         asked_again=[],
         message_files=0,
@@ -147,7 +148,7 @@ def test_what_waited_waits_or_is_told(
     waits: list[str], relayed: list[str], left: list[Any], lost: list[str]
 ) -> None:
     unrelayed = outbox_of(*waits)
-    unrelayed.expect([WAITED])
+    unrelayed.expect([WAITED], [])
     for identity in relayed:
         unrelayed.on_topic(record(CASE_EVENTS, ITS_OWN, 7, identity))
     unrelayed.on_topic(record(CASE_EVENTS, OTHERS[0], 7, "case:1"))
@@ -157,3 +158,17 @@ def test_what_waited_waits_or_is_told(
     assert {line.name: [each.id for each in line.differences] for line in balance} == (
         {"ledger_told": lost} if lost else {}
     )
+
+
+def test_what_was_told_long_ago_is_not_looked_for() -> None:
+    """A sender that ended before it heard of it finds it there when it begins again."""
+    away = outbox_of("case:1")
+    away.on_topic(record(CASE_EVENTS, ITS_OWN, 7, "case:1"))
+    still_away = outbox_of("case:1")
+    still_away.expect(away.left(), away.unacknowledged())
+    assert (still_away.left(), still_away.unacknowledged()) == ([], [WAITED])
+    back = outbox_of()
+    back.expect(still_away.left(), still_away.unacknowledged())
+    balance = Balance()
+    back.check(balance)
+    assert list(balance) == []

@@ -58,6 +58,8 @@ class Checkpoint(BaseModel):
     """By case, where some of its events were not below `start`: how many were."""
     unrelayed: list[NamedRecord]
     """Records that waited in an outbox."""
+    unacknowledged: list[NamedRecord]
+    """Records that an outbox held though they stood on their topic."""
     open_cases: list[str]
     """Cases that have a message to come."""
     asked_again: list[str]

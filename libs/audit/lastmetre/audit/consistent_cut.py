@@ -92,7 +92,7 @@ class ConsistentCut:
     def go_on_from(self, since: Since) -> None:
         """Count what came, or was touched, since a checkpoint."""
         self.since = since
-        self.unrelayed.expect(since.checkpoint.unrelayed)
+        self.unrelayed.expect(since.checkpoint.unrelayed, since.checkpoint.unacknowledged)
 
     def counted_to(self, place: Place) -> int:
         """Up to which offset everything but what was open is in the checkpoint's books."""

@@ -86,6 +86,7 @@ async def make_checkpoint(cut: ConsistentCut, relayed: RelayedEvents) -> Checkpo
         writer_epochs=relayed.writer_epochs,
         relayed=relayed.of_cases,
         unrelayed=cut.unrelayed.left(),
+        unacknowledged=cut.unrelayed.unacknowledged(),
         open_cases=sorted(row[0] for row in waiting),
         asked_again=sorted(row[0] for row in asked_again),
         message_files=earlier_files(cut, mark.taken_at.timestamp()),

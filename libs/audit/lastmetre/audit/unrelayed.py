@@ -43,20 +43,24 @@ class Unrelayed:
         self._places = _places(self._sought)
         self._expected: set[NamedRecord] = set()
 
-    def expect(self, earlier: Iterable[NamedRecord]) -> None:
-        """These waited at the checkpoint: each of them is on its topic since, or waits still."""
-        self._expected = set(earlier) - self._waiting
-        self._sought = self._waiting | self._expected
+    def expect(self, left: Iterable[NamedRecord], unacknowledged: Iterable[NamedRecord]) -> None:
+        """What the checkpoint says: each of `left` is on its topic since, or waits still."""
+        self._expected = set(left) - self._waiting
+        self._sought = (self._waiting | self._expected).difference(unacknowledged)
         self._places = _places(self._sought)
 
     def on_topic(self, record: ConsumedRecord) -> None:
-        """It waits no longer, whatever the outbox says: it may be acknowledged late."""
+        """It waits no longer, whatever the outbox says: its sender ended before it heard."""
         if (record.topic, record.partition) in self._places:
             self._sought.discard(_name(record))
 
     def left(self) -> list[NamedRecord]:
         """What waits and was on no topic, once all records were read."""
         return sorted(self._waiting & self._sought)
+
+    def unacknowledged(self) -> list[NamedRecord]:
+        """What an outbox holds that was told long ago: the next audit does not read that far."""
+        return sorted(self._waiting - self._sought)
 
     def check(self, balance: Balance) -> None:
         """Name what is lost, once all records were read."""
