@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ LOOK_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 15.0
 FLOODER: Final = b"flooder"
 KINDS: Final = ("contract", "data", "mistake")
+LIMIT_RECORDS: Final = 20
+MOST_BAD: Final = LIMIT_RECORDS // 2
+"""In a partition: with more of them the partner may rightly be stopped, whom nobody releases."""
 
 
 class Partner:
@@ -42,6 +46,7 @@ class Partner:
         self._city = city
         self._records = records
         self._seconds = seconds
+        self._bad: Counter[TopicPartition] = Counter()
 
     async def run(self) -> None:
         """Good records, bad ones among them, and repetitions."""
@@ -50,6 +55,8 @@ class Partner:
             await asyncio.sleep(random.random() * 2 * self._seconds / self._records)
             case = f"case{random.randrange(8)}"
             kind = random.choice(KINDS) if random.random() < 0.04 else "good"
+            if self._bad[_partition(case)] > MOST_BAD - 2:
+                kind = "good"
             identity = f"r{number}"
             accepted = self._city.accepted
             await self._send(identity, case, kind, b"partner")
@@ -68,12 +75,17 @@ class Partner:
         await self._send(identity, "case0", "good", FLOODER)
 
     async def _send(self, identity: str, case: str, kind: str, source: bytes) -> None:
-        partition = TopicPartition(CHANNEL, partitions_of([case.encode()], PARTITIONS)[0])
+        partition = _partition(case)
+        self._bad[partition] += source != FLOODER and kind != "good"
         while not self._city.broker.logs[partition].has_leader:
             await self._city.broker.logs[partition].changed.wait()
         body = f"{identity} {case} {kind}".encode()
         headers = packed({"ce_source": source.decode()})
         self._city.broker.logs[partition].append([(case.encode(), headers, body)])
+
+
+def _partition(case: str) -> TopicPartition:
+    return TopicPartition(CHANNEL, partitions_of([case.encode()], PARTITIONS)[0])
 
 
 class City:
@@ -219,7 +231,7 @@ def _small_world(world: World) -> Iterator[None]:
     with (
         mock.patch.object(messages, "PARTITIONS", PARTITIONS),
         mock.patch.object(catching_up, "PARTITIONS", PARTITIONS),
-        mock.patch.object(dead_letter_limit, "WINDOW_RECORDS", 20),
+        mock.patch.object(dead_letter_limit, "WINDOW_RECORDS", LIMIT_RECORDS),
         mock.patch.object(tasks, "signal", signals),
         mock.patch.object(PartitionPositions, "begins_anew", begins_anew),
     ):
