@@ -29,6 +29,8 @@ from tests.simulation.world import Machine, World
 from tests.support.databases import fresh_database
 
 HERE = TopicPartition(CASE_EVENTS, 1)
+EPOCH = 1_796_082_102_117
+"""Milliseconds since 1970, as a writer epoch is."""
 THERE = TopicPartition(CASE_EVENTS, 2)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = UUID(int=7)
@@ -147,7 +149,7 @@ async def test_the_head_is_the_lowest_of_each_shard_and_acknowledging_is_exact(
 
 
 async def test_an_older_acknowledgement_changes_nothing(memory: Memory) -> None:
-    latest = StoredOffset(7, 500, writer_epoch=2)
+    latest = StoredOffset(7, 500, writer_epoch=EPOCH)
     for stored in (latest, StoredOffset(4, 400), StoredOffset(6, 500)):
         async with memory.database.transaction() as connection:
             await memory.tables.acknowledge(connection, [], {HERE: stored})
@@ -162,17 +164,17 @@ async def test_what_was_sent_in_another_writer_epoch_is_not_acknowledged(
     async with memory.database.transaction() as connection:
         await memory.tables.append_outbox(connection, batches_of([message]))
         assert await memory.tables.writer_epoch(connection) == 0
-        assert await memory.tables.begin_writer_epoch(connection, 6) == 7
+        assert await memory.tables.begin_writer_epoch(connection, EPOCH - 1) == EPOCH
     async with memory.database.transaction() as connection:
-        assert await memory.tables.begin_writer_epoch(connection, 3) == 8
+        assert await memory.tables.begin_writer_epoch(connection, 3) == EPOCH + 1
     if dsn is not None:
         connection = await asyncpg.connect(dsn)
         applied = await applied_migrations.applied(connection)
         await connection.close()
         assert (8, 8) in [(each.version, each.oldest_build) for each in applied]
     shards = [shard_of(CASE_EVENTS, p) for p in range(12)]
-    reached = {HERE: StoredOffset(7, 500, writer_epoch=8)}
-    for sent_in, left in ((7, 1), (8, 0)):
+    reached = {HERE: StoredOffset(7, 500, writer_epoch=EPOCH + 1)}
+    for sent_in, left in ((EPOCH, 1), (EPOCH + 1, 0)):
         async with memory.database.transaction() as connection:
             rows = await memory.tables.outbox_head(connection, shards, 9)
             done = await memory.tables.acknowledge(connection, rows, reached, sent_in)

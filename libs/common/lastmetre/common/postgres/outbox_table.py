@@ -125,7 +125,7 @@ async def begin_writer_epoch(connection: "Connection", seen: int) -> int:
         KNOWS_WRITER_EPOCHS,
     )
     epoch: int = await connection.fetchval(
-        "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1 + 1) ON CONFLICT (single)"
+        "INSERT INTO caught_up AS c (writer_epoch) VALUES ($1::bigint + 1) ON CONFLICT (single)"
         " DO UPDATE SET writer_epoch = greatest(c.writer_epoch, $1) + 1 RETURNING writer_epoch",
         seen,
     )
