@@ -52,6 +52,15 @@ FACTS: dict[type[CaseEvent], dict[str, Any]] = {
 }
 
 
+def test_21_a_place_is_as_exact_as_its_sender_said_until_somebody_sets_it() -> None:
+    case = begin(event(cases.CaseRegistered, 1, reported_accuracy_metres=3000))
+    assert case.within_metres == 3000
+    place = {"position": {"latitude": 23.0, "longitude": 113.7}, "reason": "said_by_reporter"}
+    set_by_hand = event(cases.LocationChanged, 2, **place, accuracy_metres=0)
+    assert apply(case, set_by_hand).within_metres == 0
+    assert begin(event(cases.CaseRegistered, 1)).within_metres is None
+
+
 def event(kind: type[CaseEvent], seq: int, **facts: Any) -> CaseEvent:
     at = AT + timedelta(minutes=seq)
     common = {"case_id": CASE, "seq": seq, "occurred_at": at, "recorded_at": at, "actor": SYSTEM}

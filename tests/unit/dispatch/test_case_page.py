@@ -202,3 +202,7 @@ async def test_b6_a_rough_place_is_not_printed_as_a_point() -> None:
     page = await shown("case.html", ledger, operator, vault=_VaultWithMore())
     assert "only roughly, within 1.5\N{NO-BREAK SPACE}km of" in page
     assert "only roughly" not in await shown("case.html", ledger, operator)
+    said = place | {"reported_accuracy_metres": 1500.0}
+    ledger = [first._replace(event=first.event.model_copy(update=said)), *DISPATCHED[1:]]
+    page = await shown("case.html", ledger, operator, vault=Vault(away=True))
+    assert "only roughly, within 1.5\N{NO-BREAK SPACE}km of" in page, "the ledger knows"

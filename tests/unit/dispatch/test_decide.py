@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel, Language, Origin, Position
 from lastmetre.common.contracts.case_model import Case, apply, begin
-from lastmetre.common.contracts.cases import CaseState, LocalName, PublishedLead
+from lastmetre.common.contracts.cases import CaseRegistered, CaseState, LocalName, PublishedLead
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
 from lastmetre.dispatch.domain.commands import Command
@@ -118,6 +118,14 @@ def test_a_report_is_placed_or_waits_with_the_reason(
 ) -> None:
     case = registered(position).case
     assert (case.state, case.unplaced_reason, case.lead_id, case.seq) == (state, reason, lead_id, 2)
+
+
+def test_21_how_exact_the_place_is_goes_into_the_ledger() -> None:
+    told = report(None).model_copy(update={"accuracy_metres": 3000.0})
+    decision = register(told, case_id=CASE, number="1", area=None, network_version=1, now=NOW)
+    first = decision.events[0]
+    assert isinstance(first, CaseRegistered)
+    assert first.reported_accuracy_metres == decision.case.within_metres == 3000
 
 
 def test_the_whole_way() -> None:

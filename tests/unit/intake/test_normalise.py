@@ -85,6 +85,15 @@ def test_20_a_position_of_0_0_or_half_a_one_is_no_position(datum: Datum, sent: s
     assert made(position=SubmittedPosition(latitude=0.0, longitude=9.4)).position is not None
 
 
+@pytest.mark.parametrize("datum", list(Datum))
+def test_21_the_accuracy_of_a_position_goes_with_it(datum: Datum) -> None:
+    sent = SubmittedPosition(latitude=23.0, longitude=113.7, accuracy_metres=30, datum=datum)
+    assert made(position=sent).accuracy_metres == 30
+    assert made(position=SubmittedPosition(latitude=23.0, longitude=113.7)).accuracy_metres is None
+    nowhere = SubmittedPosition(latitude=0, longitude=0, accuracy_metres=30, datum=datum)
+    assert made(position=nowhere).accuracy_metres is None
+
+
 @pytest.mark.parametrize("clock", ["1970-01-01T00:00:07Z", "1926-11-22T10:00:00+08:00"])
 def test_1_and_23_a_live_report_of_long_ago_counts_from_when_it_was_received(clock: str) -> None:
     result = made(reported_at=clock)

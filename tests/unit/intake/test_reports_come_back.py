@@ -291,6 +291,12 @@ async def test_what_an_older_build_told_names_no_record(intake: Intake) -> None:
     assert intake.reports.rows == {}
 
 
+async def test_21_the_accuracy_of_a_place_is_told(intake: Intake) -> None:
+    place = {"latitude": 23.0, "longitude": 113.7, "accuracy_metres": 3000}
+    [told] = await intake.read(record(1, 9, source_id="4", position=place))
+    assert ReportAccepted.from_json(told.value or b"").accuracy_metres == 3000
+
+
 async def test_what_is_told_says_nothing_that_opens_a_page(intake: Intake) -> None:
     """The identity is on the topic, the tags that make links of it are not."""
     [told] = await intake.read(COUNTS)

@@ -251,6 +251,7 @@ def _case_columns(projection: CaseProjection) -> dict[str, Any]:
         "rated": list(case.rated),
         "merged": list(case.merged),
         "accuracy_metres": case.accuracy_metres,
+        "reported_accuracy_metres": case.reported_accuracy_metres,
     }
 
 

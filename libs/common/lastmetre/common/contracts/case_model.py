@@ -146,6 +146,14 @@ class Case(NamedTuple):
     """The reports that have joined it, in their order."""
     accuracy_metres: float | None = None
     """The radius of doubt of a position that was set by hand; None: it is the report's."""
+    reported_accuracy_metres: float | None = None
+    """That of the report's position; None: its sender did not say."""
+
+    @property
+    def within_metres(self) -> float | None:
+        """The radius of doubt of its position; None: nobody said."""
+        by_hand = self.accuracy_metres
+        return self.reported_accuracy_metres if by_hand is None else by_hand
 
     @property
     def is_open(self) -> bool:
@@ -175,6 +183,7 @@ def begin(event: CaseEvent) -> Case:
         reported_at=event.reported_at,
         position=event.position,
         changed_at=event.occurred_at,
+        reported_accuracy_metres=event.reported_accuracy_metres,
     )
 
 

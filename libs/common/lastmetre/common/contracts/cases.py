@@ -74,6 +74,12 @@ class ReportOfCase(CaseEvent):
     source_category: Code | None = None
     reported_at: AwareDatetime
     position: Position | None = None
+    reported_accuracy_metres: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_METRES,
+        description="the radius of doubt of `position`, as its sender said",
+    )
     reporter_reachable: bool
     language: Language
 

@@ -30,6 +30,9 @@ class Datum(StrEnum):
     BD09 = "bd09"
 
 
+Accuracy = Annotated[float, Field(ge=0, le=1_000_000, description="metres: the radius of doubt")]
+
+
 class SubmittedPosition(Model):
     """A point as it was sent: degrees in `datum`, `accuracy_metres` the radius of doubt.
 
@@ -39,7 +42,7 @@ class SubmittedPosition(Model):
     latitude: float | None = Field(default=None, ge=-90, le=90)
     longitude: float | None = Field(default=None, ge=-180, le=180)
     datum: Datum = Datum.WGS84
-    accuracy_metres: float | None = Field(default=None, ge=0, le=1_000_000)
+    accuracy_metres: Accuracy | None = None
 
 
 class SubmittedContact(Model):
@@ -107,6 +110,7 @@ class ReportAccepted(Message):
     )
     received_at: AwareDatetime = Field(description="when its Kafka record was appended")
     position: Position | None = None
+    accuracy_metres: Accuracy | None = None
     reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
     language: Language
     came_from: ReportSource | None = None

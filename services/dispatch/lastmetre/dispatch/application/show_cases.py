@@ -128,11 +128,11 @@ class ShowCases:
         said = [texts[each] for each in case.report_ids if each in texts]
         words = [kind.zh, kind.en, *(w for each in said for w in (each.text, each.address))]
         first = texts.get(case.report_id)
-        metres = case.accuracy_metres
+        metres = case.within_metres
         if metres is None and first is not None:
-            metres = first.accuracy_metres
+            metres = first.accuracy_metres  # of a case registered by an earlier build
         rough = metres if metres is not None and metres >= ROUGH_METRES else None
-        known = case.accuracy_metres is not None or first is not None
+        known = metres is not None or first is not None
         return CaseInList(
             case=case,
             said=first,

@@ -115,6 +115,7 @@ def register(
         source_category=report.source_category,
         reported_at=report.reported_at,
         position=report.position,
+        reported_accuracy_metres=report.accuracy_metres,
         reporter_reachable=report.reporter_reachable,
         language=report.language,
     )

@@ -182,6 +182,7 @@ class IngestReports:
                 reported_at_not_believed=made.not_believed,
                 received_at=arrival.received_at,
                 position=made.position,
+                accuracy_metres=made.accuracy_metres,
                 reporter_reachable=bool(made.reachable),
                 language=made.language,
                 came_from=came_from,

@@ -50,6 +50,8 @@ class Normalised(NamedTuple):
     """What a live report's sender says instead, if its clock cannot be right."""
     category: str
     position: Position | None
+    accuracy_metres: float | None
+    """The radius of doubt of the position."""
     text: str | None
     address: str | None
     """Both as people are to read them."""
@@ -82,6 +84,7 @@ def _normalised(
         not_believed=report.reported_at if doubtful else None,
         category=categories.code(sent.channel, report.category),
         position=position,
+        accuracy_metres=report.position.accuracy_metres if position and report.position else None,
         text=text,
         address=readable(report.address) if report.address else None,
         reachable=check.usable(contact.phone, contact.email) if contact else _NOBODY,

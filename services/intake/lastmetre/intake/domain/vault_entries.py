@@ -29,7 +29,7 @@ class VaultEntry(Model):
     def of(cls, report: ReportSubmitted, made: Normalised) -> Self:
         """The personal part of a report, and what was made of it."""
         contact, reachable = report.contact, made.reachable
-        return cls(
+        kept = cls(
             name=contact.name if contact else None,
             phone=contact.phone if contact else None,
             email=contact.email if contact else None,
@@ -38,9 +38,16 @@ class VaultEntry(Model):
             language=contact.language if contact else Language.CHINESE,
             text=report.text,
             address=report.address,
-            readable_text=made.text if made.text != report.text else None,
-            readable_address=made.address if made.address != report.address else None,
             accuracy_metres=report.position.accuracy_metres if report.position else None,
+        )
+        if made.text == report.text and made.address == report.address:
+            return kept
+        # Apart from the rest, for most reports need none of it.
+        return kept.model_copy(
+            update={
+                "readable_text": made.text if made.text != report.text else None,
+                "readable_address": made.address if made.address != report.address else None,
+            }
         )
 
     @property

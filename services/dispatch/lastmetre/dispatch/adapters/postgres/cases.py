@@ -19,6 +19,7 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "language": "text", "reported_at": "timestamptz", "latitude": "float8", "longitude": "float8",
     "changed_at": "timestamptz", "area_id": "text", "lead_id": "text", "unplaced_reason": "text",
     "closings": "int[]", "rated": "int[]", "merged": "uuid[]", "accuracy_metres": "float8",
+    "reported_accuracy_metres": "float8",
 }  # fmt: skip
 """The columns of "case" with their types, in the order of `_row`."""
 _CHANGING: Final = (
@@ -34,7 +35,7 @@ def case_of(row: asyncpg.Record) -> Case:
     (
         case_id, seq, state, _, number, report_id, channel, origin, category, language,
         reported_at, latitude, longitude, changed_at, area_id, lead_id, unplaced_reason, closings,
-        rated, merged, accuracy_metres,
+        rated, merged, accuracy_metres, reported_accuracy_metres,
     ) = row  # fmt: skip
     return Case(
         case_id=case_id,
@@ -56,6 +57,7 @@ def case_of(row: asyncpg.Record) -> Case:
         rated=tuple(rated),
         merged=tuple(merged),
         accuracy_metres=accuracy_metres,
+        reported_accuracy_metres=reported_accuracy_metres,
     )
 
 
@@ -67,6 +69,7 @@ def _row(case: Case) -> tuple[object, ...]:
         position.latitude if position else None,
         position.longitude if position else None, case.changed_at, case.area_id, case.lead_id,
         case.unplaced_reason, case.closings, case.rated, case.merged, case.accuracy_metres,
+        case.reported_accuracy_metres,
     )  # fmt: skip
 
 
