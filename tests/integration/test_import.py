@@ -108,6 +108,31 @@ async def test_live_reports_happen_now_and_are_told(desk: Desk, city: City, run:
     assert (row["origin"], row["now"]) == ("live", True)
 
 
+async def test_each_report_names_the_mapping_that_read_it(desk: Desk, city: City, run: str) -> None:
+    desk.write(f"{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,")
+    assert counted(await desk.run("import")) == (1, 0, 0, 0)
+    intake = await city.database("intake")
+    read_by = "SELECT report_id, read_by FROM report WHERE source_id = $1"
+    first = await intake.fetchrow(read_by, f"{run}-1")
+    assert first
+    assert first["read_by"].startswith("mapping/1/")
+    # The next version reads the same of a file with a column more: a repetition, no conflict.
+    desk.mapping.write_text("version: 2\n" + MAPPING)
+    desk.file.write_text(
+        f"{HEADER.strip()},crew\n{run}-1,2026-03-01 08:00,暗,0.5,0.5,open,,A7\n"
+        f"{run}-2,2026-03-01 08:00,暗,0.5,0.5,open,,A7\n"
+    )
+    assert counted(await desk.run("import")) == (1, 1, 0, 0)
+    assert await intake.fetchrow(read_by, f"{run}-1") == first
+    second = await intake.fetchrow(read_by, f"{run}-2")
+    assert second
+    assert second["read_by"].startswith("mapping/2/")
+    later = await intake.fetch(
+        "SELECT outcome FROM later_record WHERE report_id = $1", first["report_id"]
+    )
+    assert [each["outcome"] for each in later] == ["repeated"]
+
+
 async def looked_up(city: City, *source_ids: str) -> list[dict[str, Any]]:
     """What intake says of them, once all of them are cases with a lead or in the queue."""
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from lastmetre.cli.importing.mapping import Mapping
-from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
+from lastmetre.cli.importing.reports import Prepared, prepare
 from lastmetre.cli.importing.rows import layout_of
 from lastmetre.cli.importing.steps import step_in
 from lastmetre.common.contracts.base import Actor, ActorRole, Origin
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.model import TableMapping
+from lastmetre.common.mapping.values import Unusable
 from lastmetre.common.tables.problems import TableError
-from lastmetre.common.tables.reading import read_rows
+from lastmetre.common.tables.reading import Row, read_rows
 
 HELD: dict[str, Any] = {
     "times": {"zone": "Asia/Shanghai", "format": "%Y-%m-%d %H:%M"},
@@ -62,15 +64,23 @@ ROWS = {
 }
 
 
-def mapping(**changed: Any) -> Mapping:
-    return Mapping.model_validate(HELD | changed)
+def mapping(**changed: Any) -> TableMapping:
+    return TableMapping.model_validate(HELD | changed)
 
 
-def prepared(path: Path, chosen: Mapping, *, live: bool = False) -> list[Prepared | str]:
+def rows_of(path: Path, chosen: TableMapping) -> list[Row]:
+    return list(read_rows(path, layout_of(reader_of(chosen), chosen)))
+
+
+def reader_of(chosen: TableMapping) -> Reader:
+    return Reader(chosen, "m/1/0")
+
+
+def prepared(path: Path, chosen: TableMapping, *, live: bool = False) -> list[Prepared | str]:
     found: list[Prepared | str] = []
-    for row in read_rows(path, layout_of(chosen)):
+    for row in rows_of(path, chosen):
         try:
-            found.append(prepare(row, chosen, live=live))
+            found.append(prepare(row, reader_of(chosen), live=live))
         except Unusable as error:
             found.append(f"line {row.line}: {error}")
     return found
@@ -108,6 +118,9 @@ def test_a_report_says_what_its_row_says(file: Path) -> None:
         "position": {"latitude": 24.1, "longitude": 112.9, "datum": "gcj02"},
         "contact": {"phone": "13800138000"},
         "origin": "import",
+        "read_by": "m/1/0",
+        "sent": '{"id":"1","at":"2026-03-01 08:00","from":"tel","text":"路灯不亮","lat":"24.1",'
+        '"lon":"112.9","phone":"13800138000","state":"done","done":"2026-03-02 09:30"}',
     }
 
 
@@ -150,7 +163,7 @@ def test_a_header_that_does_not_fit_ends_it_before_anything_is_sent(
 ) -> None:
     file.write_text(text)
     with pytest.raises(TableError, match=problem):
-        list(read_rows(file, layout_of(mapping())))
+        rows_of(file, mapping())
 
 
 @pytest.mark.parametrize(
@@ -165,10 +178,9 @@ def test_who_acts(
     file: Path, state: str, done: str, lead: str | None, wanted: tuple[Any, ...]
 ) -> None:
     known = mapping()
-    assert known.replay
     file.write_text(HEADER + f"1,2026-03-01 08:00,tel,暗,,,,{state},{done}\n")
-    (row,) = read_rows(file, layout_of(known))
-    step = step_in(row, known, known.replay)
+    (row,) = rows_of(file, known)
+    step = step_in(row, reader_of(known), known)
     assert step
     case = {"case_id": "01890000-0000-7000-8000-000000000001", "seq": 2, "lead_id": lead}
     request = step.request("hotline-12345", case, 0)
@@ -195,22 +207,20 @@ def test_who_acts(
 )
 def test_steps_that_are_none(file: Path, state: str, done: str, problem: str | None) -> None:
     known = mapping()
-    assert known.replay
     file.write_text(HEADER + f"1,2026-03-01 08:00,tel,暗,,,,{state},{done}\n")
-    (row,) = read_rows(file, layout_of(known))
+    (row,) = rows_of(file, known)
     if problem is None:
-        assert step_in(row, known, known.replay) is None
+        assert step_in(row, reader_of(known), known) is None
     else:
         with pytest.raises(Unusable, match=problem):
-            step_in(row, known, known.replay)
+            step_in(row, reader_of(known), known)
 
 
 def test_closed_before_it_was_reported_is_flagged(file: Path) -> None:
     known = mapping()
-    assert known.replay
     file.write_text(HEADER + "1,2026-03-03 08:00,tel,暗,,,,done,2026-03-02 09:30\n")
-    (row,) = read_rows(file, layout_of(known))
-    step = step_in(row, known, known.replay)
+    (row,) = rows_of(file, known)
+    step = step_in(row, reader_of(known), known)
     assert step
     assert step.closed_before_reported
     assert "no response time" in (step.doubt or "")

@@ -8,9 +8,10 @@ from zipfile import ZipFile
 import pytest
 from openpyxl import Workbook
 
-from lastmetre.cli.importing.mapping import Mapping
 from lastmetre.cli.importing.reports import prepare
 from lastmetre.cli.importing.rows import layout_of
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.model import TableMapping
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.problems import TableError
 from lastmetre.common.tables.reading import Row, read_rows, read_table, rows_at_most
@@ -90,13 +91,14 @@ def test_a_workbook_is_known_by_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_report_out_of_a_workbook(tmp_path: Path) -> None:
-    mapping = Mapping.model_validate(
+    mapping = TableMapping.model_validate(
         {"times": {"zone": "Asia/Shanghai", "format": "%m/%d/%Y %I:%M:%S %p"},
          "source_id": "id", "reported_at": "when", "channel": "app", "text": "text"}
     )  # fmt: skip
+    reader = Reader(mapping, "m/1/0")
     typed = datetime(2026, 3, 1, 20, 0, 5)  # noqa: DTZ001 a workbook has no zones
     path = written(tmp_path, ["id", "when", "text"], [7, typed, "路灯不亮"])
-    (row,) = read_rows(path, layout_of(mapping))
-    report = prepare(row, mapping, live=False).report
+    (row,) = read_rows(path, layout_of(reader, mapping))
+    report = prepare(row, reader, live=False).report
     assert (report.source_id, report.text) == ("7", "路灯不亮")
     assert report.reported_at == datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)

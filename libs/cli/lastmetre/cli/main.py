@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from lastmetre.cli.console import Trouble, print_trouble
 from lastmetre.cli.profile import chosen_profile
+from lastmetre.common.mapping.problems import MappingError
 from lastmetre.common.tables.problems import TableError
 
 COMMANDS: Final[Mapping[str, str]] = {
@@ -19,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "lastmetre.cli.status.command:status",
     "doctor": "lastmetre.cli.doctor.command:doctor",
     "network": "lastmetre.cli.network.command:app",
+    "channel": "lastmetre.cli.channel.command:app",
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
     "case": "lastmetre.cli.case:app",
@@ -82,7 +84,7 @@ class Lastmetre(TyperGroup):
         except Trouble as trouble:
             trouble.say()
             raise typer.Exit(trouble.exit_code) from trouble
-        except TableError as error:
+        except (TableError, MappingError) as error:
             print_trouble(str(error), error.way_out)
             raise typer.Exit(2) from error
         except Exception as error:

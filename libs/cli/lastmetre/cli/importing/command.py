@@ -11,11 +11,12 @@ import typer
 from lastmetre.cli.client import ServiceClient
 from lastmetre.cli.console import STDOUT, print_document, progress_bar, say, warn
 from lastmetre.cli.importing.findings import Findings, findings_of
-from lastmetre.cli.importing.mapping import Mapping, read_mapping
-from lastmetre.cli.importing.reports import Prepared, Unusable, prepare
-from lastmetre.cli.importing.rows import in_chunks, layout_of
+from lastmetre.cli.importing.reports import Prepared, prepare
+from lastmetre.cli.importing.rows import in_chunks, layout_of, table_reader
 from lastmetre.cli.importing.sending import Sending
 from lastmetre.cli.profile import installation
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.values import Unusable
 from lastmetre.common.tables.reading import Row, read_rows, rows_at_most
 
 CHUNK: Final = 500
@@ -58,7 +59,7 @@ def import_reports(
     The same file again changes nothing. Rows that cannot be used are named in a file, with line
     and reason, and keep none of the others back; exits with 1 if there are any.
     """
-    known = read_mapping(mapping)
+    reader, known = table_reader(mapping)
     began = time.monotonic()
     findings = findings_of(file, "import")
     pace = Pace(rate)
@@ -70,9 +71,9 @@ def import_reports(
     ):
         sending = Sending(services, findings, kept)
         rows = 0
-        for chunk in in_chunks(read_rows(file, layout_of(known)), pace.chunk):
+        for chunk in in_chunks(read_rows(file, layout_of(reader, known)), pace.chunk):
             pace.wait(len(chunk))
-            prepared = list(_prepared(chunk, known, findings, live=live))
+            prepared = list(_prepared(chunk, reader, findings, live=live))
             if dry_run:
                 sending.only_count(prepared)
             else:
@@ -108,13 +109,13 @@ class Pace:
 
 
 def _prepared(
-    rows: list[Row], mapping: Mapping, findings: Findings, *, live: bool
+    rows: list[Row], reader: Reader, findings: Findings, *, live: bool
 ) -> Iterator[Prepared]:
     for row in rows:
         try:
-            each = prepare(row, mapping, live=live)
+            each = prepare(row, reader, live=live)
         except Unusable as error:
-            findings.refuse(row.line, row.cells.get(mapping.source_id, ""), str(error))
+            findings.refuse(row.line, reader.said_id(row.cells), str(error))
             continue
         if each.doubt:
             findings.note(row.line, each.report.source_id, each.doubt)

@@ -22,12 +22,13 @@ from lastmetre.cli.importing.command import (
 )
 from lastmetre.cli.importing.field import Field, open_field
 from lastmetre.cli.importing.findings import Findings, findings_of
-from lastmetre.cli.importing.mapping import Mapping, Replay, read_mapping
 from lastmetre.cli.importing.replaying import Replaying
-from lastmetre.cli.importing.reports import Unusable
-from lastmetre.cli.importing.rows import in_chunks, layout_of
+from lastmetre.cli.importing.rows import in_chunks, layout_of, table_reader
 from lastmetre.cli.importing.steps import Step, step_in
 from lastmetre.cli.profile import installation
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.model import TableMapping
+from lastmetre.common.mapping.values import Unusable
 from lastmetre.common.tables.reading import Row, read_rows, rows_at_most
 
 
@@ -40,7 +41,7 @@ def replay_actions(
     centre acts. Stages that the file has no times for stay without data. The same file again
     changes nothing. Exits with 1 if an action was refused; a file then says which, and why.
     """
-    known = read_mapping(mapping)
+    reader, known = table_reader(mapping)
     if known.replay is None:
         raise UsedWrongly(f"{mapping} has no part `replay`.", "see deploy/mappings/la311.yaml.")
     began = time.monotonic()
@@ -51,7 +52,7 @@ def replay_actions(
         ServiceClient(installation()) as services,
         progress_bar(title, rows_at_most(file)) as bar,
     ):
-        run = _Run(file, known, known.replay, services, findings, bar)
+        run = _Run(file, reader, known, services, findings, bar)
         counts = asyncio.run(run.dry() if dry_run else run.real())
     document = outcome(counts, findings, time.monotonic() - began, dry_run=dry_run)
     if as_json:
@@ -69,15 +70,15 @@ class _Run:
     def __init__(
         self,
         file: Path,
-        mapping: Mapping,
-        replay: Replay,
+        reader: Reader,
+        mapping: TableMapping,
         services: ServiceClient,
         findings: Findings,
         bar: Bar,
     ) -> None:
         self._file = file
+        self._reader = reader
         self._mapping = mapping
-        self._replay = replay
         self._services = services
         self._findings = findings
         self._bar = bar
@@ -92,7 +93,9 @@ class _Run:
     async def _pass(self, field: Field | None) -> dict[str, Any]:
         replaying = Replaying(self._services, field, self._findings)
         rows = nothing = 0
-        for chunk in in_chunks(read_rows(self._file, layout_of(self._mapping)), CHUNK):
+        for chunk in in_chunks(
+            read_rows(self._file, layout_of(self._reader, self._mapping)), CHUNK
+        ):
             read = list(self._steps(chunk))
             steps = [each for each in read if each is not None]
             nothing += len(read) - len(steps)
@@ -110,10 +113,9 @@ class _Run:
     def _steps(self, rows: list[Row]) -> Iterator[Step | None]:
         for row in rows:
             try:
-                yield step_in(row, self._mapping, self._replay)
+                yield step_in(row, self._reader, self._mapping)
             except Unusable as error:
-                source_id = row.cells.get(self._mapping.source_id, "")
-                self._findings.refuse(row.line, source_id, str(error))
+                self._findings.refuse(row.line, self._reader.said_id(row.cells), str(error))
 
 
 def _words(document: dict[str, Any]) -> str:

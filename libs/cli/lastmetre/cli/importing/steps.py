@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
-from lastmetre.cli.importing.mapping import Mapping as FileMapping
-from lastmetre.cli.importing.mapping import Replay
-from lastmetre.cli.importing.reports import Unusable, channel_in, source_id_in, time_in
 from lastmetre.common.contracts.base import Actor, ActorRole, Channel
 from lastmetre.common.contracts.requests import Action, ActionRequested
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.model import TableMapping
+from lastmetre.common.mapping.values import Unusable, Words
 from lastmetre.common.tables.reading import Row
 
 NAMESPACE: Final = UUID("6f0d4b0e-8f0b-5b8e-9b0a-1d7c5a3e2f41")
@@ -52,27 +52,31 @@ class Step(NamedTuple):
         )
 
 
-def step_in(row: Row, mapping: FileMapping, replay: Replay) -> Step | None:
-    """What the row says was done; None if its status has nothing to be replayed.
+def step_in(row: Row, reader: Reader, mapping: TableMapping) -> Step | None:
+    """What the row says was done; None if its status, or the mapping, has nothing to be replayed.
 
     Raises Unusable.
     """
     if row.problem:
-        raise Unusable(row.problem)
-    cells = row.cells
+        raise Unusable(Words("", row.problem))
+    cells, replay = row.cells, mapping.replay
+    if replay is None:
+        return None
     status = cells[replay.column]
     if status not in replay.steps:
-        raise Unusable(f"{replay.column} is {status!r}, which replay.steps lacks")
+        raise Unusable(Words(replay.column, " is {}, which replay.steps lacks", (status,)))
     action = replay.steps[status]
     if action is None:
         return None
-    at = time_in(cells, replay.at, mapping)
-    reported = time_in(cells, mapping.reported_at, mapping)
+    at = reader.time_at(replay.at, cells)
+    reported = reader.time_at(mapping.reported_at, cells)
     early = action is Action.RESOLVE and at.at < reported.at
+    channel, source_id = reader.identity(cells)
+    assert channel is not None
     return Step(
         line=row.line,
-        channel=channel_in(cells, mapping),
-        source_id=source_id_in(cells, mapping),
+        channel=channel,
+        source_id=source_id,
         action=action,
         at=at.at,
         reason=status if action is Action.CANCEL else None,

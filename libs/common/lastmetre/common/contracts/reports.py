@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from lastmetre.common.contracts.base import (
@@ -20,6 +20,11 @@ from lastmetre.common.contracts.base import (
     Position,
     ShortText,
 )
+
+SENT_LENGTH: Final = 128 * 1024
+"""Characters of a partner's document that is kept beside the report read from it: a record with
+it is within Kafka's limit, whatever they are."""
+SentText = Annotated[str, StringConstraints(max_length=SENT_LENGTH)]
 
 
 class Datum(StrEnum):
@@ -74,6 +79,12 @@ class ReportSubmitted(Message):
     position: SubmittedPosition | None = None
     contact: SubmittedContact | None = None
     origin: Origin = Origin.LIVE
+    read_by: Code | None = Field(
+        default=None, description="the mapping that read it: name, version, digest of its contents"
+    )
+    sent: SentText | None = Field(
+        default=None, description="what its sender sent, as JSON text, where a mapping read it"
+    )
 
 
 HEXADECIMAL: Final = "^[0-9a-f]+$"
@@ -113,6 +124,9 @@ class ReportAccepted(Message):
     accuracy_metres: Accuracy | None = None
     reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
     language: Language
+    read_by: Code | None = Field(
+        default=None, description="the mapping that read it: name, version, digest of its contents"
+    )
     came_from: ReportSource | None = None
 
 
@@ -146,5 +160,8 @@ class ReportRejected(Message):
     received_at: AwareDatetime
     reasons: Annotated[tuple[RejectionReason, ...], AfterValidator(_at_least_one)] = Field(
         json_schema_extra={"minItems": 1}
+    )
+    read_by: Code | None = Field(
+        default=None, description="the mapping that read it: name, version, digest of its contents"
     )
     came_from: ReportSource | None = None

@@ -11,11 +11,13 @@ Wanted = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table must and may hold. Others are refused unless `others` says so."""
+    """What a table must and may hold. Others are refused unless `others` says so, and read only
+    with `others_kept`."""
 
     required: Sequence[Wanted]
     optional: Sequence[str] = ()
     others: bool = False
+    others_kept: bool = False
 
     def names(self) -> list[str]:
         """All that are read, as the program spells them."""
@@ -37,9 +39,20 @@ class Header:
         if problems:
             raise TableError(where, problems)
         places = {name.casefold(): place for place, name in enumerate(spelled)}
-        self.places: Mapping[str, int] = {
-            name: places[_key(name)] for name in columns.names() if _key(name) in places
-        }
+        known = {name: places[_key(name)] for name in columns.names() if _key(name) in places}
+        there = [name.casefold() for name in spelled]
+        others = (
+            {}
+            if not columns.others_kept
+            else {
+                name if there.count(name.casefold()) == 1 else f"{name} (column {place + 1})": place
+                for place, name in enumerate(spelled)
+                if name and place not in known.values()
+            }
+        )
+        # In the file's order.
+        in_order = sorted((others | known).items(), key=lambda each: each[1])
+        self.places: Mapping[str, int] = dict(in_order)
 
     def name(self, place: int) -> str:
         """What the column at `place` is called."""

@@ -64,4 +64,5 @@ def _row(message: ReportAccepted | ReportRejected, source: ReportSource) -> Adop
         source.partition,
         source.offset,
         source.appended_at,
+        message.read_by,
     )

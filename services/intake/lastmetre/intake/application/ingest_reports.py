@@ -151,6 +151,7 @@ class IngestReports:
             made.position.longitude if made.position else None,
             position.model_dump_json() if position and otherwise else None,
             *arrival.place,
+            arrival.report.read_by,
         )
 
     def _tell(
@@ -168,6 +169,7 @@ class IngestReports:
                 reported_at=made.reported_at,
                 received_at=arrival.received_at,
                 reasons=made.reasons,
+                read_by=report.read_by,
                 came_from=came_from,
             )
         else:
@@ -185,6 +187,7 @@ class IngestReports:
                 accuracy_metres=made.accuracy_metres,
                 reporter_reachable=bool(made.reachable),
                 language=made.language,
+                read_by=report.read_by,
                 came_from=came_from,
             )
         key = str(row.report_id)

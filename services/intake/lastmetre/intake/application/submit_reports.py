@@ -14,7 +14,7 @@ from lastmetre.common.service.ids import TRACEPARENT, IdGenerator
 from lastmetre.common.telemetry import metrics
 from lastmetre.common.telemetry.traces import KAFKA_SEND, TRACES
 from lastmetre.intake.adapters.edge_producer import EdgeProducer, Headers, Report
-from lastmetre.intake.domain.submission import canonical, source_of
+from lastmetre.intake.domain.submission import record_body, source_of
 
 _TYPE: Final = ReportSubmitted.TYPE.encode()
 
@@ -78,7 +78,7 @@ class SubmitReports:
                 ("ce_recordedtime", now.encode()),
                 ("traceparent", trace or self._identities.traceparent().encode()),
             ]
-            records.append(Report(source_id, canonical(report), headers))
+            records.append(Report(source_id, record_body(report), headers))
         topic = channel_topic(channel)
         with TRACES.span(f"send {topic}", "producer", KAFKA_SEND):
             await self._producer.send(topic, records, sender)

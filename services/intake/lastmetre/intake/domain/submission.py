@@ -36,9 +36,20 @@ def channel_and_sender(source: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+_READ_FROM: Final = {"read_by", "sent"}
+"""Which mapping read it, and from what: a partner's repetition may differ in what is not read."""
+
+
 def canonical(report: ReportSubmitted) -> bytes:
-    """The report as JSON in one form: without unknown fields and those at their defaults.
+    """What the report says, as JSON in one form: without unknown fields, those at their defaults,
+    and what a mapping read it from.
 
     So a repetition is recognised whatever its white space, and also after a field was added.
     """
+    without = _READ_FROM if report.read_by or report.sent else None
+    return report.__pydantic_serializer__.to_json(report, exclude=without, exclude_defaults=True)
+
+
+def record_body(report: ReportSubmitted) -> bytes:
+    """The whole report, as it stands in its channel's record."""
     return report.__pydantic_serializer__.to_json(report, exclude_defaults=True)

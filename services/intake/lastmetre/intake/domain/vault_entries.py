@@ -24,6 +24,8 @@ class VaultEntry(Model):
     readable_address: str | None = None
     accuracy_metres: float | None = None
     """How far from its position the place may be; None: nobody said."""
+    sent: str | None = None
+    """What its sender sent, as JSON text, where a mapping read the report."""
 
     @classmethod
     def of(cls, report: ReportSubmitted, made: Normalised) -> Self:
@@ -39,6 +41,7 @@ class VaultEntry(Model):
             text=report.text,
             address=report.address,
             accuracy_metres=report.position.accuracy_metres if report.position else None,
+            sent=report.sent,
         )
         if made.text == report.text and made.address == report.address:
             return kept

@@ -42,6 +42,7 @@ class NewReport(NamedTuple):
     partition: int
     offset: int
     appended_at: int
+    read_by: str | None
 
 
 class KnownReport(NamedTuple):
@@ -70,16 +71,17 @@ async def insert(connection: "Connection", reports: Sequence[NewReport]) -> set[
         INSERT INTO report
             (report_id, identity, sender, channel, source_id, fingerprint, outcome, reasons, origin,
              category, reported_at, latitude, longitude, sent_position, topic, partition, "offset",
-             appended_at)
+             appended_at, read_by)
         SELECT report_id, identity, sender, channel, source_id, fingerprint, outcome,
             string_to_array(reasons, ','), origin, category, reported_at, latitude, longitude,
-            sent_position::jsonb, topic, partition, "offset", appended_at
+            sent_position::jsonb, topic, partition, "offset", appended_at, read_by
         FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[],
             $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::float8[],
-            $13::float8[], $14::text[], $15::text[], $16::int[], $17::bigint[], $18::bigint[])
+            $13::float8[], $14::text[], $15::text[], $16::int[], $17::bigint[], $18::bigint[],
+            $19::text[])
             AS new (report_id, identity, sender, channel, source_id, fingerprint, outcome, reasons,
              origin, category, reported_at, latitude, longitude, sent_position, topic, partition,
-             "offset", appended_at)
+             "offset", appended_at, read_by)
         ON CONFLICT (identity) DO NOTHING
         RETURNING identity
         """,
@@ -191,6 +193,7 @@ class AdoptedReport(NamedTuple):
     partition: int
     offset: int
     appended_at: int
+    read_by: str | None
 
 
 async def known_ids(connection: "Connection", report_ids: Sequence[UUID]) -> set[UUID]:
@@ -207,15 +210,15 @@ async def adopt(connection: "Connection", reports: Sequence[AdoptedReport]) -> s
         """
         INSERT INTO report (report_id, identity, channel, outcome, reasons, origin, category,
             reported_at, latitude, longitude, topic, partition, "offset", appended_at,
-            contents_missing)
+            read_by, contents_missing)
         SELECT report_id, identity, channel, outcome, string_to_array(reasons, ','), origin,
             category, reported_at, latitude, longitude, topic, partition, "offset", appended_at,
-            true
+            read_by, true
         FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
             $7::text[], $8::timestamptz[], $9::float8[], $10::float8[], $11::text[], $12::int[],
-            $13::bigint[], $14::bigint[])
+            $13::bigint[], $14::bigint[], $15::text[])
             AS new (report_id, identity, channel, outcome, reasons, origin, category, reported_at,
-                latitude, longitude, topic, partition, "offset", appended_at)
+                latitude, longitude, topic, partition, "offset", appended_at, read_by)
         ON CONFLICT (identity) DO NOTHING RETURNING report_id
         """,
         *zip(*reports, strict=True),

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastmetre.cli.importing.mapping import Times
-from lastmetre.cli.importing.times import read_time
+from lastmetre.common.mapping.model import Times
+from lastmetre.common.mapping.times import read_time
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 FORMAT = "%m/%d/%Y %I:%M:%S %p"
-TIMES = Times(zone=LOS_ANGELES, format=FORMAT)
+TIMES = Times(zone=LOS_ANGELES, format=(FORMAT,))
 
 # Worked out by hand: Pacific Standard Time is eight hours behind UTC, daylight time seven. In 2018
 # the clocks went forward on 11 March at 2:00 and back on 4 November at 2:00.
@@ -56,7 +56,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def test_an_offset_in_the_file_counts_more_than_the_zone() -> None:
-    times = Times(zone=LOS_ANGELES, format="%Y-%m-%dT%H:%M:%S%z")
+    times = Times(zone=LOS_ANGELES, format=("%Y-%m-%dT%H:%M:%S%z",))
     assert read_time("2018-01-01T00:00:00+0800", times).at == datetime(2017, 12, 31, 16, tzinfo=UTC)
 
 
@@ -72,12 +72,12 @@ def test_an_offset_in_the_file_counts_more_than_the_zone() -> None:
     ],
 )
 def test_finding_3_a_time_in_no_year_that_can_be_meant_is_refused(zone: str, text: str) -> None:
-    times = Times(zone=ZoneInfo(zone), format="%Y-%m-%d %H:%M:%S")
+    times = Times(zone=ZoneInfo(zone), format=("%Y-%m-%d %H:%M:%S",))
     with pytest.raises(ValueError, match="not in the years 1900 to 2100"):
         read_time(text, times)
 
 
 def test_finding_3_an_offset_leads_to_no_year_that_cannot_be_meant() -> None:
-    times = Times(zone=LOS_ANGELES, format="%Y-%m-%dT%H:%M:%S%z")
+    times = Times(zone=LOS_ANGELES, format=("%Y-%m-%dT%H:%M:%S%z",))
     with pytest.raises(ValueError, match="not in the years 1900 to 2100"):
         read_time("0001-01-01T00:00:00+1400", times)

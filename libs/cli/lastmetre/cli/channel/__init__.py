@@ -1,0 +1,1 @@
+"""`lastmetre channel`: partners who write their reports in their own form."""
