@@ -1,5 +1,6 @@
 """The channels' application: who may report, and the answers to what cannot be taken."""
 
+import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from lastmetre.common.contact import ContactCheck
+from lastmetre.common.mapping.engine import Reader
+from lastmetre.common.mapping.model import JsonMapping
 from lastmetre.common.security.caller_keys import key_digest
 from lastmetre.common.security.callers import ChannelCaller
 from lastmetre.common.security.signed_links import SignedLinks
@@ -29,6 +32,12 @@ PHONE = "13900001234"
 PATH = "/channels/hotline/reports"
 KEY = {"X-API-Key": "hotline-key"}
 LARGEST = 300
+ORDERS = {
+    "reads": "json", "version": 2, "source_id": "order.no", "text": "order.what",
+    "times": {"zone": "Asia/Shanghai", "format": "%Y-%m-%d %H:%M"}, "reported_at": "order.at",
+    "position": {"pair": "order.at_point", "order": "longitude latitude", "datum": "gcj02"},
+    "contact": {"phone": "order.caller.phones[]"},
+}  # fmt: skip
 IN_FLIGHT = 64 * LARGEST
 
 
@@ -77,10 +86,14 @@ def client(producer: Producer, in_flight: BytesInFlight) -> TestClient:
             key_digest("hotline-key"): ChannelCaller("hotline", "12345"),
             key_digest("app-key"): ChannelCaller("app", "mini"),
             key_digest("archive-key"): ChannelCaller("hotline", "12345", history=True),
+            key_digest("mapped-key"): ChannelCaller("hotline", "12345", mapping="orders"),
         },
         clock=clock,
     )
-    edge = ChannelsApplication(submit, in_flight, settings, ContactCheck("CN"), authenticator)
+    readers = {"orders": Reader(JsonMapping.model_validate(ORDERS), "orders/2/0123456789ab")}
+    edge = ChannelsApplication(
+        submit, in_flight, settings, ContactCheck("CN"), authenticator, readers
+    )
     return TestClient(edge.before(PlainTextResponse("behind it")))
 
 
@@ -175,3 +188,53 @@ def test_history_needs_a_key_that_may_send_it(client: TestClient, producer: Prod
     assert [record.key for record in producer.sent] == [b"now"]
     taken = client.post(PATH, json=old, headers={"X-API-Key": "archive-key"})
     assert taken.status_code == 202
+
+
+MAPPED = {"X-API-Key": "mapped-key"}
+
+
+def order(number: Any = "GD1", **fields: Any) -> dict[str, Any]:
+    return {"push": 1, "order": {"no": number, "what": "路灯不亮", **fields}}
+
+
+def test_a_key_with_a_mapping_takes_its_senders_own_form(
+    client: TestClient, producer: Producer
+) -> None:
+    sent = order(at="2026-11-30 15:00", at_point="113.75,23.02", caller={"phones": [PHONE]})
+    assert client.post(PATH, json=sent, headers=MAPPED).status_code == 202
+    (record,) = producer.sent
+    body = json.loads(record.value)
+    assert json.loads(body.pop("sent")) == sent
+    assert body == {
+        "source_id": "GD1",
+        "reported_at": "2026-11-30T07:00:00Z",
+        "text": "路灯不亮",
+        "position": {"latitude": 23.02, "longitude": 113.75, "datum": "gcj02"},
+        "contact": {"phone": PHONE},
+        "read_by": "orders/2/0123456789ab",
+    }
+    assert dict(record.headers)["ce_source"] == b"/channels/hotline/12345"
+
+
+def test_its_mistakes_are_told_where_they_stand_in_what_was_sent(client: TestClient) -> None:
+    items = [order(None, at="昨天"), order("GD2"), report()]
+    answers = client.post(PATH, json=items, headers=MAPPED).json()
+    assert [each["status"] for each in answers["items"]] == [422, 202, 422]
+    assert answers["items"][0]["errors"] == [
+        {"pointer": "/order/no", "message": "order.no is empty"},
+        {
+            "pointer": "/order/at",
+            "message": "order.at: … is not a time as %Y-%m-%d %H:%M",
+        },
+    ]
+    whole = client.post(PATH, json=7, headers=MAPPED)
+    assert whole.json()["errors"] == [{"pointer": "", "message": "A report is a JSON object"}]
+
+
+def test_it_is_told_what_was_left_out(client: TestClient) -> None:
+    sent = order(at="2020-01-01 00:00", at_point="北", caller={"phones": ["无"]})
+    answer = client.post(PATH, json=sent, headers=MAPPED)
+    assert answer.status_code == 202
+    assert [each["pointer"] for each in answer.json()["remarks"]] == [
+        "/order/at_point", "/order/at", "",
+    ]  # fmt: skip

@@ -28,6 +28,8 @@ from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application import adopt_log, ingest_reports
 from lastmetre.intake.application.adopt_log import adopt_reports
 from lastmetre.intake.application.ingest_reports import IngestReports, report_id_of
+from lastmetre.intake.application.pass_on_reports import PassOnReports
+from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.domain.categories import CategoryCodes
 from lastmetre.intake.entrypoints.consumers import Consumers
 from tests.unit.intake.test_follow_cases import NOW
@@ -145,7 +147,8 @@ class Intake:
                 ),
                 check=ContactCheck("CN"),
                 city_time=lambda at: at,
-            )
+            ),
+            PassOnReports(cast("SubmitReports", None), []),
         )
         self.reports = Reports()
         self.forget()

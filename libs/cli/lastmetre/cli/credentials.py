@@ -91,6 +91,10 @@ def channel_key(
         bool,
         typer.Option("--history", help="It may send reports of long ago (`lastmetre import`)."),
     ] = False,
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="Reads the sender's own form: a file of intake's, without `.yaml`."),
+    ] = None,
 ) -> None:
     """A new random key for a channel: shown once, and kept nowhere but by its sender.
 
@@ -100,13 +104,17 @@ def channel_key(
     Example:
 
         lastmetre channel-key --channel app --sender city-app
+        lastmetre channel-key --channel patrol --sender grid-east --mapping grid-east
     """
     if not sender.strip() or not sender.isprintable():
         raise UsedWrongly("--sender needs a name of printable letters.")
+    if history and mapping is not None:
+        raise UsedWrongly(
+            "A key with a mapping sends no history.", "`lastmetre import` with a key of its own."
+        )
     key = secrets.token_urlsafe(32)
-    entry = {"channel": channel.value, "sender": sender, "sha256": key_digest(key)} | (
-        {"history": True} if history else {}
-    )
+    entry = {"channel": channel.value, "sender": sender, "sha256": key_digest(key)}
+    more = ({"history": True} if history else {}) | ({"mapping": mapping} if mapping else {})
     STDOUT.print(key, soft_wrap=True)
-    STDOUT.print(json.dumps(entry, ensure_ascii=False), markup=False, soft_wrap=True)
+    STDOUT.print(json.dumps(entry | more, ensure_ascii=False), markup=False, soft_wrap=True)
     say("The key is shown this once. The line with its SHA-256 belongs into intake's file of keys.")

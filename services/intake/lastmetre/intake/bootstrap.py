@@ -28,6 +28,8 @@ from lastmetre.intake.adapters.edge_producer import EdgeProducer
 from lastmetre.intake.adapters.openid_provider import OpenIdProvider
 from lastmetre.intake.adapters.settings_files import (
     channel_keys,
+    mapping_readers,
+    partner_topics,
     read_category_codes,
     read_role_mapping,
 )
@@ -41,6 +43,7 @@ from lastmetre.intake.application.ingest_reports import IngestReports
 from lastmetre.intake.application.keep_network import PublishedNetwork
 from lastmetre.intake.application.keep_notes import KeepNotes
 from lastmetre.intake.application.look_up_reports import LookUpReports
+from lastmetre.intake.application.pass_on_reports import PassOnReports
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
 from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
@@ -87,14 +90,15 @@ def build(settings: IntakeSettings) -> FastAPI:
         check=check,
         city_time=partial(city_time, host.clock),
     )
-    Consumers(ingest).join(host)
     topics = ChannelTopics(settings.kafka, settings.topic_prefix)
     host.background(TrimChannels(host, settings, topics).run)
     in_flight = BytesInFlight(settings.bytes_in_flight, OPEN_SENDER)
     submit = _submit_reports(host, settings, in_flight)
-    authenticator = authenticator_of(
-        settings, channel_keys=channel_keys(settings.channel_keys_file)
-    )
+    partners = partner_topics(settings.partner_topics_file, settings.mappings_folder)
+    Consumers(ingest, PassOnReports(submit, partners)).join(host)
+    keys = channel_keys(settings.channel_keys_file)
+    readers = mapping_readers(settings.mappings_folder, [each.mapping for each in keys.values()])
+    authenticator = authenticator_of(settings, channel_keys=keys)
     read = ReadVault(host, vault, check)
     follow = FollowReport(host)
     pages = pages_for(settings, "intake", static_path="/report/static")
@@ -138,7 +142,7 @@ def build(settings: IntakeSettings) -> FastAPI:
             notes_router(KeepNotes(host, vault)),
             lookup_router(LookUpReports(host)),
         ],
-        edge=ChannelsApplication(submit, in_flight, settings, check, authenticator),
+        edge=ChannelsApplication(submit, in_flight, settings, check, authenticator, readers),
         foreseen={CannotOpen: _closed_vault},
     )
 

@@ -140,6 +140,10 @@ class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
     category_map_file: Path | None = Field(
         default=None, validation_alias="INTAKE_CATEGORY_MAP_FILE"
     )
+    mappings_folder: Path | None = Field(default=None, validation_alias="INTAKE_MAPPINGS_FOLDER")
+    partner_topics_file: Path | None = Field(
+        default=None, validation_alias="INTAKE_PARTNER_TOPICS_FILE"
+    )
     finds_per_number: int = Field(default=5, gt=0, validation_alias="INTAKE_FINDS_PER_NUMBER")
     finds_per_client: int = Field(default=20, gt=0, validation_alias="INTAKE_FINDS_PER_CLIENT")
     finds_in_all: int = Field(default=300, gt=0, validation_alias="INTAKE_FINDS_IN_ALL")

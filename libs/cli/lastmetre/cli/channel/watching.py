@@ -1,7 +1,7 @@
 """Which parts of a JSON document an expression looks at."""
 
 import re
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,7 +22,7 @@ class _Watched(dict[str, Any]):
         self._asked.add(_of(self._path, key))
         return super().get(key, default)
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> Any:
         """All of them, noted."""
         self._asked.update(_of(self._path, key) for key in self)
         return super().values()

@@ -92,11 +92,15 @@ class ServiceCaller:
 
 @dataclass(frozen=True, slots=True)
 class ChannelCaller:
-    """The holder of a channel's API key; with `history` it may send what happened long ago."""
+    """The holder of a channel's API key; with `history` it may send what happened long ago.
+
+    `mapping` names what reads his own form; without, he sends ours.
+    """
 
     channel: str
     sender: str
     history: bool = False
+    mapping: str | None = None
 
     @property
     def actor(self) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from lastmetre.common.mapping.problems import MappingError
 from lastmetre.common.tables.problems import TableError
 
 SETTINGS: Final = "Settings"
@@ -18,7 +19,7 @@ def in_words(error: Exception) -> str | None:
     if isinstance(error, ValidationError) and error.title.endswith(SETTINGS):
         wrong = [f"  {_line(each['loc'], each['type'], each['msg'])}" for each in error.errors()]
         return "\n".join([f"{len(wrong)} settings are missing or wrong:", *wrong])
-    if isinstance(error, TableError):
+    if isinstance(error, TableError | MappingError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"

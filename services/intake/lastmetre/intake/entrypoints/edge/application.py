@@ -4,7 +4,7 @@ An ASGI application of its own before the service's: it is called thousands of t
 matching, dependency and exception layers cost as much there as all that is done for a report.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, NotRequired
 
@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import BYTE_ORDER_MARK, Channel, Origin
 from lastmetre.common.contracts.reports import ReportSubmitted
+from lastmetre.common.mapping.engine import Reader
 from lastmetre.common.security.access import (
     Authenticator,
     ChannelKey,
@@ -41,6 +42,7 @@ from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.remarks import remarks
 from lastmetre.intake.domain.submission import NotAcknowledged
+from lastmetre.intake.entrypoints.edge.mapped import MappedReports
 from lastmetre.intake.settings import IntakeSettings
 
 RETRY_AFTER_SECONDS: Final = "2"
@@ -148,7 +150,8 @@ class _Bodies:
 
 
 class ChannelsApplication:
-    """Takes reports for the channels whose keys `authenticator` knows."""
+    """Takes reports for the channels whose keys `authenticator` knows. `readers` has the mappings
+    that keys name."""
 
     access: Final = DeclaredAccess(PATH, frozenset({"POST"}), RULES)
 
@@ -159,7 +162,9 @@ class ChannelsApplication:
         settings: IntakeSettings,
         check: ContactCheck,
         authenticator: Authenticator,
+        readers: Mapping[str, Reader],
     ) -> None:
+        self._readers = readers
         self._submit_reports = submit
         self._bodies = _Bodies(in_flight, settings)
         self._items = settings.array_items
@@ -207,12 +212,18 @@ class ChannelsApplication:
     async def _take(self, request: Request, channel: Channel, caller: ChannelCaller) -> Response:
         document = await self._bodies.document(request, caller.sender)
         trace = request.headers.get("traceparent")
+        read: _Read = partial(_report, history=caller.history)
+        remarks_on: _RemarksOn = partial(remarks, check=self._check, now=self._submit_reports.now())
+        if caller.mapping is not None:
+            mapped = MappedReports(self._readers[caller.mapping], remarks_on)
+            read, remarks_on = mapped.report, mapped.remarks
         batch = _Batch(
             self._submit_reports,
             channel,
-            caller,
+            caller.sender,
             trace.encode("latin-1") if trace else None,
-            partial(remarks, check=self._check, now=self._submit_reports.now()),
+            read,
+            remarks_on,
         )
         if not isinstance(document, list):
             return await batch.one(document)
@@ -233,6 +244,10 @@ class ChannelsApplication:
         ).described()
 
 
+_Read = Callable[[Any], ReportSubmitted | list[FieldProblem]]
+_RemarksOn = Callable[[ReportSubmitted], list[FieldProblem]]
+
+
 class _Batch:
     """The reports of one request."""
 
@@ -240,19 +255,21 @@ class _Batch:
         self,
         submit: SubmitReports,
         channel: Channel,
-        caller: ChannelCaller,
+        sender: str,
         trace: bytes | None,
-        remarks_on: Callable[[ReportSubmitted], list[FieldProblem]],
+        read: _Read,
+        remarks_on: _RemarksOn,
     ) -> None:
         self._submit = submit
         self._channel = channel
-        self._caller = caller
+        self._sender = sender
         self._trace = trace
+        self._read = read
         self._remarks_on = remarks_on
 
     async def one(self, document: Any) -> Response:
         """The answer to a single report."""
-        report = _report(document, history=self._caller.history)
+        report = self._read(document)
         if isinstance(report, list):
             raise Problem(
                 422,
@@ -265,7 +282,7 @@ class _Batch:
 
     async def each(self, documents: list[Any]) -> Response:
         """An answer an item, in order: a bad one does not keep the others from being taken."""
-        found = [_report(document, history=self._caller.history) for document in documents]
+        found = [self._read(document) for document in documents]
         reports = [each for each in found if not isinstance(each, list)]
         taken = iter(await self._publish(reports))
         items: list[ItemTaken | ItemRefused] = [
@@ -279,7 +296,7 @@ class _Batch:
 
     async def _publish(self, reports: list[ReportSubmitted]) -> list[ReportTaken]:
         try:
-            published = await self._submit(self._channel, self._caller.sender, reports, self._trace)
+            published = await self._submit(self._channel, self._sender, reports, self._trace)
         except NotAcknowledged as error:
             raise not_acknowledged() from error
         answers: list[ReportTaken] = []
