@@ -61,7 +61,8 @@ async def until_passed_on(city: IntakeAlone, records: int) -> None:
 
     async def read() -> bool:
         rows = await city.fetch("SELECT next_offset FROM position WHERE flow = 'partners'")
-        return sum(row["next_offset"] for row in rows) == records
+        ends: list[int] = [row["next_offset"] for row in rows]
+        return sum(ends) == records
 
     await eventually(read)
 
