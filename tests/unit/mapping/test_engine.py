@@ -124,13 +124,12 @@ def test_what_cannot_be_a_report_is_told_by_the_partners_names(mistake: str) -> 
     assert str(value) not in told.silent() or value is None
 
 
-def test_an_expression_that_cannot_take_what_is_sent_is_told() -> None:
-    mapping = JsonMapping.model_validate(
-        {"reads": "json", "source_id": "id", "text": "join(' ', [a, b])"}
-    )
-    (told,) = Reader(mapping, "m/1/0").read({"id": "1", "a": "x"}).mistakes
+@pytest.mark.parametrize("expression", ["join(' ', [a, b])", "c[::0]", "max(c)"])
+def test_an_expression_that_cannot_take_what_is_sent_is_told(expression: str) -> None:
+    mapping = JsonMapping.model_validate({"reads": "json", "source_id": "id", "text": expression})
+    (told,) = Reader(mapping, "m/1/0").read({"id": "1", "a": "x", "c": [1, "x"]}).mistakes
     assert told.mistake
-    assert told.mistake.silent() == "join(' ', [a, b]) cannot be worked out of this document"
+    assert told.mistake.silent() == f"{expression} cannot be worked out of this document"
 
 
 LOST: dict[str, tuple[str, Any, str]] = {
@@ -155,14 +154,16 @@ def test_a_position_that_cannot_be_one_loses_no_report(lost: str) -> None:
     assert value not in told.silent()
 
 
-def test_accuracy_in_an_unknown_unit_is_left_out() -> None:
-    reading = read("river-patrol", changed(RAW, "hdop_ft", "so so"))
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [("so so", "hdop_ft: 'so so' is no number"), (-1, "hdop_ft: '-1' is no accuracy")],
+)
+def test_accuracy_that_is_none_is_left_out(sent: Any, words: str) -> None:
+    reading = read("river-patrol", changed(RAW, "hdop_ft", sent))
     assert reading.report
     assert reading.report.position
     assert reading.report.position.accuracy_metres is None
-    assert [each.lost.quoting() for each in reading.fields if each.lost] == [
-        "hdop_ft: 'so so' is no number"
-    ]
+    assert [each.lost.quoting() for each in reading.fields if each.lost] == [words]
 
 
 def test_what_is_not_there_is_nothing() -> None:

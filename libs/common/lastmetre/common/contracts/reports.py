@@ -27,6 +27,10 @@ it is within Kafka's limit, whatever they are."""
 SentText = Annotated[str, StringConstraints(max_length=SENT_LENGTH)]
 
 
+LARGEST_ACCURACY: Final = 1_000_000
+"""Metres."""
+
+
 class Datum(StrEnum):
     """The datum that a position was sent in."""
 
@@ -35,7 +39,7 @@ class Datum(StrEnum):
     BD09 = "bd09"
 
 
-Accuracy = Annotated[float, Field(ge=0, le=1_000_000, description="metres: the radius of doubt")]
+Accuracy = Annotated[float, Field(ge=0, le=LARGEST_ACCURACY, description="metres: the radius of doubt")]
 
 
 class SubmittedPosition(Model):

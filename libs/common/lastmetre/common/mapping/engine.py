@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Document
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import jmespath
-from jmespath.exceptions import JMESPathError
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from lastmetre.common.contracts.base import Channel, Code, Language, Origin
-from lastmetre.common.contracts.reports import SENT_LENGTH, ReportSubmitted
+from lastmetre.common.contracts.reports import LARGEST_ACCURACY, SENT_LENGTH, ReportSubmitted
 from lastmetre.common.mapping.model import (
     A_DEGREE,
     METRES,
@@ -28,8 +27,6 @@ from lastmetre.common.mapping.values import Unusable, Words, as_text, cell, degr
 
 _JOINS: Final = {"contact.phone": "、"}
 """Between numbers, which are looked for apart; else it is a space."""
-
-
 _CODE: Final[TypeAdapter[str]] = TypeAdapter(Code)
 
 
@@ -59,9 +56,6 @@ class Reading(NamedTuple):
     def mistakes(self) -> list[Field]:
         """The fields that keep it from being a report."""
         return [each for each in self.fields if each.mistake]
-
-
-Made = TypeVar("Made")
 
 
 class Reader:
@@ -250,7 +244,10 @@ class Reader:
             sent = self._plain(name, document) or None
             if sent is None or unit.made is None:
                 return Field(field, (name,), sent, None, None, unit.lost)
-            return Field(field, (name,), sent, number(name, sent) * METRES[unit.made])
+            metres = number(name, sent) * METRES[unit.made]
+            if not 0 <= metres <= LARGEST_ACCURACY:  # devices write -1 for "not known"
+                raise Unusable(Words(name, ": {} is no accuracy", (sent,)))
+            return Field(field, (name,), sent, metres)
         except Unusable as error:
             return Field(field, (name,), sent, None, None, error.words)
 
@@ -271,9 +268,11 @@ class Reader:
     def _plain(self, name: str, document: Document[str, Any], join: str = " ") -> str:
         """What stands in a place, as text; empty for nothing. Raises Unusable."""
         try:
-            return as_text(self._gets[name](document), join)
-        except JMESPathError as error:
+            found = self._gets[name](document)
+        except (ArithmeticError, TypeError, ValueError) as error:  # JMESPathError among them
             raise Unusable(Words(name, " cannot be worked out of this document")) from error
+        try:
+            return as_text(found, join)
         except TypeError as error:
             raise Unusable(Words(name, " is an object, no text")) from error
 
@@ -296,6 +295,7 @@ def _with_mistakes(fields: list[Field], error: ValidationError) -> Iterator[Fiel
         index = max(
             (at for at, field in enumerate(fields) if path.startswith(field.name)),
             key=lambda at: len(fields[at].name),
+            default=0,
         )
         label = ", ".join(fields[index].places)
         said.setdefault(
