@@ -8,6 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from lastmetre.common.mapping.problems import MappingError
 from lastmetre.common.service.starting import WRONG_SETTINGS
 from lastmetre.common.service.wrong_settings import in_words
 from lastmetre.metrics.settings import MetricsSettings
@@ -54,6 +55,13 @@ def test_every_setting_that_is_wrong_is_named(
     words = in_words(raised.value) or ""
     assert all(each in words for each in said), words
     assert "hunter2" not in words
+
+
+def test_a_mapping_that_is_wrong_is_named_with_its_lines() -> None:
+    wrong = MappingError("grid-east.yaml", ["line 3, adress: did you mean 'address'?"])
+    assert in_words(wrong) == (
+        "the mapping grid-east.yaml: line 3, adress: did you mean 'address'?"
+    )
 
 
 def test_the_process_ends_with_these_words_and_no_traceback() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lastmetre.cli.channel.samples import Sample
 from lastmetre.cli.channel.watching import leaves, watched
-from lastmetre.common.contracts.reports import SubmittedPosition
+from lastmetre.common.contracts.reports import Datum
 from lastmetre.common.datum import to_wgs84
 from lastmetre.common.mapping.engine import Field, Reader, Reading
 from lastmetre.common.mapping.model import JsonMapping
@@ -156,17 +156,17 @@ def _line(read: Field, reading: Reading) -> Line:
 def _shown(read: Field, reading: Reading) -> str:
     """What a field became, a position also in the datum that areas are looked up in."""
     if read.name == "position" and reading.report and reading.report.position:
-        return _position(reading.report.position)
+        return _position(
+            read.made["longitude"], read.made["latitude"], reading.report.position.datum
+        )
     if read.name == "reported_at":
         return str(read.made.isoformat())
     return str(read.made)
 
 
-def _position(sent: SubmittedPosition) -> str:
-    longitudes, latitudes = to_wgs84(
-        sent.datum, np.array([sent.longitude]), np.array([sent.latitude])
-    )
+def _position(longitude: float, latitude: float, datum: Datum) -> str:
+    longitudes, latitudes = to_wgs84(datum, np.array([longitude]), np.array([latitude]))
     return (
-        f"latitude {sent.latitude}, longitude {sent.longitude} in {sent.datum.value}:"
+        f"latitude {latitude}, longitude {longitude} in {datum.value}:"
         f" {latitudes[0]:.6f}, {longitudes[0]:.6f} in wgs84"
     )
