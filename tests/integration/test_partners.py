@@ -4,7 +4,9 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,8 +19,13 @@ from tests.support.topics import delete_topics
 pytestmark = pytest.mark.slow
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "mapping" / "samples"
+# Live reports are believed if they are of now.
+NOW = datetime.now(ZoneInfo("Asia/Shanghai"))
 PUSH = json.loads((SAMPLES / "grid-east.json").read_text("utf-8"))
-RECORD = (SAMPLES / "river-patrol.json").read_bytes()
+PUSH["event"]["createTime"] = f"{NOW:%Y-%m-%d %H:%M:%S}"
+RECORD = json.dumps(
+    json.loads((SAMPLES / "river-patrol.json").read_bytes()) | {"ts": int(NOW.timestamp() * 1000)}
+).encode()
 TOPIC = "river.events"
 KEY = {"X-API-Key": "grid-east-key"}
 

@@ -1,6 +1,7 @@
 """What a mapping makes of samples, field by field: what comes out, what is missing or dropped."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
@@ -156,15 +157,14 @@ def _line(read: Field, reading: Reading) -> Line:
 def _shown(read: Field, reading: Reading) -> str:
     """What a field became, a position also in the datum that areas are looked up in."""
     if read.name == "position" and reading.report and reading.report.position:
-        return _position(
-            read.made["longitude"], read.made["latitude"], reading.report.position.datum
-        )
+        return _position(read.made, reading.report.position.datum)
     if read.name == "reported_at":
         return str(read.made.isoformat())
     return str(read.made)
 
 
-def _position(longitude: float, latitude: float, datum: Datum) -> str:
+def _position(point: Mapping[str, float], datum: Datum) -> str:
+    latitude, longitude = point["latitude"], point["longitude"]
     longitudes, latitudes = to_wgs84(datum, np.array([longitude]), np.array([latitude]))
     return (
         f"latitude {latitude}, longitude {longitude} in {datum.value}:"
