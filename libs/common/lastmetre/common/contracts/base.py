@@ -75,6 +75,12 @@ def _iso_day(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_iso_day)]
 
+LARGEST_ACCURACY: Final = 1_000_000
+"""Metres. Beyond it a radius of doubt says nothing."""
+Accuracy = Annotated[
+    float, Field(ge=0, le=LARGEST_ACCURACY, description="metres: the radius of doubt")
+]
+
 # PostgreSQL and Python take no instant that leaves the years 1 to 9999 in another time zone, and
 # whoever sends one has made a mistake.
 Instant = Annotated[

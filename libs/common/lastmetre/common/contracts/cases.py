@@ -4,12 +4,13 @@ Only dispatch writes it. Key: case id. One case's events are numbered `seq` 1, 2
 """
 
 from enum import StrEnum
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
 from lastmetre.common.contracts.base import (
+    Accuracy,
     Actor,
     CaseMessage,
     Channel,
@@ -20,9 +21,6 @@ from lastmetre.common.contracts.base import (
     Origin,
     Position,
 )
-
-MOST_METRES: Final = 1_000_000
-"""Beyond it a radius of doubt says nothing."""
 
 
 class CaseState(StrEnum):
@@ -74,11 +72,8 @@ class ReportOfCase(CaseEvent):
     source_category: Code | None = None
     reported_at: AwareDatetime
     position: Position | None = None
-    reported_accuracy_metres: float | None = Field(
-        default=None,
-        ge=0,
-        le=MOST_METRES,
-        description="the radius of doubt of `position`, as its sender said",
+    reported_accuracy_metres: Accuracy | None = Field(
+        default=None, description="the radius of doubt of `position`, as its sender said"
     )
     reporter_reachable: bool
     language: Language
@@ -234,7 +229,7 @@ class LocationChanged(ActionEffect):
     TYPE: ClassVar[str] = "lastmetre.case.location_changed.v1"
 
     position: Position
-    accuracy_metres: float = Field(ge=0, le=MOST_METRES)
+    accuracy_metres: Accuracy
     reason: CorrectionReason
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from lastmetre.common.contracts.base import (
+    Accuracy,
     Channel,
     Code,
     Instant,
@@ -27,19 +28,12 @@ it is within Kafka's limit, whatever they are."""
 SentText = Annotated[str, StringConstraints(max_length=SENT_LENGTH)]
 
 
-LARGEST_ACCURACY: Final = 1_000_000
-"""Metres."""
-
-
 class Datum(StrEnum):
     """The datum that a position was sent in."""
 
     WGS84 = "wgs84"
     GCJ02 = "gcj02"
     BD09 = "bd09"
-
-
-Accuracy = Annotated[float, Field(ge=0, le=LARGEST_ACCURACY, description="metres: the radius of doubt")]
 
 
 class SubmittedPosition(Model):

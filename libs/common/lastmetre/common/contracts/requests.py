@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from lastmetre.common.contracts.base import Actor, CaseMessage, Code, Instant, Position
-from lastmetre.common.contracts.cases import MOST_METRES, CorrectionReason, ReturnReason
+from lastmetre.common.contracts.base import Accuracy, Actor, CaseMessage, Code, Instant, Position
+from lastmetre.common.contracts.cases import CorrectionReason, ReturnReason
 
 
 class Action(StrEnum):
@@ -48,8 +48,8 @@ class ActionRequested(CaseMessage):
         default=None, description="change_category, change_location: what that rests on"
     )
     position: Position | None = Field(default=None, description="change_location: where it is")
-    accuracy_metres: float | None = Field(
-        default=None, ge=0, le=MOST_METRES, description="change_location: the radius of doubt"
+    accuracy_metres: Accuracy | None = Field(
+        default=None, description="change_location: the radius of doubt"
     )
 
 

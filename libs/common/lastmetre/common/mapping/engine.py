@@ -8,8 +8,8 @@ import jmespath
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from lastmetre.common.contracts.base import Channel, Code, Language, Origin
-from lastmetre.common.contracts.reports import LARGEST_ACCURACY, SENT_LENGTH, ReportSubmitted
+from lastmetre.common.contracts.base import LARGEST_ACCURACY, Channel, Code, Language, Origin
+from lastmetre.common.contracts.reports import SENT_LENGTH, ReportSubmitted
 from lastmetre.common.mapping.model import (
     A_DEGREE,
     METRES,

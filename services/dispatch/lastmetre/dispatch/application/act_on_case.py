@@ -6,8 +6,8 @@ from uuid import UUID
 import numpy as np
 from pydantic import BaseModel, Field
 
-from lastmetre.common.contracts.base import Actor, ActorRole, Code, Instant, Position
-from lastmetre.common.contracts.cases import MOST_METRES, CorrectionReason, ReturnReason
+from lastmetre.common.contracts.base import Accuracy, Actor, ActorRole, Code, Instant, Position
+from lastmetre.common.contracts.cases import CorrectionReason, ReturnReason
 from lastmetre.common.contracts.reports import Datum
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.contracts.vault import NoteText
@@ -40,7 +40,7 @@ class StaffAction(BaseModel):
     latitude: float | None = Field(default=None, ge=-90, le=90)
     longitude: float | None = Field(default=None, ge=-180, le=180)
     datum: Datum = Datum.WGS84
-    accuracy_metres: float | None = Field(default=None, ge=0, le=MOST_METRES)
+    accuracy_metres: Accuracy | None = None
     note: NoteText | None = None
 
     @property
