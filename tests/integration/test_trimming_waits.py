@@ -42,11 +42,23 @@ async def another_look(running: ServiceProcess) -> None:
         await eventually(later)
 
 
+async def confirmed_again_and_again(city: IntakeAlone, times: int) -> None:
+    """What is confirmed is confirmed anew, so many times, at any moment of a look."""
+    tables = ("confirmed_backup", "confirmed_position")
+    await city.execute("; ".join(f"CREATE TABLE kept_{each} AS TABLE {each}" for each in tables))
+    for _ in range(times):
+        await city.execute("; ".join(f"DELETE FROM {each}" for each in tables))
+        await city.execute(
+            "; ".join(f"INSERT INTO {each} SELECT * FROM kept_{each}" for each in tables)
+        )
+
+
 async def test_nothing_goes_before_a_backup_is_confirmed(
     intake_city: IntakeAlone, tmp_path: Path
 ) -> None:
     async with intake_city.running() as city:
-        running = await city.start(INTAKE_TRIM_AFTER_SECONDS="0", INTAKE_TRIM_EVERY_SECONDS="0.3")
+        # So often that a look is under way whenever a backup is confirmed.
+        running = await city.start(INTAKE_TRIM_AFTER_SECONDS="0", INTAKE_TRIM_EVERY_SECONDS="0.01")
 
         async def send(first: int, count: int) -> None:
             async with running.client() as client:
@@ -78,6 +90,8 @@ async def test_nothing_goes_before_a_backup_is_confirmed(
         assert confirm("long ago", long_ago, in_backup)
         await another_look(running)
         assert await running.figure(CONFIRMED) == long_ago.timestamp()
+        await confirmed_again_and_again(city, 100)
+        await another_look(running)
         assert await deleted() == 0, "at these offsets stood other records then"
 
         begun_at = datetime.now(UTC)

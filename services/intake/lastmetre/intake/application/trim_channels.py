@@ -62,13 +62,13 @@ class TrimChannels:
     async def __call__(self) -> Low:
         """Trim what may go now; returns how far each partition was trimmed."""
         async with connected(self._host.pool) as connection:
-            begun_at = await confirmed_backup.begun_at(connection)
-            metrics.BACKUP_CONFIRMED.set(begun_at.timestamp() if begun_at else 0)
+            confirmed = await confirmed_backup.begun_at(connection)
+            metrics.BACKUP_CONFIRMED.set(confirmed.timestamp() if confirmed else 0)
             if not await store.lock(connection, _LOCK):
                 return {}
             try:
-                positions = await self._untrimmed(connection, CHANNELS_FLOW)
-                low = await self._old(positions, self._cutoff(begun_at)) if positions else {}
+                untrimmed = await self._untrimmed(connection, CHANNELS_FLOW)
+                low = await self._old(untrimmed) if untrimmed.positions else {}
                 low = await self._look_into_gaps(connection, low)
                 if low:
                     await self._topics.delete_below(low)
@@ -83,13 +83,14 @@ class TrimChannels:
     def _cutoff(self, begun_at: datetime | None) -> datetime:
         """What was appended later stays. `begun_at` is when the confirmed backup was begun: where a
         topic has lost its end, other records stand at the offsets that the backup knows."""
-        stated = self._settings.backup_interval
-        age = timedelta(seconds=self._settings.trim_after + (stated or 0))
-        cutoff = datetime.now(UTC) - age
-        return min(cutoff, begun_at) if stated is None and begun_at else cutoff
+        age = self._settings.trim_after + (self._settings.backup_interval or 0)
+        cutoff = datetime.now(UTC) - timedelta(seconds=age)
+        return min(cutoff, begun_at) if begun_at else cutoff
 
-    async def _old(self, positions: Low, cutoff: datetime) -> Low:
+    async def _old(self, untrimmed: store.Untrimmed) -> Low:
         """How far each partition holds nothing that is young, and no further than its position."""
+        positions, begun_at = untrimmed
+        cutoff = self._cutoff(begun_at)
         low: Low = {}
         for place, each in (await self._topics.begins(list(positions), cutoff)).items():
             position = positions[place]

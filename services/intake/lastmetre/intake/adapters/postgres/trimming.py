@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
@@ -10,8 +10,17 @@ if TYPE_CHECKING:
 TopicPartition = tuple[str, int]
 
 
-async def untrimmed(connection: "Connection", flow: str) -> dict[TopicPartition, int]:
-    """The flow's stored position of each partition that has something below it to trim."""
+class Untrimmed(NamedTuple):
+    """What may be trimmed: records below these offsets, of each partition that has some."""
+
+    positions: dict[TopicPartition, int]
+    begun_at: datetime | None
+    """When the backup that they are of was begun; None where none is asked for, or there is none.
+    Both by one statement: a backup may be confirmed at any moment."""
+
+
+async def untrimmed(connection: "Connection", flow: str) -> Untrimmed:
+    """Up to the flow's stored position."""
     rows = await connection.fetch(
         """
         SELECT p.topic, p.partition, p.next_offset
@@ -20,15 +29,15 @@ async def untrimmed(connection: "Connection", flow: str) -> dict[TopicPartition,
         """,
         flow,
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    return Untrimmed({(row[0], row[1]): row[2] for row in rows}, None)
 
 
-async def untrimmed_in_backup(connection: "Connection", flow: str) -> dict[TopicPartition, int]:
+async def untrimmed_in_backup(connection: "Connection", flow: str) -> Untrimmed:
     """The same, no further than the confirmed backup brings back; nothing without one."""
     rows = await connection.fetch(
         """
-        SELECT p.topic, p.partition, least(p.next_offset, c.next_offset)
-        FROM position p
+        SELECT p.topic, p.partition, least(p.next_offset, c.next_offset), b.begun_at
+        FROM confirmed_backup b CROSS JOIN position p
         JOIN confirmed_position c ON c.topic = p.topic AND c.partition = p.partition
             AND c.topic_id IS NOT DISTINCT FROM p.topic_id
         LEFT JOIN trimmed t ON t.topic = p.topic AND t.partition = p.partition
@@ -36,7 +45,8 @@ async def untrimmed_in_backup(connection: "Connection", flow: str) -> dict[Topic
         """,
         flow,
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    begun_at = rows[0]["begun_at"] if rows else None
+    return Untrimmed({(row[0], row[1]): row[2] for row in rows}, begun_at)
 
 
 async def note(connection: "Connection", low: Mapping[TopicPartition, int], now: datetime) -> None:
