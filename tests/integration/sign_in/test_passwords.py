@@ -8,7 +8,7 @@ from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
@@ -20,7 +20,10 @@ from lastmetre.devstack import Stack
 from lastmetre.intake.adapters.passwords import code_of
 from tests.integration.sign_in.conftest import STAFF_HOST, Browser
 from tests.support.city import IntakeAlone
+from tests.support.commands import attempt
 from tests.support.databases import fresh_database
+
+NOWHERE: Final = "postgresql://nobody:hidden@127.0.0.1:1/intake"
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -209,17 +212,93 @@ async def test_a_password_has_to_be_one(browser: Browser, started: IntakeAlone) 
     assert (await browser.post("/sign-in/renew")).status_code == 204
 
 
-async def test_a_name_is_given_once(started: IntakeAlone) -> None:
+# --- the command, as people call it
+
+
+async def command(city: IntakeAlone, *words: str, **changed: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `lastmetre users`."""
+    return await attempt(None, "users", *words, **(city.settings_of_a_process() | changed))
+
+
+def printed(said: str, name: str) -> str:
+    """What stands behind `name:` on a line of its own."""
+    (line,) = [each for each in said.splitlines() if each.startswith(f"{name}: ")]
+    return line.removeprefix(f"{name}: ")
+
+
+async def test_somebody_signs_in_with_what_the_command_has_printed(
+    browser: Browser, started: IntakeAlone
+) -> None:
+    name = f"li.min-{uuid4().hex[:8]}"
+    asked = ("add", name, "--role", "operator")
+    code, said, told = await command(started, *asked, "--dry-run")
+    assert (code, said, f"{name} could be added" in told) == (0, "", True), told
+    code, said, told = await command(started, *asked)
+    assert (code, f"{name} is added" in told) == (0, True), told
+    given = {"password": printed(said, "password"), "code_secret": printed(said, "codes")}
+    assert f"secret={given['code_secret']}" in said  # the address for his authenticator
+    user = User(started, given | {"subject": name})
+    assert (await user.sign_in(browser)).status_code == 303
+    assert browser.acting() == f"operator:{name}"
+
+    lead = ("set-roles", name, "--role", "lead", "--lead-id", "L018", "--role", "supervisor")
+    code, _, told = await command(started, *lead, "--dry-run")
+    assert (code, "would be ended: 1" in told) == (0, True), told
+    assert (await browser.post("/sign-in/renew")).status_code == 204
+    code, _, told = await command(started, *lead)
+    assert (code, "ended: 1" in told) == (0, True), told
+    assert (await browser.post("/sign-in/renew")).status_code == 401
+    await user.later()
+    assert (await user.sign_in(browser)).status_code == 303
+    assert browser.acting() == "lead:L018"
+
+    code, said, _ = await command(started, "set-password", name)
+    assert code == 0
+    old, user.password = user.password, printed(said, "password")
+    await user.later()
+    assert (await user.sign_in(browser, password=old)).status_code == 403
+    assert (await user.sign_in(browser)).status_code == 303
+
+    code, _, told = await command(started, "disable", name)
+    assert (code, "ended: 1" in told) == (0, True), told
+    code, said, _ = await command(started, "list")
+    assert code == 0
+    assert "lead, supervisor (L018), disabled" in printed(said, name)
+
+
+async def test_the_command_says_what_is_wrong_and_what_to_do(started: IntakeAlone) -> None:
     user = await new_user(started)
-    again = await users(started, "add", user.name, "--role=lead", "--lead-id=L1", code=1)
-    assert "already" in again["error"]
-    assert "no user" in (await users(started, "disable", "nobody-at-all", code=1))["error"]
+    before = await started.fetch("SELECT * FROM staff_user ORDER BY subject")
+    operator = ("--role", "operator")
+    attempts: list[tuple[tuple[str, ...], dict[str, str], int, list[str]]] = [
+        (("add", user.name, *operator), {}, 1, ["already", "set-roles", "set-password"]),
+        (("add", user.name, *operator, "--dry-run"), {}, 1, ["already"]),
+        (("disable", "nobody-at-all"), {}, 1, ["no user nobody-at-all", "users list"]),
+        (("set-roles", "nobody-at-all", *operator), {}, 1, ["no user nobody-at-all"]),
+        (("add", "x", "--role", "chief"), {}, 2, ["chief", "lead", "supervisor"]),
+        (("add", "x"), {}, 2, ["--role"]),
+        (("add", "x", "--role", "lead"), {}, 2, ["--lead-id L017"]),
+        (("add", "x\n", *operator), {}, 2, ["control character"]),
+        # Nobody chooses a password for others, weak or not: what is printed was drawn.
+        (("add", "x", *operator, "--password", "123456"), {}, 2, ["--password"]),
+        (("list",), {"INTAKE_VAULT_KEY": ""}, 2, ["INTAKE_VAULT_KEY is not set"]),
+        (("list",), {"INTAKE_DATABASE_URL": NOWHERE}, 1, ["refused", "lastmetre status"]),
+    ]
+    for words, changed, code, expected in attempts:
+        ended, said, told = await command(started, *words, **changed)
+        assert (ended, said) == (code, ""), (words, told)
+        plain = " ".join(told.replace("│", " ").split())
+        assert all(each in plain for each in expected), (words, plain)
+        assert "Traceback" not in told
+        assert "hidden" not in told, words
+    assert await started.fetch("SELECT * FROM staff_user ORDER BY subject") == before
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         ["add", "x"],
+        ["set-roles", "x"],
         ["add", "x", "--role=lead"],
         ["add", "x", "--role=operator", "--lead-id=L1"],
         ["add", "x\n", "--role=operator"],

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from lastmetre.cli.console import Bar, Trouble, progress_bar
+from lastmetre.cli.console import Bar, Trouble, UsedWrongly, progress_bar
 from lastmetre.cli.profile import installation
+from lastmetre.common.service.starting import WRONG_SETTINGS
 
 _PROGRESS: Final = re.compile(r"[a-z]+ (\d+)/(\d+)")
 
@@ -40,6 +41,8 @@ def run_tool(service: str, tool: str, title: str, arguments: Sequence[str]) -> d
         process.wait()
         answer.seek(0)
         output = answer.read()
+    if not output and process.returncode == WRONG_SETTINGS:
+        raise UsedWrongly("\n".join(said), "`lastmetre doctor` looks at all that is set.")
     if not output:
         raise Trouble("\n".join(said[-5:]) or f"the tool ended with {process.returncode}",
                       "`lastmetre status` shows what answers.")  # fmt: skip

@@ -7,8 +7,11 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from typing import TypeVar
 
+Result = TypeVar("Result")
 WRONG_SETTINGS = 2
 
 
@@ -24,15 +27,20 @@ def start(main_module: str) -> None:
     main = import_module(main_module).main
     gc.freeze()
     gc.enable()
+    saying_what_is_wrong(main_module, main)
+
+
+def saying_what_is_wrong(name: str, main: Callable[[], Result]) -> Result:
+    """What `main` returns; wrong settings end the process as `start` says."""
     try:
-        main()
+        return main()
     except Exception as error:
         from lastmetre.common.service.wrong_settings import in_words
 
         words = in_words(error)
         if words is None:
             raise
-        sys.stderr.write(f"{main_module} cannot start. {words}\n")
+        sys.stderr.write(f"{name} cannot start. {words}\n")
         sys.stderr.write("docs/configuration.md tells what each setting is.\n")
         sys.exit(WRONG_SETTINGS)
 

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.common.service.tool_progress import Progress
 from lastmetre.dispatch.application.recover_ledger import CannotRecover, Outcome, RecoverLedger
 from lastmetre.dispatch.settings import RecoverSettings
@@ -97,4 +98,4 @@ def _words(outcome: Outcome) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("recover", main))

@@ -84,6 +84,10 @@ class StaffUsers:
         """All of them by name."""
         return await staff_users.everybody(self._connection)
 
+    async def set_roles(self, staff: StaffMember) -> Given:
+        """He has these roles from now on, and no others; his sessions end. Raises NoSuchUser."""
+        return await self._change(staff.subject, roles=staff)
+
     async def disable(self, subject: str) -> Given:
         """He signs in no more, and his sessions end. Raises NoSuchUser."""
         return await self._change(subject, disable=True)
@@ -108,6 +112,7 @@ class StaffUsers:
         subject: str,
         *,
         disable: bool = False,
+        roles: StaffMember | None = None,
         password: str | None = None,
         secret: bytes | None = None,
     ) -> Given:
@@ -123,6 +128,8 @@ class StaffUsers:
                 return Given(sessions=len(open_sessions))
             if disable:
                 await staff_users.set_disabled(self._connection, subject, now)
+            if roles is not None:
+                await staff_users.set_roles(self._connection, roles)
             if password is not None:
                 ends = now + FIRST_PASSWORD_LIFETIME
                 await staff_users.set_password(self._connection, subject, hash_of(password), ends)

@@ -15,6 +15,7 @@ import asyncpg
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.intake.application.confirm_backup import ConfirmBackup
 from lastmetre.intake.domain.read_position import ReadPosition
 from lastmetre.intake.settings import DatabaseSettings
@@ -67,4 +68,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("backup_mark", main))

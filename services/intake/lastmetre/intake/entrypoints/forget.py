@@ -19,6 +19,7 @@ import asyncpg
 
 from lastmetre.common.case_numbers import read_case_number
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.intake.application.forget_reports import (
     ForgetOldReports,
     ForgetReport,
@@ -99,4 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("forget", main))

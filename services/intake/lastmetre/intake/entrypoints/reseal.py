@@ -8,6 +8,7 @@ import sys
 import asyncpg
 
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.intake.application.reseal_vault import Outcome, ResealVault
 from lastmetre.intake.settings import ResealSettings
 
@@ -51,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("reseal", main))

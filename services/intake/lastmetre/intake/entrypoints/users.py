@@ -5,20 +5,22 @@ import asyncio
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from pydantic import TypeAdapter, ValidationError
 
 from lastmetre.common.contracts.base import Code
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.common.security.callers import Role, StaffMember
+from lastmetre.common.security.callers import STAFF, Role, StaffMember
 from lastmetre.common.service.clock import RealClock
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.intake.application.staff_users import Given, NoSuchUser, StaffUsers, UserExists
 from lastmetre.intake.domain.staff_users import StaffUser
 from lastmetre.intake.settings import UsersSettings
 
 _CODE: TypeAdapter[str] = TypeAdapter(Code)
+_WITH_ROLES: Final = frozenset({"add", "set-roles"})
 
 
 async def _run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -43,9 +45,10 @@ async def _run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 async def _change(users: StaffUsers, arguments: argparse.Namespace) -> Given:
     subject: str = arguments.subject
-    if arguments.action == "add":
+    if arguments.action in _WITH_ROLES:
         roles = tuple(dict.fromkeys(map(Role, arguments.role)))
-        return await users.add(StaffMember(subject, roles, arguments.lead_id))
+        staff = StaffMember(subject, roles, arguments.lead_id)
+        return await (users.add if arguments.action == "add" else users.set_roles)(staff)
     changes = {
         "disable": users.disable,
         "enable": users.enable,
@@ -74,19 +77,22 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="one document on stdout, always")
     parser.add_argument(
-        "action", choices=["add", "list", "disable", "enable", "set-password", "reset-codes"]
-    )
+        "action",
+        choices=[
+            "add", "list", "set-roles", "disable", "enable", "set-password", "reset-codes",
+        ],
+    )  # fmt: skip
     parser.add_argument("subject", nargs="?", help="his name in the ledger, for ever")
     parser.add_argument(
-        "--role", action="append", choices=[role.value for role in Role], default=[]
+        "--role", action="append", choices=[role.value for role in STAFF], default=[]
     )
     parser.add_argument("--lead-id")
     parser.add_argument("--dry-run", action="store_true", help="change nothing")
     arguments = parser.parse_args()
     if (arguments.action == "list") != (arguments.subject is None):
         parser.error("every action but list is about one name")
-    if (arguments.action == "add") != bool(arguments.role):
-        parser.error("--role belongs to add, one at least")
+    if (arguments.action in _WITH_ROLES) != bool(arguments.role):
+        parser.error("--role belongs to add and set-roles, one at least")
     if (arguments.lead_id is not None) != (Role.LEAD.value in arguments.role):
         parser.error("--lead-id belongs to --role lead, and only there")
     for name in filter(None, (arguments.subject, arguments.lead_id)):
@@ -98,22 +104,20 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Exit code: 0 done, 1 there is no such user, or one already, or it cannot be done, 2 usage."""
+    """Exit code: 0 done, 1 refused (`refused` says as what) or the database is away, 2 usage."""
     arguments = _arguments()
     try:
         document = asyncio.run(_run(arguments))
     except NoSuchUser:
-        sys.stderr.write(f"there is no user {arguments.subject}: `lastmetre users list`\n")
-        return 1
+        document = {"subject": arguments.subject, "refused": "unknown"}
     except UserExists:
-        sys.stderr.write(f"there is a user {arguments.subject} already\n")
-        return 1
+        document = {"subject": arguments.subject, "refused": "exists"}
     except DATABASE_ERRORS as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-    return 0
+    return 1 if "refused" in document else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("users", main))

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from lastmetre.common.kafka.codec import UnknownEventType
 from lastmetre.common.kafka.topic_reader import TopicsUnreadable, open_topics
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
+from lastmetre.common.service.starting import saying_what_is_wrong
 from lastmetre.common.service.tool_progress import Progress
 from lastmetre.metrics.application.rebuild_facts import (
     CannotRebuild,
@@ -112,4 +113,4 @@ def _words(outcome: Outcome, verified: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(saying_what_is_wrong("rebuild", main))

@@ -63,6 +63,16 @@ async def set_password(
     )
 
 
+async def set_roles(connection: "Connection", staff: StaffMember) -> None:
+    """Other roles, and as a lead another id or none."""
+    await connection.execute(
+        "UPDATE staff_user SET roles = $2, lead_id = $3 WHERE subject = $1",
+        staff.subject,
+        list(staff.roles),
+        staff.lead_id,
+    )
+
+
 async def set_codes(connection: "Connection", subject: str, sealed: bytes) -> None:
     """Another secret of codes."""
     await connection.execute(
