@@ -18,7 +18,7 @@ from lastmetre.common.security.signed_links import LinkPurpose
 from lastmetre.devstack import Stack
 from tests.support.city import TRACE, City, MetricsAlone, inside
 from tests.support.city.scenarios import World
-from tests.support.commands import lastmetre
+from tests.support.commands import attempt, lastmetre
 
 PHONE = "13900139000"
 
@@ -180,6 +180,10 @@ async def test_what_waits_behind_a_dead_event_follows_in_order(metrics_city: Met
     connection = await asyncpg.connect(metrics_city.database_url)
     letter = await connection.fetchval("SELECT id FROM dead_letter")
     async with metrics_city.client(Role.ADMINISTRATOR) as client:
+        # Closed, it would keep the later ones waiting for ever.
+        closing = f"/api/metrics/v1/dead-letters/{letter}/close"
+        refused = await client.post(closing, json={"reason": "away with it"})
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/others-wait")
         path = f"/api/metrics/v1/dead-letters/{letter}/replay"
         corrected = {"body": events[2].to_json().decode()}
         foreign = {"body": CaseAccepted(**dict(events[2]) | {"case_id": uuid.UUID(int=1)})
@@ -199,3 +203,40 @@ async def test_what_waits_behind_a_dead_event_follows_in_order(metrics_city: Met
     code, _ = await metrics_city.rebuild()
     assert (code, await connection.fetchval("SELECT seq FROM fact")) == (0, len(events))
     await connection.close()
+
+
+async def test_one_that_is_to_have_no_effect_is_closed(
+    stack: Stack, city: City, tmp_path: Path
+) -> None:
+    """It waits for nobody any more, stays dead in the books, and can be replayed yet."""
+    await city.import_network()
+    case_id = await city.new_case(f"dead-{uuid.uuid4()}")
+    body = action(case_id)
+    letter = await ask(stack, city, body)
+
+    async def close(*words: str, code: int = 0) -> str:
+        ended, _, told = await attempt(stack, "dlq", "close", "dispatch", str(letter), *words)
+        assert ended == code, told
+        return told
+
+    async def waiting() -> bool:
+        listed = await lastmetre(stack, "dlq", "list", "--service", "dispatch")
+        return letter in {each["id"] for each in listed["dead_letters"]}
+
+    assert "could be closed" in await close("--reason", "sent again", "--dry-run")
+    assert await waiting()
+    assert "1 to 500 characters" in await close("--reason", " ", code=2)
+    await close("--reason", "the partner sent it again")
+    assert not await waiting()
+    assert "closed already" in await close("--reason", "once more", code=1)
+    shown = await lastmetre(stack, "dlq", "show", "dispatch", str(letter))
+    assert (shown["closed_reason"], shown["replayed_at"]) == ("the partner sent it again", None)
+    assert shown["closed_by"].startswith("administrator:")
+    balance = await lastmetre(stack, "audit")
+    assert balance["balanced"]
+
+    good = tmp_path / "good.json"
+    good.write_text(json.dumps(body | {"occurred_at": datetime.now(UTC).isoformat()}))
+    await replay(stack, "dispatch", str(letter), "--body", good)
+    assert await city.state(case_id) == (3, "accepted")
+    assert "replayed already" in await close("--reason", "too late", code=1)

@@ -32,6 +32,7 @@ def test_no_markup_and_no_escape() -> None:
             "service": "intake", "id": 1, "flow": "channels", "topic": "channels.app",
             "partition": 0, "offset": 1, "key": HOSTILE, "died_at": "2026-11-22T08:00:00",
             "replayed_at": None, "corrected": False, "error": HOSTILE,
+            "closed_at": "2026-11-22T09:00:00", "closed_by": HOSTILE, "closed_reason": HOSTILE,
         }]),
         stopped_senders.table_of([{
             "service": "intake", "source": HOSTILE, "topic": "channels.app", "partition": 0,

@@ -1,4 +1,4 @@
-"""`lastmetre dlq list`, `show`, `replay`: what could not be handled, and its second chance."""
+"""`lastmetre dlq list`, `show`, `replay`, `close`: what could not be handled, and what of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +48,9 @@ def _letters(services: ServiceClient, service: str, **wanted: Any) -> Iterator[d
 
 def list_letters(
     service: Annotated[str | None, typer.Option(help="Of this service only.")] = None,
-    all_of_them: Annotated[bool, typer.Option("--all", help="Those replayed already too.")] = False,
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Those replayed or closed, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """What waits for a person, the newest first, without the bodies."""
@@ -70,7 +72,7 @@ def list_letters(
 def table_of(letters: list[dict[str, Any]]) -> Table:
     """As a person reads them; what partners wrote controls no terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("service", "id", "flow", "from", "key", "died at", "replayed", "why"):
+    for column in ("service", "id", "flow", "from", "key", "died at", "done", "why"):
         table.add_column(column, overflow="fold")
     for each in letters:
         cells = (
@@ -80,11 +82,19 @@ def table_of(letters: list[dict[str, Any]]) -> Table:
             f"{each['topic']}/{each['partition']}@{each['offset']}",
             each["key"] or "",
             each["died_at"][:19],
-            (each["replayed_at"] or "")[:19] + (" corrected" if each["corrected"] else ""),
+            _done(each),
             each["error"],
         )
         table.add_row(*map(as_it_is, cells))
     return table
+
+
+def _done(letter: dict[str, Any]) -> str:
+    if at := letter["replayed_at"]:
+        return f"replayed {at[:19]}{' corrected' if letter['corrected'] else ''}"
+    if at := letter["closed_at"]:
+        return f"closed {at[:19]} by {letter['closed_by']}: {letter['closed_reason']}"
+    return ""
 
 
 def show(
@@ -159,6 +169,52 @@ def replay(
             + "\n  ".join(f"{i}: {reason}" for i, reason in list(outcome.bad.items())[:SHOWN]),
             "`lastmetre dlq show` shows one; `--body FILE` replays a corrected one.",
         )
+
+
+def close(
+    service: Service,
+    letter: Annotated[int, typer.Argument(min=1, help="Its id, from `dlq list`.")],
+    reason: Annotated[
+        str, typer.Option(help="Why, in up to 500 characters. It stays: nothing personal.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say whether it could be closed, change nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Decide that a dead letter is to have no effect: no alert waits for it any more.
+
+    It stays in the books as dead, with who has closed it and why. Until its record is erased
+    (`lastmetre vault forget`) it can be replayed yet. Not for events of a case: later ones wait.
+
+    Examples:
+
+        lastmetre dlq close dispatch 3 --reason "the partner sent it again, as action 4711"
+    """
+    known_service(service)
+    with ServiceClient(installation()) as services, _unknown(service, letter):
+        try:
+            done = services.send_internal(
+                service,
+                "POST",
+                _path(service, letter, "close"),
+                {"reason": reason, "dry_run": dry_run},
+            )
+        except Refused as refused:
+            if refused.status == 422:
+                raise UsedWrongly(
+                    "--reason needs 1 to 500 characters.", "say in a few words why."
+                ) from refused
+            if refused.status != 409:
+                raise
+            raise Trouble(
+                str(refused.document.get("title") or refused),
+                f"`lastmetre dlq show {service} {letter}`; `dlq replay` handles it again.",
+            ) from refused
+    if as_json:
+        print_document(done)
+    else:
+        say(f"dead letter {letter} of {service} {'could be' if dry_run else 'is'} closed")
 
 
 @contextmanager

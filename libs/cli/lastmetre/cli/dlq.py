@@ -2,13 +2,14 @@
 
 import typer
 
-from lastmetre.cli.dead_letters import list_letters, replay, show
+from lastmetre.cli.dead_letters import close, list_letters, replay, show
 from lastmetre.cli.stopped_senders import release, senders
 
 app = typer.Typer(name="dlq", no_args_is_help=True)
 app.command("list")(list_letters)
 app.command()(show)
 app.command()(replay)
+app.command()(close)
 app.command()(senders)
 app.command()(release)
 
@@ -26,6 +27,7 @@ def dlq() -> None:
         lastmetre dlq show dispatch 3
         lastmetre dlq replay dispatch 3 --body corrected.json --dry-run
         lastmetre dlq replay dispatch --all
+        lastmetre dlq close dispatch 3 --reason "the partner sent it again"
         lastmetre dlq senders
         lastmetre dlq release intake /channels/app/partner
     """

@@ -56,19 +56,29 @@ async def insert_dead_letters(
 
 
 async def dead_letters(
-    connection: "Connection", *, with_replayed: bool, before: int, limit: int
+    connection: "Connection", *, with_done: bool, before: int, limit: int
 ) -> list[asyncpg.Record]:
-    """The newest dead letters with an id below `before` first, without their bodies."""
+    """The newest dead letters with an id below `before` first, without their bodies. `with_done`:
+    those that were replayed or closed, too."""
     return await connection.fetch(
         """
         SELECT id, flow, topic, partition, "offset", key, error, died_at, replayed_at,
-            corrected_headers IS NOT NULL AS corrected
-        FROM dead_letter WHERE (replayed_at IS NULL OR $1) AND id < $2 ORDER BY id DESC LIMIT $3
+            corrected_headers IS NOT NULL AS corrected, closed_at, closed_by, closed_reason
+        FROM dead_letter WHERE (replayed_at IS NULL AND closed_at IS NULL OR $1) AND id < $2
+        ORDER BY id DESC LIMIT $3
         """,
-        with_replayed,
+        with_done,
         before,
         limit,
     )
+
+
+class Closing(NamedTuple):
+    """That a dead letter is to have no effect: since when, as who has decided, and why."""
+
+    at: datetime
+    by: str
+    reason: str
 
 
 class DeadLetter(NamedTuple):
@@ -80,6 +90,7 @@ class DeadLetter(NamedTuple):
     error: str
     died_at: datetime
     replayed_at: datetime | None
+    closing: Closing | None
 
 
 async def dead_letter(
@@ -92,8 +103,15 @@ async def dead_letter(
     )
     if row is None:
         return None
+    closed = row["closed_at"] is not None
     return DeadLetter(
-        row["id"], row["flow"], _record(row), row["error"], row["died_at"], row["replayed_at"]
+        row["id"],
+        row["flow"],
+        _record(row),
+        row["error"],
+        row["died_at"],
+        row["replayed_at"],
+        Closing(row["closed_at"], row["closed_by"], row["closed_reason"]) if closed else None,
     )
 
 
@@ -108,6 +126,15 @@ async def mark_replayed(
         now,
         pack_headers(corrected) if corrected else None,
         corrected.value if corrected else None,
+    )
+
+
+async def close(connection: "Connection", letter_id: int, closing: Closing) -> None:
+    """The dead letter is to have no effect."""
+    await connection.execute(
+        "UPDATE dead_letter SET closed_at = $2, closed_by = $3, closed_reason = $4 WHERE id = $1",
+        letter_id,
+        *closing,
     )
 
 
@@ -126,7 +153,15 @@ async def corrections(connection: "Connection", consumer: str, topic: str) -> li
 async def count_dead_letters(connection: "Connection") -> int:
     """How many wait for a person."""
     count: int = await connection.fetchval(
-        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL"
+        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND closed_at IS NULL"
+    )
+    return count
+
+
+async def count_closed_letters(connection: "Connection") -> int:
+    """How many a person has closed, and nobody has replayed."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND closed_at IS NOT NULL"
     )
     return count
 

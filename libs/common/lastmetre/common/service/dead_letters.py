@@ -2,16 +2,16 @@
 
 import base64
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import from_json
 
 from lastmetre.common.contracts.base import BYTE_ORDER_MARK
-from lastmetre.common.contracts.topics import MESSAGE_BYTES, TOPICS
+from lastmetre.common.contracts.topics import CASE_EVENTS, MESSAGE_BYTES, TOPICS
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord, UnknownEventType, describe
 from lastmetre.common.outbox.unit_of_work import PayloadCipher, UnitOfWork
 from lastmetre.common.postgres import dead_letter_table as store
@@ -19,8 +19,8 @@ from lastmetre.common.postgres import position_table
 from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.dead_letter_table import DeadLetter
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
-from lastmetre.common.security.access import GuardedRoute, allow
-from lastmetre.common.security.callers import Role
+from lastmetre.common.security.access import CurrentPerson, GuardedRoute, allow
+from lastmetre.common.security.callers import Person, Role
 from lastmetre.common.service.host import StillStarting
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
@@ -55,6 +55,15 @@ class Replay(BaseModel):
         return self.body is not None or self.headers is not None
 
 
+class Close(BaseModel):
+    """Why a dead letter is to have no effect. It stays: nothing personal belongs there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    dry_run: bool = False
+
+
 class DeadLetterDescribed(BaseModel):
     """Where a dead letter came from and why it could not be handled. `flow` is its consumer."""
 
@@ -66,6 +75,9 @@ class DeadLetterDescribed(BaseModel):
     error: str
     died_at: datetime
     replayed_at: datetime | None
+    closed_at: datetime | None
+    closed_by: str | None
+    closed_reason: str | None
 
 
 class DeadLetterListed(DeadLetterDescribed):
@@ -90,6 +102,13 @@ class Replayed(BaseModel):
     replayed: bool
 
 
+class Closed(BaseModel):
+    """Whether it was closed; not by a dry run."""
+
+    id: int
+    closed: bool
+
+
 class ReplayFailed(Exception):
     """The record was given up again."""
 
@@ -107,11 +126,9 @@ def dead_letter_router(host: "ServiceHost") -> APIRouter:
     async def dead_letters(
         all: bool = False, before: Annotated[int, Query(ge=0, le=NO_ID)] = NO_ID
     ) -> list[DeadLetterListed]:
-        """The latest before an id, those that were replayed only with `all`."""
+        """The latest before an id, those that were replayed or closed only with `all`."""
         async with host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            rows = await store.dead_letters(
-                connection, with_replayed=all, before=before, limit=LISTED
-            )
+            rows = await store.dead_letters(connection, with_done=all, before=before, limit=LISTED)
         return [
             DeadLetterListed.model_validate(
                 {**row, "key": row["key"].decode("utf-8", "replace") if row["key"] else None}
@@ -137,7 +154,41 @@ def dead_letter_router(host: "ServiceHost") -> APIRouter:
         await replay(host, letter_id, change)
         return Replayed(id=letter_id, replayed=not change.dry_run)
 
+    @router.post("/{letter_id}/close", dependencies=allow(Role.ADMINISTRATOR))
+    async def close_dead_letter(letter_id: int, decision: Close, person: CurrentPerson) -> Closed:
+        """Decide that it is to have no effect: it waits for nobody any more. It can be replayed
+        yet, until its record is erased."""
+        await close(host, letter_id, decision, person)
+        return Closed(id=letter_id, closed=not decision.dry_run)
+
     return router
+
+
+async def close(host: "ServiceHost", letter_id: int, decision: Close, person: Person) -> None:
+    """Keep that a dead letter is to have no effect, who has decided it, and why.
+
+    Raises Problem: 404 for an unknown one, 409 where it was replayed or closed already, and for an
+    event of a case, whose later ones wait for it.
+    """
+    async with (
+        host.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+        connection.transaction(),
+    ):
+        letter = await _letter(connection, letter_id, for_update=True)
+        if letter.replayed_at is not None:
+            raise Problem(409, "/problems/replayed", N_("This was replayed already"))
+        if letter.closing is not None:
+            raise Problem(409, "/problems/closed", N_("This was closed already"))
+        if letter.record.topic == CASE_EVENTS:
+            raise Problem(
+                409,
+                "/problems/others-wait",
+                N_("Later events of this case wait for it"),
+                N_("Only replaying it lets them go on."),
+            )
+        if not decision.dry_run:
+            closing = store.Closing(datetime.now(UTC), person.actor, decision.reason)
+            await store.close(connection, letter_id, closing)
 
 
 async def replay(host: "ServiceHost", letter_id: int, change: Replay) -> None:
@@ -255,6 +306,9 @@ def _shown(letter: DeadLetter, cipher: PayloadCipher) -> DeadLetterShown:
         error=letter.error,
         died_at=letter.died_at,
         replayed_at=letter.replayed_at,
+        closed_at=letter.closing and letter.closing.at,
+        closed_by=letter.closing and letter.closing.by,
+        closed_reason=letter.closing and letter.closing.reason,
         headers={
             key: None if each is None else each.decode("utf-8", "replace")
             for key, each in record.headers

@@ -125,6 +125,7 @@ class Measuring:
         async with self._database.connection() as connection:
             waiting = await outbox_table.outbox_waiting(connection, OUTBOX_LIMIT + 1)
             dead = await dead_letter_table.count_dead_letters(connection)
+            closed = await dead_letter_table.count_closed_letters(connection)
             parked = await dead_letter_table.count_parked(connection)
             for consumer in self._consumers:
                 stored = await position_table.positions(connection, consumer)
@@ -133,6 +134,7 @@ class Measuring:
         age = (datetime.now(UTC) - waiting.oldest).total_seconds() if waiting.oldest else 0
         metrics.OUTBOX_OLDEST.labels(self._service).set(max(age, 0))
         metrics.DEAD_LETTERS_WAITING.labels(self._service).set(dead)
+        metrics.DEAD_LETTERS_CLOSED.labels(self._service).set(closed)
         metrics.PARKED_WAITING.labels(self._service).set(parked)
         if waiting.messages > OUTBOX_LIMIT:
             self._relay.has_room.clear()

@@ -52,6 +52,11 @@ DEAD_LETTERS: Final = Counter(
 DEAD_LETTERS_WAITING: Final = Gauge(
     "lastmetre_dead_letters_waiting", "Dead letters that wait for a person.", ["service"]
 )
+DEAD_LETTERS_CLOSED: Final = Gauge(
+    "lastmetre_dead_letters_closed",
+    "Dead letters that are to have no effect, as a person has decided.",
+    ["service"],
+)
 PARKED_WAITING: Final = Gauge(
     "lastmetre_parked_records_waiting",
     "Records that wait for an earlier one, or for the release of their sender.",

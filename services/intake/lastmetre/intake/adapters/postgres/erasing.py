@@ -74,9 +74,10 @@ async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
 
 
 async def forget_dead_letters(connection: "Connection", before: "datetime") -> int:
-    """Erase the bodies of dead letters that were replayed before then; returns how many."""
+    """Erase the bodies of dead letters that were replayed or closed before then; how many."""
     status = await connection.execute(
-        "UPDATE dead_letter SET value = NULL, corrected_value = NULL WHERE replayed_at < $1"
+        "UPDATE dead_letter SET value = NULL, corrected_value = NULL"
+        " WHERE coalesce(replayed_at, closed_at) < $1"
         " AND (value IS NOT NULL OR corrected_value IS NOT NULL)",
         before,
     )
@@ -86,6 +87,8 @@ async def forget_dead_letters(connection: "Connection", before: "datetime") -> i
 async def dead_letters_waiting(connection: "Connection", before: "datetime") -> int:
     """Dead letters that died before then and still wait for a person, body and all."""
     count: int = await connection.fetchval(
-        "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND died_at < $1", before
+        "SELECT count(*) FROM dead_letter"
+        " WHERE replayed_at IS NULL AND closed_at IS NULL AND died_at < $1",
+        before,
     )
     return count
