@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import ssl
+import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,8 @@ FAULTS: list[tuple[Look, Callable[[Told], Told], str, str, Level]] = [
      "admin-port-published", "", Level.WRONG),
     (look_at_addresses, lambda told: {"INTAKE_PUBLIC_URL": told["METRICS_PUBLIC_URL"]},
      "page-missing", "", Level.WRONG),
+    (look_at_addresses, lambda told: {"INTAKE_PUBLIC_URL": told["DISPATCH_PUBLIC_URL"]},
+     "one-host", "", Level.WRONG),
     (look_at_addresses, lambda _: {"LASTMETRE_DEVELOPMENT": ""},
      "address-in-the-clear", "", Level.WARNING),
     (look_at_addresses, lambda _: {"INTAKE_PUBLIC_URL": "report.example.org"},
@@ -230,6 +233,64 @@ async def test_a_certificate_that_nobody_trusts(told: Told, tmp_path: Path) -> N
     with answering(b"", context) as url:
         found = await findings(look_at_addresses, told | {"INTAKE_PUBLIC_URL": url}, tmp_path)
     assert ("certificate-refused", url) in {(each.code, each.subject) for each in found}
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(2, Level.WRONG), (10, Level.WARNING), (40, Level.FINE)]
+)
+async def test_a_certificate_near_its_end(
+    days: int, level: Level, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an address by TLS that browsers take: its authority is one that this machine trusts."""
+    authority = Authority("the city's")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.write(tmp_path / "trusted.pem")))
+    # An hour more: it is asked a moment later.
+    certificate, key = authority.issue("report", timedelta(days=days, hours=1))
+    (tmp_path / "site.pem").write_bytes(key + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "site.pem")
+    with answering(b"", context) as url:
+        found = await findings(look_at_addresses, told | {"INTAKE_PUBLIC_URL": url}, tmp_path)
+    (said,) = [each for each in found if f"certificate ends in {days} days" in each.found]
+    assert (said.subject, said.level) == (url, level)
+    if level is not Level.FINE:
+        assert said.code == "certificate-ends"
+        assert "browsers warn" in said.means
+        assert said.way_out.startswith("renew it")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip(f"no disk can be made here: {made.stderr.decode()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_a_disk_that_fills(small_disk: Path, told: Told, tmp_path: Path) -> None:
+    where = {"BACKUPS": str(small_disk)}
+    subject = f"BACKUPS ({small_disk})"
+    seen: list[tuple[str, Level]] = []
+    for kilobytes in (0, 900, 100):
+        with (small_disk / "messages").open("ab") as file:
+            file.write(bytes(kilobytes * 1000))
+        found = await findings(look_at_disks, told | where, tmp_path)
+        (said,) = [each for each in found if each.subject == subject]
+        seen.append((said.code, said.level))
+    assert seen == [
+        ("", Level.FINE), ("disk-filling", Level.WARNING), ("disk-full", Level.WRONG),
+    ]  # fmt: skip
+    assert (said.means, said.way_out[:13]) == ("soon nothing can be written", "a larger disk")
 
 
 async def test_secrets_that_others_may_read(stack: Stack, told: Told, tmp_path: Path) -> None:

@@ -46,11 +46,11 @@ class Authority:
         path.write_bytes(_pem(self._certificate))
         return path
 
-    def issue(self, name: str) -> tuple[bytes, bytes]:
-        """Certificate and key."""
+    def issue(self, name: str, life: timedelta = LIFE) -> tuple[bytes, bytes]:
+        """Certificate and key; it ends after `life`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_name(name), self._name, key)
+            _builder(_name(name), self._name, key, life)
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
                 critical=False,
@@ -78,7 +78,10 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    life: timedelta = LIFE,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -88,5 +91,5 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - LIFE)
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + life)
     )
