@@ -1,7 +1,8 @@
 """Keys replaced under a running intake, and a vault with a damaged row."""
 
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
@@ -11,10 +12,18 @@ from lastmetre.common.security.callers import Role
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.application.reseal_vault import ResealVault
 from tests.support.city import IntakeAlone, key_bytes, key_text
+from tests.support.city.processes import ServiceProcess
+from tests.support.commands import attempt
 
 pytestmark = pytest.mark.slow
 
 NOTE = "已电话核实"
+IN_FILES: Final = {
+    "LASTMETRE_LINK_KEY": "link_key",
+    "LASTMETRE_LINK_OLD_KEYS": "link_old_keys",
+    "LASTMETRE_IDENTITY_KEY": "identity_key",
+}
+"""As deploy/compose names them, by the setting."""
 
 
 def report(source_id: str, phone: str = "13800138000") -> dict[str, object]:
@@ -127,6 +136,64 @@ async def test_all_keys_of_intake_are_replaced(intake_city: IntakeAlone) -> None
             assert await note_of(client, city, note_id) == {note_id: NOTE}
             await send(client, city, "1")
             assert await city.until_read() == Counter(accepted=2, repeated=2)
+
+
+async def test_a_key_is_replaced_in_the_files_of_processes_that_run(
+    intake_city: IntakeAlone, tmp_path: Path
+) -> None:
+    """As docs/keys.md has it: by three steps in the folder of `lastmetre secrets make`, each with a
+    restart of one process after the other. What any of the two makes, both open at each moment."""
+    folder = tmp_path / "secrets"
+    ended, _, told = await attempt(None, "secrets", "make", folder)
+    assert ended == 0, told
+    for name, file in IN_FILES.items():
+        intake_city.environment.pop(name, None)
+        intake_city.environment[f"{name}_FILE"] = str(folder / "keys-intake" / file)
+
+    async def rotate(*step: str, code: int = 0) -> str:
+        words = ("rotate", "key", "link", "--secrets", str(folder), "--step", *step)
+        ended, _, told = await attempt(None, *words)
+        assert ended == code, told
+        return told
+
+    async with intake_city.running() as city:
+        one, two = await city.start(), await city.start()
+
+        async def sent_to(process: ServiceProcess, source_id: str) -> dict[str, str]:
+            async with process.client() as client:
+                return await send(client, city, source_id)
+
+        async def opened_by(process: ServiceProcess, *taken: dict[str, str]) -> set[int]:
+            async with process.client() as client:
+                return {status for each in taken for status in (await opens(client, each))[:2]}
+
+        async def restarted(process: ServiceProcess) -> ServiceProcess:
+            await process.end()
+            return await city.start()
+
+        before = await sent_to(one, "1")
+        await rotate("add")
+        one = await restarted(one)
+        added = [await sent_to(one, "2"), await sent_to(two, "3")]
+        assert await opened_by(one, before, *added) == await opened_by(two, before, *added) == {200}
+        two = await restarted(two)
+        await rotate("use")
+        one = await restarted(one)
+        # The same report by the new key, and by the old one where it is not read yet.
+        new = await sent_to(one, "1")
+        assert new != before == await sent_to(two, "1")
+        known = [before, *added, new]
+        assert await opened_by(one, *known) == await opened_by(two, *known) == {200}
+        two = await restarted(two)
+        assert await sent_to(two, "1") == new
+        assert await opened_by(two, *known) == {200}
+
+        assert "nobody can say for how long" in await rotate("drop", code=1)
+        await rotate("drop", "--at-once")
+        assert await opened_by(one, *known) == {200}, "until it is restarted"
+        one = await restarted(one)
+        assert await opened_by(one, before, *added) == {404}
+        assert await opened_by(one, new) == {200}
 
 
 async def test_a_damaged_row_stops_nobody_elses_messages(intake_city: IntakeAlone) -> None:
