@@ -33,6 +33,7 @@ SECRET: Final = "whoever holds the secret"
 SESSION: Final = "a browser with a session's cookie"
 """No other credential opens it: `sign_in/test_people.py` has the rest."""
 LEAD, OPERATOR, SUPERVISOR, ADMINISTRATOR = "lead", "operator", "supervisor", "administrator"
+DISPLAY: Final = "display"
 CENTRE: Final = f"{OPERATOR} {ADMINISTRATOR}"
 WATCHING: Final = f"{CENTRE} {SUPERVISOR}"
 STAFF: Final = f"{WATCHING} {LEAD}"
@@ -55,6 +56,7 @@ EVERY_ADMIN_PORT: Final = {
     "GET /api/{service}/v1/dead-letters": ADMINISTRATOR,
     "GET /api/{service}/v1/dead-letters/{letter_id}": ADMINISTRATOR,
     "POST /api/{service}/v1/dead-letters/{letter_id}/replay": ADMINISTRATOR,
+    "POST /api/{service}/v1/dead-letters/{letter_id}/close": ADMINISTRATOR,
     "GET /api/{service}/v1/stopped-senders": ADMINISTRATOR,
     "POST /api/{service}/v1/stopped-senders/release": ADMINISTRATOR,
 }
@@ -105,6 +107,11 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "POST /sign-in/role": SESSION,
         "POST /sign-in/revoke": SESSION,
         "GET /sign-in/signed-out": ANYONE,
+        "GET /sign-in/displays": ANYONE,
+        "POST /sign-in/displays": SESSION,
+        "POST /sign-in/displays/revoke": SESSION,
+        "GET /sign-in/display/{secret}": SECRET,
+        "POST /sign-in/display/{secret}": SECRET,
         "POST /sign-out": ANYONE,
     },
     "dispatch": {
@@ -163,9 +170,9 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /api/metrics/v1/cases/{case_id}": f"{WATCHING} {SERVICES}",
         "GET /api/metrics/v1/facts": f"{WATCHING} {SERVICES}",
         "GET /board": WATCHING,
-        "GET /board/live": WATCHING,
-        "GET /board/events": WATCHING,
-        "GET /board/wall": WATCHING,
+        "GET /board/live": f"{WATCHING} {DISPLAY}",
+        "GET /board/events": f"{WATCHING} {DISPLAY}",
+        "GET /board/wall": f"{WATCHING} {DISPLAY}",
         "GET /board/how": ANYONE,
         "GET /board/static": ANYONE,
     },

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from tests.support.databases import fresh_database
 from tests.support.openid_provider import CLIENT, OpenIdProviderOfTests, openid_provider
 
 STAFF_HOST: Final = "http://staff.example"
+FAILURES: Final = 8
 AUDIENCE: Final = "lastmetre-api"
 MAPPING: Final = {
     "subject": "preferred_username",
@@ -100,6 +102,7 @@ def intake(
         "INTAKE_OIDC_CLIENT_SECRET": CLIENT[1],
         "INTAKE_OIDC_AUDIENCE": AUDIENCE,
         "INTAKE_OIDC_ROLES_FILE": str(roles),
+        "INTAKE_SIGN_IN_FAILURES_PER_CLIENT": str(FAILURES),
     }
     return intake
 
@@ -123,4 +126,6 @@ async def browser(
     signing_in: IntakeAlone, provider: OpenIdProviderOfTests
 ) -> AsyncIterator[Browser]:
     async with signing_in.processes[0].client() as client:
+        # Each test is a client of its own: failures are counted by client.
+        client.headers["X-Forwarded-For"] = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
         yield Browser(client, signing_in)

@@ -85,6 +85,32 @@ def test_without_the_database_the_form_is_counted_here() -> None:
     asyncio.run(trial())
 
 
+def test_without_the_database_one_client_passes_no_limit_of_all() -> None:
+    async def trial() -> None:
+        counted = counter(MovedClock())
+        of_all, of_one = Limit("form", 3, HOUR), Limit("form_by_client", 2, HOUR)
+
+        async def send(client: str) -> Limit | None:
+            attempts = [Attempt(of_all), Attempt(of_one, client)]
+            return await counted.reserve_even_without_database(attempts)
+
+        assert [await send("one") for _ in range(9)] == [None, None] + [of_one] * 7
+        assert [await send("another"), await send("a third")] == [None, of_all]
+
+    asyncio.run(trial())
+
+
+def test_without_the_database_what_came_off_counts_no_more() -> None:
+    async def trial() -> None:
+        counted = counter(MovedClock())
+        attempts = limits(2).reporting("203.0.113.7", [])
+        for _ in range(5):
+            assert await counted.reserve_even_without_database(attempts) is None
+            await counted.release_even_without_database(attempts)
+
+    asyncio.run(trial())
+
+
 def test_without_the_database_memory_has_a_limit_and_refuses_behind_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

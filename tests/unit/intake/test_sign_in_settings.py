@@ -74,8 +74,20 @@ def test_passwords_are_good_where_there_is_no_provider(
 def test_desks_are_signed_out_and_devices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     lifetimes = settings(monkeypatch).lifetimes()
     hours = {how: each.longest.total_seconds() / 3600 for how, each in lifetimes.items()}
-    assert hours == {SignedInBy.PROVIDER: 12, SignedInBy.PASSWORD: 12, SignedInBy.LINK: 90 * 24}
+    assert hours == {
+        SignedInBy.PROVIDER: 12,
+        SignedInBy.PASSWORD: 12,
+        SignedInBy.LINK: 90 * 24,
+        SignedInBy.DISPLAY: 365 * 24,
+    }
     assert lifetimes[SignedInBy.PROVIDER].idle.total_seconds() == 1800
+    assert lifetimes[SignedInBy.DISPLAY].idle.days == 30
+
+
+def test_no_claim_makes_somebody_a_screen() -> None:
+    mapping = {"subject": "sub", "roles": [{"role": "display", "claim": "roles", "value": "tv"}]}
+    with pytest.raises(ValidationError, match="nobody who signs in there"):
+        RoleMapping.model_validate(mapping)
 
 
 def test_the_sample_of_the_documents_is_a_mapping() -> None:

@@ -131,7 +131,7 @@ CALLERS: dict[str, dict[str, str]] = {
         "eyJzdWIiOiJ4Iiwicm9sZSI6Im9wZXJhdG9yIiwiZXhwIjo5OTk5OTk5OTk5fQ."
     },
 }
-KNOWN = ("hotline", "app", "notify", "metrics", "lead", "operator", "supervisor", "administrator")
+KNOWN = ("hotline", "app", "notify", "metrics", *(role.value for role in Role))
 ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/channels/hotline/reports"): ("hotline",),
     ("POST", "/channels/app/reports"): ("app",),

@@ -47,11 +47,13 @@ from lastmetre.intake.application.pass_on_reports import PassOnReports
 from lastmetre.intake.application.read_vault import ReadVault
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
 from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
+from lastmetre.intake.application.sign_in_attempts import SignInAttempts
 from lastmetre.intake.application.sign_in_by_password import SignInByPassword
 from lastmetre.intake.application.staff_sessions import StaffSessions
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.application.trim_channels import TrimChannels
+from lastmetre.intake.application.wall_displays import WallDisplays
 from lastmetre.intake.application.watch_reports import WatchReports
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.return_address import ReturnAddresses
@@ -73,6 +75,7 @@ from lastmetre.intake.entrypoints.web.progress import (
 )
 from lastmetre.intake.entrypoints.web.report import ReportPages, report_router
 from lastmetre.intake.entrypoints.web.sign_in import SignInPages, SignInUses, sign_in_router
+from lastmetre.intake.entrypoints.web.wall_displays import WallDisplayPages, wall_display_router
 from lastmetre.intake.settings import IntakeSettings
 
 
@@ -160,6 +163,7 @@ def _sign_in_routers(
     sessions = StaffSessions(
         lambda: host.pool, signer, clock, settings.lifetimes(), lifetime, token_urlsafe
     )
+    displays = WallDisplays(lambda: host.pool, sessions, clock, token_urlsafe)
     at_provider = None
     if settings.oidc_roles_file is not None:
         provider = OpenIdProvider(
@@ -181,6 +185,7 @@ def _sign_in_routers(
     lead_links = LeadLinks(
         settings.link_key, [*settings.link_old_keys, *before, *settings.token_old_keys]
     )
+    sign_in_attempts = SignInAttempts(attempts, settings.sign_in_limits())
     by_password = None
     if settings.with_passwords:
         limits = settings.password_limits()
@@ -193,13 +198,17 @@ def _sign_in_routers(
             at_provider.sign_in if at_provider else None,
             settings.with_passwords,
             lead_links,
+            sign_in_attempts,
             clock,
         ),
     )
     return [
         sign_in_router(sign_in_pages),
         password_router(PasswordPages(sign_in_pages, by_password)),
-        sign_in_api_router(sessions, at_provider),
+        sign_in_api_router(sessions, at_provider, sign_in_attempts),
+        wall_display_router(
+            WallDisplayPages(pages, sessions, displays, sign_in_attempts, settings.sign_in_base)
+        ),
     ]
 
 

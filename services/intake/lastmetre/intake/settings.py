@@ -18,8 +18,13 @@ from lastmetre.common.service.settings import (
     SignInMode,
 )
 from lastmetre.intake.adapters.vault_cipher import Vault
-from lastmetre.intake.domain.attempts import Limit, PublicLimits
-from lastmetre.intake.domain.staff_sessions import Lifetimes, SignedInBy
+from lastmetre.intake.domain.attempts import Limit, PublicLimits, SignInWay
+from lastmetre.intake.domain.staff_sessions import (
+    DISPLAY_IDLE,
+    DISPLAY_LONGEST,
+    Lifetimes,
+    SignedInBy,
+)
 from lastmetre.intake.domain.staff_users import PasswordLimits
 
 _THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -72,6 +77,9 @@ class SignInSettings(EnvironmentSettings):
         default=30, gt=0, validation_alias="INTAKE_SIGN_INS_PER_CLIENT"
     )
     sign_ins_in_all: int = Field(default=300, gt=0, validation_alias="INTAKE_SIGN_INS_IN_ALL")
+    sign_in_failures: int = Field(
+        default=100, gt=0, validation_alias="INTAKE_SIGN_IN_FAILURES_PER_CLIENT"
+    )
     oidc_issuer: str = Field(default="", validation_alias="INTAKE_OIDC_ISSUER")
     oidc_client_id: str = Field(default="", validation_alias="INTAKE_OIDC_CLIENT_ID")
     oidc_client_secret: SecretStr = Field(
@@ -107,6 +115,11 @@ class SignInSettings(EnvironmentSettings):
             by_name=Limit("password_by_name", self.sign_ins_per_name, quarter),
         )
 
+    def sign_in_limits(self) -> dict[SignInWay, Limit]:
+        """Of one client's failures by the other ways, in a quarter of an hour."""
+        most, quarter = self.sign_in_failures, timedelta(minutes=15)
+        return {way: Limit(f"{way}_by_client", most, quarter) for way in SignInWay}
+
     def lifetimes(self) -> dict[SignedInBy, Lifetimes]:
         """Of sessions, by how somebody has signed in."""
         at_a_desk = Lifetimes(
@@ -117,6 +130,7 @@ class SignInSettings(EnvironmentSettings):
             SignedInBy.PROVIDER: at_a_desk,
             SignedInBy.PASSWORD: at_a_desk,
             SignedInBy.LINK: device,
+            SignedInBy.DISPLAY: Lifetimes(DISPLAY_IDLE, DISPLAY_LONGEST),
         }
 
 

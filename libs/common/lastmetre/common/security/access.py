@@ -47,6 +47,7 @@ PAGES_OF = {
     Role.OPERATOR: frozenset({"/centre", "/cases", "/board", "/messages"}),
     Role.SUPERVISOR: frozenset({"/cases", "/board", "/messages"}),
     Role.ADMINISTRATOR: frozenset({"/centre", "/cases", "/board", "/messages"}),
+    Role.DISPLAY: frozenset({"/board"}),
 }
 """The pages of each role, by the first part of their path: what its pages link to."""
 

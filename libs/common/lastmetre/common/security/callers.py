@@ -21,6 +21,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
     SUPERVISOR = "supervisor"
     ADMINISTRATOR = "administrator"
+    DISPLAY = "display"
+    """A screen on a wall, which is nobody: it shows the board, and does nothing."""
 
 
 OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
@@ -28,6 +30,7 @@ OPERATORS: Final = (Role.OPERATOR, Role.ADMINISTRATOR)
 CENTRE: Final = (*OPERATORS, Role.SUPERVISOR)
 """Who sees all cases: whoever decides, and whoever watches over it."""
 STAFF: Final = (Role.LEAD, *CENTRE)
+"""What a person can be."""
 
 
 class Via(StrEnum):

@@ -44,6 +44,11 @@ def signed_in(request: Request, who: str, how: str) -> None:
     log.info("signed in", log="security", who=who, how=how, **_what(request))
 
 
+def display_registered(request: Request, who: str, display: str) -> None:
+    """Somebody has made a link by which a screen may sign in."""
+    log.info("display registered", log="security", who=who, display=display, **_what(request))
+
+
 def signed_out(request: Request, who: str, how: str) -> None:
     """Somebody's sign-in ended before its time."""
     log.info("signed out", log="security", who=who, how=how, **_what(request))

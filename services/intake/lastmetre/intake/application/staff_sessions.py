@@ -81,7 +81,7 @@ class StaffSessions:
             session_id=self._identities.uuid7(now),
             staff=sign_in.staff,
             signed_in_by=sign_in.by,
-            browser=one_line(sign_in.browser)[:_BROWSER_LENGTH],
+            browser=browser_name(sign_in.browser),
             at_provider=sign_in.at_provider,
             begun_at=now,
             used_at=now,
@@ -91,16 +91,16 @@ class StaffSessions:
         secret = self._new_secret()
         async with connected(self._pool()) as connection, connection.transaction():
             await store.forget_before(connection, now - KEPT_AFTER_THE_END)
-            before = await store.by_secret(connection, _digest(instead_of or ""))
+            before = await store.by_secret(connection, digest_of(instead_of or ""))
             if before is not None:
                 await store.revoke(connection, [before.session_id], now)
-            await store.put(connection, session, _digest(secret))
-        return Begun(secret, self._renewed(session, now))
+            await store.put(connection, session, digest_of(secret))
+        return Begun(secret, self.with_token(session, now))
 
     async def find(self, secret: str) -> StaffSession | None:
         """The session with that secret, if it goes on."""
         async with connected(self._pool()) as connection:
-            session = await store.by_secret(connection, _digest(secret))
+            session = await store.by_secret(connection, digest_of(secret))
         return session if session and session.holds(self._clock.now()) else None
 
     async def renew(
@@ -121,7 +121,7 @@ class StaffSessions:
         async with connected(self._pool()) as connection:
             if not await store.keep_use(connection, session):
                 return None
-        return self._renewed(session, now)
+        return self.with_token(session, now)
 
     async def of(self, staff: StaffMember) -> list[StaffSession]:
         """His sessions that go on, newest first."""
@@ -153,11 +153,18 @@ class StaffSessions:
         async with connected(self._pool()) as connection:
             return await store.revoke(connection, [session_id], self._clock.now())
 
-    def _renewed(self, session: StaffSession, now: datetime) -> Renewed:
+    def with_token(self, session: StaffSession, now: datetime) -> Renewed:
+        """The session that goes on, with a new access token."""
         left = min(self._access_lifetime, session.idle_ends_at - now)
         token = self._signer.sign(session.staff, now, left)
         return Renewed(session, token, int(left.total_seconds()))
 
 
-def _digest(secret: str) -> bytes:
+def browser_name(said: str) -> str:
+    """A line of what a browser says of itself, for lists."""
+    return one_line(said)[:_BROWSER_LENGTH]
+
+
+def digest_of(secret: str) -> bytes:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 
@@ -36,6 +37,16 @@ class TooManyAttempts(Exception):
         self.passed = passed
         self.of_contact = of_contact
         """Whether it is the limit of whoever would be written to."""
+
+
+class SignInWay(StrEnum):
+    """What anybody may ask of the sign-in that looks at something he brings, passwords aside."""
+
+    CALLBACK = "callback"
+    LINK = "link"
+    EXCHANGE = "exchange"
+    ENDED = "ended"
+    DISPLAY = "display"
 
 
 class PublicLimits(NamedTuple):

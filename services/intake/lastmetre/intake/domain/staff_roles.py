@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lastmetre.common.contracts.base import Code
-from lastmetre.common.security.callers import Role, StaffMember
+from lastmetre.common.security.callers import STAFF, Role, StaffMember
 
 Claim = str | Annotated[tuple[str, ...], Field(min_length=1)]
 """The name of a claim, or the names that lead to one inside of others."""
@@ -26,10 +26,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _of_a_person(role: Role) -> Role:
+    if role not in STAFF:
+        raise ValueError(f"{role} is nobody who signs in there")
+    return role
+
+
 class RoleRule(_Strict):
     """Whoever's `claim` is `value`, or a list that holds it, has `role`."""
 
-    role: Role
+    role: Annotated[Role, AfterValidator(_of_a_person)]
     claim: Claim
     value: str
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
 from lastmetre.common.security.callers import Role, StaffMember
@@ -15,6 +15,7 @@ class SignedInBy(StrEnum):
     PROVIDER = "provider"
     PASSWORD = "password"  # noqa: S105 - a kind of sign-in
     LINK = "link"
+    DISPLAY = "display"
 
 
 class Lifetimes(NamedTuple):
@@ -22,6 +23,12 @@ class Lifetimes(NamedTuple):
 
     idle: timedelta
     longest: timedelta
+
+
+DISPLAY_LINK_LIFETIME: Final = timedelta(minutes=15)
+"""How long the link of a screen that was registered may be opened."""
+DISPLAY_IDLE: Final = timedelta(days=30)
+DISPLAY_LONGEST: Final = timedelta(days=365)
 
 
 class AtProvider(NamedTuple):
@@ -45,6 +52,13 @@ class StaffSession:
     idle_ends_at: datetime
     ends_at: datetime
     revoked_at: datetime | None = None
+    registered_by: str | None = None
+    """Of a screen: who has made its link."""
+
+    @property
+    def awaits_its_screen(self) -> bool:
+        """Whether nobody has opened the link of this screen yet."""
+        return self.signed_in_by is SignedInBy.DISPLAY and self.used_at == self.begun_at
 
     def holds(self, now: datetime) -> bool:
         """Whether it goes on."""

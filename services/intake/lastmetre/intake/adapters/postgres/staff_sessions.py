@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lastmetre.common.postgres.database import Connection
 
 _COLUMNS: Final = """session_id, subject, roles, lead_id, signed_in_by, browser, provider_subject,
-    provider_session, begun_at, used_at, idle_ends_at, ends_at, revoked_at"""
+    provider_session, begun_at, used_at, idle_ends_at, ends_at, revoked_at, registered_by"""
 
 
 async def put(connection: "Connection", session: StaffSession, secret_digest: bytes) -> None:
@@ -21,7 +21,7 @@ async def put(connection: "Connection", session: StaffSession, secret_digest: by
     await connection.execute(
         f"""
         INSERT INTO staff_session ({_COLUMNS}, secret_digest)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """,  # noqa: S608 - our own columns
         session.session_id,
         session.staff.subject,
@@ -36,6 +36,7 @@ async def put(connection: "Connection", session: StaffSession, secret_digest: by
         session.idle_ends_at,
         session.ends_at,
         session.revoked_at,
+        session.registered_by,
         secret_digest,
     )
 
@@ -50,16 +51,51 @@ async def by_secret(connection: "Connection", secret_digest: bytes) -> StaffSess
 
 
 async def of_person(connection: "Connection", staff: StaffMember) -> list[StaffSession]:
-    """His sessions that nobody has revoked, as a lead those of his devices too; newest first."""
+    """His sessions that nobody has revoked, as a lead those of his devices too; newest first. A
+    screen of his name is not his."""
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} FROM staff_session
-        WHERE (subject = $1 OR lead_id = $2) AND revoked_at IS NULL ORDER BY begun_at DESC
+        WHERE (subject = $1 OR lead_id = $2) AND (signed_in_by = $3) = $4 AND revoked_at IS NULL
+        ORDER BY begun_at DESC
         """,  # noqa: S608
         staff.subject,
         staff.lead_id,
+        SignedInBy.DISPLAY,
+        Role.DISPLAY in staff.roles,
     )
     return [_session(row) for row in rows]
+
+
+async def displays(connection: "Connection") -> list[StaffSession]:
+    """Those of screens that nobody has revoked, by name."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM staff_session
+        WHERE signed_in_by = $1 AND revoked_at IS NULL ORDER BY subject, begun_at
+        """,  # noqa: S608
+        SignedInBy.DISPLAY,
+    )
+    return [_session(row) for row in rows]
+
+
+async def open_display(
+    connection: "Connection", session: StaffSession, link_digest: bytes, secret_digest: bytes
+) -> bool:
+    """Keep that its link was opened, and another secret in its place; False if it was before."""
+    opened = await connection.fetchval(
+        """
+        UPDATE staff_session SET secret_digest = $3, browser = $4, used_at = $5, idle_ends_at = $6
+        WHERE session_id = $1 AND secret_digest = $2 AND revoked_at IS NULL RETURNING session_id
+        """,
+        session.session_id,
+        link_digest,
+        secret_digest,
+        session.browser,
+        session.used_at,
+        session.idle_ends_at,
+    )
+    return opened is not None
 
 
 async def at_provider(connection: "Connection", ended: AtProvider) -> list[UUID]:
@@ -122,4 +158,5 @@ def _session(row: Any) -> StaffSession:
         idle_ends_at=row["idle_ends_at"],
         ends_at=row["ends_at"],
         revoked_at=row["revoked_at"],
+        registered_by=row["registered_by"],
     )

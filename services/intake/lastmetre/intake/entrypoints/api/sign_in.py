@@ -1,6 +1,8 @@
 """What programs ask of the sign-in: partners' systems for access tokens, the identity provider
 for the end of somebody's sessions."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal, NamedTuple
 
 import structlog
@@ -13,9 +15,12 @@ from lastmetre.common.web.forms import FORM_BYTES
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
+from lastmetre.intake.application.sign_in_attempts import SignInAttempts
 from lastmetre.intake.application.staff_sessions import StaffSessions
+from lastmetre.intake.domain.attempts import SignInWay, TooManyAttempts
 from lastmetre.intake.domain.identity_provider import NotProved, ProviderAway
 from lastmetre.intake.domain.staff_roles import NoRole
+from lastmetre.intake.entrypoints.clients import client_in
 
 log = structlog.get_logger()
 
@@ -56,7 +61,9 @@ class AtProviderUses(NamedTuple):
     exchange: ExchangeToken
 
 
-def sign_in_api_router(sessions: StaffSessions, uses: AtProviderUses | None) -> APIRouter:
+def sign_in_api_router(
+    sessions: StaffSessions, uses: AtProviderUses | None, attempts: SignInAttempts
+) -> APIRouter:
     """The routes; without a provider they answer 404."""
     router = APIRouter(route_class=GuardedRoute, tags=["sign-in"])
 
@@ -73,7 +80,9 @@ def sign_in_api_router(sessions: StaffSessions, uses: AtProviderUses | None) -> 
         credentials, for one that every service of ours knows. Send that as `Authorization: Bearer`
         until it ends, then exchange again."""
         try:
-            exchanged = await at_provider().exchange(asked.subject_token)
+            provider = at_provider()
+            async with trying(request, attempts, SignInWay.EXCHANGE):
+                exchanged = await provider.exchange(asked.subject_token)
         except (NotProved, NoRole) as error:
             security_log.refused(request, 401, None, f"exchange_{error.why}")
             raise Problem(
@@ -83,8 +92,6 @@ def sign_in_api_router(sessions: StaffSessions, uses: AtProviderUses | None) -> 
                 N_("It is not good, or opens nothing here."),
                 headers={"WWW-Authenticate": "Bearer"},
             ) from None
-        except ProviderAway as error:
-            raise provider_away(error) from None
         staff = exchanged.staff
         who = ", ".join(f"{role.value}:{staff.subject}" for role in staff.roles)
         security_log.signed_in(request, who, "exchanged")
@@ -99,18 +106,38 @@ def sign_in_api_router(sessions: StaffSessions, uses: AtProviderUses | None) -> 
         (back-channel logout): his sessions end here, too."""
         response.headers["Cache-Control"] = "no-store"
         try:
-            ended = await at_provider().sign_in.ended(notice.logout_token)
+            provider = at_provider()
+            async with trying(request, attempts, SignInWay.ENDED):
+                ended = await provider.sign_in.ended(notice.logout_token)
         except NotProved as error:
             security_log.refused(request, 400, None, f"logout_{error.why}")
             raise Problem(
                 400, "/problems/token-not-accepted", N_("This token is not accepted")
             ) from None
-        except ProviderAway as error:
-            raise provider_away(error) from None
         sessions_ended = await sessions.end_at_provider(ended)
         security_log.signed_out(request, f"{sessions_ended} sessions", "ended_at_provider")
 
     return router
+
+
+@asynccontextmanager
+async def trying(request: Request, attempts: SignInAttempts, way: SignInWay) -> AsyncIterator[None]:
+    """Around a try to sign in. Raises Problem 429 before it where its client has failed too often,
+    503 where the provider is away."""
+    try:
+        async with attempts.trying(way, client_in(request)):
+            yield
+    except TooManyAttempts as error:
+        security_log.refused(request, 429, None, f"sign_in_{error.passed.kind}")
+        raise Problem(
+            429,
+            "/problems/too-many-tries",
+            N_("Too many tries"),
+            N_("Please try again in a quarter of an hour, or ask your administrator."),
+            headers={"Retry-After": str(int(error.passed.window.total_seconds()))},
+        ) from None
+    except ProviderAway as error:
+        raise provider_away(error) from None
 
 
 def provider_away(error: ProviderAway) -> Problem:

@@ -15,10 +15,11 @@ from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.sign_in_by_password import CannotBePassword, SignInByPassword
 from lastmetre.intake.application.staff_sessions import SignIn
-from lastmetre.intake.domain.attempts import TooManyAttempts, client_of
+from lastmetre.intake.domain.attempts import TooManyAttempts
 from lastmetre.intake.domain.identity_provider import NotProved
 from lastmetre.intake.domain.staff_sessions import SignedInBy
 from lastmetre.intake.domain.staff_users import SHORTEST_PASSWORD
+from lastmetre.intake.entrypoints.clients import client_in
 from lastmetre.intake.entrypoints.web.sign_in import SignInPages
 
 _RETRY_AFTER_SECONDS: Final = "900"
@@ -68,7 +69,7 @@ class PasswordPages:
             form.fail("code", N_("Please type the code that your authenticator shows"))
         if form.errors:
             return self._sign_in.ask_password(request, form, 422)
-        client = client_of(request.client.host if request.client else None)
+        client = client_in(request)
         code = fields.code.replace(" ", "")
         try:
             staff = await by_password(client, fields.subject, fields.password, code)
@@ -104,7 +105,7 @@ class PasswordPages:
             form.fail("again", N_("The two are not the same"))
         if form.errors:
             return self._sign_in.ask_change(request, form, 422)
-        client = client_of(request.client.host if request.client else None)
+        client = client_in(request)
         subject = session.staff.subject
         try:
             await by_password.change(client, subject, fields.password, fields.chosen)

@@ -27,12 +27,13 @@ from lastmetre.intake.application.add_to_report import AddToReport
 from lastmetre.intake.application.find_report import FindReport
 from lastmetre.intake.application.follow_report import FollowReport, Progress, TellProgress
 from lastmetre.intake.domain.additions import CannotAdd
-from lastmetre.intake.domain.attempts import TooManyAttempts, client_of
+from lastmetre.intake.domain.attempts import TooManyAttempts
 from lastmetre.intake.domain.case_view import CaseView, Followed, state_of
 from lastmetre.intake.domain.progress import ENDED, steps
 from lastmetre.intake.domain.submission import NotAcknowledged
 from lastmetre.intake.domain.vault_entries import VaultEntry
 from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here
+from lastmetre.intake.entrypoints.clients import client_in
 from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Drawn, Network
 from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
@@ -115,7 +116,7 @@ class ProgressPages:
         number = read_case_number(typed)
         if number is None:
             return self.ask(request, form, 404)
-        client = client_of(request.client.host if request.client else None)
+        client = client_in(request)
         try:
             identity = await self._uses.find(client, number, tail)
         except TooManyAttempts:
@@ -275,7 +276,7 @@ def progress_router(pages: ProgressPages, events: ProgressEvents) -> APIRouter:
     async def watched(request: Request, secret: str) -> Watched:
         # Before the stream begins: then it is too late for a refusal.
         identity = pages.identity(secret)
-        client = client_of(request.client.host if request.client else None)
+        client = client_in(request)
         events.admit(client)
         return Watched(identity, client)
 

@@ -24,9 +24,10 @@ from lastmetre.common.web.svg.maps import Look
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.follow_report import TellJustSent
 from lastmetre.intake.application.submit_form import SubmitForm
-from lastmetre.intake.domain.attempts import TooManyAttempts, client_of
+from lastmetre.intake.domain.attempts import TooManyAttempts
 from lastmetre.intake.domain.submission import OPEN_SENDER, NotAcknowledged
 from lastmetre.intake.entrypoints.api.cases import identity_in
+from lastmetre.intake.entrypoints.clients import client_in
 from lastmetre.intake.entrypoints.edge.application import RETRY_AFTER_SECONDS
 from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
 
@@ -122,7 +123,7 @@ class ReportPages:
         report = self._report(form, drawn, self._pages.language_of(request))
         if report is None:
             return await self.show(request, form, 422)
-        client = client_of(request.client.host if request.client else None)
+        client = client_in(request)
         try:
             sent = await self._submit(report, client)
         except TooManyAttempts as refused:

@@ -22,12 +22,14 @@ from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.problems import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.intake.application.sign_in_at_provider import SignInAtProvider
+from lastmetre.intake.application.sign_in_attempts import SignInAttempts
 from lastmetre.intake.application.staff_sessions import SignIn, StaffSessions
+from lastmetre.intake.domain.attempts import SignInWay
 from lastmetre.intake.domain.identity_provider import NotProved, ProviderAway
 from lastmetre.intake.domain.return_address import ReturnAddresses
 from lastmetre.intake.domain.staff_roles import NoRole
 from lastmetre.intake.domain.staff_sessions import SignedInBy, StaffSession
-from lastmetre.intake.entrypoints.api.sign_in import provider_away
+from lastmetre.intake.entrypoints.api.sign_in import provider_away, trying
 from lastmetre.intake.entrypoints.web.session_cookies import (
     asked_in,
     drop_session,
@@ -69,6 +71,7 @@ class SignInUses(NamedTuple):
     at_provider: SignInAtProvider | None
     with_passwords: bool
     lead_links: LeadLinks
+    attempts: SignInAttempts
     clock: Clock
 
 
@@ -82,6 +85,7 @@ class SignInPages:
         self._at_provider = uses.at_provider
         self._with_passwords = uses.with_passwords
         self._lead_links = uses.lead_links
+        self._attempts = uses.attempts
         self._clock = uses.clock
 
     async def enter(self, request: Request, leads_to: str | None) -> Response:
@@ -164,9 +168,8 @@ class SignInPages:
         asked = asked_in(request)
         browser = request.headers.get("user-agent", "")
         try:
-            sign_in = await self._at_provider.answer(request.query_params, asked, browser)
-        except ProviderAway as error:
-            raise provider_away(error) from None
+            async with trying(request, self._attempts, SignInWay.CALLBACK):
+                sign_in = await self._at_provider.answer(request.query_params, asked, browser)
         except NotProved as error:
             security_log.refused(request, 403, None, f"sign_in_{error.why}")
             raise Problem(
@@ -194,16 +197,9 @@ class SignInPages:
         return response
 
     async def by_link(self, request: Request, secret: str, leads_to: str | None) -> Response:
-        """A lead's device, by the link in a message to him. Raises Problem 404, and 403 where
+        """A lead's device, by the link in a message to him. Raises Problem 404, 429, and 403 where
         another site led here."""
-        lead_id = self._lead_links.open(secret, self._clock.now())
-        if lead_id is None:
-            raise Problem(
-                404,
-                "/problems/unknown-link",
-                N_("This link is not good any more"),
-                N_("Please open the link in the newest message that we sent you."),
-            )
+        lead_id = await self._lead_of(request, secret)
         lead = StaffMember(lead_id, (Role.LEAD,), lead_id)
         await confirm_sign_in(request, f"{Role.LEAD.value}:{lead_id}")
         known = await self._sessions.find(secret_in(request))
@@ -211,6 +207,17 @@ class SignInPages:
             return await self.enter(request, leads_to)
         browser = request.headers.get("user-agent", "")
         return await self.signed_in(request, SignIn(lead, SignedInBy.LINK, browser), leads_to)
+
+    async def _lead_of(self, request: Request, secret: str) -> str:
+        async with trying(request, self._attempts, SignInWay.LINK):
+            if (lead_id := self._lead_links.open(secret, self._clock.now())) is not None:
+                return lead_id
+            raise Problem(
+                404,
+                "/problems/unknown-link",
+                N_("This link is not good any more"),
+                N_("Please open the link in the newest message that we sent you."),
+            )
 
     async def renew(self, request: Request, fields: RenewFields) -> Response:
         """A new access token for a page that stays open. Raises Problem 401."""

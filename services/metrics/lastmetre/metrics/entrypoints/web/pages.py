@@ -10,7 +10,7 @@ from fastapi.sse import ServerSentEvent
 from starlette.responses import Response
 
 from lastmetre.common.security.access import Anyone, CurrentPerson, allow
-from lastmetre.common.security.callers import CENTRE, Person
+from lastmetre.common.security.callers import CENTRE, Person, Role
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.live_changes import LiveChanges
 from lastmetre.common.web.live_events import EVENTS, live_events
@@ -72,6 +72,7 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
         return view.context() | {
             "wall": request.url.path.endswith("/wall"),
             "role": person.role.value,
+            "display": person.subject if person.role is Role.DISPLAY else None,
             "query": choice.query(),
             "periods": [
                 (name, choice.query(period=each.value, day=None), each is shown)
@@ -90,14 +91,14 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
         """The board."""
         return pages.render(request, "board.html", await context(request, person, choice))
 
-    @router.get("/board/live", dependencies=allow(*CENTRE))
+    @router.get("/board/live", dependencies=allow(*CENTRE, Role.DISPLAY))
     async def board_live(
         request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:
         """The part of it that changes."""
         return pages.render(request, "live.html", await context(request, person, choice))
 
-    @router.get("/board/events", dependencies=allow(*CENTRE), **EVENTS)
+    @router.get("/board/events", dependencies=allow(*CENTRE, Role.DISPLAY), **EVENTS)
     async def board_events(
         request: Request, choice: Annotated[Choice, Depends()]
     ) -> AsyncIterator[ServerSentEvent]:
@@ -111,7 +112,7 @@ def board_router(board: Board, changes: LiveChanges[str], pages: Pages) -> APIRo
         async for event in live_events(request, changes, BOARD, look):
             yield event
 
-    @router.get("/board/wall", dependencies=allow(*CENTRE))
+    @router.get("/board/wall", dependencies=allow(*CENTRE, Role.DISPLAY))
     async def board_wall(
         request: Request, person: CurrentPerson, choice: Annotated[Choice, Depends()]
     ) -> Response:
