@@ -282,7 +282,7 @@ async def test_the_command_says_what_is_wrong_and_what_to_do(started: IntakeAlon
         # Nobody chooses a password for others, weak or not: what is printed was drawn.
         (("add", "x", *operator, "--password", "123456"), {}, 2, ["--password"]),
         (("list",), {"INTAKE_VAULT_KEY": ""}, 2, ["INTAKE_VAULT_KEY is not set"]),
-        (("list",), {"INTAKE_DATABASE_URL": NOWHERE}, 1, ["refused", "lastmetre status"]),
+        (("list",), {"INTAKE_DATABASE_URL": NOWHERE}, 1, ["intake's database", "lastmetre status"]),
     ]
     for words, changed, code, expected in attempts:
         ended, said, told = await command(started, *words, **changed)

@@ -60,7 +60,6 @@ def _follow(bar: Bar, said: list[str], line: str) -> None:
 def _environment(service: str) -> dict[str, str]:
     found = installation()
     found.database(service)
-    found.broker()
     if find_spec(f"lastmetre.{service}") is None:
         raise Trouble(
             f"The tool of {service} is not installed here.",

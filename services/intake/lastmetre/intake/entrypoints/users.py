@@ -113,7 +113,7 @@ def main() -> int:
     except UserExists:
         document = {"subject": arguments.subject, "refused": "exists"}
     except DATABASE_ERRORS as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write(f"intake's database: {type(error).__name__} {error}\n")
         return 1
     sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
     return 1 if "refused" in document else 0
