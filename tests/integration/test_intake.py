@@ -54,6 +54,28 @@ async def test_the_way_of_reports(city: IntakeAlone) -> None:
         assert (shown["state"], shown["channel"]) == ("received", "app")
         shown = (await client.get(f"/cases/{rejected.json()['receipt']}")).json()
         assert (shown["state"], shown["reasons"]) == ("rejected", ["reported_in_the_future"])
+
+        own = (await client.get(f"{path}/1", headers=key)).json()
+        assert own == (await client.get(f"/cases/{receipt}")).json() | {
+            "progress_url": first.json()["progress_url"],
+            "conflicts": 1,
+        }
+        own = (await client.get(f"{path}/2", headers=key)).json()
+        assert (own["state"], own["reasons"], own["conflicts"]) == (
+            "rejected",
+            ["reported_in_the_future"],
+            0,
+        )
+        # Not sent; another channel's key; another sender's, who has sent nothing under that id.
+        hotline = city.credentials.channel("hotline")
+        for asked, by, status in (
+            (f"{path}/3", key, 404),
+            (f"{path}/a/b%2Fc", key, 404),
+            (f"{path}/1", hotline, 403),
+            ("/channels/hotline/reports/1", hotline, 404),
+            (f"{path}/1", {}, 401),
+        ):
+            assert (await client.get(asked, headers=by)).status_code == status
         mistyped = receipt[:-1] + ("a" if receipt[-1] != "a" else "b")
         assert (await client.get(f"/cases/{mistyped}")).status_code == 404
 

@@ -93,6 +93,11 @@ async def test_two_forms_of_others_become_reports_at_the_same_spot(city: IntakeA
     await until_passed_on(city, 4)
     assert await city.until_read() == Counter(accepted=2, repeated=2)
 
+    async with running.client() as client:
+        asked = await client.get(path + "/" + PUSH["event"]["eventNo"], headers=KEY)
+    assert asked.json()["receipt"] == first.json()["receipt"]
+    assert asked.json()["read_by"].startswith("grid-east/3/")
+
     rows = {row["sender"]: row for row in await city.fetch("SELECT * FROM report")}
     assert rows["grid-east"]["read_by"].startswith("grid-east/3/")
     assert rows["river"]["read_by"].startswith("river-patrol/1/")

@@ -37,7 +37,12 @@ from lastmetre.intake.adapters.vault_cipher import CannotOpen, EncryptedDeadLett
 from lastmetre.intake.application.add_to_report import AddToReport
 from lastmetre.intake.application.count_attempts import AttemptCounter
 from lastmetre.intake.application.find_report import FindReport
-from lastmetre.intake.application.follow_report import FollowReport, TellJustSent, TellProgress
+from lastmetre.intake.application.follow_report import (
+    FollowReport,
+    FollowSentReport,
+    TellJustSent,
+    TellProgress,
+)
 from lastmetre.intake.application.give_contacts import GiveContacts, KeepLeadContacts
 from lastmetre.intake.application.ingest_reports import IngestReports
 from lastmetre.intake.application.keep_network import PublishedNetwork
@@ -58,7 +63,7 @@ from lastmetre.intake.application.watch_reports import WatchReports
 from lastmetre.intake.domain.bytes_in_flight import BytesInFlight
 from lastmetre.intake.domain.return_address import ReturnAddresses
 from lastmetre.intake.domain.submission import OPEN_SENDER
-from lastmetre.intake.entrypoints.api.cases import cases_router
+from lastmetre.intake.entrypoints.api.cases import cases_router, sent_reports_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
 from lastmetre.intake.entrypoints.api.notes import notes_router
 from lastmetre.intake.entrypoints.api.sign_in import AtProviderUses, sign_in_api_router
@@ -129,6 +134,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         host,
         [
             cases_router(host.links, follow),
+            sent_reports_router(FollowSentReport(host, submit)),
             report_router(
                 ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
             ),

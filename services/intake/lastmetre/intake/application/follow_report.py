@@ -5,11 +5,13 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contact import Reachable
+from lastmetre.common.contracts.base import Channel
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.intake.adapters.postgres import cases
+from lastmetre.intake.adapters.postgres import cases, reports
 from lastmetre.intake.adapters.postgres.pool import connected
 from lastmetre.intake.application.read_vault import ReadVault
+from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.domain.additions import Addition
 from lastmetre.intake.domain.case_view import Followed
 from lastmetre.intake.domain.vault_entries import VaultEntry
@@ -37,6 +39,36 @@ class FollowReport:
             return None
         async with connected(self._host.pool) as connection:
             return await cases.identity_of(connection, UUID(bytes=known_as))
+
+
+class SentReport(NamedTuple):
+    """A report as its sender asks for it."""
+
+    receipt: str
+    progress_url: str
+    followed: Followed
+    read_by: str | None
+    """The mapping that read it; None: it was sent in our form."""
+    conflicts: int
+
+
+class FollowSentReport:
+    """For the system that sent it, by its own id."""
+
+    def __init__(self, host: ServiceHost, submit: SubmitReports) -> None:
+        self._host = host
+        self._submit = submit
+
+    async def __call__(self, sender: str, channel: Channel, source_id: str) -> SentReport | None:
+        """None if it was not sent, or not read yet."""
+        identity = self._host.links.receipt_identity(sender, channel.value, source_id)
+        async with connected(self._host.pool) as connection:
+            followed = await cases.followed(connection, identity)
+            if followed is None:
+                return None
+            read_by, conflicts = await reports.reading_of(connection, followed.report_id)
+        held = self._submit.receipt(sender, channel.value, source_id)
+        return SentReport(*held, followed, read_by, conflicts)
 
 
 class Progress(NamedTuple):

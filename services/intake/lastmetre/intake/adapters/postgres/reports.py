@@ -246,6 +246,19 @@ async def insert_later(connection: "Connection", records: Sequence[DuplicateReco
     )
 
 
+async def reading_of(connection: "Connection", report_id: UUID) -> tuple[str | None, int]:
+    """What read a report, and how many records with other contents came after it."""
+    row = await connection.fetchrow(
+        """
+        SELECT read_by, (SELECT count(*) FROM later_record l
+            WHERE l.report_id = r.report_id AND l.outcome = 'conflict')
+        FROM report r WHERE report_id = $1
+        """,
+        report_id,
+    )
+    return (row[0], row[1]) if row else (None, 0)
+
+
 async def insert_vault(connection: "Connection", rows: Sequence[tuple[UUID, bytes]]) -> None:
     """Keep what is sealed for new reports."""
     await connection.copy_records_to_table("vault", records=rows, columns=("report_id", "sealed"))
