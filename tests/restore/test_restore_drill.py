@@ -1,27 +1,22 @@
 """Everything on one server is lost, and comes back from a backup on an empty machine."""
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import pytest
 
-from lastmetre.cli.backup.base_backup import make_base_backup
 from lastmetre.devstack import Stack
-from lastmetre.devstack.keys import SUPERUSER, Keys
-from lastmetre.devstack.postgres import binaries, unprivileged_user
 from tests.faults.rig.load import Load
 from tests.faults.rig.mail import MailServer
+from tests.support.backups import Backups, Machine, backups_of, new_machine, said
 from tests.support.city import City
-from tests.support.commands import attempt, lastmetre
+from tests.support.commands import lastmetre
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -33,39 +28,11 @@ LEDGER: Final = {
     "applied_intake", "applied_notify", "applied_metrics", "facts",
 }  # fmt: skip
 """Lines of the audit."""
-ARCHIVED: Final = "cp %p {0}/.%f && mv {0}/.%f {0}/%f"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A server's folders, and the disk with the backups, which is not lost with it."""
-
-    home: Path
-    backups: Path
-    identity: Path
-
-    @property
-    def postgresql(self) -> Path:
-        return self.home / "data" / "postgres"
-
-    @property
-    def kafka(self) -> Path:
-        return self.home / "data" / "kafka"
-
-    @property
-    def secrets(self) -> Path:
-        return self.home / "secrets"
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    made = Machine(tmp_path / "server", tmp_path / "backups", tmp_path / "identity")
-    archive = made.backups / "log"
-    archive.mkdir(parents=True)
-    if os.geteuid() == 0:
-        user = unprivileged_user()
-        os.chown(archive, user.pw_uid, user.pw_gid)
-    return made
+    return new_machine(tmp_path)
 
 
 @pytest.fixture
@@ -94,21 +61,6 @@ async def city(stack: Stack) -> AsyncIterator[City]:
         yield opened
 
 
-def superuser_url(stack: Stack) -> str:
-    password = Keys.kept_in(stack.home.secrets).database_passwords[SUPERUSER]
-    port = urlsplit(stack.endpoints.databases["intake"]).port
-    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{SUPERUSER}"
-
-
-async def archive_log(stack: Stack, archive: Path) -> None:
-    """From now on PostgreSQL's log goes to the other disk, too."""
-    connection = await asyncpg.connect(superuser_url(stack))
-    for setting in ("archive_mode = on", f"archive_command = '{ARCHIVED.format(archive)}'"):
-        await connection.execute(f"ALTER SYSTEM SET {setting}")
-    await connection.close()
-    await asyncio.to_thread(stack.restart, "postgres")
-
-
 async def facts(stack: Stack) -> set[tuple[object, ...]]:
     """Every case as metrics has it, the last service to hear of it: its ids and its number."""
     connection = await asyncpg.connect(stack.endpoints.audit_databases["metrics"])
@@ -117,56 +69,9 @@ async def facts(stack: Stack) -> set[tuple[object, ...]]:
     return {tuple(row) for row in rows}
 
 
-async def said(stack: Stack | None, *words: str | Path, **environment: str) -> str:
-    code, printed, complained = await attempt(stack, *words, **environment)
-    assert code == 0, f"{words}: {printed}\n{complained}"
-    return printed
-
-
-class Backups:
-    """Who backs up a machine and brings it back."""
-
-    def __init__(self, machine: Machine, stack: Stack, recipient: str) -> None:
-        self._machine = machine
-        self._stack = stack
-        self._recipient = recipient
-
-    async def make(self) -> str:
-        """Its name."""
-        made = await said(
-            self._stack, "backup", "make", "--to", self._machine.backups,
-            "--kafka-data", self._machine.kafka, "--secrets", self._machine.secrets,
-            "--recipient", self._recipient, "--pg-basebackup", binaries() / "pg_basebackup",
-            POSTGRES_SUPERUSER_URL=superuser_url(self._stack),
-        )  # fmt: skip
-        return made.strip()
-
-    async def make_in_steps(self) -> str:
-        """As compose does it, with pg_basebackup in another container."""
-        folder = self._machine.backups
-        await said(self._stack, "backup", "begin", "--to", folder)
-        make_base_backup(
-            superuser_url(self._stack), folder / "begun" / "postgresql",
-            str(binaries() / "pg_basebackup"),
-        )  # fmt: skip
-        made = await said(
-            self._stack, "backup", "finish", "--to", folder, "--kafka-data", self._machine.kafka,
-            "--without", "secrets", "--keep-days", "30",
-        )  # fmt: skip
-        return made.strip()
-
-    async def restore(self, *words: str | Path) -> None:
-        owner: tuple[str, ...] = ()
-        if os.geteuid() == 0:
-            owner = ("--postgresql-owner", str(unprivileged_user().pw_uid))
-        await said(None, "restore", "--from", self._machine.backups, *words, *owner)
-
-
 @pytest.fixture
 async def backups(machine: Machine, stack: Stack) -> Backups:
-    await archive_log(stack, machine.backups / "log")
-    recipient = (await said(None, "backup", "key", machine.identity)).strip()
-    return Backups(machine, stack, recipient)
+    return await backups_of(machine, stack)
 
 
 @pytest.fixture
