@@ -1,0 +1,58 @@
+"""The mail server is away: messages wait, none leaves, and somebody is called until they do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import pytest
+
+from lastmetre.devstack import Stack
+from tests.drills.drill import hurried, watched
+from tests.faults.rig.mail import MailServer
+from tests.support.city import City
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+WAITING: Final = 11
+"""The rule minds more than ten."""
+
+
+@pytest.fixture(scope="module")
+def mail() -> MailServer:
+    """Not there yet."""
+    return MailServer(free_port())
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Iterator[Stack]:
+    """It tries again at once."""
+    told = {
+        "NOTIFY_SMTP_HOST": "127.0.0.1",
+        "NOTIFY_SMTP_PORT": str(mail.port),
+        "NOTIFY_SMTP_STARTTLS": "false",
+        "NOTIFY_RETRY_FIRST_SECONDS": "1",
+        "NOTIFY_RETRY_LONGEST_SECONDS": "2",
+    }
+    with Stack(tmp_path_factory.mktemp("drill") / "home", environment=told) as running:
+        yield running
+
+
+async def test_no_message_leaves(city: City, mail: MailServer, tmp_path: Path) -> None:
+    await city.import_network()
+    rules = hurried(tmp_path, "NoMessageLeaves", **{"expr": ("15m", "30s"), "for": ("10m", "10s")})
+    async with watched(city, tmp_path, rules) as drill:
+        await drill.is_quiet("NoMessageLeaves")
+        for number in range(WAITING):
+            contact = {"email": f"reporter{number}@example.org"}
+            await city.report(f"mail-{uuid4()}", contact=contact)
+        drill.begins()
+        await drill.fires("NoMessageLeaves", "page", set())
+        mail.start()
+        try:
+            drill.begins()
+            await drill.resolves("NoMessageLeaves", "page")
+        finally:
+            mail.stop()
+    assert len(mail.came) >= WAITING
