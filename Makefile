@@ -68,7 +68,7 @@ faults: .venv/ready ## trials of faults on real servers, about an hour (ONLY=res
 faults-choice: .venv/ready ## the choice of them that continuous integration makes
 	LASTMETRE_FAULT_AGE_SECONDS=20 .venv/bin/pytest -s -m "trial and choice" tests/faults
 
-drills: .venv/ready ## alerts fire and resolve: real Prometheus and Alertmanager, ten minutes
+drills: .venv/ready ## alerts fire and resolve, services scale: real Prometheus and Alertmanager, half an hour
 	.venv/bin/pytest -s tests/drills
 
 restore-drill: .venv/ready ## everything on one server is lost and comes back from a backup, five minutes
