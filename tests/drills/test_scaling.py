@@ -3,6 +3,7 @@ formula on the lag that they export. Nothing is lost or doubled, and the dashboa
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,6 +84,7 @@ def wanted(lag: Mapping[str, float], thresholds: Mapping[str, int]) -> int:
 async def two_cities(stack: Stack, city: City, turn: str) -> AsyncIterator[list[str]]:
     """Their reports come in as quickly as they are taken; at the end of the block all have been."""
     receipts: list[str] = []
+    began = time.monotonic()
 
     async def send(channel: str) -> None:
         for start in range(0, REPORTS_OF_A_CITY, AT_ONCE):
@@ -114,6 +116,7 @@ async def two_cities(stack: Stack, city: City, turn: str) -> AsyncIterator[list[
         for channel in CHANNELS:
             sending.create_task(send(channel))
         yield receipts
+    print(f"{turn}: {len(receipts)} reports taken within {time.monotonic() - began:.0f} s")
     assert len(set(receipts)) == len(CHANNELS) * REPORTS_OF_A_CITY
 
 
@@ -123,17 +126,21 @@ async def lag_of(asking: Prometheus, service: str) -> dict[str, float]:
 
 
 async def all_is_handled(city: City, asking: Prometheus) -> None:
-    """Wait until the dashboard shows that nothing waits."""
+    """Wait until the dashboard shows that nothing waits; prints how long that took."""
+    began = time.monotonic()
 
     async def nothing_waits() -> bool:
         lags = [await lag_of(asking, service) for service in SERVICES]
         return all(each and not any(each.values()) for each in lags)
 
     await city.until(nothing_waits, "end of the lag", ENDS_SECONDS)
+    print(f"nothing waits after {time.monotonic() - began:.0f} s")
 
 
 async def shared_by(city: City, asking: Prometheus, processes: int) -> None:
-    """Wait until the dashboard shows so many processes of each, each with its part."""
+    """Wait until the dashboard shows so many processes of each, each with its part; prints how
+    long that took."""
+    began = time.monotonic()
 
     async def shared() -> bool:
         for service, query in SHARES.items():
@@ -145,6 +152,7 @@ async def shared_by(city: City, asking: Prometheus, processes: int) -> None:
         return True
 
     await city.until(shared, f"share of each of {processes}", ENDS_SECONDS)
+    print(f"shared by {processes} of each after {time.monotonic() - began:.0f} s")
 
 
 class Scaler:
