@@ -10,7 +10,7 @@ import pytest
 from lastmetre.devstack import Stack
 from tests.drills.drill import hurried, watched
 from tests.faults.rig.mail import MailServer
-from tests.support.city import City
+from tests.support.city import City, inside
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -44,9 +44,20 @@ async def test_no_message_leaves(city: City, mail: MailServer, tmp_path: Path) -
     rules = hurried(tmp_path, "NoMessageLeaves", **{"expr": ("15m", "30s"), "for": ("10m", "10s")})
     async with watched(city, tmp_path, rules) as drill:
         await drill.is_quiet("NoMessageLeaves")
-        for number in range(WAITING):
-            contact = {"email": f"reporter{number}@example.org"}
-            await city.report(f"mail-{uuid4()}", contact=contact)
+        reports = [
+            {
+                "source_id": f"mail-{uuid4()}",
+                "text": "路灯不亮",
+                "position": inside(0),
+                "contact": {"email": f"reporter{number}@example.org"},
+            }
+            for number in range(WAITING)
+        ]
+
+        async def taken() -> bool:
+            return (await city.post("app", reports)).status_code == 202
+
+        await city.until(taken, "reports are taken")
         drill.begins()
         await drill.fires("NoMessageLeaves", "page", set())
         mail.start()
