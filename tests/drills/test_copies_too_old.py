@@ -42,7 +42,9 @@ async def test_a_backup_that_is_too_old(
     intake = await city.database("intake")
     async with watched(city, tmp_path, hurried(tmp_path, "BackupTooOld", **HOLDS)) as drill:
         await drill.is_quiet("BackupTooOld")
-        await intake.execute("UPDATE confirmed_backup SET begun_at = begun_at - $1", TOO_OLD)
+        await intake.execute(
+            "UPDATE confirmed_backup SET begun_at = begun_at - $1::interval", TOO_OLD
+        )
         drill.begins()
         await drill.fires("BackupTooOld", "ticket", set())
         await backups.make()
