@@ -228,7 +228,7 @@ def keycloak(folder: Path, staff_host: str) -> Iterator[Keycloak]:
     with found.output.open("wb") as log:
         process = subprocess.Popen(
             [
-                str(home / "bin" / "kc.sh"), "start-dev", "--db=dev-mem", "--import-realm",
+                "sh", str(home / "bin" / "kc.sh"), "start-dev", "--db=dev-mem", "--import-realm",
                 "--http-host=127.0.0.1", f"--http-port={port}", f"--hostname={found.url}",
                 f"--http-management-port={management}",
             ],
