@@ -38,13 +38,20 @@ async def test_a_leads_device_is_a_session_like_others(
     await browser.get(lead_link(signing_in))
     assert browser.acting() == "lead:L017"
     assert await signing_in.value("SELECT count(*) FROM staff_session") == 1
+    device = "SELECT session_id::text FROM staff_session WHERE signed_in_by = 'link'"
+    session = str(await signing_in.value(device))
+    # Somebody whose name is this lead's id knows nothing of it.
+    provider.claims |= {"preferred_username": "L017"}
+    async with signing_in.processes[0].client() as client:
+        namesake = Browser(client, signing_in)
+        await namesake.sign_in()
+        assert session not in (await namesake.get("/sign-in")).text
+        assert (await namesake.post("/sign-in/revoke", session=session)).status_code == 404
     # At his desk the same lead ends it.
     provider.claims |= {"groups": ["leads"], "employee": "L017"}
     async with signing_in.processes[0].client() as client:
         desk = Browser(client, signing_in)
         await desk.sign_in()
-        device = "SELECT session_id::text FROM staff_session WHERE signed_in_by = 'link'"
-        session = await signing_in.value(device)
         assert (await desk.post("/sign-in/revoke", session=session)).status_code == 303
     assert (await browser.post("/sign-in/renew")).status_code == 401
 

@@ -52,17 +52,18 @@ async def by_secret(connection: "Connection", secret_digest: bytes) -> StaffSess
 
 async def of_person(connection: "Connection", staff: StaffMember) -> list[StaffSession]:
     """His sessions that nobody has revoked, as a lead those of his devices too; newest first. A
-    screen of his name is not his."""
+    screen of his name is not his, nor is the device of a lead whose id is his name."""
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} FROM staff_session
-        WHERE (subject = $1 OR lead_id = $2) AND (signed_in_by = $3) = $4 AND revoked_at IS NULL
+        WHERE (subject = $1 AND signed_in_by <> $5 OR lead_id = $2) AND (signed_in_by = $3) = $4 AND revoked_at IS NULL
         ORDER BY begun_at DESC
         """,  # noqa: S608
         staff.subject,
         staff.lead_id,
         SignedInBy.DISPLAY,
         Role.DISPLAY in staff.roles,
+        SignedInBy.LINK,
     )
     return [_session(row) for row in rows]
 
