@@ -56,7 +56,8 @@ async def of_person(connection: "Connection", staff: StaffMember) -> list[StaffS
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} FROM staff_session
-        WHERE (subject = $1 AND signed_in_by <> $5 OR lead_id = $2) AND (signed_in_by = $3) = $4 AND revoked_at IS NULL
+        WHERE (subject = $1 AND signed_in_by <> $5 OR lead_id = $2) AND (signed_in_by = $3) = $4
+            AND revoked_at IS NULL
         ORDER BY begun_at DESC
         """,  # noqa: S608
         staff.subject,
