@@ -72,14 +72,16 @@ class StackOfTwoBuilds(Stack):
         """What the old process says."""
         return self.home.logs / f"{service}-old.log"
 
-    def start_old(self) -> None:
-        """One process of each service, as the older build runs them; returns when all are ready.
+    def start_old(self, *services: str) -> None:
+        """One process of each of these services (without any: of all), as the older build runs
+        them; returns when all are ready.
 
         Call it from the main thread: the processes die with the thread that started them.
         """
         assert threading.current_thread() is threading.main_thread()
-        self._old = {each: self._begin(each) for each in SERVICES}
-        for service, process in self._old.items():
+        begun = {each: self._begin(each) for each in services or SERVICES}
+        self._old |= begun
+        for service, process in begun.items():
             self._wait_old(service, process)
         self._write_endpoints()
 
@@ -108,9 +110,9 @@ class StackOfTwoBuilds(Stack):
         )
         assert ready, self.old_log(service).read_text("utf-8")[-3000:]
 
-    def stop_old(self) -> dict[str, int]:
-        """Stop them in their orderly way; their exit codes."""
-        ending, self._old = self._old, {}
+    def stop_old(self, *services: str) -> dict[str, int]:
+        """Stop those of these services (without any: all) in their orderly way; exit codes."""
+        ending = {each: self._old.pop(each) for each in services or tuple(self._old)}
         self._write_endpoints()
         for process in ending.values():
             process.send_signal(signal.SIGTERM)

@@ -29,18 +29,21 @@ AGAIN_SECONDS: Final = 0.3
 REPORTS_A_TURN: Final = 20
 STEPS_A_TURN: Final = 12
 RATINGS_A_TURN: Final = 4
+WITH_MAIL: Final = 5
+"""Where mail is wanted, every fifth reporter leaves an address."""
 
 
 class Traffic:
     """Reports by `report`, what follows by `handle`, each until `enough` is set."""
 
-    def __init__(self, stack: Stack, city: City) -> None:
+    def __init__(self, stack: Stack, city: City, *, mail: bool = False) -> None:
         self.enough = asyncio.Event()
         self.receipts: list[str] = []
         self.asked = 0
         self.rated = 0
         self._stack = stack
         self._city = city
+        self._mail = mail
         self._turn = 0
 
     def _next(self, service: str) -> str:
@@ -55,12 +58,19 @@ class Traffic:
         sent = 0
         while not self.enough.is_set():
             items: list[dict[str, Any]] = [
-                {"source_id": f"{name}-{n}", "text": "井盖松动", "position": inside(n % 3)}
+                {
+                    "source_id": f"{name}-{n}", "text": "井盖松动", "position": inside(n % 3),
+                    **self._contact(f"{name}-{n}", n),
+                }
                 for n in range(sent, sent + REPORTS_A_TURN)
-            ]
+            ]  # fmt: skip
             self.receipts += await self._taken(items)
             sent += REPORTS_A_TURN
             await asyncio.sleep(AGAIN_SECONDS)
+
+    def _contact(self, name: str, number: int) -> dict[str, Any]:
+        wanted = self._mail and number % WITH_MAIL == 0
+        return {"contact": {"email": f"{name}@reporters.example"}} if wanted else {}
 
     async def _taken(self, items: list[dict[str, Any]]) -> list[str]:
         headers = self._city.credentials.channel("app")
@@ -120,10 +130,15 @@ def _is_at_rest(state: str | None) -> bool:
 
 
 @asynccontextmanager
-async def steady_traffic(stack: Stack, city: City, receipts: Path) -> AsyncIterator[Traffic]:
-    """Reports and what follows until left; then the books balance, with every receipt given."""
+async def steady_traffic(
+    stack: Stack, city: City, receipts: Path, *, mail: bool = False
+) -> AsyncIterator[Traffic]:
+    """Reports and what follows until left; then the books balance, with every receipt given.
+
+    With `mail` some reporters are written to.
+    """
     await city.import_network()
-    traffic = Traffic(stack, city)
+    traffic = Traffic(stack, city, mail=mail)
     working = [asyncio.create_task(traffic.report()), asyncio.create_task(traffic.handle())]
     try:
         yield traffic

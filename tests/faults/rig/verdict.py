@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 QUIET_SECONDS: Final = 150.0
 WORKS_WITHIN_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 0.2
+UNKNOWN_MESSAGES: Final = (
+    "SELECT case_id, seq, recipient FROM message_done WHERE result = 'unknown'"
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ async def count(rig: Rig, load: Load, before: Mapping[str, Known]) -> Count:
         if by_source.get(source_id) != was.report_id
         or by_report.get(was.report_id) != (was.case_id, was.number)
     ]
-    found.sent_twice += await _sent_twice(rig)
+    found.sent_twice += sent_twice(rig.mail.came, await _rows(rig, "notify", UNKNOWN_MESSAGES))
     return found
 
 
@@ -117,15 +120,13 @@ def _compare(found: Count, what: str, wanted: set[Any], there: Counter[Any]) -> 
     found.doubled += [f"{what} of {each}" for each, times in there.items() if times > 1]
 
 
-async def _sent_twice(rig: Rig) -> list[str]:
+def sent_twice(came: Counter[str], unknown: list[asyncpg.Record]) -> list[str]:
+    """Of what came to a mail server: messages that came more than once, though they are not among
+    those of UNKNOWN_MESSAGES."""
     from lastmetre.notify.domain.messages import message_id
 
-    rows = await _rows(
-        rig, "notify",
-        "SELECT case_id, seq, recipient FROM message_done WHERE result = 'unknown'",
-    )  # fmt: skip
-    unknown = {str(message_id(row["case_id"], row["seq"], row["recipient"])) for row in rows}
-    return [m for m, times in rig.mail.came.items() if times > 1 and m not in unknown]
+    ids = {str(message_id(row["case_id"], row["seq"], row["recipient"])) for row in unknown}
+    return [message for message, times in came.items() if times > 1 and message not in ids]
 
 
 async def works_again(rig: Rig, city: City, since: float) -> float:
