@@ -80,44 +80,70 @@ def wanted(lag: Mapping[str, float], thresholds: Mapping[str, int]) -> int:
     return min(max(most, LEAST), MOST)
 
 
-@asynccontextmanager
-async def two_cities(stack: Stack, city: City, turn: str) -> AsyncIterator[list[str]]:
-    """Their reports come in as quickly as they are taken; at the end of the block all have been."""
-    receipts: list[str] = []
-    began = time.monotonic()
+class TwoCities:
+    """Two cities' reports, each by a channel of its own, to the first process of intake, which
+    there is at all times."""
 
-    async def send(channel: str) -> None:
-        for start in range(0, REPORTS_OF_A_CITY, AT_ONCE):
-            items = [
-                {
-                    "source_id": f"{turn}-{channel}-{number}",
-                    "text": "井盖松动",
-                    "position": inside(number % 3),
-                }
-                for number in range(start, start + AT_ONCE)
-            ]
+    def __init__(self, stack: Stack, city: City, turn: str) -> None:
+        self._address = f"{stack.url('intake', 0)}/channels/{{}}/reports"
+        self._city = city
+        self._turn = turn
+        self._sent = 0
+        self.receipts: list[str] = []
 
-            async def taken() -> list[str]:
-                # To the first process, which there is at all times.
-                try:
-                    answer = await city.http.post(
-                        f"{stack.url('intake', 0)}/channels/{channel}/reports",
-                        json=items,  # noqa: B023 - awaited before the next ones are made
-                        headers=city.credentials.channel(channel),
-                    )
-                except httpx.TransportError:
-                    return []
-                assert answer.status_code in (202, 503), answer.text
-                return [each["receipt"] for each in answer.json().get("items", [])]
+    @property
+    def reports(self) -> int:
+        """How many were sent."""
+        return len(CHANNELS) * self._sent
 
-            receipts.extend(await city.until(taken, "reports taken", ENDS_SECONDS))
+    @asynccontextmanager
+    async def burst(self) -> AsyncIterator[None]:
+        """So many reports as quickly as they are taken; at the end of the block all have been."""
+        began, before = time.monotonic(), len(self.receipts)
+        first, self._sent = self._sent, self._sent + REPORTS_OF_A_CITY
 
-    async with asyncio.TaskGroup() as sending:
+        async def send(channel: str) -> None:
+            for start in range(first, first + REPORTS_OF_A_CITY, AT_ONCE):
+                await self._send(channel, range(start, start + AT_ONCE))
+
+        async def send_all() -> None:
+            await asyncio.gather(*map(send, CHANNELS))
+            taken, seconds = len(self.receipts) - before, time.monotonic() - began
+            print(f"{self._turn}: {taken} reports taken within {seconds:.1f} s")
+
+        async with asyncio.TaskGroup() as sending:
+            sending.create_task(send_all())
+            yield
+
+    async def another_each(self) -> None:
+        """One more report of each city, taken when this returns."""
+        number, self._sent = self._sent, self._sent + 1
         for channel in CHANNELS:
-            sending.create_task(send(channel))
-        yield receipts
-    print(f"{turn}: {len(receipts)} reports taken within {time.monotonic() - began:.0f} s")
-    assert len(set(receipts)) == len(CHANNELS) * REPORTS_OF_A_CITY
+            await self._send(channel, range(number, number + 1))
+
+    async def _send(self, channel: str, numbers: range) -> None:
+        items = [
+            {
+                "source_id": f"{self._turn}-{channel}-{number}",
+                "text": "井盖松动",
+                "position": inside(number % 3),
+            }
+            for number in numbers
+        ]
+
+        async def taken() -> list[str]:
+            try:
+                answer = await self._city.http.post(
+                    self._address.format(channel),
+                    json=items,
+                    headers=self._city.credentials.channel(channel),
+                )
+            except httpx.TransportError:
+                return []
+            assert answer.status_code in (202, 503), answer.text
+            return [each["receipt"] for each in answer.json().get("items", [])]
+
+        self.receipts.extend(await self._city.until(taken, "reports taken", ENDS_SECONDS))
 
 
 async def lag_of(asking: Prometheus, service: str) -> dict[str, float]:
@@ -201,28 +227,39 @@ def test_the_formula(lag: dict[str, float], processes: int) -> None:
 
 async def test_one_three_one(stack: Stack, city: City, asking: Prometheus, tmp_path: Path) -> None:
     await city.import_network()
-    async with two_cities(stack, city, "by-hand") as by_hand:
+    by_hand = TwoCities(stack, city, "by-hand")
+    async with by_hand.burst():
         await asyncio.to_thread(stack.set_scale, dict.fromkeys(SERVICES, MOST))
         await shared_by(city, asking, MOST)
-        await asyncio.to_thread(stack.set_scale, dict.fromkeys(SERVICES, LEAST))
+    before = by_hand.reports
+    down = asyncio.create_task(asyncio.to_thread(stack.set_scale, dict.fromkeys(SERVICES, LEAST)))
+    while not down.done():
+        await by_hand.another_each()
+    await down
+    print(f"by-hand: {by_hand.reports - before} reports taken while processes ended")
+    assert by_hand.reports > before
     await all_is_handled(city, asking)
     ended = [(service, process) for service in SERVICES for process in range(LEAST, MOST)]
     assert [each for each in ended if stack.exit_status(*each) != 0] == []
 
     scaler = Scaler(stack, asking)
-    async with two_cities(stack, city, "by-lag") as by_lag:
+    by_lag = TwoCities(stack, city, "by-lag")
+    async with by_lag.burst():
 
         async def scaled_up() -> bool:
             await scaler.look()
             return scaler.most["intake"] == MOST
 
         await city.until(scaled_up, "three processes of intake", ENDS_SECONDS)
+    before = by_lag.reports
 
     async def scaled_down() -> bool:
+        await by_lag.another_each()
         await scaler.look()
         return scaler.at_rest
 
     await city.until(scaled_down, "one process of each", ENDS_SECONDS)
+    print(f"by-lag: {by_lag.reports - before} reports taken while processes ended")
     await all_is_handled(city, asking)
     print(f"most processes {scaler.most}, highest lag {scaler.peak}")
     for service, query in LAG.items():
@@ -231,6 +268,8 @@ async def test_one_three_one(stack: Stack, city: City, asking: Prometheus, tmp_p
         assert highest[1] >= scaler.peak[service]
     assert scaler.peak["intake"] > triggers()["intake"]["channels"] * (MOST - 1)
 
+    every = by_hand.receipts + by_lag.receipts
+    assert len(set(every)) == by_hand.reports + by_lag.reports
     receipts = tmp_path / "receipts"
-    receipts.write_text("\n".join(by_hand + by_lag), "utf-8")
+    receipts.write_text("\n".join(every), "utf-8")
     await lastmetre(stack, "audit", "--receipts", receipts)
