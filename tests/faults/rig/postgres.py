@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from lastmetre.common.postgres.provide import AUDIT_ROLE, provide_database
-from lastmetre.devstack.home import LOCAL, Home, Ports
+from lastmetre.devstack.home import LOCAL, Home
 from lastmetre.devstack.keys import SUPERUSER, Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.postgres import (
     binaries,
     unprivileged_prefix,

@@ -15,8 +15,9 @@ from lastmetre.cli.endpoints import Endpoints
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.kafka.topics import apply_topics
 from lastmetre.common.postgres.provide import AUDIT_ROLE
-from lastmetre.devstack.home import Home, Ports, write_private
+from lastmetre.devstack.home import Home, write_private
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.ports import Ports
 from tests.faults.rig.brokers import HOST, Brokers
 from tests.faults.rig.mail import MailServer
 from tests.faults.rig.postgres import Postgres, Server

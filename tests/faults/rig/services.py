@@ -12,8 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from lastmetre.common.contracts.topics import SERVICES
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import guarded
 from lastmetre.devstack.services import Services as Environments
 from tests.faults.rig.processes import Exit, Process

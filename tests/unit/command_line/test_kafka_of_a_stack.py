@@ -8,8 +8,9 @@ import pytest
 
 from lastmetre.cli.endpoints import Endpoints
 from lastmetre.cli.profile import Installation
-from lastmetre.devstack.home import Home, Ports
+from lastmetre.devstack.home import Home
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.services import Services
 
 OURS: Final = "127.0.0.1:9092"

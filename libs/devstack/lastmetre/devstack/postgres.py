@@ -24,8 +24,9 @@ from lastmetre.common.postgres.provide import (
     provide_role,
 )
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import LOCAL, Home, Ports
+from lastmetre.devstack.home import LOCAL, Home
 from lastmetre.devstack.keys import SUPERUSER, Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import BACKENDS, Program, Supervisor, full_name, guarded
 from lastmetre.devstack.waiting import run_tool, wait_until
 

@@ -14,8 +14,9 @@ from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.common.service.build_info import REVISION_VARIABLE
 from lastmetre.common.service.kafka_settings import SECURITY_SETTINGS
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import CHECKOUT, LOCAL, SAMPLE_CITY, Home, Ports, write_private
+from lastmetre.devstack.home import CHECKOUT, LOCAL, SAMPLE_CITY, Home, write_private
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.process_guard import PARENT_VARIABLE
 from lastmetre.devstack.programs import (
     DRAIN_SECONDS,

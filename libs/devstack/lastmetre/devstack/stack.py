@@ -21,9 +21,10 @@ from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.postgres.provide import AUDIT_ROLE
 from lastmetre.devstack import kafka, postgres
 from lastmetre.devstack.errors import StackError
-from lastmetre.devstack.home import Home, Ports, write_private
+from lastmetre.devstack.home import Home, write_private
 from lastmetre.devstack.jars import OWN_BROKER
 from lastmetre.devstack.keys import Keys
+from lastmetre.devstack.ports import Ports
 from lastmetre.devstack.programs import (
     MAXIMUM_PROCESSES,
     Program,
