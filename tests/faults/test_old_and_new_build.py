@@ -17,12 +17,12 @@ import pytest
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.faults.rig.mail import HOST, MailServer
 from tests.faults.rig.verdict import UNKNOWN_MESSAGES, sent_twice
 from tests.support.city import City, figure
 from tests.support.city.own import own_environment
 from tests.support.commands import lastmetre
-from tests.support.ports import free_port
 from tests.support.previous_build import REPOSITORY, StackOfTwoBuilds, checked_out
 from tests.support.traffic import steady_traffic
 

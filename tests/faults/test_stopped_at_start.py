@@ -15,10 +15,10 @@ import pytest
 
 from lastmetre.common.contracts.topics import SERVICES
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from lastmetre.devstack.programs import DRAIN_SECONDS
 from tests.support.city import City
 from tests.support.databases import fresh_database
-from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.fault, pytest.mark.slow, pytest.mark.trial, pytest.mark.choice,

@@ -28,11 +28,11 @@ from lastmetre.cli.profile import Installation, Source
 from lastmetre.common.contracts.topics import CASE_EVENTS, REPORTS
 from lastmetre.devstack import Stack
 from lastmetre.devstack.keys import SUPERUSER, Keys
+from lastmetre.devstack.ports import free_port
 from tests.support.certificates import Authority
 from tests.support.city import NotifyAlone, eventually
 from tests.support.commands import lastmetre
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 from tests.support.topics import ALL, delete_topics, make_topics, set_topic
 
 NOBODY = "127.0.0.1:9"

@@ -8,7 +8,7 @@ import pytest
 from lastmetre.common.kafka.access import KafkaAccess
 from lastmetre.common.kafka.clients import by_who_answers, idempotent_producer
 from lastmetre.devstack import Stack
-from tests.support.ports import free_port
+from lastmetre.devstack.ports import free_port
 
 pytestmark = pytest.mark.slow
 

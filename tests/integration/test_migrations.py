@@ -23,9 +23,9 @@ from lastmetre.common.postgres.migrate import (
     pending,
 )
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.support.commands import attempt, lastmetre
 from tests.support.databases import fresh_database, migrate_in_part
-from tests.support.ports import free_port
 
 CORE = "common.runtime"
 MADE = migration_of("example", "0001_made.sql", "CREATE TABLE example (old int, new int);")

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from lastmetre.devstack.ports import free_port
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -14,7 +15,6 @@ from tests.integration.notify_ledgers import (
 )
 from tests.support.city import NotifyAlone
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -7,6 +7,7 @@ import pytest
 
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.deliveries import DeliveryResult, Recipient
+from lastmetre.devstack.ports import free_port
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -17,7 +18,6 @@ from tests.integration.notify_ledgers import (
 )
 from tests.support.city import NotifyAlone, ServiceProcess, eventually, until_true
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 from tests.unit.notify.ledger import event
 
 pytestmark = pytest.mark.slow

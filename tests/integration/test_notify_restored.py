@@ -14,6 +14,7 @@ from lastmetre.common.contracts.base import Origin
 from lastmetre.common.contracts.topics import NOTIFY_DELIVERIES
 from lastmetre.common.postgres.locks import CATCH_UP_LOCK
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -24,7 +25,6 @@ from tests.integration.notify_ledgers import (
 from tests.support.city import NotifyAlone
 from tests.support.databases import copied_database
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 from tests.unit.notify.ledger import event, registered
 
 pytestmark = pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lastmetre.devstack.ports import free_port
 from tests.integration.notify_ledgers import (
     EMAIL,
     MESSAGES_A_CASE,
@@ -11,7 +12,6 @@ from tests.integration.notify_ledgers import (
 )
 from tests.support.city import NotifyAlone, ServiceProcess, eventually
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,11 @@ from prometheus_client import REGISTRY
 
 from lastmetre.common.contracts.deliveries import DeliveryResult
 from lastmetre.common.service.clock import RealClock
+from lastmetre.devstack.ports import free_port
 from lastmetre.notify.adapters.smtp import SmtpProvider, SmtpServer
 from lastmetre.notify.domain.provider import SENT, OutboundMessage, Outcome
 from tests.support.certificates import Authority
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 from tests.unit.notify.ledger import CASE
 from tests.unit.notify.outbound import outbound
 

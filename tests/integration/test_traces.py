@@ -15,11 +15,11 @@ from lastmetre.common.contracts.topics import REPORTS
 from lastmetre.common.contracts.vault import VAULT_PREFIX
 from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.support.city import City, IntakeAlone, eventually, inside, submitted
 from tests.support.city.own import own_environment
 from tests.support.collector import Collector, Seen, collecting
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 

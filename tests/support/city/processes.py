@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
+from lastmetre.devstack.ports import free_port
 from tests.support.admin_port import client_of
 from tests.support.city.figures import figure
 from tests.support.city.waiting import WAIT_SECONDS, eventually
 from tests.support.logs import complaints
-from tests.support.ports import free_port
 
 STOP_SECONDS = 30
 

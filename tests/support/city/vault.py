@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.ports import free_port
+from lastmetre.devstack.ports import free_port
 
 
 @dataclass
