@@ -49,6 +49,8 @@ FACTS: dict[type[CaseEvent], dict[str, Any]] = {
     cases.CaseReopened: {"closing": 5},
     cases.ReportMerged: OF_REPORT | {"report_id": SECOND},
     cases.ReportSplit: {"report_id": SECOND, "split_case_id": THIRD},
+    cases.CaseMerged: {"into_case_id": THIRD, "report_ids": (FIRST, SECOND)},
+    cases.CaseSplit: {"from_case_id": THIRD},
 }
 
 
@@ -82,7 +84,8 @@ def after(*kinds: type[CaseEvent]) -> Case:
         ("resolved", "resolved"), ("returned", "unplaced"), ("verified", "verified"),
         ("closed", "closed"), ("cancelled", "cancelled"), ("reopened", "registered"),
         ("category_changed", None), ("location_changed", None), ("rated", None),
-        ("noted", None),         ("report_merged", None), ("report_split", None),
+        ("noted", None), ("report_merged", None), ("report_split", None),
+        ("merged", "merged"), ("split", "registered"),
     ],
 )  # fmt: skip
 def test_the_state_that_an_event_leads_to(name: str, state: str | None) -> None:
@@ -120,6 +123,14 @@ def test_who_has_the_case(
 
 def test_names_of_the_events_that_say_who_has_it() -> None:
     assert {"dispatched", "reassigned", "unplaced", "returned"} == PLACING_NAMES
+
+
+def test_a_merged_case_has_ended_and_goes_on_with_its_own_report() -> None:
+    merged = after(cases.CaseDispatched, cases.ReportMerged, cases.CaseMerged)
+    assert (merged.state, merged.is_open, merged.report_ids) == ("merged", False, (FIRST,))
+    again = apply(merged, event(cases.CaseSplit, 5))
+    assert (again.state, again.is_open, again.report_ids) == ("registered", True, (FIRST,))
+    assert (again.area_id, again.changed_at) == ("A1", AT + timedelta(minutes=5))
 
 
 def test_closings_and_ratings() -> None:

@@ -21,7 +21,7 @@ from lastmetre.common.contracts.base import Actor
 from lastmetre.common.contracts.cases import CategoryChanged
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.security.callers import Role
-from lastmetre.dispatch.domain.decide import Decision, Refusal
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 from lastmetre.dispatch.domain.rules import unknown_category
 
 PLACED = registered(IN_EAST).case

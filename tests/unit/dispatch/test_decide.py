@@ -16,7 +16,8 @@ from lastmetre.common.contracts.cases import CaseRegistered, CaseState, LocalNam
 from lastmetre.common.contracts.reports import ReportAccepted
 from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
 from lastmetre.dispatch.domain.commands import Command
-from lastmetre.dispatch.domain.decide import Decision, Refusal, decide, register
+from lastmetre.dispatch.domain.decide import decide, register
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.domain.times import told_late
 

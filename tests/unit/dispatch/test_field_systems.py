@@ -10,7 +10,8 @@ from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.dispatch.adapters.field_systems_file import read_field_systems
 from lastmetre.dispatch.domain.commands import Command
-from lastmetre.dispatch.domain.decide import Decision, Refusal, decide
+from lastmetre.dispatch.domain.decide import decide
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 from lastmetre.dispatch.domain.field_systems import FieldSystem, FieldSystems, source_named
 
 LEAD, OPERATOR, ADMINISTRATOR = ActorRole.LEAD, ActorRole.OPERATOR, ActorRole.ADMINISTRATOR

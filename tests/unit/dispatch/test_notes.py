@@ -24,7 +24,7 @@ from lastmetre.common.contracts.base import Actor, ActorRole
 from lastmetre.common.contracts.cases import CaseDispatched, CaseNoted, CaseReturned
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.security.callers import Role
-from lastmetre.dispatch.domain.decide import Decision, Refusal
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 from lastmetre.dispatch.domain.rules import not_in_a_record
 
 PLACED = registered(IN_EAST).case

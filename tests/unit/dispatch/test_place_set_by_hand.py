@@ -22,7 +22,7 @@ from lastmetre.common.contracts.base import Actor, Position
 from lastmetre.common.contracts.cases import CaseDispatched, CaseUnplaced, LocationChanged
 from lastmetre.common.contracts.requests import Action, ActionRequested
 from lastmetre.common.security.callers import Role
-from lastmetre.dispatch.domain.decide import Decision, Refusal
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 from lastmetre.dispatch.entrypoints.api import ActionBody
 
 IN_WEST = Position(latitude=0.5, longitude=0.5)

@@ -16,7 +16,7 @@ from tests.unit.dispatch.test_decide import (
 
 from lastmetre.common.contracts.cases import CaseRated
 from lastmetre.common.contracts.requests import Action, FeedbackGiven
-from lastmetre.dispatch.domain.decide import Decision, Refusal
+from lastmetre.dispatch.domain.decision import Decision, Refusal
 
 SECOND, THIRD = UUID(int=22), UUID(int=33)
 

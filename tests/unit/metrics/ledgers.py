@@ -30,6 +30,8 @@ _KINDS: dict[str, type[CaseEvent]] = {
     "reopened": cases.CaseReopened,
     "report_merged": cases.ReportMerged,
     "report_split": cases.ReportSplit,
+    "merged": cases.CaseMerged,
+    "split": cases.CaseSplit,
 }
 
 Step = tuple[str, float, dict[str, Any]]
@@ -98,6 +100,10 @@ def _usual(kind: str, reported_at: datetime) -> dict[str, Any]:
             }  # fmt: skip
         case "report_split":
             return {"report_id": UUID(int=9), "split_case_id": UUID(int=10)}
+        case "merged":
+            return {"into_case_id": UUID(int=10), "report_ids": (REPORT, UUID(int=9))}
+        case "split":
+            return {"from_case_id": UUID(int=10)}
     return {}
 
 

@@ -107,6 +107,20 @@ WAYS: list[tuple[str, list[Any], dict[str, Any]]] = [
          "score": 2},
     ),
     (
+        "merged: what it had is counted with the other case; its times stay",
+        [step("registered"), step("dispatched", 1), step("report_merged", 2), step("merged", 7)],
+        {"state": "merged", "open": False, "reports": 1, "dispatched_at": after(1),
+         "closed_at": None, "cancelled_at": None},
+    ),
+    (
+        "merged, and a case of its own again",
+        [step("registered"), step("dispatched", 1), step("merged", 7), step("split", 9),
+         step("dispatched", 9, matched_by="reopened"), step("resolved", 20), step("verified", 20),
+         step("closed", 20)],
+        {"state": "closed", "open": False, "reports": 1, "dispatched_at": after(1),
+         "closed_at": after(20), "closing": 8},
+    ),
+    (
         "cancelled",
         [step("registered"), step("dispatched", 1), step("cancelled", 7)],
         {"state": "cancelled", "open": False, "cancel_reason": "Referred Out",

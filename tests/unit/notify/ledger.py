@@ -83,6 +83,8 @@ _FURTHER: dict[type[CaseEvent], dict[str, Any]] = {
         "language": Language.ENGLISH,
     },
     cases.ReportSplit: {"report_id": FURTHER_REPORT, "split_case_id": UUID(int=9)},
+    cases.CaseMerged: {"into_case_id": UUID(int=9), "report_ids": (REPORT,)},
+    cases.CaseSplit: {"from_case_id": UUID(int=9)},
 }  # fmt: skip
 
 

@@ -38,6 +38,8 @@ def ledgers(draw: st.DrawFn) -> list[CaseEvent]:
         elif issubclass(kind, cases.Assignment):
             ledger.append(event(kind, seq, lead=draw(st.sampled_from([LI, WANG]))))
         else:
+            if kind is cases.CaseMerged:
+                joined.clear()
             ledger.append(event(kind, seq))
     return ledger
 

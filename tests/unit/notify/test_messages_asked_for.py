@@ -87,6 +87,16 @@ TABLE: list[tuple[list[type[CaseEvent]], Told]] = [
         [cases.CaseDispatched, cases.ReportMerged, cases.ReportSplit, cases.CaseClosed],
         [(Kind.CLOSED, REPORTER)],
     ),
+    # Who reported a case that ends by being merged is told by the case that he has joined.
+    ([cases.CaseDispatched, cases.ReportMerged, cases.CaseMerged], []),
+    (
+        [cases.CaseDispatched, cases.ReportMerged, cases.CaseMerged, cases.CaseSplit],
+        [(Kind.SPLIT, REPORTER)],
+    ),
+    (
+        [cases.CaseDispatched, cases.CaseMerged, cases.CaseSplit, cases.CaseDispatched],
+        [(Kind.ASSIGNED, LEAD_1)],
+    ),
 ]
 
 

@@ -19,6 +19,8 @@ TITLES: Final = {
     "ledger_on_topic": "Each case's entries are 1 to its last, on the topic",
     "ledger_told": "Dispatch's entries are on the topic",
     "decisions": "Decisions whose beginning is in the log are finished",
+    "merges": "Reports of merged cases have joined the other case",
+    "splits": "Reports that were split off are cases of their own",
     "case_state": "Dispatch's cases stand as their ledger says",
     "applied_intake": "Events below the position of intake's view",
     "applied_notify": "Events below notify's position",

@@ -107,6 +107,8 @@ def _note_aside(projection: CaseProjection, event: CaseEvent) -> None:
             projection.solved, projection.score = event.solved, event.score
         case cases.ReportMerged():
             projection.merged.append(event)
+        case cases.CaseMerged():
+            projection.merged = []
         case cases.ReportSplit():
             projection.merged = [
                 each for each in projection.merged if each.report_id != event.report_id

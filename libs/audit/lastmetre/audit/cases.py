@@ -8,7 +8,7 @@ from lastmetre.audit.case_projection import CaseProjection, folded
 from lastmetre.audit.consistent_cut import ConsistentCut
 from lastmetre.audit.partition_view import Ledger, PartitionView
 from lastmetre.audit.snapshot import Row, by_key
-from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, ReportMerged
+from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, CaseState, ReportMerged
 from lastmetre.common.contracts.topics import CASE_EVENTS
 
 
@@ -19,6 +19,7 @@ class _Recalled:
     case_of_report: dict[str, str] = field(default_factory=dict)
     case_of_number: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
+    merged: set[str] = field(default_factory=set)
 
 
 class CaseLines:
@@ -30,6 +31,7 @@ class CaseLines:
         self._case_of_report: dict[str, str] = {}
         self._case_of_number: dict[str, str] = {}
         self._joined: dict[str, str] = {}
+        self._merged: set[str] = set()
         self._recalled = _Recalled()
         self._pairs: set[tuple[str, frozenset[str]]] = set()
 
@@ -59,6 +61,7 @@ class CaseLines:
             case = cases.get(case_id)
             rows = entries.get(case_id, [])
             self._once(case_id, ledger)
+            self._joined_once(case_id, ledger, _known_to_dispatch(case, ledger, before))
             self._whole_in_dispatch(case_id, case, rows)
             self._whole_on_topic(case_id, ledger)
             self._published(case_id, rows, ledger, before)
@@ -76,14 +79,16 @@ class CaseLines:
         report_ids = [str(each.report_id) for each in events]
         numbers = [each.number for each in events if isinstance(each, CaseRegistered)]
         known = await self._cut.dispatch.rows(
-            'SELECT case_id::text, report_id::text, number, merged FROM "case"'
+            'SELECT case_id::text, report_id::text, number, merged, state FROM "case"'
             " WHERE report_id = ANY($1::uuid[]) OR number = ANY($2)"
             " OR (merged <> '{}' AND merged && $1::uuid[])",
             report_ids,
             numbers,
         )
         asked = set(report_ids)
-        for case_id, report_id, number, merged in known:
+        for case_id, report_id, number, merged, state in known:
+            if state == CaseState.MERGED:
+                self._recalled.merged.add(report_id)
             self._recalled.case_of_number[number] = case_id
             if report_id in asked:
                 self._recalled.case_of_report[report_id] = case_id
@@ -108,8 +113,13 @@ class CaseLines:
                 line.differ(report_id, f"this report is two cases: {other} and {case_id}")
             if self._is_new_pair(event.number, namesake, case_id):
                 line.differ(event.number, f"two cases have this number: {namesake} and {case_id}")
-        last = max(ledger.events, default=0)
-        projection = projection_after(ledger, last) if last else None
+
+    def _joined_once(self, case_id: str, ledger: Ledger, known: int) -> None:
+        line = self._balance.line("one_case")
+        # Of two cases' ledgers the topic may have the one half of a decision before the other.
+        projection = projection_after(ledger, known) if known else None
+        if projection is not None and projection.case.state is CaseState.MERGED:
+            self._merged.add(str(projection.case.report_id))
         for merged in projection.merged if projection else ():
             line.expected["reports merged"] += 1
             other = self._joined.setdefault(str(merged.report_id), case_id)
@@ -132,7 +142,8 @@ class CaseLines:
         line.actual["reports that have joined a case"] = len(self._joined)
         all_own = self._recalled.case_of_report | self._case_of_report
         all_joined = self._recalled.joined | self._joined
-        for report_id in sorted(all_own.keys() & all_joined.keys()):
+        all_merged = self._recalled.merged | self._merged
+        for report_id in sorted(all_own.keys() & all_joined.keys() - all_merged):
             own, joined = all_own[report_id], all_joined[report_id]
             line.differ(report_id, f"is the case {own}, and has joined {joined}")
 
@@ -200,6 +211,12 @@ class CaseLines:
             line.differ(case_id, f"its ledger comes to another {wrong}")
         else:
             line.actual["as their ledger says"] += 1
+
+
+def _known_to_dispatch(case: Row | None, ledger: Ledger, before: int) -> int:
+    """The last event that is in dispatch's snapshot, or would have to be."""
+    told = (seq for seq, observed in ledger.events.items() if 0 <= observed.offset < before)
+    return max(case["seq"] if case else 0, max(told, default=0))
 
 
 def projection_after(ledger: Ledger, seq: int) -> CaseProjection | None:

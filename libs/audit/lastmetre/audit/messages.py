@@ -22,6 +22,7 @@ TOLD_TO_REPORTERS: Final = (
     cases.CaseClosed,
     cases.CaseCancelled,
     cases.CaseReopened,
+    cases.CaseSplit,
 )
 FOLDER: Final = "folder"
 _FILE: Final = re.compile(
@@ -46,7 +47,7 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
     A lead hears of it when he gets a case and when it is taken from him for another. A reporter who
     can be reached hears when the case was first placed or put into the queue, and of each step
     that matters to him, also whom it is given to where it had waited in the queue. One whose
-    report joins hears that, and of each step from then on.
+    report joins hears that, and of each step from then on; one whose case goes on by itself, that.
     """
     first = events[0]
     assert isinstance(first, cases.CaseRegistered)
@@ -74,6 +75,8 @@ def asked_for(case_id: str, events: list[CaseEvent]) -> set[Key]:
             joined.add(event.report_id)
         elif isinstance(event, cases.ReportSplit):
             joined.discard(event.report_id)
+        elif isinstance(event, cases.CaseMerged):
+            joined.clear()
         asked.update(Key(case_id, event.seq, recipient) for recipient in to)
     return asked
 

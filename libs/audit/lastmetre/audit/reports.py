@@ -149,7 +149,7 @@ async def _registered(
         row["id"]: row["case_id"]
         for row in await cut.dispatch.rows(
             'SELECT report_id::text AS id, case_id::text AS case_id FROM "case"'
-            " WHERE report_id = ANY($1::uuid[])",
+            " WHERE report_id = ANY($1::uuid[]) AND state <> 'merged'",
             [*reports.report_ids, *reports.observed],
         )
     }

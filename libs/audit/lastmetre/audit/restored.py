@@ -20,7 +20,10 @@ async def check_restored(cut: ConsistentCut, balance: Balance) -> None:
     await _held_back(cut, balance)
     await _acknowledged(cut, balance)
     line = balance.line("decisions")
-    for (case_id,) in await cut.dispatch.rows("SELECT case_id::text FROM unfinished_decision"):
+    for (case_id,) in await cut.dispatch.rows(
+        "SELECT case_id::text FROM unfinished_decision"
+        " UNION SELECT case_id::text FROM unfinished_merge"
+    ):
         line.expected["decisions in the log"] += 1
         line.differ(case_id, "ends in the middle of a decision")
 

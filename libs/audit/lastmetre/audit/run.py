@@ -13,6 +13,7 @@ from lastmetre.audit.checkpoint import Checkpoint, CheckpointUnusable
 from lastmetre.audit.consistent_cut import ConsistentCut, Targets, open_cut
 from lastmetre.audit.counted import CountedMessages
 from lastmetre.audit.errors import AuditImpossible
+from lastmetre.audit.merges import check_merges
 from lastmetre.audit.messages import MessageLines
 from lastmetre.audit.next_checkpoint import NoCheckpoint, RelayedEvents, make_checkpoint
 from lastmetre.audit.partition_view import partition_views
@@ -113,6 +114,7 @@ async def _count(
         await check_receipts(cut, balance, receipts, links)
     on_progress("reports", 0.1)
     await check_reports(cut, balance)
+    await check_merges(cut, balance)
     cases = CaseLines(cut, balance)
     requests = RequestLines(cut, balance)
     messages = MessageLines(cut, balance)

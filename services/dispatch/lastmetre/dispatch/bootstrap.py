@@ -25,6 +25,7 @@ from lastmetre.dispatch.application.case_list import CaseList
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.execute_commands import ExecuteAction
 from lastmetre.dispatch.application.finish_decisions import FinishDecisions
+from lastmetre.dispatch.application.finish_merges import FinishMerges
 from lastmetre.dispatch.application.handle_requests import HandleRequests
 from lastmetre.dispatch.application.hold_actions import HoldActions
 from lastmetre.dispatch.application.network_cache import NetworkCache
@@ -65,6 +66,7 @@ def create_app(settings: DispatchSettings) -> FastAPI:
         HandleRequests(registrar, network, reader.read),
         looks=(
             FinishDecisions(host, network),
+            FinishMerges(host, network),
             RefuseExpired(host, network, reader.read),
             EraseUnusedNotes(host, vault, RealClock()),
         ),

@@ -23,7 +23,7 @@ from lastmetre.common.contracts.cases import (
 WITH_A_LEAD: Final = frozenset({CaseState.DISPATCHED, CaseState.ACCEPTED, CaseState.ON_SITE})
 OPEN: Final = WITH_A_LEAD | {CaseState.REGISTERED, CaseState.UNPLACED}
 """Somebody still has to do something."""
-ENDED: Final = frozenset({CaseState.CLOSED, CaseState.CANCELLED})
+ENDED: Final = frozenset({CaseState.CLOSED, CaseState.CANCELLED, CaseState.MERGED})
 
 STATE_AFTER: Final[Mapping[type[CaseEvent], CaseState | None]] = {
     cases.CaseRegistered: CaseState.REGISTERED,
@@ -38,6 +38,8 @@ STATE_AFTER: Final[Mapping[type[CaseEvent], CaseState | None]] = {
     cases.CaseClosed: CaseState.CLOSED,
     cases.CaseCancelled: CaseState.CANCELLED,
     cases.CaseReopened: CaseState.REGISTERED,
+    cases.CaseMerged: CaseState.MERGED,
+    cases.CaseSplit: CaseState.REGISTERED,
     cases.CategoryChanged: None,
     cases.LocationChanged: None,
     cases.CaseNoted: None,
@@ -162,7 +164,7 @@ class Case(NamedTuple):
 
     @property
     def report_ids(self) -> tuple[UUID, ...]:
-        """All its reports, the one that it was registered for first."""
+        """All its reports, the one that it was registered for first, also of a merged case."""
         return (self.report_id, *self.merged)
 
 
@@ -209,6 +211,8 @@ def apply(case: Case, event: CaseEvent) -> Case:
         return case._replace(
             seq=seq, changed_at=event.occurred_at, state=state, closings=(*case.closings, seq)
         )
+    if kind is cases.CaseMerged:
+        return case._replace(seq=seq, changed_at=event.occurred_at, state=state, merged=())
     return case._replace(seq=seq, changed_at=event.occurred_at, state=state)
 
 

@@ -35,6 +35,7 @@ class CaseState(StrEnum):
     VERIFIED = "verified"
     CLOSED = "closed"
     CANCELLED = "cancelled"
+    MERGED = "merged"
 
 
 class LocalName(Model):
@@ -90,23 +91,19 @@ class CaseRegistered(ReportOfCase):
     number: Code
 
 
+CorrectionReason = Literal["said_in_report", "said_by_reporter", "seen_on_site"]
+"""What a correction rests on: the report's words, its reporter's, or what was seen."""
+
+
 class ReportMerged(ReportOfCase):
     """并案: a further report of the same problem joins the case, which stays as it was."""
 
     TYPE: ClassVar[str] = "lastmetre.case.report_merged.v1"
 
-
-class ReportSplit(CaseEvent):
-    """拆分: a report that had joined the case leaves it, and is the case `split_case_id` now.
-
-    That case's ledger begins with a registration of its own, which is complete in itself. The
-    report that the case was registered for cannot leave.
-    """
-
-    TYPE: ClassVar[str] = "lastmetre.case.report_split.v1"
-
-    report_id: UUID
-    split_case_id: UUID
+    previous_case_id: UUID | None = Field(
+        default=None, description="the case that it belonged to, which has been merged"
+    )
+    reason: CorrectionReason | None = Field(default=None, description="what that rests on")
 
 
 class ActionEffect(CaseEvent):
@@ -118,6 +115,21 @@ class ActionEffect(CaseEvent):
     action_source: Code | None = Field(
         default=None, description="`ce_source` of the record that asked for it; null for our pages"
     )
+
+
+class ReportSplit(ActionEffect):
+    """拆分: a report that had joined the case leaves it, and is the case `split_case_id` now.
+
+    That case's ledger begins with a registration of its own, or goes on with a `CaseSplit` if there
+    was one before: either is complete in itself. The report that a case was registered for cannot
+    leave it.
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.case.report_split.v1"
+
+    report_id: UUID
+    split_case_id: UUID
+    reason: CorrectionReason | None = Field(default=None, description="what that rests on")
 
 
 class Assignment(ActionEffect):
@@ -206,8 +218,28 @@ class CaseCancelled(ActionEffect):
     reason: Code
 
 
-CorrectionReason = Literal["said_in_report", "said_by_reporter", "seen_on_site"]
-"""What a correction rests on: the report's words, its reporter's, or what was seen."""
+class CaseMerged(ActionEffect):
+    """并案: the case is of the same problem as `into_case_id`, which its reports have joined.
+
+    It has none of them any more and has ended, unless its own one leaves that case (`CaseSplit`).
+    """
+
+    TYPE: ClassVar[str] = "lastmetre.case.merged.v1"
+
+    into_case_id: UUID
+    report_ids: tuple[UUID, ...] = Field(
+        description="those that it had, the one that it was registered for first"
+    )
+    reason: CorrectionReason | None = Field(default=None, description="what that rests on")
+
+
+class CaseSplit(CaseEvent):
+    """拆分: its own report has left the case `from_case_id`, and is this case again."""
+
+    TYPE: ClassVar[str] = "lastmetre.case.split.v1"
+
+    from_case_id: UUID
+    reason: CorrectionReason | None = Field(default=None, description="what that rests on")
 
 
 class CategoryChanged(ActionEffect):

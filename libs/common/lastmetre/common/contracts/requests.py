@@ -23,6 +23,8 @@ class Action(StrEnum):
     CHANGE_CATEGORY = "change_category"
     CHANGE_LOCATION = "change_location"
     NOTE = "note"
+    MERGE = "merge"
+    SPLIT = "split"
 
 
 class ActionRequested(CaseMessage):
@@ -31,6 +33,10 @@ class ActionRequested(CaseMessage):
     `expected_seq` is the last `seq` that the asker has seen. Accept, arrive and resolve by the
     case's lead may leave it out: they commute with what does not change the assignment. So may a
     note, whose words are in intake's vault under the action's id: no record can bring them.
+
+    A merge is asked of the case that is to end, and a split of the one that the report leaves. Of
+    the case that its reports are to join a merge says what was seen of it as well, which matters
+    if that was corrected since.
     """
 
     TYPE: ClassVar[str] = "lastmetre.action.requested.v1"
@@ -45,11 +51,21 @@ class ActionRequested(CaseMessage):
     cancel_reason: Code | None = Field(default=None, description="cancel: why")
     category: Code | None = Field(default=None, description="change_category: what it is")
     correction_reason: CorrectionReason | None = Field(
-        default=None, description="change_category, change_location: what that rests on"
+        default=None,
+        description="change_category, change_location, merge, split: what that rests on",
     )
     position: Position | None = Field(default=None, description="change_location: where it is")
     accuracy_metres: Accuracy | None = Field(
         default=None, description="change_location: the radius of doubt"
+    )
+    into_case_id: UUID | None = Field(
+        default=None, description="merge: the case that its reports are to join"
+    )
+    into_expected_seq: int | None = Field(
+        default=None, ge=1, description="merge: the last seq of that case that the asker has seen"
+    )
+    report_id: UUID | None = Field(
+        default=None, description="split: the report that is to be a case of its own"
     )
 
 
@@ -68,6 +84,14 @@ RefusalReason = Literal[
     "accuracy_missing",
     "note_missing",
     "nothing_changes",
+    "into_case_missing",
+    "into_case_unknown",
+    "into_case_is_the_same",
+    "into_case_not_open",
+    "into_case_has_moved_on",
+    "report_missing",
+    "report_not_joined",
+    "report_not_kept",
     "area_missing",
     "area_unknown",
     "area_without_lead",

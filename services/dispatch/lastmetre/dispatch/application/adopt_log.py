@@ -17,16 +17,20 @@ from lastmetre.common.contracts.case_model import EVENT_TYPES, Case, fold
 from lastmetre.common.contracts.cases import (
     ActionEffect,
     CaseEvent,
+    CaseMerged,
     CaseRated,
     CaseRegistered,
     CaseReopened,
+    CaseSplit,
+    ReportMerged,
+    ReportSplit,
 )
 from lastmetre.common.contracts.requests import ActionAnswered
 from lastmetre.common.kafka.area_changes import AreaRemoved, decode_area_change, newest_of_each
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.dispatch.adapters.postgres import cases as store
-from lastmetre.dispatch.adapters.postgres import ledger, numbers
+from lastmetre.dispatch.adapters.postgres import ledger, numbers, unfinished_merges
 from lastmetre.dispatch.adapters.postgres import network as network_store
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry, event_id
 from lastmetre.dispatch.adapters.postgres.results import CommandResult, insert_unknown_results
@@ -103,6 +107,21 @@ async def _write(
     last = {event.case_id: event.TYPE for event in events}
     await ledger.mark_finished(connection, list(last))
     await ledger.mark_unfinished(connection, [c for c, kind in last.items() if kind in UNFINISHED])
+    await unfinished_merges.mark(connection, {c for e in events if (c := _merged_or_split(e))})
+
+
+def _merged_or_split(event: CaseEvent) -> UUID | None:
+    """The case whose own report goes to another case, or comes back, with this event: the other
+    half of that decision is in another partition."""
+    match event:
+        case CaseMerged() | CaseSplit():
+            return event.case_id
+        case ReportMerged():
+            return event.previous_case_id
+        case ReportSplit():
+            return event.split_case_id
+        case _:
+            return None
 
 
 def _results(events: Sequence[CaseEvent]) -> Iterator[CommandResult]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
@@ -24,17 +25,25 @@ from lastmetre.dispatch.adapters.postgres import cases as store
 from lastmetre.dispatch.adapters.postgres import ledger
 from lastmetre.dispatch.adapters.postgres.ledger import LedgerEntry
 from lastmetre.dispatch.adapters.postgres.results import CommandResult, insert_results, results_of
+from lastmetre.dispatch.application.cases_beside import CasesBeside, lock_all, other_case
 from lastmetre.dispatch.application.events import SOURCE, append_events
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.commands import Command, CommandId
-from lastmetre.dispatch.domain.decide import Refusal, decide
+from lastmetre.dispatch.domain.decide import decide
+from lastmetre.dispatch.domain.decision import Refusal
 from lastmetre.dispatch.domain.fingerprints import fingerprint, fingerprint_v0
 from lastmetre.dispatch.domain.ledger import LedgerLine
 from lastmetre.dispatch.domain.network import Network
 from lastmetre.dispatch.domain.times import told_late
 
+if TYPE_CHECKING:
+    from lastmetre.common.postgres.database import Connection
+
 log = structlog.get_logger()
+
+OF_OTHER_CASE: Final = frozenset({"into_case_not_open", "into_case_has_moved_on"})
+"""Refusals for what happened to the case that reports were to join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,9 @@ class Outcome:
     result: CommandResult
     case: Case | None
     events_since: Sequence[LedgerLine]
+    """Of the case, or of the other one if that is why it was refused."""
+    other: Case | None = None
+    """Of a merge or a split: the other case."""
 
     @property
     def may_see(self) -> bool:
@@ -67,12 +79,22 @@ class ExecuteAction:
             (result,) = await execute_all(work, network, [command])
             result = result or refused(command, "unknown_case", 0, work.now)
             case = await store.case_by_id(connection, request.case_id)
-            seen = request.expected_seq if request.expected_seq is not None else result.seq
-            events_since = await ledger.after(connection, request.case_id, seen)
+            other = await other_case(connection, request)
+            events_since = await not_seen(connection, request, result)
         if result.refusal:
             about = of_case(request.case_id, traceparent)
             log.info("action refused", action=result.kind, reason=result.refusal, **about)
-        return Outcome(result, case, events_since)
+        return Outcome(result, case, events_since, other)
+
+
+async def not_seen(
+    connection: "Connection", request: ActionRequested, result: CommandResult
+) -> Sequence[LedgerLine]:
+    """What has happened since its asker looked; to the other case, if that is in the way."""
+    if result.refusal in OF_OTHER_CASE and request.into_case_id:
+        return await ledger.after(connection, request.into_case_id, request.into_expected_seq or 0)
+    seen = request.expected_seq if request.expected_seq is not None else result.seq
+    return await ledger.after(connection, request.case_id, seen)
 
 
 class _Execution:
@@ -83,11 +105,13 @@ class _Execution:
         work: UnitOfWork,
         network: Network,
         cases: dict[UUID, Case],
+        beside: CasesBeside,
         given: dict[CommandId, CommandResult],
     ) -> None:
         self._work = work
         self._network = network
         self._cases = cases
+        self._beside = beside
         self._given = given
         self.new: list[CommandResult] = []
         self.entries: list[LedgerEntry] = []
@@ -109,14 +133,16 @@ class _Execution:
 
     def _decide(self, case: Case, command: Command) -> CommandResult:
         now = self._work.now
-        decision = decide(case, command, network=self._network, now=now)
+        beside = self._beside.of(command)
+        decision = decide(case, command, network=self._network, now=now, beside=beside)
         if isinstance(decision, Refusal):
             return refused(command, decision.reason, case.seq, now)
         if told_late(case, command, now):
             self._work.after_commit(metrics.STEPS_TOLD_LATE.labels(command.kind).inc)
-        self._cases[case.case_id] = decision.case
-        self.changed[case.case_id] = decision.case
-        self.entries += append_events(self._work, decision.events, command.traceparent)
+        for each in (decision, *decision.others):
+            self._cases[each.case.case_id] = self.changed[each.case.case_id] = each.case
+            self.entries += append_events(self._work, each.events, command.traceparent)
+            self._beside.note(each.events)
         return _result(command, None, decision.case.seq, now)
 
     async def write(self) -> None:
@@ -172,10 +198,10 @@ async def execute_all(
     """Answer commands in their order, in the transaction of `work`; None: nobody knows the case."""
     if not commands:
         return []
-    cases = await store.lock_cases(work.connection, {each.case_id for each in commands})
+    cases, beside = await lock_all(work.connection, commands)
     # Behind the locks: what was asked twice at once has its first result by now.
     given = await results_of(work.connection, [each.request_id for each in commands])
-    execution = _Execution(work, network, cases, given)
+    execution = _Execution(work, network, cases, beside, given)
     results = [execution.execute(each) for each in commands]
     await execution.write()
     return results

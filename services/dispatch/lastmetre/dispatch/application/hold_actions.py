@@ -14,19 +14,22 @@ from lastmetre.common.postgres.database import ACQUIRE_TIMEOUT_SECONDS
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.clock import Clock
 from lastmetre.common.service.host import ServiceHost
-from lastmetre.dispatch.adapters.postgres import cases, held_actions, ledger
+from lastmetre.dispatch.adapters.postgres import cases, held_actions
 from lastmetre.dispatch.adapters.postgres.results import results_of
+from lastmetre.dispatch.application.cases_beside import read_beside
 from lastmetre.dispatch.application.execute_commands import (
     ExecuteAction,
     Outcome,
     execute_all,
+    not_seen,
     refused,
 )
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.note_words import NoteWords
 from lastmetre.dispatch.application.transactions import own_transaction
 from lastmetre.dispatch.domain.commands import Command
-from lastmetre.dispatch.domain.decide import Refusal, decide
+from lastmetre.dispatch.domain.decide import decide
+from lastmetre.dispatch.domain.decision import Refusal
 from lastmetre.dispatch.domain.held_actions import HeldAction
 
 log = structlog.get_logger()
@@ -41,6 +44,8 @@ CAN_BE_TAKEN_BACK: Final = frozenset(
         Action.CHANGE_CATEGORY,
         Action.CHANGE_LOCATION,
         Action.NOTE,
+        Action.MERGE,
+        Action.SPLIT,
     }
 )
 """What others are told of at once, or the ledger keeps for ever."""
@@ -97,17 +102,17 @@ class HoldActions:
             command = Command(request, traceparent)
             now = self._host.clock.now()
             network = await self._network.current(connection)
-            decision = decide(case, command, network=network, now=now)
+            beside = await read_beside(connection, case, command)
+            decision = decide(case, command, network=network, now=now, beside=beside)
             held = HeldAction(
                 request, case.number, traceparent, self._clock.now() + self._delay, None
             )
             reason = decision.reason if isinstance(decision, Refusal) else None
             if reason is None and await held_actions.hold(connection, held):
                 return Answer(held=held)
-            seen = request.expected_seq or case.seq
-            since = await ledger.after(connection, case.case_id, seen)
             refusal = refused(command, reason or "case_has_moved_on", case.seq, now)
-            return Answer(outcome=Outcome(refusal, case, since))
+            since = await not_seen(connection, request, refusal)
+            return Answer(outcome=Outcome(refusal, case, since, beside.other))
 
     async def take_back(self, action_id: UUID, actor: str) -> HeldAction | None:
         """Forget an action; None if it is decided already, or somebody else's."""

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.base import SYSTEM, Actor, ActorRole, Origin
-from lastmetre.common.contracts.case_model import WITH_A_LEAD, Case, apply, begin
+from lastmetre.common.contracts.case_model import Case, begin
 from lastmetre.common.contracts.cases import (
     CaseAccepted,
     CaseArrived,
     CaseCancelled,
     CaseClosed,
     CaseDispatched,
-    CaseEvent,
+    CaseMerged,
     CaseNoted,
     CaseRated,
     CaseReassigned,
@@ -21,72 +21,21 @@ from lastmetre.common.contracts.cases import (
     CaseReopened,
     CaseResolved,
     CaseReturned,
+    CaseSplit,
     CaseState,
-    CaseUnplaced,
     CaseVerified,
     CategoryChanged,
     LocationChanged,
-    UnplacedReason,
+    ReportSplit,
 )
 from lastmetre.common.contracts.reports import ReportAccepted
-from lastmetre.common.contracts.requests import (
-    Action,
-    ActionRequested,
-    FeedbackGiven,
-    RefusalReason,
-)
+from lastmetre.common.contracts.requests import Action, ActionRequested, FeedbackGiven
 from lastmetre.dispatch.domain.commands import Command
+from lastmetre.dispatch.domain.decision import Decision, Recorder, Refusal
+from lastmetre.dispatch.domain.merging import NOTHING_BESIDE, Beside, merge_or_split
 from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.domain.placing import assign, assign_again, place, place_as_before, unplace
 from lastmetre.dispatch.domain.rules import objection
-
-
-class Refusal(NamedTuple):
-    """What is not allowed, and why; nothing has changed."""
-
-    reason: RefusalReason
-
-
-class Decision(NamedTuple):
-    """The case afterwards and the events that led there."""
-
-    case: Case
-    events: tuple[CaseEvent, ...]
-
-
-class _Ledger:
-    """Collects a decision's events, each numbered after the one before; the first says `answers`:
-    the action that it answers, and who sent that."""
-
-    def __init__(
-        self, case: Case, now: datetime, answers: Mapping[str, UUID | str | None] | None = None
-    ) -> None:
-        self.case = case
-        self.now = now
-        self._answers = answers or {}
-        self.events: list[CaseEvent] = []
-
-    def record(
-        self, kind: type[CaseEvent], actor: Actor, occurred_at: datetime, **facts: Any
-    ) -> None:
-        facts |= self._answers
-        self._answers = {}
-        event = kind(
-            case_id=self.case.case_id,
-            seq=self.case.seq + 1,
-            occurred_at=occurred_at,
-            recorded_at=self.now,
-            actor=actor,
-            **facts,
-        )
-        self.case = apply(self.case, event)
-        self.events.append(event)
-
-    def machine_time(self, cause: datetime) -> datetime:
-        """When a step of ours happens: with its cause in history, now otherwise."""
-        return cause if self.case.origin is Origin.IMPORT else self.now
-
-    def decision(self) -> Decision:
-        return Decision(self.case, tuple(self.events))
 
 
 def register(
@@ -119,35 +68,39 @@ def register(
         reporter_reachable=report.reporter_reachable,
         language=report.language,
     )
-    ledger = _Ledger(begin(first), now)
+    ledger = Recorder(begin(first), now)
     ledger.events.append(first)
-    _place(ledger, at, area, network_version)
+    place(ledger, at, area, network_version)
     return ledger.decision()
 
 
-def decide(case: Case, command: Command, *, network: Network, now: datetime) -> Decision | Refusal:
-    """What a command leads to from the present state."""
+def decide(
+    case: Case,
+    command: Command,
+    *,
+    network: Network,
+    now: datetime,
+    beside: Beside = NOTHING_BESIDE,
+) -> Decision | Refusal:
+    """What a command leads to from the present state, and from what there is `beside` the case."""
     if command.objection is not None:
         return Refusal(command.objection)
     request = command.request
     if isinstance(request, FeedbackGiven):
         return _decide_feedback(case, request, network=network, now=now)
-    return _decide_action(case, request, command.source, network=network, now=now)
-
-
-def _decide_action(
-    case: Case,
-    request: ActionRequested,
-    source: str | None,
-    *,
-    network: Network,
-    now: datetime,
-) -> Decision | Refusal:
     reason = objection(case, request, network, now)
     if reason is not None:
         return Refusal(reason)
-    ledger = _Ledger(case, now, {"action_id": request.action_id, "action_source": source})
-    at, actor = request.occurred_at, request.actor
+    answers = {"action_id": request.action_id, "action_source": command.source}
+    if request.action in (Action.MERGE, Action.SPLIT):
+        return merge_or_split(case, request, answers, beside, network=network, now=now)
+    ledger = Recorder(case, now, answers)
+    _act(ledger, request, network)
+    return ledger.decision()
+
+
+def _act(ledger: Recorder, request: ActionRequested, network: Network) -> None:
+    case, at, actor = ledger.case, request.occurred_at, request.actor
     match request.action:
         case Action.ACCEPT:
             ledger.record(CaseAccepted, actor, at)
@@ -160,20 +113,19 @@ def _decide_action(
             ledger.record(
                 CaseReturned, actor, at, lead_id=case.lead_id, reason=request.return_reason
             )
-            _unplace(ledger, ledger.machine_time(at), SYSTEM, "returned")
+            unplace(ledger, ledger.machine_time(at), SYSTEM, "returned")
         case Action.PLACE:
             area = network.areas[request.area_id or ""]
-            _assign(ledger, at, actor, area, "operator", network.version)
+            assign(ledger, at, actor, area, "operator", network.version)
         case Action.CANCEL:
             ledger.record(CaseCancelled, actor, at, reason=request.cancel_reason)
         case Action.REOPEN:
             _reopen(ledger, at, actor, case.closings[-1], network)
         case _:
             _add(ledger, request)
-    return ledger.decision()
 
 
-def _add(ledger: _Ledger, request: ActionRequested) -> None:
+def _add(ledger: Recorder, request: ActionRequested) -> None:
     """What is no step of the case: who has it, and where it stands, stays as it was."""
     at, actor, reason = request.occurred_at, request.actor, request.correction_reason
     match request.action:
@@ -209,7 +161,7 @@ def _decide_feedback(
         return Refusal("not_this_closing")
     still_closed = case.state is CaseState.CLOSED and feedback.closing == case.closings[-1]
     reopens = feedback.reopen and not feedback.solved and still_closed
-    ledger = _Ledger(case, now)
+    ledger = Recorder(case, now)
     resident = Actor(role=ActorRole.RESIDENT)
     at = feedback.occurred_at
     joined = feedback.report_id is not None
@@ -252,11 +204,21 @@ ANSWERS: Final[Mapping[str, Answered]] = {
     CategoryChanged.TYPE: Answered(Action.CHANGE_CATEGORY, 0),
     LocationChanged.TYPE: Answered(Action.CHANGE_LOCATION, 0),
     CaseNoted.TYPE: Answered(Action.NOTE, 0),
+    CaseMerged.TYPE: Answered(Action.MERGE, 0),
+    ReportSplit.TYPE: Answered(Action.SPLIT, 0),
 }
 """By the type of the event that names the action."""
 
 UNFINISHED: Final = frozenset(
-    kind.TYPE for kind in (CaseRegistered, CaseResolved, CaseVerified, CaseReturned, CaseReopened)
+    kind.TYPE
+    for kind in (
+        CaseRegistered,
+        CaseResolved,
+        CaseVerified,
+        CaseReturned,
+        CaseReopened,
+        CaseSplit,
+    )
 )
 """Events that no decision ends with."""
 
@@ -268,60 +230,24 @@ def finish(
 
     `last_type` is the last one's type, of `UNFINISHED`, and `occurred_at` its time.
     """
-    ledger = _Ledger(case, now)
+    ledger = Recorder(case, now)
     at = ledger.machine_time(occurred_at)
     if last_type == CaseRegistered.TYPE:
-        _place(ledger, at, network.locate([case.position])[0], network.version)
+        place(ledger, at, network.locate([case.position])[0], network.version)
     elif last_type == CaseResolved.TYPE:
         _verify_and_close(ledger, occurred_at)
     elif last_type == CaseVerified.TYPE:
         ledger.record(CaseClosed, SYSTEM, at)
     elif last_type == CaseReturned.TYPE:
-        _unplace(ledger, at, SYSTEM, "returned")
+        unplace(ledger, at, SYSTEM, "returned")
+    elif last_type == CaseSplit.TYPE:
+        place_as_before(ledger, at, network)
     else:
-        _assign_again(ledger, at, network)
+        assign_again(ledger, at, network)
     return ledger.decision()
 
 
-def _place(ledger: _Ledger, at: datetime, area: Area | None, network_version: int) -> None:
-    """To the lead of `area`, where the case's position lies; to the centre if there is none."""
-    if ledger.case.position is None:
-        _unplace(ledger, at, SYSTEM, "no_position")
-    elif area is None:
-        _unplace(ledger, at, SYSTEM, "outside_every_area")
-    elif area.lead is None:
-        _unplace(ledger, at, SYSTEM, "area_without_lead")
-    else:
-        _assign(ledger, at, SYSTEM, area, "position", network_version)
-
-
-def _assign(
-    ledger: _Ledger,
-    at: datetime,
-    actor: Actor,
-    area: Area,
-    matched_by: Literal["position", "operator", "reopened"],
-    network_version: int,
-) -> None:
-    previous = ledger.case.lead_id if ledger.case.state in WITH_A_LEAD else None
-    kind = CaseDispatched if previous is None else CaseReassigned
-    ledger.record(
-        kind,
-        actor,
-        at,
-        area_id=area.area_id,
-        lead=area.lead,
-        matched_by=matched_by,
-        network_version=network_version,
-        **({} if previous is None else {"previous_lead_id": previous}),
-    )
-
-
-def _unplace(ledger: _Ledger, at: datetime, actor: Actor, reason: UnplacedReason) -> None:
-    ledger.record(CaseUnplaced, actor, at, reason=reason)
-
-
-def _verify_and_close(ledger: _Ledger, resolved_at: datetime) -> None:
+def _verify_and_close(ledger: Recorder, resolved_at: datetime) -> None:
     """审核 and 办结 by the present policy: what a lead says is resolved is."""
     at = ledger.machine_time(resolved_at)
     ledger.record(CaseVerified, SYSTEM, at)
@@ -329,7 +255,7 @@ def _verify_and_close(ledger: _Ledger, resolved_at: datetime) -> None:
 
 
 def _reopen(
-    ledger: _Ledger,
+    ledger: Recorder,
     at: datetime,
     actor: Actor,
     closing: int,
@@ -338,12 +264,4 @@ def _reopen(
 ) -> None:
     """Back to the lead who had it, if the area still has one; to the centre otherwise."""
     ledger.record(CaseReopened, actor, at, closing=closing, feedback_id=feedback_id)
-    _assign_again(ledger, ledger.machine_time(at), network)
-
-
-def _assign_again(ledger: _Ledger, at: datetime, network: Network) -> None:
-    area = network.areas.get(ledger.case.area_id or "")
-    if area is None or area.lead is None:
-        _unplace(ledger, at, SYSTEM, "reopened")
-    else:
-        _assign(ledger, at, SYSTEM, area, "reopened", network.version)
+    assign_again(ledger, ledger.machine_time(at), network)

@@ -31,6 +31,8 @@ def fingerprint(request: ActionRequested | FeedbackGiven) -> bytes:
             "correction_reason": request.correction_reason,
             "position": request.position and request.position.model_dump(),
             "accuracy_metres": request.accuracy_metres,
+            "into_case_id": request.into_case_id and str(request.into_case_id),
+            "report_id": request.report_id and str(request.report_id),
         }
     else:
         content |= {

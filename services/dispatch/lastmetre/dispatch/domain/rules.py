@@ -43,6 +43,9 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.CHANGE_LOCATION: Rule(OPERATORS, OPEN),
     # Of no state: what happened meanwhile changes nothing in what was noted.
     Action.NOTE: Rule(LEAD | REOPENERS, frozenset(CaseState), commutes=True),
+    Action.MERGE: Rule(OPERATORS, OPEN),
+    # Of a case that has ended too: what was done may have been about another report of it.
+    Action.SPLIT: Rule(OPERATORS, OPEN | {CaseState.CLOSED, CaseState.CANCELLED}),
 }
 
 
@@ -79,6 +82,8 @@ def _missing(case: Case, request: ActionRequested, network: Network) -> RefusalR
             return None if request.cancel_reason else "reason_missing"
         case Action.CHANGE_CATEGORY | Action.CHANGE_LOCATION:
             return _no_correction(case, request)
+        case Action.MERGE | Action.SPLIT:
+            return _no_other_case(case, request)
         case _:
             return None
 
@@ -107,6 +112,22 @@ def _no_correction(case: Case, request: ActionRequested) -> RefusalReason | None
     if request.correction_reason is None:
         return "reason_missing"
     return None if changes else "nothing_changes"
+
+
+def _no_other_case(case: Case, request: ActionRequested) -> RefusalReason | None:
+    if request.action is Action.MERGE:
+        if request.into_case_id is None:
+            return "into_case_missing"
+        if request.into_case_id == case.case_id:
+            return "into_case_is_the_same"
+        if request.into_expected_seq is None:
+            return "expected_seq_missing"
+    else:
+        if request.report_id is None:
+            return "report_missing"
+        if request.report_id not in case.merged:
+            return "report_not_joined"
+    return None if request.correction_reason else "reason_missing"
 
 
 def not_in_a_record(request: ActionRequested) -> RefusalReason | None:

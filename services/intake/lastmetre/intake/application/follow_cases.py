@@ -5,7 +5,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from lastmetre.common.contracts.cases import CaseEvent, CaseRegistered, ReportMerged, ReportSplit
+from lastmetre.common.contracts.cases import (
+    CaseEvent,
+    CaseMerged,
+    CaseRegistered,
+    ReportMerged,
+    ReportSplit,
+)
 from lastmetre.common.kafka.case_sequence import in_case_order
 from lastmetre.common.kafka.codec import BadRecord, ConsumedRecord
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -14,7 +20,7 @@ from lastmetre.intake.adapters.postgres.cases import Joining, NewCase, Told
 from lastmetre.intake.domain.case_view import entry
 
 # Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
-_OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit})
+_OF_REPORTS: Final = frozenset({ReportMerged, ReportSplit, CaseMerged})
 
 
 async def follow_cases(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> None:
@@ -55,14 +61,21 @@ async def _follow_reports(work: UnitOfWork, changes: Sequence[CaseEvent]) -> Non
     """Keep which reports have joined a case that was registered for another one."""
     joined: dict[tuple[UUID, UUID], datetime] = {}
     left: list[tuple[UUID, UUID]] = []
+    emptied: list[UUID] = []
     for event in changes:
-        assert isinstance(event, ReportMerged | ReportSplit)
+        assert isinstance(event, ReportMerged | ReportSplit | CaseMerged)
+        if isinstance(event, CaseMerged):
+            emptied.append(event.case_id)
+            joined = {pair: at for pair, at in joined.items() if pair[1] != event.case_id}
+            continue
         pair = event.report_id, event.case_id
         if isinstance(event, ReportMerged):
             joined[pair] = event.recorded_at
         else:
             joined.pop(pair, None)
             left.append(pair)
+    if emptied:
+        await cases.remove_all_merged(work.connection, emptied)
     if left:
         await cases.remove_merged(work.connection, left)
     if joined:

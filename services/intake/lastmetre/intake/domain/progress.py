@@ -11,7 +11,7 @@ StepName = Literal["received", "sent", "accepted", "on_site", "resolved"]
 StepKind = Literal["past", "now", "skipped", ""]
 
 STEPS: Final[tuple[StepName, ...]] = ("received", "sent", "accepted", "on_site", "resolved")
-ENDED: Final = frozenset({"closed", "cancelled", "rejected"})
+ENDED: Final = frozenset({"closed", "cancelled", "merged", "rejected"})
 
 _REACHED: Final = {
     "received": 0,
@@ -31,7 +31,9 @@ _STEP_OF_EVENT: Final[dict[str, StepName]] = {
     "arrived": "on_site",
     "resolved": "resolved",
 }
-_BEGINS_ANEW: Final = frozenset({"dispatched", "reassigned", "unplaced", "reopened", "returned"})
+_BEGINS_ANEW: Final = frozenset(
+    {"dispatched", "reassigned", "unplaced", "reopened", "returned", "split"}
+)
 
 
 @dataclass(frozen=True, slots=True)

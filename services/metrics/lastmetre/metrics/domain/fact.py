@@ -71,7 +71,8 @@ class Fact(NamedTuple):
     fixed_on_spot: bool
     """Found on patrol and dealt with at the same moment."""
     reports: int
-    """The one that it was registered for, and those that have joined it."""
+    """The one that it was registered for, and those that have joined it. A merged case keeps its
+    own; figures count it with the case that it has joined, and no merged case."""
 
     @property
     def response_seconds(self) -> float | None:
@@ -255,6 +256,10 @@ def _split(fact: Fact, _: cases.ReportSplit) -> Changes:
     return {"reports": fact.reports - 1}
 
 
+def _case_merged(_: Fact, __: cases.CaseMerged) -> Changes:
+    return {"reports": 1}
+
+
 _MARKS: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
     cases.CaseDispatched: _dispatched,
     cases.CaseReassigned: _dispatched,
@@ -270,5 +275,6 @@ _MARKS: Final[dict[type[CaseEvent], Callable[[Fact, Any], Changes]]] = {
     cases.CaseReopened: _reopened,
     cases.ReportMerged: _merged,
     cases.ReportSplit: _split,
+    cases.CaseMerged: _case_merged,
 }
 """What an event adds to where the case stands and who has it."""

@@ -63,6 +63,7 @@ _TO_REPORTERS: Final[Mapping[type[CaseEvent], Kind]] = {
     cases.CaseClosed: Kind.CLOSED,
     cases.CaseCancelled: Kind.CANCELLED,
     cases.CaseReopened: Kind.REOPENED,
+    cases.CaseSplit: Kind.SPLIT,
 }
 _PLACING: Final = frozenset({cases.CaseDispatched, cases.CaseUnplaced})
 # Not by isinstance: that runs Python code of pydantic's for each class, in the way of every event.
@@ -151,6 +152,8 @@ def apply(case: CaseProjection, event: CaseEvent, asked: int) -> CaseProjection:
         assert isinstance(event, cases.CategoryChanged)
         return case._replace(seq=event.seq, asked=asked, category=event.category)
     state = STATE_AFTER[kind] or case.state
+    if kind is cases.CaseMerged:
+        return case._replace(seq=event.seq, asked=asked, state=state, merged=())
     placement = placement_after(event)
     if placement is None:
         return case._replace(seq=event.seq, asked=asked, state=state)

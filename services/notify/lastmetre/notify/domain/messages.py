@@ -23,6 +23,7 @@ class Kind(StrEnum):
     RECEIVED = "received"
     PLACED = "placed"
     MERGED = "merged"
+    SPLIT = "split"
     ACCEPTED = "accepted"
     ARRIVED = "arrived"
     CLOSED = "closed"

@@ -108,6 +108,19 @@ async def lock_cases(connection: "Connection", case_ids: Iterable[UUID]) -> dict
     return {row["case_id"]: case_of(row) for row in rows}
 
 
+async def lock_cases_of(
+    connection: "Connection", case_ids: Iterable[UUID], report_ids: Sequence[UUID]
+) -> dict[UUID, Case]:
+    """The same, with the cases that were registered for these reports: all in one order."""
+    rows = await connection.fetch(
+        f"{SELECT_CASE} WHERE case_id = ANY($1::uuid[]) OR report_id = ANY($2::uuid[])"
+        " ORDER BY case_id FOR UPDATE",
+        list(case_ids),
+        report_ids,
+    )
+    return {row["case_id"]: case_of(row) for row in rows}
+
+
 async def update_cases(connection: "Connection", cases: Sequence[Case]) -> None:
     """What an event can change, for all of these in one statement."""
     if not cases:
@@ -145,6 +158,20 @@ _UPDATE: Final = _update()
 async def case_by_id(connection: "Connection", case_id: UUID) -> Case | None:
     """One case, as it stands."""
     row = await connection.fetchrow(f"{SELECT_CASE} WHERE case_id = $1", case_id)
+    return None if row is None else case_of(row)
+
+
+async def case_registered_for(connection: "Connection", report_id: UUID) -> Case | None:
+    """The case that a report became, whether it belongs to another one now or not."""
+    row = await connection.fetchrow(f"{SELECT_CASE} WHERE report_id = $1", report_id)
+    return None if row is None else case_of(row)
+
+
+async def case_joined_by(connection: "Connection", report_id: UUID) -> Case | None:
+    """The case that a report has joined, if there is one."""
+    row = await connection.fetchrow(
+        f"{SELECT_CASE} WHERE merged <> '{{}}' AND merged && $1::uuid[]", [report_id]
+    )
     return None if row is None else case_of(row)
 
 

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from lastmetre.common.contracts.case_model import EVENT_TYPES
-from lastmetre.common.contracts.cases import CaseEvent, CaseRated
+from lastmetre.common.contracts.cases import (
+    CaseEvent,
+    CaseRated,
+    CaseRegistered,
+    ReportMerged,
+    ReportOfCase,
+)
 from lastmetre.dispatch.domain.ledger import LedgerLine, Step
 
 if TYPE_CHECKING:
@@ -95,6 +101,33 @@ async def last_ratings(connection: "Connection", case_ids: Sequence[UUID]) -> di
         CaseRated.TYPE,
     )
     return {row["case_id"]: CaseRated.from_json(row["body"]) for row in rows}
+
+
+async def reports_of(
+    connection: "Connection", case_ids: Sequence[UUID]
+) -> dict[UUID, ReportOfCase]:
+    """What the ledgers of these cases publish of the reports that they have or have had."""
+    rows = await connection.fetch(
+        "SELECT type, body FROM ledger WHERE case_id = ANY($1::uuid[])"
+        " AND type = ANY($2::text[]) AND body IS NOT NULL",
+        case_ids,
+        [CaseRegistered.TYPE, ReportMerged.TYPE],
+    )
+    events = [_event(row["type"], row["body"]) for row in rows]
+    return {each.report_id: each for each in events if isinstance(each, ReportOfCase)}
+
+
+async def last_of_types(
+    connection: "Connection", case_ids: Sequence[UUID], types: Sequence[str]
+) -> dict[UUID, int]:
+    """The seq of the last event of one of these types in each of these cases that has any."""
+    rows = await connection.fetch(
+        "SELECT case_id, max(seq) FROM ledger WHERE case_id = ANY($1::uuid[])"
+        " AND type = ANY($2::text[]) GROUP BY case_id",
+        case_ids,
+        types,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def _event(type_: str, body: bytes | None) -> CaseEvent | None:

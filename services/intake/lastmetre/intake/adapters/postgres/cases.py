@@ -71,6 +71,11 @@ async def remove_merged(connection: "Connection", left: Sequence[tuple[UUID, UUI
     )
 
 
+async def remove_all_merged(connection: "Connection", case_ids: Sequence[UUID]) -> None:
+    """Note that no report that had joined one of these cases is there any more."""
+    await connection.execute("DELETE FROM merged_report WHERE case_id = ANY($1::uuid[])", case_ids)
+
+
 class Told(NamedTuple):
     """What one turn told of a case, up to the event `seq`."""
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from lastmetre.metrics.adapters.postgres.figures import IN_RESPONSE_TIMES, seconds
+from lastmetre.metrics.adapters.postgres.figures import IN_RESPONSE_TIMES, NOT_MERGED, seconds
 from lastmetre.metrics.domain.curves import CURVE_STEPS, Curve, Median
 from lastmetre.metrics.domain.indicators import FixedOnSpot, Stage
 from lastmetre.metrics.domain.periods import Period
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _FRACTIONS: Final = [step / CURVE_STEPS for step in range(CURVE_STEPS + 1)]
 _IN_PERIOD: Final = (
     "($1::date IS NULL OR reported_day >= $1) AND ($2::date IS NULL OR reported_day <= $2)"
+    f" AND {NOT_MERGED}"
 )
 _COUNTED: Final = IN_RESPONSE_TIMES[FixedOnSpot.WITHOUT]
 

@@ -31,10 +31,13 @@ SORT_MEMORY: Final = "64MB"
 REPORT_DIMENSIONS: Final = frozenset({By.CHANNEL, By.DAY})
 """What a report is counted by even if it never became a case."""
 
+NOT_MERGED: Final = "state <> 'merged'"
+"""What is counted as a case: the reports of a merged one are counted with the case they joined."""
 _SELECTED: Final = (
     "($1::date IS NULL OR reported_day >= $1) AND ($2::date IS NULL OR reported_day <= $2)"
     " AND ($3::text IS NULL OR origin = $3)"
 )
+_CASES: Final = f"{_SELECTED} AND {NOT_MERGED}"
 # Never closed before it was reported, and what the selection says of those fixed on the spot.
 IN_RESPONSE_TIMES: Final = {
     FixedOnSpot.WITHOUT: "NOT closed_before_reported AND NOT fixed_on_spot",
@@ -88,7 +91,7 @@ async def count_cases(
                count(*) FILTER (WHERE closed_before_reported) AS closed_before_reported,
                count(*) FILTER (WHERE fixed_on_spot) AS fixed_on_spot,
                (sum(reports) - count(*))::bigint AS merged_reports
-        FROM fact WHERE {_SELECTED}
+        FROM fact WHERE {_CASES}
         {_group(by, "fact.channel", "state", "cancel_reason", "unplaced_reason")}
         """,  # noqa: S608
         *_selected(selection),
@@ -125,7 +128,7 @@ async def response_times(
                count(*) FILTER (WHERE NOT closed_before_reported AND fixed_on_spot)
                    AS fixed_on_spot,
                {_stage_columns(IN_RESPONSE_TIMES[selection.fixed_on_spot])}
-        FROM fact WHERE {_SELECTED} {_group(by)}
+        FROM fact WHERE {_CASES} {_group(by)}
         """,  # noqa: S608
         *_selected(selection),
         QUANTILES,
@@ -142,7 +145,7 @@ async def satisfaction(
                count(*) FILTER (WHERE score >= $4) AS satisfied,
                sum(score)::bigint AS total, sum(score * score)::bigint AS squares,
                count(closed_at) AS closed
-        FROM fact WHERE {_SELECTED} {_group(by)}
+        FROM fact WHERE {_CASES} {_group(by)}
         """,  # noqa: S608
         *_selected(selection),
         SATISFIED_FROM,

@@ -37,6 +37,8 @@ STEP_NAMES: Final = {
     "noted": N_("Note by staff"),
     "rated": N_("Rated"),
     "reopened": N_("Taken up again"),
+    "merged": N_("Joined to another case"),
+    "split": N_("A case of its own again"),
     "report_merged": N_("Another report joined"),
     "report_split": N_("A report became a case of its own"),
 }
@@ -49,6 +51,8 @@ STEP_LOOKS: Final = {
     "noted": "registered",
     "rated": "closed",
     "reopened": "registered",
+    "merged": "cancelled",
+    "split": "registered",
     "report_merged": "registered",
     "report_split": "cancelled",
 }

@@ -1,0 +1,70 @@
+"""Who gets a case: the lead of an area, or the command centre's queue for a reason."""
+
+from datetime import datetime
+from typing import Literal, cast
+
+from lastmetre.common.contracts.base import SYSTEM, Actor
+from lastmetre.common.contracts.case_model import WITH_A_LEAD
+from lastmetre.common.contracts.cases import (
+    CaseDispatched,
+    CaseReassigned,
+    CaseUnplaced,
+    UnplacedReason,
+)
+from lastmetre.dispatch.domain.decision import Recorder
+from lastmetre.dispatch.domain.network import Area, Network
+
+
+def place(ledger: Recorder, at: datetime, area: Area | None, network_version: int) -> None:
+    """To the lead of `area`, where the case's position lies; to the centre if there is none."""
+    if ledger.case.position is None:
+        unplace(ledger, at, SYSTEM, "no_position")
+    elif area is None:
+        unplace(ledger, at, SYSTEM, "outside_every_area")
+    elif area.lead is None:
+        unplace(ledger, at, SYSTEM, "area_without_lead")
+    else:
+        assign(ledger, at, SYSTEM, area, "position", network_version)
+
+
+def assign(
+    ledger: Recorder,
+    at: datetime,
+    actor: Actor,
+    area: Area,
+    matched_by: Literal["position", "operator", "reopened"],
+    network_version: int,
+) -> None:
+    previous = ledger.case.lead_id if ledger.case.state in WITH_A_LEAD else None
+    kind = CaseDispatched if previous is None else CaseReassigned
+    ledger.record(
+        kind,
+        actor,
+        at,
+        area_id=area.area_id,
+        lead=area.lead,
+        matched_by=matched_by,
+        network_version=network_version,
+        **({} if previous is None else {"previous_lead_id": previous}),
+    )
+
+
+def unplace(ledger: Recorder, at: datetime, actor: Actor, reason: UnplacedReason) -> None:
+    ledger.record(CaseUnplaced, actor, at, reason=reason)
+
+
+def assign_again(ledger: Recorder, at: datetime, network: Network) -> None:
+    area = network.areas.get(ledger.case.area_id or "")
+    if area is None or area.lead is None:
+        unplace(ledger, at, SYSTEM, "reopened")
+    else:
+        assign(ledger, at, SYSTEM, area, "reopened", network.version)
+
+
+def place_as_before(ledger: Recorder, at: datetime, network: Network) -> None:
+    """To whoever had the case, or into the queue for the same reason as before."""
+    reason = ledger.case.unplaced_reason
+    if reason is None:
+        assign_again(ledger, at, network)
+    else:
+        unplace(ledger, at, SYSTEM, cast("UnplacedReason", reason))
