@@ -4,9 +4,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from aiokafka import AIOKafkaProducer
 
 from lastmetre.audit.partition_view import TYPES
@@ -61,6 +62,14 @@ class Story:
     """The request to send the case's lead again what could not be sent: he has no address."""
     message: UUID
     """What notify told the reporter when the lead accepted."""
+    merged: UUID
+    """A case that was merged into another."""
+    into: UUID
+    """That other case, of which a second report was split off again."""
+    merged_report: UUID
+    """The report of the merged case."""
+    apart: UUID
+    """The case of the report that was split off."""
     area: str
     """A partition where metrics has read the network."""
 
@@ -86,6 +95,13 @@ async def live_through(stack: Stack) -> Story:
         assert (await city.rate(closed, 7, score=4)).is_success
         await city.until(lambda: _rated(city, closed), "rating in the ledger")
         asked_again = await _send_again(city, closed)
+        into, merged, apart = [await city.case_of(each.receipt) for each in receipts[1:4]]
+        merged_report, split_report = (
+            await _merge(city, into, merged),
+            await _merge(city, into, apart),
+        )
+        seen = {"expected_seq": 4, "report_id": str(split_report)}
+        assert (await _operator(city, into, "split", **seen)).is_success
         left = await books.quiet(stack.endpoints)
         assert not left, left
         intake = await city.database("intake")
@@ -116,12 +132,32 @@ async def live_through(stack: Stack) -> Story:
                 "SELECT feedback_id FROM rating"
             ),
             asked_again=asked_again,
+            merged=merged,
+            into=into,
+            merged_report=merged_report,
+            apart=apart,
             message=await metrics.fetchval("SELECT min(message_id::text)::uuid FROM message"),
             area=await metrics.fetchval(
                 "SELECT 'metrics.network ' || topic || '/' || partition FROM position"
                 " WHERE flow = 'network'"
             ),
         )
+
+
+async def _operator(city: City, case_id: UUID, action: str, **more: Any) -> httpx.Response:
+    reason = {"correction_reason": "said_in_report"}
+    return await city.act(case_id, action, role=Role.OPERATOR, **reason, **more)
+
+
+async def _merge(city: City, into: UUID, case_id: UUID) -> UUID:
+    """Merge a case into another; returns the report that it was registered for."""
+    seen = {"expected_seq": 2, "into_case": str(into), "into_expected_seq": 2}
+    assert (await _operator(city, case_id, "merge", **seen)).is_success
+    dispatch = await city.database("dispatch")
+    report_id: UUID = await dispatch.fetchval(
+        'SELECT report_id FROM "case" WHERE case_id = $1', case_id
+    )
+    return report_id
 
 
 async def in_transactions(city: City) -> list[str]:

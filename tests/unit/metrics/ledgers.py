@@ -34,6 +34,12 @@ _KINDS: dict[str, type[CaseEvent]] = {
     "split": cases.CaseSplit,
 }
 
+_OF_TWO_CASES: dict[str, dict[str, Any]] = {
+    "report_split": {"report_id": UUID(int=9), "split_case_id": UUID(int=10)},
+    "merged": {"into_case_id": UUID(int=10), "report_ids": (REPORT, UUID(int=9))},
+    "split": {"from_case_id": UUID(int=10)},
+}
+
 Step = tuple[str, float, dict[str, Any]]
 
 
@@ -98,13 +104,7 @@ def _usual(kind: str, reported_at: datetime) -> dict[str, Any]:
                 "category": "06010", "reported_at": reported_at, "reporter_reachable": True,
                 "language": Language.CHINESE,
             }  # fmt: skip
-        case "report_split":
-            return {"report_id": UUID(int=9), "split_case_id": UUID(int=10)}
-        case "merged":
-            return {"into_case_id": UUID(int=10), "report_ids": (REPORT, UUID(int=9))}
-        case "split":
-            return {"from_case_id": UUID(int=10)}
-    return {}
+    return _OF_TWO_CASES.get(kind, {})
 
 
 WHOLE_WAY: Sequence[Step] = (

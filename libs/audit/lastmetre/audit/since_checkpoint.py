@@ -177,7 +177,9 @@ async def _touched_otherwise(cut: ConsistentCut, since: Since) -> None:
         "SELECT case_id::text, unnest(merged)::text FROM \"case\" WHERE merged <> '{}'"
     )
     shown = await cut.intake.rows("SELECT case_id::text, report_id::text FROM merged_report")
-    since.cases |= {row[0] for row in {*map(tuple, joined)} ^ {*map(tuple, shown)}}
+    for case_id, report_id in {*map(tuple, joined)} ^ {*map(tuple, shown)}:
+        since.cases.add(case_id)
+        since.reports.add(report_id)
     since.reports |= await _column(
         cut.intake,
         f"SELECT report_id::text FROM report WHERE {cut.intake.recent}",  # noqa: S608

@@ -42,6 +42,10 @@ class StaffAction(BaseModel):
     datum: Datum = Datum.WGS84
     accuracy_metres: Accuracy | None = None
     note: NoteText | None = None
+    into_case: Code | None = None
+    """The case that the reports are to join, by id or number."""
+    into_expected_seq: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    report_id: UUID | None = None
 
     @property
     def position(self) -> Position | None:
@@ -77,7 +81,7 @@ class ActOnCase:
         """Decide at once.
 
         `traceparent` is the caller's trace, if it has a valid one. Raises Problem: 404 for an
-        unknown case, 422 for a category that the city does not know or a note without words, 503
+        unknown case, 422 for a category that the city does not know, a note without words or no case to join, 503
         while the outbox is over its limit, or the vault that is to keep a note is away.
         """
         request = await self._request(asked, known_as, person)
@@ -110,6 +114,9 @@ class ActOnCase:
             correction_reason=asked.correction_reason,
             position=asked.position,
             accuracy_metres=asked.accuracy_metres,
+            into_case_id=await self._into(asked),
+            into_expected_seq=asked.into_expected_seq,
+            report_id=asked.report_id,
         )
         if (reason := unknown_category(request, self._categories)) is not None:
             raise Problem(
@@ -121,6 +128,19 @@ class ActOnCase:
         if request.action is Action.NOTE:
             await self._notes.keep(request.action_id, case_id, asked.note)
         return request
+
+    async def _into(self, asked: StaffAction) -> UUID | None:
+        if asked.into_case is None:
+            return None
+        case_id = await self._service.case_known_as(asked.into_case)
+        if case_id is None:
+            raise Problem(
+                422,
+                "/problems/into-case-unknown",
+                N_("There is no case of that number to join it to"),
+                extra={"refusal": "into_case_unknown"},
+            )
+        return case_id
 
     def _trace(self, traceparent: str | None) -> str:
         if traceparent and TRACEPARENT.match(traceparent.encode("latin-1")):

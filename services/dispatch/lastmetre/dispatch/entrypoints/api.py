@@ -36,6 +36,11 @@ STATUS_OF_REFUSAL: Final = {
     "position_missing": 422,
     "accuracy_missing": 422,
     "nothing_changes": 422,
+    "into_case_missing": 422,
+    "into_case_unknown": 422,
+    "into_case_is_the_same": 422,
+    "report_missing": 422,
+    "report_not_joined": 422,
     "area_missing": 422,
     "area_unknown": 422,
     "expected_seq_missing": 422,
@@ -177,7 +182,7 @@ def api_router(service: CaseService, act: ActOnCase) -> APIRouter:
         person: CurrentPerson,
         traceparent: Annotated[str | None, Header()] = None,
     ) -> ActionDone:
-        """Accept, arrive, resolve, return, place, cancel, reopen, correct, note.
+        """Accept, arrive, resolve, return, place, cancel, reopen, correct, note, merge, split.
 
         Sent again, it counts once.
         """
