@@ -24,22 +24,18 @@ from tests.integration.dispatch_ledger import (
     new_id,
     report,
 )
-from tests.integration.test_dispatch_restored import copied
-from tests.integration.test_merging import (
-    database,
-    merge,
-    names,
-    refusals,
-    reports_of,
-    split,
-    stands,
-)
+from tests.integration.merging import merge, names, refusals, reports_of, split, stands
 from tests.support.city import TRACE
-
-__all__ = ["database"]
+from tests.support.databases import copied_database, fresh_database
 
 A, B, C = range(3)
 BEGUN = ["registered", "dispatched"]
+
+
+@pytest.fixture
+def database(stack: Stack) -> str:
+    """An empty database for dispatch."""
+    return fresh_database(stack, "dispatch")
 
 
 class Told:
@@ -102,7 +98,7 @@ async def going_back(
         if merged_before:
             (done,) = await before.ask(merge(case_ids[B], case_ids[A]))
             assert done.refusal is None
-    backup = await copied(stack, database)
+    backup = await copied_database(stack, "dispatch", database)
     async with dispatch_process(database) as live, dispatch_process(backup) as restored:
         yield Told(live, restored, case_ids)
 

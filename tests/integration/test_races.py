@@ -8,9 +8,8 @@
 | zombie × new owner | `test_zombie` |
 | crash after SMTP's 250 × cancel | `test_notify` |
 | one action's id twice at once, on one case and on two | `test_actions_once` |
-| merge × close, merge × merge, A→B × B→A | not yet: nothing merges cases |
+| merge × close, merge × merge, A→B × B→A, split × the part's first event | `test_merging` |
 | extend × overdue, suspend × overdue, late accept × overdue | not yet: no time limits |
-| split × the part's first event | not yet: nothing splits cases |
 """
 
 import asyncio

@@ -214,8 +214,8 @@ class CaseLines:
 
 
 def _known_to_dispatch(case: Row | None, ledger: Ledger, before: int) -> int:
-    """The last event that is in dispatch's snapshot, or would have to be."""
-    told = (seq for seq, observed in ledger.events.items() if 0 <= observed.offset < before)
+    """The last event that is in dispatch's snapshot, its outbox included, or would have to be."""
+    told = (seq for seq, observed in ledger.events.items() if observed.offset < before)
     return max(case["seq"] if case else 0, max(told, default=0))
 
 

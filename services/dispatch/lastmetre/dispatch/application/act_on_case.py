@@ -81,8 +81,9 @@ class ActOnCase:
         """Decide at once.
 
         `traceparent` is the caller's trace, if it has a valid one. Raises Problem: 404 for an
-        unknown case, 422 for a category that the city does not know, a note without words or no case to join, 503
-        while the outbox is over its limit, or the vault that is to keep a note is away.
+        unknown case, 422 for a category or a case to join that the city does not know or a note
+        without words, 503 while the outbox is over its limit, or the vault that is to keep a note
+        is away.
         """
         request = await self._request(asked, known_as, person)
         return await self._execute(request, self._trace(traceparent))
