@@ -95,7 +95,7 @@ async def live_through(stack: Stack) -> Story:
         assert (await city.rate(closed, 7, score=4)).is_success
         await city.until(lambda: _rated(city, closed), "rating in the ledger")
         asked_again = await _send_again(city, closed)
-        into, merged, apart = [await city.case_of(each.receipt) for each in receipts[1:4]]
+        into, merged, apart = [await city.case_of(each.receipt) for each in receipts[3:6]]
         merged_report, split_report = (
             await _merge(city, into, merged),
             await _merge(city, into, apart),

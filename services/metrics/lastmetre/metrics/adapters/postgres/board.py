@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _FRACTIONS: Final = [step / CURVE_STEPS for step in range(CURVE_STEPS + 1)]
 _IN_PERIOD: Final = (
     "($1::date IS NULL OR reported_day >= $1) AND ($2::date IS NULL OR reported_day <= $2)"
-    f" AND {NOT_MERGED}"
 )
+_CASES: Final = f"{_IN_PERIOD} AND {NOT_MERGED}"
 _COUNTED: Final = IN_RESPONSE_TIMES[FixedOnSpot.WITHOUT]
 
 
@@ -50,7 +50,7 @@ async def summary(connection: "Connection", period: Period) -> asyncpg.Record:
                count(score) AS answers, count(*) FILTER (WHERE solved) AS solved,
                coalesce(sum(score), 0)::bigint AS total,
                coalesce(sum(score * score), 0)::bigint AS squares
-        FROM fact WHERE {_IN_PERIOD}
+        FROM fact WHERE {_CASES}
         """,  # noqa: S608
         period.first,
         period.last,
@@ -66,7 +66,7 @@ async def curve(connection: "Connection", period: Period, stage: Stage) -> Curve
         SELECT count(*) AS n,
                percentile_cont($3::float8[])
                    WITHIN GROUP (ORDER BY {seconds(stage.start, stage.end)}) AS quantiles
-        FROM fact WHERE {_IN_PERIOD} AND {_counted(stage)}
+        FROM fact WHERE {_CASES} AND {_counted(stage)}
         """,  # noqa: S608
         period.first,
         period.last,
@@ -83,7 +83,7 @@ async def median(connection: "Connection", period: Period, stage: Stage) -> Medi
         SELECT count(*) AS n,
                percentile_cont(0.5)
                    WITHIN GROUP (ORDER BY {seconds(stage.start, stage.end)}) AS seconds
-        FROM fact WHERE {_IN_PERIOD} AND {_counted(stage)}
+        FROM fact WHERE {_CASES} AND {_counted(stage)}
         """,  # noqa: S608
         period.first,
         period.last,
@@ -104,7 +104,7 @@ async def hourly(connection: "Connection", period: Period, zone: str) -> list[as
                sum(cases)::bigint AS cases
         FROM (SELECT date_bin('15 minutes', reported_at, 'epoch') AS quarter, channel,
                      count(*) AS cases
-              FROM fact WHERE {_IN_PERIOD} GROUP BY 1, 2) AS quarters
+              FROM fact WHERE {_CASES} GROUP BY 1, 2) AS quarters
         GROUP BY 1, 2
         """,  # noqa: S608
         period.first,
@@ -122,7 +122,7 @@ async def by_area(connection: "Connection", period: Period) -> list[asyncpg.Reco
               WHERE open AND area_id IS NOT NULL GROUP BY area_id
               UNION ALL
               SELECT area_id, 0, count(*) FROM fact
-              WHERE {_IN_PERIOD} AND area_id IS NOT NULL GROUP BY area_id) AS counted
+              WHERE {_CASES} AND area_id IS NOT NULL GROUP BY area_id) AS counted
         GROUP BY area_id
         """,  # noqa: S608
         period.first,
