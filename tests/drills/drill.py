@@ -4,7 +4,7 @@ It prints how long each alert took, from the fault and from its end: docs/operat
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -21,14 +21,17 @@ TARGETS: Final = 5
 """The four services and the city's figures."""
 
 
-def hurried(folder: Path, alert: str, **instead: tuple[str, str]) -> list[Path]:
+def hurried(
+    folder: Path, alert: str, rules_from: Sequence[Path] = RULES, /, **instead: tuple[str, str]
+) -> list[Path]:
     """The rules, copied to `folder`, where one alert does not wait for hours.
 
     `instead` names its fields (`expr`, `for`): what stands there, and what stands there instead.
+    `rules_from`: the copies of another alert, which are changed further.
     """
     copies: list[Path] = []
     changed = 0
-    for file in RULES:
+    for file in rules_from:
         document = yaml.safe_load(file.read_text("utf-8"))
         rules = [rule for group in document["groups"] for rule in group["rules"]]
         for rule in (each for each in rules if each.get("alert") == alert):
@@ -40,6 +43,10 @@ def hurried(folder: Path, alert: str, **instead: tuple[str, str]) -> list[Path]:
         copies[-1].write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     assert changed == len(instead)
     return copies
+
+
+async def _nothing() -> None:
+    pass
 
 
 class Drill:
@@ -58,20 +65,33 @@ class Drill:
         """Say that the fault, or its end, is now: what is waited for next is counted from here."""
         self._began = time.monotonic()
 
-    async def fires(self, alert: str, severity: str, services: set[str]) -> None:
-        """Wait until it fires for these services, and the right people are called."""
+    async def fires(
+        self,
+        alert: str,
+        severity: str,
+        services: set[str],
+        meanwhile: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        """Wait until it fires for these services, and the right people are called.
+
+        `meanwhile` is done again and again, as long as that is waited for.
+        """
 
         async def look() -> bool:
+            await meanwhile()
             firing = {labels.get("service") for labels in await self._asking.firing(alert)}
             return firing >= services and (severity, "firing", alert) in self._called.calls
 
         await self._city.until(look, f"{alert} of {services}", FIRES_SECONDS)
         self._print(alert, "fires")
 
-    async def resolves(self, alert: str, severity: str) -> None:
-        """Wait until it does not fire any more, and that has been told."""
+    async def resolves(
+        self, alert: str, severity: str, meanwhile: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
+        """Wait until it does not fire any more, and that has been told; `meanwhile` as above."""
 
         async def look() -> bool:
+            await meanwhile()
             if await self._asking.firing(alert):
                 return False
             return (severity, "resolved", alert) in self._called.calls

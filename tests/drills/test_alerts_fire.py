@@ -14,7 +14,7 @@ import pytest
 from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.topics import SERVICES, channel_topic
 from lastmetre.devstack import Stack
-from tests.drills.drill import Drill, watched
+from tests.drills.drill import Drill, hurried, watched
 from tests.support.city import City, submitted
 from tests.support.commands import attempt, lastmetre
 
@@ -66,6 +66,27 @@ async def test_a_stopped_sender(stack: Stack, city: City, drill: Drill) -> None:
     assert code == 0, said + complained
     drill.begins()
     await drill.resolves("SenderStopped", "page")
+
+
+async def test_records_of_a_stopped_sender(stack: Stack, city: City, tmp_path: Path) -> None:
+    """What he sends after that waits for his release."""
+    rules = hurried(tmp_path, "RecordsParked", **{"for": ("30m", "10s")})
+    good = json.dumps({"source_id": "parked-1", "text": "路灯不亮"}).encode()
+    async with watched(city, tmp_path, rules) as drill:
+        await drill.is_quiet("RecordsParked")
+        await drill.is_quiet("SenderStopped")
+        for _ in range(BAD):
+            await city.produce(TOPIC, b"drill", b"not JSON", submitted("app", "parked"))
+        await drill.fires("SenderStopped", "page", {"intake"})
+        await city.produce(TOPIC, b"drill", good, submitted("app", "parked"))
+        drill.begins()
+        await drill.fires("RecordsParked", "ticket", {"intake"})
+        code, said, complained = await attempt(
+            stack, "dlq", "release", "intake", "/channels/app/parked", "--yes"
+        )
+        assert code == 0, said + complained
+        drill.begins()
+        await drill.resolves("RecordsParked", "ticket")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Neither backup nor export of the ledger for 30 hours: a ticket, until there is another."""
+"""Neither backup nor export of the ledger for 30 hours, no audit for two days: a ticket, until
+there is another."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,8 +17,9 @@ from tests.support.prometheus import textfile
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOO_OLD: Final = timedelta(hours=31)
+AUDITED_BEFORE: Final = timedelta(days=3)
 HOLDS: Final = {"for": ("1h", "10s")}
-"""An hour is not waited for; the 30 hours are as in the rules."""
+"""An hour is not waited for; 30 hours and two days are as in the rules."""
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,27 @@ async def test_an_export_that_is_too_old(stack: Stack, city: City, tmp_path: Pat
             await said(stack, *export)
             drill.begins()
             await drill.resolves("LedgerExportOld", "ticket")
+
+
+async def test_an_audit_that_is_too_old(stack: Stack, city: City, tmp_path: Path) -> None:
+    """The last one ended three days ago, by the file for Prometheus; then there is another."""
+    told = tmp_path / "audit.prom"
+    audit = ("audit", "--metrics-file", told)
+    await said(stack, *audit)
+    rules = hurried(tmp_path, "AuditOld", **HOLDS)
+    with textfile(told) as node:
+        async with watched(city, tmp_path, rules, [node]) as drill:
+            await drill.is_quiet("AuditOld")
+            ended = "lastmetre_audit_finished_timestamp_seconds"
+            lines = [
+                f"{ended} {float(line.split()[1]) - AUDITED_BEFORE.total_seconds()}"
+                if line.startswith(f"{ended} ")
+                else line
+                for line in told.read_text("utf-8").splitlines()
+            ]
+            told.write_text("\n".join([*lines, ""]), "utf-8")
+            drill.begins()
+            await drill.fires("AuditOld", "ticket", set())
+            await said(stack, *audit)
+            drill.begins()
+            await drill.resolves("AuditOld", "ticket")

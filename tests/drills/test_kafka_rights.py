@@ -24,6 +24,7 @@ from lastmetre.common.contracts.topics import CASE_EVENTS, REPORTS, SERVICES, ch
 from lastmetre.common.kafka.cluster_view import group_operations
 from lastmetre.common.kafka.rights_view import look_at_rights
 from lastmetre.devstack import Stack
+from tests.drills.drill import watched
 from tests.support.access_rules import AccessRules
 from tests.support.city import City
 from tests.support.commands import lastmetre
@@ -215,6 +216,18 @@ async def test_without_a_right_its_owner_alone_says_which(
         others = [each for each in SERVICES if each != service]
         assert [await complaints(city, each) for each in others] == [[], [], []]
     await city.until(lambda: all_is_well(city), f"peace after {right} was given back")
+
+
+async def test_without_a_right_somebody_is_called(
+    secured: Secured, city: City, tmp_path: Path
+) -> None:
+    async with watched(city, tmp_path) as drill:
+        await drill.is_quiet("RightMissing")
+        async with secured.rules.without("lastmetre-dispatch", Right("topic", REPORTS, "Read")):
+            drill.begins()
+            await drill.fires("RightMissing", "page", {"dispatch"})
+        drill.begins()
+        await drill.resolves("RightMissing", "page")
 
 
 OWN: Final = [(name, topic) for name in SERVICES for topic in sorted(PUBLISHES[name])]
