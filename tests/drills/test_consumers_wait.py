@@ -119,7 +119,7 @@ async def test_a_relay_that_loses_its_session(city: City, tmp_path: Path) -> Non
 
 async def test_records_that_are_gone(stack: Stack, city: City, tmp_path: Path) -> None:
     """Deleted while dispatch is stopped: what it has not read has no effect."""
-    rules = hurried(tmp_path, "RecordsGone", **WITHIN)
+    rules = hurried(tmp_path, "RecordsGone", expr=("15m", "30s"))
     await city.import_network()
     await city.new_case(f"gone-{uuid4()}")
     before = await records_of(city.bootstrap, REPORTS)
@@ -152,7 +152,7 @@ async def delete_records(city: City, topic: str) -> None:
 
 
 async def test_a_topic_that_is_made_anew(city: City, tmp_path: Path) -> None:
-    rules = hurried(tmp_path, "PositionReset", **WITHIN)
+    rules = hurried(tmp_path, "PositionReset", expr=("15m", "30s"))
     await city.import_network()
     topic = channel_topic(Channel.APP)
     await city.new_case(f"anew-{uuid4()}")
