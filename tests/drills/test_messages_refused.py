@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 
 from lastmetre.devstack import Stack
+from lastmetre.devstack.ports import free_port
 from tests.drills.drill import hurried, watched
 from tests.support.city import City
 from tests.support.mailbox import Mailbox, listening
-from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

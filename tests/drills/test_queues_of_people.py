@@ -53,7 +53,7 @@ async def test_cases_that_nobody_is_given(city: City, tmp_path: Path) -> None:
         case_id = await reported(city, UNPLACED, NOBODYS, "unplaced")
         drill.begins()
         await drill.fires("CasesUnplaced", "ticket", set())
-        placed = await city.act(case_id, "place", role=Role.OPERATOR, area_id="A0")
+        placed = await city.act(case_id, "place", role=Role.OPERATOR, area_id="A0", expected_seq=2)
         assert placed.status_code == 200, placed.text
         drill.begins()
         await drill.resolves("CasesUnplaced", "ticket")
