@@ -19,7 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WITHIN: Final = {"expr": ("[15m]", "[30s]")}
 LATE_SECONDS: Final = 300
 """As messages are promised."""
-SPOIL: Final = "UPDATE vault SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1)"
+SPOIL: Final = """
+    UPDATE vault SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1)
+    WHERE report_id = (SELECT report_id FROM vault ORDER BY report_id DESC LIMIT 1)
+"""
+"""The last report's. If no row could be opened, it would be the key that is missing."""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,7 @@ async def test_a_row_of_the_vault_that_is_damaged(city: City, port: int, tmp_pat
     rules = hurried(tmp_path, "VaultDamaged", **WITHIN)
     async with listening(mailbox, port), watched(city, tmp_path, rules) as drill:
         await drill.is_quiet("VaultDamaged")
+        await city.new_case(f"intact-{uuid4()}")
         await reported(city)
         await city.until(lambda: _asked(mailbox), "message that is put off")
         intake = await city.database("intake")
