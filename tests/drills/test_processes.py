@@ -1,16 +1,19 @@
 """Processes that are away, that serve nobody, that do not get beyond their start: who is called."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 
 from lastmetre.common.outbox.shard_locks import ShardLeases
 from lastmetre.common.postgres.locks import CATCH_UP_LOCK
+from lastmetre.common.security.callers import Role
 from lastmetre.devstack import Stack
 from lastmetre.notify.adapters.postgres.message_queue import SENDING_LOCKS
 from lastmetre.notify.domain.messages import SHARDS
@@ -21,6 +24,12 @@ from tests.support.holding import holding
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GOOD_AT_ONCE: Final = 50
+PEOPLE: Final = 60
+"""More than there are connections."""
+UNREADABLE: Final = """
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    LOCK TABLE "case" IN ACCESS EXCLUSIVE MODE
+"""
 KEPT: Final = f"""
     SET LOCAL idle_in_transaction_session_timeout = 0;
     SELECT pg_advisory_lock({CATCH_UP_LOCK})
@@ -132,3 +141,30 @@ async def test_shards_of_a_process_that_is_gone(city: City, tmp_path: Path) -> N
             await gone.close()
             drill.begins()
         await drill.resolves("ShardsUnowned", "page")
+
+
+async def test_all_connections_are_in_use(city: City, tmp_path: Path) -> None:
+    """A session locks the cases; more people want to see them than there are connections."""
+    rules = hurried(tmp_path, "ConnectionsUsedUp", **{"for": ("10m", "10s")})
+    url = city.url("dispatch", "/centre")
+    operator = city.bearer(Role.OPERATOR) | {"Accept": "text/html"}
+    waiting: set[asyncio.Task[None]] = set()
+
+    async def look_at_cases() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            await city.http.get(url, headers=operator)
+
+    async def people_come() -> None:
+        while len(waiting) < PEOPLE:
+            task = asyncio.create_task(look_at_cases())
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+
+    async with watched(city, tmp_path, rules) as drill:
+        await drill.is_quiet("ConnectionsUsedUp")
+        async with holding(city, "dispatch", UNREADABLE):
+            drill.begins()
+            await drill.fires("ConnectionsUsedUp", "ticket", {"dispatch"}, meanwhile=people_come)
+            drill.begins()
+        await drill.resolves("ConnectionsUsedUp", "ticket")
+        await asyncio.gather(*waiting)
