@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from lastmetre.common.contracts.base import Code, Model
+from lastmetre.common.contracts.base import Code, Model, Name
 from lastmetre.common.contracts.cases import LocalName
 
 UNKNOWN: Final = "unknown"
@@ -13,11 +13,14 @@ _NO_NAME = LocalName(zh="未分类", en="Not sorted yet")
 
 
 class Category(Model):
-    """A kind of problem. `on_form`: residents may choose it."""
+    """A kind of problem. `on_form`: residents may choose it. `aliases`: what people say of it, each
+    one word or several that stand in the same text.
+    """
 
     code: Code
     name: LocalName
     on_form: bool = False
+    aliases: tuple[Name, ...] = ()
 
 
 class Categories:
@@ -45,6 +48,10 @@ class Categories:
             return _NO_NAME
         found = self._all.get(code)
         return found.name if found else LocalName(zh=code, en=code)
+
+    def suggested(self) -> list[Category]:
+        """Those that a report may be said to be of: the city's own, all where it lists none."""
+        return list(self._known.values()) or list(self._all.values())
 
     def on_form(self) -> list[Category]:
         """What the form offers; the whole catalogue where none is marked for it."""

@@ -12,10 +12,13 @@ from lastmetre.common.kafka.codec import describe
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.reading import Cells, read_table
 
-COLUMNS: Final = Columns(("code", ("name_zh", "name_en")), ("on_form",))
+COLUMNS: Final = Columns(("code", ("name_zh", "name_en")), ("on_form", "aliases"))
 _NATIONAL: Final = Path(__file__).with_name("gbt47678_5.csv")
 """GB/T 47678.5: the same five digits stand for a part and for a matter, so that the code names
 both."""
+_NATIONAL_ALIASES: Final = Path(__file__).with_name("gbt47678_5_aliases.csv")
+"""What people say of them: ours, the standard has none."""
+_ALIAS_COLUMNS: Final = Columns(("code", "aliases"))
 ON_FORM: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -50,6 +53,16 @@ def national_categories() -> tuple[Category, ...]:
     return tuple(_category(row.cells) for row in table.rows)
 
 
+@cache
+def _national_aliases() -> dict[str, tuple[str, ...]]:
+    table = read_table(_NATIONAL_ALIASES, _ALIAS_COLUMNS)
+    return {row.cells["code"]: _aliases(row.cells["aliases"]) for row in table.rows}
+
+
+def _aliases(cell: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in cell.split(";") if each.strip())
+
+
 def _category(cells: Cells) -> Category:
     """Raises ValueError with what is wrong."""
     code, on_form = cells["code"], cells.get("on_form", "").lower()
@@ -67,6 +80,7 @@ def _category(cells: Cells) -> Category:
             code=code,
             name=LocalName(zh=zh or en, en=en or zh),
             on_form=ON_FORM.get(on_form, False),
+            aliases=(*_aliases(cells.get("aliases", "")), *_national_aliases().get(code, ())),
         )
     except ValidationError as error:
         raise ValueError(describe(error)) from error

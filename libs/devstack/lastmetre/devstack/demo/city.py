@@ -79,6 +79,7 @@ class Category(Strict):
     name_zh: Name
     name_en: Name
     on_form: bool
+    aliases: str = ""
 
 
 class ReportText(Strict):
