@@ -22,7 +22,7 @@ from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.domain.suggestions import named_in
-from lastmetre.dispatch.domain.urgency import names_danger
+from lastmetre.common.danger import names_danger
 
 CANDIDATES: Final = 3
 ROUGH_METRES: Final = 100.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lastmetre.dispatch.domain.urgency import names_danger
+from lastmetre.common.danger import names_danger
 
 
 @pytest.mark.parametrize(
