@@ -21,6 +21,14 @@ from lastmetre.common.danger import names_danger
         "There is a smell of gas",
         "The bin is on FIRE",
         "manhole cover is missing",
+        "铁箅子不见了，留个大洞",
+        "雨水井盖不知道被谁掀开了",
+        "大风把光缆刮断了",
+        "一根高压线距地一米，线缆拖在地上",
+        "围墙倒塌",
+        "电梯停了，有老人困在里面",
+        "The cable is hanging over the road",
+        "People are trapped in the lift",
     ],
 )
 def test_danger(words: str) -> None:
@@ -29,7 +37,17 @@ def test_danger(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["路灯不亮", "垃圾桶满了", "污水井盖", "充电桩坏了", "The lamp is out", "a firewood stack", ""],
+    [
+        "路灯不亮",
+        "垃圾桶满了",
+        "污水井盖",
+        "充电桩坏了",
+        "电线杆上贴满小广告",
+        "井盖比路面高，一过车就响",
+        "The lamp is out",
+        "a firewood stack",
+        "",
+    ],
 )
 def test_no_danger(words: str) -> None:
     assert not names_danger([words, None])

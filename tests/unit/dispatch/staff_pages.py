@@ -188,7 +188,7 @@ async def shown(
         cast("Any", Service()), cast("Any", Hold()), cast("Any", vault),
         cast("Any", Messages(messages)), categories,
     )  # fmt: skip
-    view = CaseView(cast("Any", Host), show_cases, PAGES, categories)
+    view = CaseView(cast("Any", Host), show_cases, PAGES, categories, chosen_from=0.7)
     case = case_after(ledger)
     context = await view.one(case, ledger, who, "en")
     context |= {"notice": None, "base": "", "number": ""}

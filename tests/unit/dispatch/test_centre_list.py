@@ -54,7 +54,7 @@ def test_a_view_whether_it_was_counted_or_not(view: ViewName, total: int | None,
     show = ShowCases(service, hold, cast("Any", Vault()), cast("Any", None), categories)
     centre = CentrePages(
         host, service, cast("Any", Cases(total)), hold,
-        CaseView(host, show, PAGES, categories), PAGES, categories,
+        CaseView(host, show, PAGES, categories, chosen_from=0.7), PAGES, categories,
     )  # fmt: skip
     app = guarded_app()
 

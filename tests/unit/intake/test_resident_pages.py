@@ -322,3 +322,16 @@ def test_a28_what_has_not_changed_is_not_sent_again(ask: Open) -> None:
     changed = client.get(progress_path(), headers=condition)
     assert changed.status_code == 200
     assert "Li Min has accepted it" in changed.text
+
+
+@pytest.mark.parametrize(
+    ("text", "first"), [("井盖被盗，有人差点掉进去", True), ("The lamp is out", False)]
+)
+def test_who_reports_danger_is_told_first_whom_to_call(ask: Open, text: str, first: bool) -> None:
+    client = ask(Known())
+    sent_to = client.post("/report", data=form(text=text)).headers["location"]
+    page = str(client.get(sent_to).text)
+    main = page.partition("<main")[2].partition("What happens now")[0]
+    assert ('href="tel:110"' in main) is first
+    # The page asks again for itself until there is a number, and says it then, too.
+    assert f'hx-get="{sent_to}"' in page

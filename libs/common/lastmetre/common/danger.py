@@ -6,13 +6,18 @@ from typing import Final
 
 from lastmetre.common.matching import for_matching
 
+_NEAR: Final = "[^，。；！？,.;!?]{0,8}?"
+"""A few letters of the same clause."""
 _DANGER: Final = re.compile(
-    "触电|漏电|带电|电线(?:垂|掉|断|落|裸)|线缆(?:脱落|断)|电缆(?:脱落|断|裸)|燃气|煤气|天然气|液化气"
-    "|着火|起火|失火|冒烟|爆炸|坍塌|塌方|塌陷|坠落|溺水|井盖(?:丢失|缺失|没了|不见|被盗|破损)"
-    "|有人受伤|受伤了|被困|昏倒"
-    r"|\b(?:electrocut\w*|live wires?|wires? (?:is |are )?(?:down|hanging|exposed)|gas leak"
-    r"|smell of gas|on fire|smoke|explo\w+|collaps\w+|sinkhole|missing manhole"
-    r"|manhole cover (?:is )?(?:missing|gone)|injured|trapped|drown\w*)\b",
+    "触电|漏电|带电|燃气|煤气|天然气|液化气"
+    rf"|(?:电线|高压线|线缆|电缆|光缆)(?!杆){_NEAR}(?:垂|掉|断|落|裸|拖在|露在)"
+    "|着火|起火|失火|冒烟|爆炸|坍塌|倒塌|垮塌|塌方|塌陷|塌了|坠落|溺水"
+    rf"|(?:井盖|箅子|篦子){_NEAR}(?:丢|缺失|没了|不见|被盗|被偷|掀|破损)"
+    "|有人受伤|受伤了|被困|困在|困人|昏倒|晕倒"
+    r"|\b(?:electrocut\w*|live wires?|(?:wires?|cables?) (?:is |are )?(?:down|hanging|exposed)"
+    r"|gas leak|smell of gas|on fire|smoke|explo\w+|collaps\w+|sinkhole"
+    r"|(?:missing|open) manhole"
+    r"|manhole cover (?:is )?(?:missing|gone|stolen)|injured|trapped|drown\w*)\b",
     re.IGNORECASE,
 )
 

@@ -103,7 +103,7 @@ def _pages(
     )
     host.background(changes.run)
     host.when_told_to_stop(changes.end)
-    view = CaseView(host, show, pages, categories)
+    view = CaseView(host, show, pages, categories, chosen_from=settings.category_confidence)
     case_pages = CasePages(service, show, view, pages)
     worklist = Worklist(host, service, view, hold, pages)
     centre = CentrePages(host, service, CaseList(host, vault), hold, view, pages, categories)

@@ -26,6 +26,13 @@ class DispatchSettings(ServiceSettings):
         validation_alias="DISPATCH_UNDO_SECONDS",
         description="how long a step on a page can be taken back before it is decided; 0: not",
     )
+    category_confidence: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        validation_alias="DISPATCH_CATEGORY_CONFIDENCE",
+        description="from which on a kind that a report's words suggest is chosen beforehand",
+    )
     field_systems_file: Path | None = Field(
         default=None, validation_alias="DISPATCH_FIELD_SYSTEMS_FILE"
     )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from lastmetre.common.categories import Categories
+from lastmetre.common.categories import UNKNOWN, Categories
+from lastmetre.common.category_suggestions import CategorySuggestion, CategorySuggestions
 from lastmetre.common.contracts.case_messages import CaseMessageText
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import CaseNoted, CaseReturned
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
+from lastmetre.common.danger import names_danger
 from lastmetre.common.security.callers import CENTRE, Person
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
@@ -22,7 +24,6 @@ from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import Step
 from lastmetre.dispatch.domain.network import Area, Network
 from lastmetre.dispatch.domain.suggestions import named_in
-from lastmetre.common.danger import names_danger
 
 CANDIDATES: Final = 3
 ROUGH_METRES: Final = 100.0
@@ -71,6 +72,8 @@ class CaseShown:
     """Of each lead of the network."""
     gave_back: Collection[str | None]
     """Leads who have returned it."""
+    kinds: Sequence[CategorySuggestion]
+    """What its words may be about, likeliest first, if nobody has said what it is."""
 
 
 class ShowCases:
@@ -89,6 +92,7 @@ class ShowCases:
         self._vault = vault
         self._messages = messages
         self._categories = categories
+        self._suggestions = CategorySuggestions(categories.suggested())
 
     async def in_list(self, cases: Sequence[Case]) -> list[CaseInList]:
         """Cases with their words, in the same order."""
@@ -112,6 +116,7 @@ class ShowCases:
             candidates=_candidates(row, network, open_cases),
             open_cases=open_cases,
             gave_back={s.line.actor_id for s in steps if s.line.type == CaseReturned.TYPE},
+            kinds=self._kinds(row),
         )
 
     async def contact(self, case: Case, person: Person) -> ContactInFull | None:
@@ -122,6 +127,12 @@ class ShowCases:
         if not may_see_contact(case, person):
             raise Problem(403, "/problems/not-allowed", N_("This is not open to you"))
         return await self._vault.contact(case.report_id, person.actor)
+
+    def _kinds(self, row: CaseInList) -> list[CategorySuggestion]:
+        if row.case.category != UNKNOWN:
+            return []
+        said = [each.text for each in (row.said, *row.merged) if each and each.text]
+        return self._suggestions.suggest("\n".join(said))
 
     def _in_list(self, case: Case, texts: Mapping[UUID, ReportText]) -> CaseInList:
         kind = self._categories.name(case.category)

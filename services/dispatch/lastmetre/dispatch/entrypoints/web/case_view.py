@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from lastmetre.common.categories import Categories
+from lastmetre.common.category_suggestions import CategorySuggestion
 from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import Assignment, CategoryChanged
 from lastmetre.common.security.callers import OPERATORS, Person
@@ -29,12 +30,20 @@ class CaseView:
     """Words cases for the templates."""
 
     def __init__(
-        self, host: ServiceHost, show: ShowCases, pages: Pages, categories: Categories
+        self,
+        host: ServiceHost,
+        show: ShowCases,
+        pages: Pages,
+        categories: Categories,
+        *,
+        chosen_from: float,
     ) -> None:
+        """`chosen_from`: from which confidence on a suggested kind is chosen beforehand."""
         self._host = host
         self._show = show
         self._pages = pages
         self._categories = categories
+        self._chosen_from = chosen_from
 
     async def rows(self, cases: Sequence[Case], language: Language) -> list[dict[str, Any]]:
         """Cases of a list."""
@@ -80,10 +89,15 @@ class CaseView:
             "areas": self._choices(shown, language),
             "leads": lead_names(network, steps, wording),
             "kinds": self._kinds(case, steps, wording),
+            "suggested_kinds": [self._suggested(each, wording) for each in shown.kinds],
             "sees_notes": may_see_notes(case, person),
             "notes": shown.notes,
             "now": self._host.clock.now(),
         }
+
+    def _suggested(self, kind: CategorySuggestion, wording: Wording) -> dict[str, Any]:
+        name = wording.own(self._categories.name(kind.code))
+        return kind._asdict() | {"name": name, "chosen": kind.confidence >= self._chosen_from}
 
     def _kinds(self, case: Case, steps: Iterable[Step], wording: Wording) -> dict[str, str]:
         """The names of the city's categories, and of those that the case has had, by code."""

@@ -13,6 +13,7 @@ from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Language
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
+from lastmetre.common.danger import names_danger
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
@@ -34,6 +35,8 @@ from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Netwo
 MOST_TEXT: Final = 2000
 ADDED: Final = "added"
 """In the query of the progress page: something was sent just now."""
+DANGER: Final = "danger"
+"""In the query of the page after the form: what was sent speaks of danger."""
 _MOST_LINE: Final = 200
 
 
@@ -136,7 +139,8 @@ class ReportPages:
         secret = self._links.seal(LinkPurpose.PROGRESS, sent.identity)
         if sent.corrects:
             return RedirectResponse(f"/progress/{secret}?{ADDED}", 303)
-        return RedirectResponse(f"/report/sent/{secret}", 303)
+        danger = f"?{DANGER}" if names_danger((form.value("text"), form.value("address"))) else ""
+        return RedirectResponse(f"/report/sent/{secret}{danger}", 303)
 
     async def _refuse(self, request: Request, form: Form, refused: TooManyAttempts) -> Response:
         if refused.of_contact:
@@ -204,6 +208,7 @@ class ReportPages:
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",
             "reachable": sent.reachable,
+            "danger": DANGER in request.query_params,
         }
         return self._pages.render(request, "sent.html", context)
 

@@ -1,0 +1,1 @@
+"""Texts with labels that people gave them, and how often the platform agrees."""
