@@ -36,7 +36,7 @@ async def test_a_place_is_pointed_at_and_the_leads_nearby_are_offered(
     operator = await visit("en", "desktop")
     path = f"/centre?case={number}"
     page = await operator.open(staff_url(town, "dispatch", path, Role.OPERATOR))
-    await expect(page.locator("#case .cand")).to_have_count(0)
+    await expect(page.locator("#case [data-assign] .cand")).to_have_count(0)
     await page.locator(".side svg[data-pick]").click()
     await expect(page.get_by_label("Latitude")).to_have_value(IN_THE_CITY)
     await (
@@ -47,7 +47,9 @@ async def test_a_place_is_pointed_at_and_the_leads_nearby_are_offered(
     await page.get_by_role("button", name=f"Set the place {number}").click()
     await expect(page.locator("#told")).to_contain_text(number)
     await expect(page.locator("#current")).to_have_value(number)
-    await expect(page.locator("#case .cand").first).to_be_visible(timeout=SLOWEST_UPDATE)
+    await expect(page.locator("#case [data-assign] .cand").first).to_be_visible(
+        timeout=SLOWEST_UPDATE
+    )
     assert await town.ledger(case_id) == ["registered", "unplaced", "location_changed"]
     assert (await town.state(case_id))[1] == "unplaced"
     await unfold(page)
@@ -73,6 +75,31 @@ async def test_a_kind_is_corrected_without_script(town: City, visit: Visit) -> N
     await town.until(corrected, "corrected kind")
     await page.goto(address)
     await expect(page.locator(".tl")).to_contain_text("it was seen on the spot")
+
+
+async def test_what_the_words_suggest_is_confirmed_by_hand_and_no_key_chooses_it(
+    town: City, visit: Visit
+) -> None:
+    case_id = await town.new_case(f"words-{uuid.uuid4()}", position=None, text="路灯不亮")
+    number = await number_of(town, case_id)
+    operator = await visit("zh", "desktop")
+    path = f"/centre?case={number}"
+    page = await operator.open(staff_url(town, "dispatch", path, Role.OPERATOR))
+    kinds = page.get_by_role("group", name="文字像是在说").get_by_role("radio")
+    await expect(kinds.first).to_be_visible()
+    await page.keyboard.press("2")
+    await expect(kinds.nth(1)).not_to_be_checked()
+    assert await faults_of(page, ("light", "dark")) == []
+    await kinds.first.check()
+    kind = await kinds.first.get_attribute("value")
+    await page.get_by_role("button", name="确定类别").click()
+
+    async def confirmed() -> bool:
+        dispatch = await town.database("dispatch")
+        now = await dispatch.fetchval('SELECT category FROM "case" WHERE case_id = $1', case_id)
+        return bool(now == kind)
+
+    await town.until(confirmed, "confirmed kind")
 
 
 async def test_a_lead_notes_something_by_keyboard(town: City, visit: Visit) -> None:

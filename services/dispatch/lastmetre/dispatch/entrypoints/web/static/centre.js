@@ -100,7 +100,7 @@
     else (form.querySelector('input[name=area_id]') || select).focus();
   }
   function choose(digit) {
-    const candidate = document.querySelectorAll('#case .cand input')[digit - 1];
+    const candidate = document.querySelectorAll('#case [data-assign] .cand input')[digit - 1];
     if (candidate) {
       candidate.checked = true;
       candidate.focus();
