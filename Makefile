@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help demo up test quick acceptance deploy-check deploy-trial deploy-trial-in-engine browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
+.PHONY: help demo up test quick labelled acceptance deploy-check deploy-trial deploy-trial-in-engine browser image faults faults-choice drills keycloak restore-drill rights simulate lint bench pictures clean lock
 # Four services start at once: without stored bytecode each would compile its libraries for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,7 +41,10 @@ test: .venv/ready ## lint, then all tests but those of the next targets, the qui
 	.venv/bin/pytest $(IN_PARALLEL) --ignore tests/e2e/pages tests/e2e tests/integration
 
 quick: .venv/ready ## tests that need no server
-	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine tests/unit tests/contract tests/deploy tests/observability tests/simulation
+	.venv/bin/pytest -x --numprocesses=2 --ignore tests/deploy/engine tests/unit tests/contract tests/deploy tests/observability tests/simulation tests/labelled
+
+labelled: .venv/ready ## texts that people labelled, and how often the platform agrees
+	.venv/bin/pytest -s tests/labelled
 
 acceptance: .venv/ready ## as a person at a terminal: the demo, the stack, ten thousand real requests
 	.venv/bin/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/acceptance

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "lastmetre.cli.doctor.command:doctor",
     "network": "lastmetre.cli.network.command:app",
     "channel": "lastmetre.cli.channel.command:app",
+    "categories": "lastmetre.cli.categories:app",
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
     "case": "lastmetre.cli.case:app",
