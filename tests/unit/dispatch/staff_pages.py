@@ -27,6 +27,7 @@ from lastmetre.common.contracts.cases import (
     LocalName,
     PublishedLead,
 )
+from lastmetre.common.contracts.place_in_words import PlaceInWords
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
@@ -61,19 +62,24 @@ def person(role: Role, lead_id: str | None = None) -> Person:
     return Person("somebody", role, lead_id, Via.COOKIE)
 
 
-def registered(position: Position | None = None) -> CaseRegistered:
+def registered(
+    position: Position | None = None, words: PlaceInWords | None = None
+) -> CaseRegistered:
     return CaseRegistered(
         case_id=CASE, seq=1, occurred_at=NOW, recorded_at=NOW, actor=SYSTEM, number="261122-0001",
         report_id=REPORT, channel=Channel.APP, origin=Origin.LIVE, category="E06010",
         reported_at=NOW, reporter_reachable=True, language=Language.CHINESE, position=position,
+        place_in_words=words,
     )  # fmt: skip
 
 
 def steps(
-    *further: tuple[type[CaseEvent], Actor, Mapping[str, Any]], position: Position | None = None
+    *further: tuple[type[CaseEvent], Actor, Mapping[str, Any]],
+    position: Position | None = None,
+    words: PlaceInWords | None = None,
 ) -> list[Step]:
     """A ledger that begins with a registration."""
-    events: list[CaseEvent] = [registered(position)]
+    events: list[CaseEvent] = [registered(position, words)]
     for seq, (kind, actor, facts) in enumerate(further, start=2):
         events.append(
             kind.model_validate(

@@ -18,7 +18,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested, Feedbac
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.decide import decide, register
 from lastmetre.dispatch.domain.decision import Decision, Refusal
-from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.domain.network import Answering, Area, Network
 from lastmetre.dispatch.domain.times import told_late
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -58,9 +58,9 @@ def report(position: Position | None, origin: Origin = Origin.LIVE) -> ReportAcc
 
 def registered(position: Position | None = None, origin: Origin = Origin.LIVE) -> Decision:
     known = report(position, origin)
-    area = NETWORK.locate([known.position])[0]
+    (who,) = NETWORK.answering([(known.position, None)])
     return register(
-        known, case_id=CASE, number="261122-0001", area=area, network_version=3, now=NOW
+        known, case_id=CASE, number="261122-0001", answering=who, network_version=3, now=NOW
     )
 
 
@@ -123,7 +123,10 @@ def test_a_report_is_placed_or_waits_with_the_reason(
 
 def test_21_how_exact_the_place_is_goes_into_the_ledger() -> None:
     told = report(None).model_copy(update={"accuracy_metres": 3000.0})
-    decision = register(told, case_id=CASE, number="1", area=None, network_version=1, now=NOW)
+    nobody = Answering(None)
+    decision = register(
+        told, case_id=CASE, number="1", answering=nobody, network_version=1, now=NOW
+    )
     first = decision.events[0]
     assert isinstance(first, CaseRegistered)
     assert first.reported_accuracy_metres == decision.case.within_metres == 3000

@@ -21,6 +21,7 @@ from lastmetre.common.contracts.base import (
     Origin,
     Position,
 )
+from lastmetre.common.contracts.place_in_words import PlaceInWords
 
 
 class CaseState(StrEnum):
@@ -74,7 +75,12 @@ class ReportOfCase(CaseEvent):
     reported_at: AwareDatetime
     position: Position | None = None
     reported_accuracy_metres: Accuracy | None = Field(
-        default=None, description="the radius of doubt of `position`, as its sender said"
+        default=None,
+        description="the radius of doubt of `position`, as its sender said"
+        " or as its words leave it",
+    )
+    place_in_words: PlaceInWords | None = Field(
+        default=None, description="what its words say of where it is, if it came without a position"
     )
     reporter_reachable: bool
     language: Language
@@ -156,7 +162,12 @@ class CaseReassigned(Assignment):
 
 
 UnplacedReason = Literal[
-    "no_position", "outside_every_area", "area_without_lead", "returned", "reopened"
+    "no_position",
+    "outside_every_area",
+    "area_without_lead",
+    "several_leads",
+    "returned",
+    "reopened",
 ]
 
 
@@ -166,6 +177,9 @@ class CaseUnplaced(CaseEvent):
     TYPE: ClassVar[str] = "lastmetre.case.unplaced.v1"
 
     reason: UnplacedReason
+    area_ids: tuple[Code, ...] = Field(
+        default=(), description="areas that its place may lie in, where these have several leads"
+    )
 
 
 class CaseAccepted(ActionEffect):

@@ -21,6 +21,7 @@ from lastmetre.common.contracts.base import (
     Position,
     ShortText,
 )
+from lastmetre.common.contracts.place_in_words import PlaceInWords
 
 SENT_LENGTH: Final = 128 * 1024
 """Characters of a partner's document that is kept beside the report read from it: a record with
@@ -120,6 +121,9 @@ class ReportAccepted(Message):
     received_at: AwareDatetime = Field(description="when its Kafka record was appended")
     position: Position | None = None
     accuracy_metres: Accuracy | None = None
+    place_in_words: PlaceInWords | None = Field(
+        default=None, description="what its words say of where it is, if none was sent"
+    )
     reporter_reachable: bool = Field(description="the vault holds a way to reach the reporter")
     language: Language
     read_by: Code | None = Field(

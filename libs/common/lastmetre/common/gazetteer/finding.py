@@ -7,13 +7,12 @@ from typing import Final
 import numpy as np
 import shapely
 
+from lastmetre.common.contracts.place_in_words import MatchedBy, NotKnown
 from lastmetre.common.gazetteer.model import (
     ENCLOSING,
     Candidate,
     Finding,
     Gazetteer,
-    MatchedBy,
-    NotKnown,
     PlaceKind,
     Span,
 )

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from lastmetre.common.contracts.base import Position
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.contracts.place_in_words import MatchedBy, NotKnown
 
 
 class PlaceKind(StrEnum):
@@ -59,13 +60,6 @@ class Span(NamedTuple):
     end: int
 
 
-MatchedBy = Literal[
-    "house_number", "between_house_numbers", "crossing", "landmark", "water", "road", "quarter",
-    "community", "town", "city",
-]  # fmt: skip
-"""What a candidate's position rests on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Where it may be: within `accuracy_metres` of `position`, if the words mean these places.
@@ -79,11 +73,6 @@ class Candidate:
     accuracy_metres: float
     confidence: float
     spans: tuple[Span, ...]
-
-
-NotKnown = Literal["no_name", "ambiguous", "contradictory", "unsure", "too_rough"]
-"""Why a text tells no position: it names nothing on the map; something that is there more than
-once; several that lie apart; a name that may be part of another one; more than can be searched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import shapely
 from numpy.typing import NDArray
 
 from lastmetre.common.contracts.base import Position
-from lastmetre.common.gazetteer.model import ENCLOSING, MatchedBy, Place, PlaceKind
+from lastmetre.common.contracts.place_in_words import MatchedBy
+from lastmetre.common.gazetteer.model import ENCLOSING, Place, PlaceKind
 from lastmetre.common.gazetteer.names import Mention
 from lastmetre.common.gazetteer.numbers import Along, Written, along
 

@@ -54,7 +54,9 @@ class Registrar:
         new = [each for report_id, each in by_id.items() if report_id not in known]
         if not new:
             return []
-        areas = network.locate([report.position for report, _ in new])
+        answering = network.answering(
+            [(report.position, report.accuracy_metres) for report, _ in new]
+        )
         days = {
             report.report_id: report.reported_at.astimezone(self._time_zone).date()
             for report, _ in new
@@ -62,12 +64,12 @@ class Registrar:
         numbers = await self._numbers.reserve(work, days)
         cases: list[Case] = []
         entries: list[LedgerEntry] = []
-        for (report, trace), area in zip(new, areas, strict=True):
+        for (report, trace), who in zip(new, answering, strict=True):
             decision = register(
                 report,
                 case_id=case_id_of(report.report_id),
                 number=numbers[report.report_id],
-                area=area,
+                answering=who,
                 network_version=network.version,
                 now=work.now,
             )

@@ -33,7 +33,7 @@ from lastmetre.common.contracts.requests import Action, ActionRequested, Feedbac
 from lastmetre.dispatch.domain.commands import Command
 from lastmetre.dispatch.domain.decision import Decision, Recorder, Refusal
 from lastmetre.dispatch.domain.merging import NOTHING_BESIDE, Beside, merge_or_split
-from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.domain.network import Answering, Network
 from lastmetre.dispatch.domain.placing import assign, assign_again, place, place_as_before, unplace
 from lastmetre.dispatch.domain.rules import objection
 
@@ -43,11 +43,11 @@ def register(
     *,
     case_id: UUID,
     number: str,
-    area: Area | None,
+    answering: Answering,
     network_version: int,
     now: datetime,
 ) -> Decision:
-    """立案 and 派遣 of an accepted report; `area` is where its position lies."""
+    """立案 and 派遣 of an accepted report; `answering`: who does for its position."""
     at = report.reported_at if report.origin is Origin.IMPORT else now
     first = CaseRegistered(
         case_id=case_id,
@@ -65,12 +65,13 @@ def register(
         reported_at=report.reported_at,
         position=report.position,
         reported_accuracy_metres=report.accuracy_metres,
+        place_in_words=report.place_in_words,
         reporter_reachable=report.reporter_reachable,
         language=report.language,
     )
     ledger = Recorder(begin(first), now)
     ledger.events.append(first)
-    place(ledger, at, area, network_version)
+    place(ledger, at, answering, network_version)
     return ledger.decision()
 
 
@@ -233,7 +234,8 @@ def finish(
     ledger = Recorder(case, now)
     at = ledger.machine_time(occurred_at)
     if last_type == CaseRegistered.TYPE:
-        place(ledger, at, network.locate([case.position])[0], network.version)
+        (answering,) = network.answering([(case.position, case.within_metres)])
+        place(ledger, at, answering, network.version)
     elif last_type == CaseResolved.TYPE:
         _verify_and_close(ledger, occurred_at)
     elif last_type == CaseVerified.TYPE:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import cos, radians
-from typing import Any, Final
+from math import cos, pi, radians, tau
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
@@ -14,6 +14,11 @@ from lastmetre.common.contracts.base import Code, Position
 from lastmetre.common.contracts.cases import LocalName, PublishedLead
 
 METRES_A_DEGREE: Final = 111_320.0
+CORNERS: Final = 32
+"""Of the polygon that stands for a circle; it lies around it."""
+SLIVER: Final = 1 / METRES_A_DEGREE**2
+"""A square metre at the equator: less of a circle in an area is what rounding leaves of borders."""
+MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,14 @@ class Area:
     town: LocalName | None
     outline: Mapping[str, Any]
     lead: PublishedLead | None
+
+
+class Answering(NamedTuple):
+    """The area that a point lies in. `several`: areas that may have it, the one that it lies in
+    first, where these have not all the same lead."""
+
+    area: Area | None
+    several: tuple[Area, ...] = ()
 
 
 class Network:
@@ -65,6 +78,38 @@ class Network:
                 found[index] = self._areas[area]
         return found
 
+    def answering(self, places: Sequence[tuple[Position | None, float | None]]) -> list[Answering]:
+        """Who answers for each position, of which nobody knows it more exactly than by a circle
+        of so many metres; None, and 0, is a point."""
+        found = []
+        for (position, metres), area in zip(
+            places, self.locate([position for position, _ in places]), strict=True
+        ):
+            led = position is not None and metres and area is not None and area.lead is not None
+            several = self._within(position, metres) if led and position and metres else []
+            leads = {each.lead.lead_id for each in several if each.lead}
+            if area is None or len(leads) < 2:
+                found.append(Answering(area))
+                continue
+            others = [each for each in several if each is not area and each.lead]
+            found.append(Answering(area, (area, *others[: MOST_NAMED - 1])))
+        return found
+
+    def _within(self, position: Position, metres: float) -> list[Area]:
+        """The areas that count somewhere in a circle, until there are two leads and enough."""
+        circle = _circle(position, metres)
+        areas: list[Area] = []
+        for index in sorted(self._tree.query(circle).tolist()):
+            part = shapely.intersection(self._outlines[index], circle)
+            if part.area <= SLIVER:
+                continue
+            areas.append(self._areas[index])
+            circle = shapely.difference(circle, part)
+            leads = {each.lead.lead_id for each in areas if each.lead}
+            if circle.area <= SLIVER or (len(areas) > MOST_NAMED and len(leads) > 1):
+                break
+        return areas
+
     def nearest(self, position: Position, most: int) -> list[tuple[Area, float]]:
         """The closest areas that somebody answers for, with the metres to them (0: inside)."""
         metres = np.array([cos(radians(position.latitude)), 1.0]) * METRES_A_DEGREE
@@ -74,3 +119,13 @@ class Network:
         away = shapely.distance(shapely.transform(outlines, lambda xy: xy * metres), point)
         closest = np.argsort(away, kind="stable")[:most]
         return [(self._areas[led[i]], float(away[i])) for i in closest]
+
+
+def _circle(position: Position, metres: float) -> Any:
+    """Around a position, in degrees. Near the poles, where no city is, it is too narrow."""
+    turn = np.linspace(0, tau, CORNERS, endpoint=False)
+    north = metres / METRES_A_DEGREE / cos(pi / CORNERS)
+    east = north / max(cos(radians(position.latitude)), 0.01)
+    x = position.longitude + np.cos(turn) * east
+    y = position.latitude + np.sin(turn) * north
+    return shapely.Polygon(np.column_stack([x, y]))

@@ -1,5 +1,6 @@
 """Who gets a case: the lead of an area, or the command centre's queue for a reason."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, cast
 
@@ -12,17 +13,21 @@ from lastmetre.common.contracts.cases import (
     UnplacedReason,
 )
 from lastmetre.dispatch.domain.decision import Recorder
-from lastmetre.dispatch.domain.network import Area, Network
+from lastmetre.dispatch.domain.network import Answering, Area, Network
 
 
-def place(ledger: Recorder, at: datetime, area: Area | None, network_version: int) -> None:
-    """To the lead of `area`, where the case's position lies; to the centre if there is none."""
+def place(ledger: Recorder, at: datetime, answering: Answering, network_version: int) -> None:
+    """To the lead who answers for the case's position; to the centre if nobody does, or it is not
+    known well enough to say who."""
+    area = answering.area
     if ledger.case.position is None:
         unplace(ledger, at, SYSTEM, "no_position")
     elif area is None:
         unplace(ledger, at, SYSTEM, "outside_every_area")
     elif area.lead is None:
         unplace(ledger, at, SYSTEM, "area_without_lead")
+    elif answering.several:
+        unplace(ledger, at, SYSTEM, "several_leads", answering.several)
     else:
         assign(ledger, at, SYSTEM, area, "position", network_version)
 
@@ -49,8 +54,15 @@ def assign(
     )
 
 
-def unplace(ledger: Recorder, at: datetime, actor: Actor, reason: UnplacedReason) -> None:
-    ledger.record(CaseUnplaced, actor, at, reason=reason)
+def unplace(
+    ledger: Recorder,
+    at: datetime,
+    actor: Actor,
+    reason: UnplacedReason,
+    areas: Sequence[Area] = (),
+) -> None:
+    area_ids = tuple(each.area_id for each in areas)
+    ledger.record(CaseUnplaced, actor, at, reason=reason, area_ids=area_ids)
 
 
 def assign_again(ledger: Recorder, at: datetime, network: Network) -> None:

@@ -6,7 +6,13 @@ from typing import Any, Final
 from lastmetre.common.categories import Categories
 from lastmetre.common.category_suggestions import CategorySuggestion
 from lastmetre.common.contracts.case_model import Case
-from lastmetre.common.contracts.cases import Assignment, CategoryChanged
+from lastmetre.common.contracts.cases import (
+    Assignment,
+    CaseRegistered,
+    CaseUnplaced,
+    CategoryChanged,
+)
+from lastmetre.common.contracts.place_in_words import PlaceInWords
 from lastmetre.common.security.callers import OPERATORS, Person
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.common.web.forms import grouped
@@ -74,6 +80,8 @@ class CaseView:
             "area": network.areas.get(case.area_id or ""),
             "area_names": area_names(network, wording),
             "here": shown.here,
+            "found_in_words": found_in_words(steps),
+            "possible_areas": possible_areas(steps, network, wording),
             "drawing": case_map(
                 network,
                 case,
@@ -138,6 +146,19 @@ class CaseView:
 def area_names(network: Network, wording: Wording) -> dict[str, str]:
     """What the areas are called, by id."""
     return {area_id: wording.own(area.name) for area_id, area in network.areas.items()}
+
+
+def found_in_words(steps: Sequence[Step]) -> PlaceInWords | None:
+    """What the words of the case's first report say about where it is."""
+    first = steps[0].event if steps else None
+    return first.place_in_words if isinstance(first, CaseRegistered) else None
+
+
+def possible_areas(steps: Sequence[Step], network: Network, wording: Wording) -> list[str]:
+    """The areas that its place may lie in, if it waits because these have several leads."""
+    unplaced = [each.event for each in steps if isinstance(each.event, CaseUnplaced)]
+    names = area_names(network, wording)
+    return [names.get(each, each) for each in unplaced[-1].area_ids] if unplaced else []
 
 
 def leads_by_area(network: Network, wording: Wording) -> dict[str, str]:

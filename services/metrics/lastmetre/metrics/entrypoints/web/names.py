@@ -17,6 +17,7 @@ REASON_NAMES: Final = {
     "no_position": N_("No position"),
     "outside_every_area": N_("Outside every area"),
     "area_without_lead": N_("Area without a lead"),
+    "several_leads": N_("Place too rough for one lead"),
     "returned": N_("Given back by the lead"),
     "reopened": N_("Taken up again"),
 }
