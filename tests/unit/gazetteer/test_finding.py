@@ -191,3 +191,12 @@ def test_the_form_with_its_letters_origins_is_the_form_for_matching(text: str) -
         for_matching(text[a:b]) or letter == " "
         for letter, a, b in zip(form, starts, ends, strict=True)
     )
+
+
+def test_a_text_that_repeats_a_name_says_it_once() -> None:
+    assert found_in("振安东路118号" * 500).known == known_in("振安东路118号")
+
+
+def test_a_list_of_places_is_no_place() -> None:
+    many = "，".join(f"振安东路{number}号" for number in range(1, 200))
+    assert found_in(many) == Finding(not_known="contradictory")

@@ -13,6 +13,7 @@ from lastmetre.common.categories import Categories, Category
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.cases import LocalName
 from lastmetre.common.contracts.reports import ReportAccepted
+from lastmetre.common.gazetteer.finding import LIMITS
 from lastmetre.common.kafka.codec import ConsumedRecord, OutboxMessage, kafka_headers
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
 from lastmetre.common.security.signed_links import SignedLinks
@@ -31,7 +32,9 @@ from lastmetre.intake.application.ingest_reports import IngestReports, report_id
 from lastmetre.intake.application.pass_on_reports import PassOnReports
 from lastmetre.intake.application.submit_reports import SubmitReports
 from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.domain.places_in_words import PlacesInWords
 from lastmetre.intake.entrypoints.consumers import Consumers
+from tests.unit.gazetteer.drawn_map import GAZETTEER
 from tests.unit.intake.test_follow_cases import NOW
 
 APPENDED_AT = 1_790_000_000_123
@@ -146,6 +149,7 @@ class Intake:
                     )
                 ),
                 check=ContactCheck("CN"),
+                places=PlacesInWords(GAZETTEER, LIMITS),
                 city_time=lambda at: at,
             ),
             PassOnReports(cast("SubmitReports", None), []),
@@ -292,6 +296,24 @@ async def test_what_an_older_build_told_names_no_record(intake: Intake) -> None:
     intake.forget()
     assert await intake.adopt(without) == 0
     assert intake.reports.rows == {}
+
+
+async def test_a_place_found_in_words_is_told_and_is_not_what_was_sent(intake: Intake) -> None:
+    """Nor is it looked for again when the report comes back from the log."""
+    said = record(1, 9, source_id="5", address="长安镇振安东路118号")
+    told = await intake.read(said)
+    message = ReportAccepted.from_json(told[0].value or b"")
+    words = message.place_in_words
+    assert words
+    assert words.known
+    assert (message.position, message.accuracy_metres) == (words.known.position, 30)
+    before = intake.reports
+    [row] = before.rows.values()
+    assert (row["latitude"], row["longitude"], row["sent_position"]) == (None, None, None)
+    intake.forget()
+    assert await intake.adopt(told) == 1
+    assert await intake.read(said) == []
+    assert intake.reports.rows == before.rows
 
 
 async def test_21_the_accuracy_of_a_place_is_told(intake: Intake) -> None:

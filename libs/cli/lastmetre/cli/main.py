@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "network": "lastmetre.cli.network.command:app",
     "channel": "lastmetre.cli.channel.command:app",
     "categories": "lastmetre.cli.categories:app",
+    "gazetteer": "lastmetre.cli.gazetteer:app",
     "import": "lastmetre.cli.importing.command:import_reports",
     "replay-actions": "lastmetre.cli.importing.replay_command:replay_actions",
     "case": "lastmetre.cli.case:app",

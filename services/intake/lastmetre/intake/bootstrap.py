@@ -96,6 +96,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         vault=vault,
         categories=read_category_codes(settings.category_map_file, categories),
         check=check,
+        places=settings.places_in_words(),
         city_time=partial(city_time, host.clock),
     )
     topics = ChannelTopics(settings.kafka, settings.topic_prefix)

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from lastmetre.common.gazetteer.file import read_gazetteer
+from lastmetre.common.gazetteer.finding import Limits
 from lastmetre.common.security.access_tokens import public_key
 from lastmetre.common.security.lead_links import DEVICE_LIFETIME
 from lastmetre.common.service.kafka_settings import EnvironmentSettings
@@ -19,6 +21,7 @@ from lastmetre.common.service.settings import (
 )
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, SignInWay
+from lastmetre.intake.domain.places_in_words import PlacesInWords
 from lastmetre.intake.domain.staff_sessions import (
     DISPLAY_IDLE,
     DISPLAY_LONGEST,
@@ -158,6 +161,11 @@ class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
     partner_topics_file: Path | None = Field(
         default=None, validation_alias="INTAKE_PARTNER_TOPICS_FILE"
     )
+    gazetteer_file: Path | None = Field(default=None, validation_alias="INTAKE_GAZETTEER_FILE")
+    words_confidence: float = Field(
+        default=0.8, ge=0, le=1, validation_alias="INTAKE_WORDS_CONFIDENCE"
+    )
+    words_metres: float = Field(default=1500.0, gt=0, validation_alias="INTAKE_WORDS_METRES")
     finds_per_number: int = Field(default=5, gt=0, validation_alias="INTAKE_FINDS_PER_NUMBER")
     finds_per_client: int = Field(default=20, gt=0, validation_alias="INTAKE_FINDS_PER_CLIENT")
     finds_in_all: int = Field(default=300, gt=0, validation_alias="INTAKE_FINDS_IN_ALL")
@@ -196,6 +204,13 @@ class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
                 " know the tokens that intake signs"
             )
         return self
+
+    def places_in_words(self) -> PlacesInWords | None:
+        """What finds places in words, if there is a gazetteer. Raises OSError, GazetteerError."""
+        if self.gazetteer_file is None:
+            return None
+        limits = Limits(self.words_confidence, self.words_metres)
+        return PlacesInWords(read_gazetteer(self.gazetteer_file), limits)
 
     def public_limits(self) -> PublicLimits:
         """Of the forms that anybody may send: finds in a quarter of an hour, reports in an hour."""

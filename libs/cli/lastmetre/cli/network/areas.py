@@ -1,7 +1,6 @@
 """Areas from GeoJSON: checked one by one, and against each other."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,17 +11,13 @@ from numpy.typing import NDArray
 
 from lastmetre.cli.network.findings import Findings
 from lastmetre.common.contracts.reports import Datum
-from lastmetre.common.datum import to_wgs84
+from lastmetre.common.geojson import BadGeoJson, features_of, on_wgs84
 from lastmetre.common.outlines import BadOutline, read_outline
 
 EARTH_RADIUS_METRES: Final = 6_371_008.8
 SMALLEST_OVERLAP_SQUARE_METRES: Final = 1.0
 """Borders drawn twice overlap in slivers that mean nothing."""
 SHOWN_OVERLAPS: Final = 10
-_ON_WGS84: Final = re.compile(r"CRS84|EPSG:+(?:4326|4490)", re.IGNORECASE)
-"""4490 is CGCS2000, centimetres from WGS-84."""
-DECIMALS: Final = 7
-"""A centimetre, in degrees."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,10 @@ def read_areas(
 
     Those that cannot be used are among the errors.
     """
-    features = document.get("features") if isinstance(document, dict) else None
-    if not isinstance(features, list) or not features:
-        findings.errors.append("the file is not a GeoJSON FeatureCollection with features")
-        return []
-    if "crs" in document and not _ON_WGS84.search(json.dumps(document["crs"])):
-        findings.errors.append(
-            f"the file says that its coordinates are in {json.dumps(document['crs'])}: write it in"
-            " WGS-84, for example by `ogr2ogr -t_srs EPSG:4326`"
-        )
+    try:
+        features = features_of(document)
+    except BadGeoJson as error:
+        findings.errors.append(str(error))
         return []
     areas: dict[str, Area] = {}
     shapes: list[Any] = []
@@ -94,7 +84,8 @@ def _read(feature: Any, properties: Properties, datum: Datum) -> tuple[Area, Any
     try:
         outline = read_outline(feature.get("geometry"))
         if datum is not Datum.WGS84:
-            outline = read_outline(_on_wgs84(outline.shape, datum))
+            shifted = on_wgs84(outline.shape, datum)
+            outline = read_outline(json.loads(shapely.to_geojson(shifted)))
     except BadOutline as error:
         raise ValueError(f"{area_id}: the geometry is not usable: {error}") from error
     name = _local(held, properties.name_zh, properties.name_en)
@@ -103,13 +94,6 @@ def _read(feature: Any, properties: Properties, datum: Datum) -> tuple[Area, Any
         Area(area_id, name or {"zh": area_id, "en": area_id}, town, outline.geometry),
         outline.shape,
     )
-
-
-def _on_wgs84(shape: Any, datum: Datum) -> Any:
-    def shifted(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(to_wgs84(datum, points[:, 0], points[:, 1])).round(DECIMALS)
-
-    return json.loads(shapely.to_geojson(shapely.transform(shape, shifted)))
 
 
 def _text(held: Mapping[str, Any], name: str) -> str | None:

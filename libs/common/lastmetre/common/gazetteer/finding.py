@@ -40,6 +40,8 @@ from lastmetre.common.matching import FormOf, form_of
 TOGETHER_METRES: Final = 200.0
 """Places that a text names together are as near to each other as this."""
 MOST_CANDIDATES: Final = 5
+MOST_NAMES: Final = 12
+"""Different ones in a text: a list of places is no place, and each is looked at with each other."""
 CONFIDENCE: Final[dict[MatchedBy, float]] = {
     "house_number": 0.98, "between_house_numbers": 0.95, "crossing": 0.95, "landmark": 0.95,
     "quarter": 0.9, "road": 0.9, "water": 0.85, "community": 0.9, "town": 0.9, "city": 0.9,
@@ -82,13 +84,17 @@ class Finder:
 
     def _find(self, text: str) -> Finding:
         written = form_of(text)
-        mentions = [
-            each
-            for each in self._names.mentions(written.form)
-            if not only_towards(written.form, each)
-        ]
+        named: dict[tuple[tuple[str, ...], int | None], Mention] = {}
+        for each in self._names.mentions(written.form):
+            if not only_towards(written.form, each):
+                number = _number(written.form, each)
+                means = tuple(place.place_id for place in each.places)
+                named.setdefault((means, number.number if number else None), each)
+        mentions = list(named.values())
         if not mentions:
             return Finding()
+        if len(mentions) > MOST_NAMES:
+            return Finding(not_known="contradictory")
         return _Words(written, mentions, self._drawn, self._plane, self._limits).finding()
 
 
@@ -101,7 +107,7 @@ class _Words:
     ) -> None:  # fmt: skip
         self._text, self._mentions, self._drawn = text, mentions, drawn
         self._plane, self._limits = plane, limits
-        self._numbers = [self._number(each) for each in mentions]
+        self._numbers = [_number(text.form, each) for each in mentions]
 
     def finding(self) -> Finding:
         """The readings that most of the names agree with, the most exact first."""
@@ -135,11 +141,6 @@ class _Words:
         elif told.accuracy_metres > self._limits.metres:
             reason = "too_rough"
         return Finding(tuple(candidates[:MOST_CANDIDATES]), reason)
-
-    def _number(self, mention: Mention) -> Written | None:
-        if all(place.kind is not PlaceKind.ROAD for place in mention.places):
-            return None
-        return written_at(self._text.form, mention.start, mention.end)
 
     def _single(self) -> list[Reading]:
         readings = []
@@ -210,6 +211,13 @@ class _Words:
         if number is not None and reading.matched_by in ("house_number", "between_house_numbers"):
             start, end = min(start, number.start), max(end, number.end)
         return Span(self._text.starts[start], self._text.ends[end - 1])
+
+
+def _number(form: str, mention: Mention) -> Written | None:
+    """The house number that stands with a road's name."""
+    if all(place.kind is not PlaceKind.ROAD for place in mention.places):
+        return None
+    return written_at(form, mention.start, mention.end)
 
 
 def _together(best: Reading, other: Reading) -> bool:

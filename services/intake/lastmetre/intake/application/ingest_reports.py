@@ -28,7 +28,8 @@ from lastmetre.intake.adapters.postgres.reports import (
 )
 from lastmetre.intake.adapters.vault_cipher import Vault, conflict_of, open_conflict
 from lastmetre.intake.domain.categories import CategoryCodes
-from lastmetre.intake.domain.normalise import Normalised, Sent, normalise
+from lastmetre.intake.domain.normalise import Normalised, Sent, normalise, with_places
+from lastmetre.intake.domain.places_in_words import PlacesInWords
 from lastmetre.intake.domain.submission import canonical
 from lastmetre.intake.domain.vault_entries import VaultEntry
 
@@ -65,7 +66,8 @@ class IncomingReport(NamedTuple):
 
 
 class IngestReports:
-    """The flow `channels`, in a batch's transaction. `city_time` turns a record's append time into
+    """The flow `channels`, in a batch's transaction. `places`: None where the city has no
+    gazetteer. `city_time` turns a record's append time into
     the city's time."""
 
     def __init__(
@@ -76,6 +78,7 @@ class IngestReports:
         vault: Vault,
         categories: CategoryCodes,
         check: ContactCheck,
+        places: PlacesInWords | None,
         city_time: Callable[[datetime], datetime],
     ) -> None:
         self._links = links
@@ -83,6 +86,7 @@ class IngestReports:
         self._vault = vault
         self._categories = categories
         self._check = check
+        self._places = places
         self._city_time = city_time
 
     async def __call__(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
@@ -114,6 +118,8 @@ class IngestReports:
         """Store and pass on those whose identity is new; returns these identities."""
         sent = [Sent(a.channel.value, a.report, a.received_at) for a in arrivals]
         normalised = normalise(sent, self._categories, self._check)
+        if self._places:
+            normalised = with_places(normalised, self._places)
         rows = [
             self._row(arrival, made) for arrival, made in zip(arrivals, normalised, strict=True)
         ]
@@ -173,6 +179,7 @@ class IngestReports:
                 came_from=came_from,
             )
         else:
+            position, accuracy_metres = made.place
             message = ReportAccepted(
                 report_id=row.report_id,
                 channel=arrival.channel,
@@ -183,8 +190,9 @@ class IngestReports:
                 reported_at=made.reported_at,
                 reported_at_not_believed=made.not_believed,
                 received_at=arrival.received_at,
-                position=made.position,
-                accuracy_metres=made.accuracy_metres,
+                position=position,
+                accuracy_metres=accuracy_metres,
+                place_in_words=made.place_in_words,
                 reporter_reachable=bool(made.reachable),
                 language=made.language,
                 read_by=report.read_by,

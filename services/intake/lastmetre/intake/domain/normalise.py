@@ -8,6 +8,7 @@ import numpy as np
 
 from lastmetre.common.contact import ContactCheck, Reachable
 from lastmetre.common.contracts.base import Language, Origin, Position
+from lastmetre.common.contracts.place_in_words import PlaceInWords
 from lastmetre.common.contracts.reports import (
     Datum,
     RejectionReason,
@@ -17,6 +18,7 @@ from lastmetre.common.contracts.reports import (
 from lastmetre.common.datum import to_wgs84
 from lastmetre.common.readable import readable
 from lastmetre.intake.domain.categories import CategoryCodes
+from lastmetre.intake.domain.places_in_words import PlacesInWords
 
 FUTURE_ALLOWED: Final = timedelta(days=1)
 BELIEVED_FOR: Final = timedelta(days=366)
@@ -58,6 +60,16 @@ class Normalised(NamedTuple):
     reachable: Reachable
     language: Language
     reasons: tuple[RejectionReason, ...]
+    place_in_words: PlaceInWords | None = None
+    """What its words say of where it is, if it came without a position."""
+
+    @property
+    def place(self) -> tuple[Position | None, float | None]:
+        """Where it is, as sent or as its words say, and the radius of doubt."""
+        known = self.place_in_words.known if self.place_in_words else None
+        if known is None:
+            return self.position, self.accuracy_metres
+        return known.position, known.accuracy_metres
 
 
 _NOBODY: Final = Reachable(None, None)
@@ -71,6 +83,20 @@ def normalise(
         _normalised(each, position, categories, check)
         for each, position in zip(sent, _positions(sent), strict=True)
     ]
+
+
+def with_places(made: Sequence[Normalised], places: PlacesInWords) -> list[Normalised]:
+    """The same; of those without a position, with what their words say of where they are."""
+    wanted = [
+        index
+        for index, each in enumerate(made)
+        if each.position is None and not each.reasons and (each.address or each.text)
+    ]
+    found = places.of([(made[i].address or "", made[i].text or "") for i in wanted])
+    placed = list(made)
+    for index, words in zip(wanted, found, strict=True):
+        placed[index] = made[index]._replace(place_in_words=words)
+    return placed
 
 
 def _normalised(
