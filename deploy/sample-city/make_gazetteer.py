@@ -142,8 +142,11 @@ def of_town(town: Feature, areas: list[Feature]) -> Iterator[Feature]:
         )
 
 
-def enclosing(areas: list[Feature], level: str, kind: str) -> Iterator[Feature]:
-    """Towns, communities or quarters: what the areas of the same id are together."""
+def enclosing(
+    areas: list[Feature], level: str, kind: str, taken: frozenset[str]
+) -> Iterator[Feature]:
+    """Towns, communities or quarters: what the areas of the same id are together. Short for a name
+    is what no street or landmark is called."""
     ids = sorted({area["properties"][f"{level}_id"] for area in areas})
     for each in ids:
         there = [area for area in areas if area["properties"][f"{level}_id"] == each]
@@ -153,8 +156,9 @@ def enclosing(areas: list[Feature], level: str, kind: str) -> Iterator[Feature]:
         whole = shapely.union_all([shapely.from_geojson(json.dumps(a["geometry"])) for a in there])
         short = zh.removesuffix("社区") if kind == "community" else zh.removesuffix("片区")
         yield feature(
-            shapely.normalize(whole), place_id=each, kind=kind, name_zh=zh, name_en=en,
-            aliases=[short] if short != zh and len(short) > 2 else [],
+            shapely.normalize(whole), place_id=each, kind=kind, name_zh=zh,
+            name_en=f"{en} {kind}" if kind != "town" else en,
+            aliases=[short] if short != zh and len(short) > 2 and short not in taken else [],
         )  # fmt: skip
 
 
@@ -183,13 +187,16 @@ def main() -> None:
     towns = yaml.safe_load((FOLDER / "places.yaml").read_text("utf-8"))["towns"]
     areas = json.loads((FOLDER / "areas.geojson").read_text("utf-8"))["features"]
     whole = shapely.union_all([shapely.from_geojson(json.dumps(a["geometry"])) for a in areas])
+    taken = frozenset(
+        each["zh"] for town in towns for each in (*town["streets"], *town["landmarks"])
+    )
     drawn = [
         feature(
             whole, place_id="yq", kind="city", name_zh="云桥市", name_en="Yunqiao", aliases=["云桥"]
         ),
-        *enclosing(areas, "town", "town"),
-        *enclosing(areas, "community", "community"),
-        *enclosing(areas, "area", "quarter"),
+        *enclosing(areas, "town", "town", taken),
+        *enclosing(areas, "community", "community", taken),
+        *enclosing(areas, "area", "quarter", taken),
         *water(towns, areas),
     ]
     for town in towns:

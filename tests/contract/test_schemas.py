@@ -117,8 +117,8 @@ REGISTERED = "lastmetre.case.registered.v1.json"
             "position: may no longer be null",
         ),
         (
-            lambda s: s["$defs"]["Position"]["properties"].pop("latitude"),
-            "position.latitude: removed or renamed",
+            lambda s: s["$defs"]["NamedPlace"]["properties"].pop("zh"),
+            "place_in_words.candidates[].places[].zh: removed or renamed",
         ),
         (lambda s: s["properties"]["seq"].update(minimum=2), "seq: minimum is 2 now"),
         (lambda s: s["properties"]["number"].update(maxLength=3), "number: maxLength is 3 now"),

@@ -254,7 +254,7 @@ def _different(row: Row, message: Report) -> str:
         "reported_at": message.reported_at,
     }
     if isinstance(message, ReportAccepted):
-        position = message.position
+        position = message.sent_position
         wanted["category"] = message.category
         wanted["latitude"] = position.latitude if position else None
         wanted["longitude"] = position.longitude if position else None

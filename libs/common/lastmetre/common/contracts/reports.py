@@ -131,6 +131,11 @@ class ReportAccepted(Message):
     )
     came_from: ReportSource | None = None
 
+    @property
+    def sent_position(self) -> Position | None:
+        """The position that came with it: not one that its words say."""
+        return None if self.place_in_words else self.position
+
 
 RejectionReason = Literal[
     "says_nothing",

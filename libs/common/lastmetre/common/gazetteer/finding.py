@@ -88,8 +88,9 @@ class Finder:
         for each in self._names.mentions(written.form):
             if not only_towards(written.form, each):
                 number = _number(written.form, each)
-                means = tuple(place.place_id for place in each.places)
-                named.setdefault((means, number.number if number else None), each)
+                meant = _with_houses(each) if number else each
+                means = tuple(place.place_id for place in meant.places)
+                named.setdefault((means, number.number if number else None), meant)
         mentions = list(named.values())
         if not mentions:
             return Finding()
@@ -211,6 +212,11 @@ class _Words:
         if number is not None and reading.matched_by in ("house_number", "between_house_numbers"):
             start, end = min(start, number.start), max(end, number.end)
         return Span(self._text.starts[start], self._text.ends[end - 1])
+
+
+def _with_houses(mention: Mention) -> Mention:
+    """Only the roads of that name: a house number stands with it."""
+    return mention._replace(places=tuple(e for e in mention.places if e.kind is PlaceKind.ROAD))
 
 
 def _number(form: str, mention: Mention) -> Written | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from lastmetre.common.categories import UNKNOWN
-from lastmetre.common.contracts.base import Message, Position
+from lastmetre.common.contracts.base import Message
 from lastmetre.common.contracts.reports import ReportAccepted, ReportRejected, ReportSource
 from lastmetre.common.kafka.codec import ConsumedRecord, decode
 from lastmetre.common.outbox.unit_of_work import UnitOfWork
@@ -48,7 +48,7 @@ async def adopt_reports(work: UnitOfWork, records: Sequence[ConsumedRecord]) -> 
 
 def _row(message: ReportAccepted | ReportRejected, source: ReportSource) -> AdoptedReport:
     rejected = isinstance(message, ReportRejected)
-    position = None if isinstance(message, ReportRejected) else _sent_position(message)
+    position = None if isinstance(message, ReportRejected) else message.sent_position
     return AdoptedReport(
         message.report_id,
         bytes.fromhex(source.identity),
@@ -66,8 +66,3 @@ def _row(message: ReportAccepted | ReportRejected, source: ReportSource) -> Adop
         source.appended_at,
         message.read_by,
     )
-
-
-def _sent_position(message: ReportAccepted) -> Position | None:
-    """Not the one that its words say."""
-    return None if message.place_in_words else message.position
