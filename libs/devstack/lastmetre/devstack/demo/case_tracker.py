@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from lastmetre.common.contracts import cases
 from lastmetre.common.contracts.base import Message, message_types
 from lastmetre.common.contracts.cases import CaseEvent
+from lastmetre.common.contracts.requests import Action
 from lastmetre.common.contracts.topics import CASE_EVENTS, PARTITIONS
 from lastmetre.common.kafka import clients
 from lastmetre.common.kafka.access import KafkaAccess
@@ -66,7 +67,14 @@ class TrackedCase:
         """Take an event in. Returns when the next planned step counts from, if it does now."""
         self.seq = event.seq
         by_operator = isinstance(event, cases.Assignment) and event.matched_by == "operator"
-        if isinstance(event, _STEPS) or by_operator:
+        step = self.next_step
+        found = isinstance(event, cases.CaseDispatched) and event.matched_by == "position"
+        # Where its words told the place, nobody has to place it.
+        if (
+            isinstance(event, _STEPS)
+            or by_operator
+            or (found and step and step.action is Action.PLACE)
+        ):
             self.steps_done += 1
         if isinstance(event, cases.Assignment):
             self.lead_id = event.lead.lead_id

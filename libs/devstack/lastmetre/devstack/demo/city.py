@@ -8,10 +8,12 @@ from typing import Annotated, Any, Self, TypeVar
 
 import shapely
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, ValidationError, model_validator
 
 from lastmetre.common.contracts.base import Channel, Code, LongText, ShortText
 from lastmetre.common.contracts.cases import LocalName
+from lastmetre.common.gazetteer.file import GazetteerError, read_gazetteer
+from lastmetre.common.gazetteer.model import Gazetteer
 from lastmetre.common.tables.header import Columns
 from lastmetre.common.tables.problems import TableError
 from lastmetre.common.tables.reading import read_table
@@ -22,6 +24,7 @@ LEADS = "leads.csv"
 CATEGORIES = "categories.csv"
 TEXTS = "texts.csv"
 PLACES = "places.yaml"
+GAZETTEER = "gazetteer.geojson"
 PEOPLE = "people.yaml"
 DAY = "day.yaml"
 
@@ -150,6 +153,7 @@ class SampleCity(Strict):
     places: Places
     people: People
     day: DayProfile
+    gazetteer: InstanceOf[Gazetteer]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -241,6 +245,13 @@ def _areas(path: Path) -> Iterator[Area]:
         raise SampleCityError(f"{path}: not a GeoJSON FeatureCollection ({error})") from error
 
 
+def _gazetteer(path: Path) -> Gazetteer:
+    try:
+        return read_gazetteer(path)
+    except (OSError, GazetteerError) as error:
+        raise SampleCityError(f"{path}: {error}") from error
+
+
 def load_city(path: Path) -> SampleCity:
     """The city described in the folder `path`. Raises SampleCityError with file, line and cause."""
     parts = {
@@ -251,5 +262,6 @@ def load_city(path: Path) -> SampleCity:
         "places": _yaml(path / PLACES, Places),
         "people": _yaml(path / PEOPLE, People),
         "day": _yaml(path / DAY, DayProfile),
+        "gazetteer": _gazetteer(path / GAZETTEER),
     }
     return _checked(SampleCity, parts, str(path))

@@ -14,7 +14,14 @@ from lastmetre.cli.network.command import publish, read_network
 from lastmetre.cli.profile import Installation
 from lastmetre.common.service.clock import RealClock
 from lastmetre.devstack.demo import output
-from lastmetre.devstack.demo.city import AREAS, LEADS, SampleCity, SampleCityError, load_city
+from lastmetre.devstack.demo.city import (
+    AREAS,
+    GAZETTEER,
+    LEADS,
+    SampleCity,
+    SampleCityError,
+    load_city,
+)
 from lastmetre.devstack.demo.demo_login import serve_demo_login
 from lastmetre.devstack.demo.demo_state import DemoState
 from lastmetre.devstack.demo.play import Play, Played
@@ -72,6 +79,7 @@ class _Demo:
         environment = {
             "LASTMETRE_CITY_TIME_ZONE": CITY_ZONE.key,
             "LASTMETRE_CLOCK_FILE": str(clock_file(self._home)),
+            "INTAKE_GAZETTEER_FILE": str(SAMPLE_CITY / GAZETTEER),
         }
         with Stack(self._home.root, environment=environment, report=say) as stack:
             endpoints = stack.endpoints

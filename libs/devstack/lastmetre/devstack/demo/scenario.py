@@ -17,12 +17,15 @@ from lastmetre.common.contracts.base import Channel
 from lastmetre.common.contracts.cases import ReturnReason
 from lastmetre.common.contracts.reports import SubmittedContact, SubmittedPosition
 from lastmetre.common.contracts.requests import Action
+from lastmetre.common.gazetteer.model import PlaceKind
 from lastmetre.devstack.demo.city import Area, Lead, ReportText, SampleCity, Town
 from lastmetre.devstack.demo.profile import ChannelProfile
 
 # Degrees. A position keeps this far from its area's border, so that rounding cannot move it across.
 MARGIN = 0.0003
 AROUND = 0.02
+NAMED_RIGHTLY = 0.8
+"""Of the addresses: the others have a street that need not be in the area, as people mistake it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,16 @@ class _Place:
     position: SubmittedPosition
 
 
+def _named_in(inner: shapely.Geometry, city: SampleCity) -> Iterator[tuple[str, str]]:
+    """Houses and landmarks of an area, each with the street it is at, as people write them."""
+    for place in city.gazetteer.places:
+        if place.kind is PlaceKind.LANDMARK and inner.contains(place.shape):
+            yield place.name.zh, place.name.zh
+        for house in place.numbers:
+            if shapely.contains_xy(inner, house.longitude, house.latitude):
+                yield place.name.zh, f"{place.name.zh}{house.number}号"
+
+
 class _Planner:
     """The dice of one day, and what is looked up for every report."""
 
@@ -147,6 +160,7 @@ class _Planner:
         whole = shapely.union_all(list(outlines.values()))
         self._beyond = whole.buffer(AROUND).difference(whole.buffer(MARGIN))
         shapely.prepare([*self._inner.values(), self._beyond])
+        self._known = {key: list(_named_in(inner, city)) for key, inner in self._inner.items()}
 
     def day(self, reports: int) -> Day:
         """All reports in the order of time, numbered by it."""
@@ -203,7 +217,12 @@ class _Planner:
         if chance.random() < self._profile.outside_city:
             address = chance.choice(self._city.places.outside)
             return _Place(None, street, landmark, address, self._position(self._beyond))
-        where = f"{street}{chance.randint(1, 180)}号" if chance.random() < 0.6 else landmark
+        known = self._known[area.area_id]
+        if known and chance.random() < NAMED_RIGHTLY:
+            street, where = chance.choice(known)
+            landmark = where
+        else:
+            where = f"{street}{chance.randint(1, 180)}号" if chance.random() < 0.6 else landmark
         address = f"{area.town_zh}{area.community_zh}{where}附近"
         return _Place(area, street, landmark, address, self._position(self._inner[area.area_id]))
 
