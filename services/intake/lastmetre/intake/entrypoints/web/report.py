@@ -198,8 +198,9 @@ class ReportPages:
             language=Language(language),
         )
 
-    async def sent(self, request: Request, secret: str) -> Response:
-        """Thanks, and where to follow it; the number appears once the case has one."""
+    async def sent(self, request: Request, secret: str, *, danger: bool) -> Response:
+        """Thanks, and where to follow it; the number appears once the case has one. `danger`: what
+        was sent speaks of it."""
         sent = await self._just_sent(identity_in(self._links, LinkPurpose.PROGRESS, secret))
         followed = sent.followed
         context: dict[str, Any] = {
@@ -208,7 +209,7 @@ class ReportPages:
             "lead": followed.view.lead if followed and followed.view else None,
             "rejected": followed is not None and followed.outcome == "rejected",
             "reachable": sent.reachable,
-            "danger": DANGER in request.query_params,
+            "danger": danger,
         }
         return self._pages.render(request, "sent.html", context)
 
@@ -262,8 +263,8 @@ def report_router(pages: ReportPages) -> APIRouter:
         return await pages.take(request, fields)
 
     @router.get("/report/sent/{secret}", dependencies=allow(SecretLink()))
-    async def report_sent(request: Request, secret: str) -> Response:
+    async def report_sent(request: Request, secret: str, danger: str | None = None) -> Response:
         """Thanks, and where to follow it."""
-        return await pages.sent(request, secret)
+        return await pages.sent(request, secret, danger=danger is not None)
 
     return router
