@@ -1,10 +1,11 @@
 """Messages on `channels.*` (a report as its channel sent it) and `reports` (normalised)."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from lastmetre.common.contracts.base import (
@@ -30,11 +31,36 @@ SentText = Annotated[str, StringConstraints(max_length=SENT_LENGTH)]
 
 
 class Datum(StrEnum):
-    """The datum that a position was sent in."""
+    """The datum that a position was sent in; other spellings of it are read as well."""
 
     WGS84 = "wgs84"
     GCJ02 = "gcj02"
     BD09 = "bd09"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Datum | None":
+        known = (
+            _SPELLINGS.get(_NO_LETTERS.sub("", value.casefold()))
+            if isinstance(value, str)
+            else None
+        )
+        return cls(known) if known else None
+
+
+_NO_LETTERS: Final = re.compile(r"[\s_:.-]+")
+_SPELLINGS: Final = {
+    "wgs84": "wgs84", "epsg4326": "wgs84", "gcj02": "gcj02", "bd09": "bd09", "bd09ll": "bd09",
+    # Survey data of China, centimetres from WGS-84.
+    "cgcs2000": "wgs84", "epsg4490": "wgs84",
+}  # fmt: skip
+
+
+def _blank_is_none(value: object) -> object:
+    """Forms and tables send an empty text for a number that is not there."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Degrees = Annotated[float | None, BeforeValidator(_blank_is_none)]
 
 
 class SubmittedPosition(Model):
@@ -43,10 +69,10 @@ class SubmittedPosition(Model):
     Half a point, and 0,0, is what a device without a fix sends: it is taken as none.
     """
 
-    latitude: float | None = Field(default=None, ge=-90, le=90)
-    longitude: float | None = Field(default=None, ge=-180, le=180)
-    datum: Datum = Datum.WGS84
-    accuracy_metres: Accuracy | None = None
+    latitude: Degrees = Field(default=None, ge=-90, le=90)
+    longitude: Degrees = Field(default=None, ge=-180, le=180)
+    datum: Datum = Field(default=Datum.WGS84, description="also GCJ-02, BD-09, CGCS2000")
+    accuracy_metres: Annotated[Accuracy | None, BeforeValidator(_blank_is_none)] = None
 
 
 class SubmittedContact(Model):
