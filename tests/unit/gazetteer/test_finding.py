@@ -200,3 +200,10 @@ def test_a_text_that_repeats_a_name_says_it_once() -> None:
 def test_a_list_of_places_is_no_place() -> None:
     many = "，".join(f"振安东路{number}号" for number in range(1, 200))
     assert found_in(many) == Finding(not_known="contradictory")
+
+
+def test_where_only_the_town_agrees_the_others_are_candidates_behind_it() -> None:
+    """厦岗 lies in the west of the town, the garden that is named not."""
+    finding = found_in("长安镇厦岗社区金桂花园")
+    assert finding.not_known == "too_rough"
+    assert [each.place_ids[0] for each in finding.candidates] == ["changan", "garden", "xiagang"]

@@ -130,7 +130,10 @@ class _Words:
         contradicted = agreed[order[0]] < len(self._mentions)
         share = CONTRADICTED if contradicted else 1.0
         told = self._candidate(best, share / (1 + len(rivals)))
-        others = rivals or [readings[i] for i in order[1:] if not _together(best, readings[i])]
+        too_rough = told.accuracy_metres > self._limits.metres
+        others = rivals or [
+            readings[i] for i in order[1:] if too_rough or not _together(best, readings[i])
+        ]
         candidates = [told] + [self._candidate(each, share / (1 + len(rivals))) for each in others]
         reason: NotKnown | None = None
         if contradicted:
@@ -139,7 +142,7 @@ class _Words:
             reason = "ambiguous"
         elif told.confidence < self._limits.confidence:
             reason = "unsure"
-        elif told.accuracy_metres > self._limits.metres:
+        elif too_rough:
             reason = "too_rough"
         return Finding(tuple(candidates[:MOST_CANDIDATES]), reason)
 
