@@ -204,6 +204,10 @@ async def test_the_figures_printed_are_those_counted_from_outside(visit: Visit) 
     assert first_number(printed["Reports"]) == planned.total() == len(cases)
     assert numbers(printed["Reports"].partition(" ")[2]) == planned
 
+    merged = [case for case in cases if case.state == "merged"]
+    assert [first_number(printed["Joined"])] == [len(merged)] == [1]
+    cases = [case for case in cases if case not in merged]
+
     # Nothing was recorded while the clock was not the played day's, between the two plays.
     begin, midnight = midnights(visit.day.day)
     times = [at for case in cases for _, at in case.ledger]

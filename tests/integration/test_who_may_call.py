@@ -144,6 +144,7 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /cases/events": WATCHING,
         "GET /cases/{known_as}/panes": WATCHING,
         "GET /cases/{known_as}": STAFF,
+        "GET /cases/{known_as}/join": CENTRE,
         "POST /cases/{known_as}/contact": STAFF,
         "GET /cases/{known_as}/actions": STAFF,
         "POST /cases/{known_as}/actions": STAFF,

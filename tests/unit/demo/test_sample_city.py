@@ -93,6 +93,18 @@ def test_reports_lie_within_the_day_and_the_area_meant(city: SampleCity, day: Da
                 assert outlines[report.area_id].contains(point)
 
 
+def test_one_problem_is_reported_twice(day: Day) -> None:
+    (again,) = [report for report in day.reports if report.same_as]
+    (first,) = [report for report in day.reports if report.source_id == again.same_as]
+    assert (again.category, again.area_id, again.steps) == (first.category, first.area_id, ())
+    assert again.contact != first.contact
+    one, other = first.position, again.position
+    assert one
+    assert other
+    assert one.longitude == other.longitude
+    assert 0 < float(other.latitude or 0) - float(one.latitude or 0) < 0.0001, "some ten metres"
+
+
 def test_what_becomes_of_cases_is_a_way_that_a_case_can_take(day: Day) -> None:
     follows = {
         Action.PLACE: {Action.ACCEPT, Action.RETURN},

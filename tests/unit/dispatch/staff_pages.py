@@ -32,6 +32,7 @@ from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.security.access import Anyone, allow
 from lastmetre.common.security.callers import Person, Role, Via
 from lastmetre.common.web.kit import Pages
+from lastmetre.dispatch.application.likely_cases import LikelyCase
 from lastmetre.dispatch.application.show_cases import ShowCases
 from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import LedgerLine, Step
@@ -40,6 +41,8 @@ from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CASE, REPORT = UUID(int=1), UUID(int=2)
+OTHER = UUID(int=3)
+"""The case that a merge or a split names."""
 LI = PublishedLead(
     lead_id="li",
     name=LocalName(zh="李敏", en="Li Min"),
@@ -144,6 +147,23 @@ class Vault:
         return ContactInFull(name="陈先生", phone="13800138000", email=None)
 
 
+class Likely:
+    """The cases beside a case, as a test says."""
+
+    def __init__(self, found: Sequence[LikelyCase] = (), joined: Case | None = None) -> None:
+        self._found = found
+        self._joined = joined
+
+    async def of(self, _: Case) -> Sequence[LikelyCase]:
+        return self._found
+
+    async def joined_by(self, _: Case) -> Case | None:
+        return self._joined
+
+    async def numbers(self, _: Sequence[Step]) -> Mapping[UUID, str]:
+        return {OTHER: "261122-0002"}
+
+
 class Messages:
     """What was told about a case; None while notify is away."""
 
@@ -186,13 +206,14 @@ async def shown(
     vault: Vault | None = None,
     messages: list[CaseMessageText] | None = None,
     with_contact: bool = False,
+    likely: Likely | None = None,
 ) -> str:
     """A case's page as that person reads it, in English."""
     vault = vault or Vault()
     categories = Categories([])
     show_cases = ShowCases(
         cast("Any", Service()), cast("Any", Hold()), cast("Any", vault),
-        cast("Any", Messages(messages)), categories,
+        cast("Any", Messages(messages)), categories, cast("Any", likely or Likely()),
     )  # fmt: skip
     view = CaseView(cast("Any", Host), show_cases, PAGES, categories, chosen_from=0.7)
     case = case_after(ledger)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from fastapi import Request
 from starlette.testclient import TestClient
-from tests.unit.dispatch.staff_pages import PAGES, Hold, Host, Service, Vault, person
+from tests.unit.dispatch.staff_pages import PAGES, Hold, Host, Likely, Service, Vault, person
 from tests.unit.web.conftest import guarded_app
 
 from lastmetre.common.categories import Categories
@@ -51,7 +51,9 @@ class NothingRefused(Hold):
 def test_a_view_whether_it_was_counted_or_not(view: ViewName, total: int | None, chip: str) -> None:
     hold, categories = cast("Any", NothingRefused()), Categories([])
     service, host = cast("Any", Service()), cast("Any", Host)
-    show = ShowCases(service, hold, cast("Any", Vault()), cast("Any", None), categories)
+    show = ShowCases(
+        service, hold, cast("Any", Vault()), cast("Any", None), categories, cast("Any", Likely())
+    )
     centre = CentrePages(
         host, service, cast("Any", Cases(total)), hold,
         CaseView(host, show, PAGES, categories, chosen_from=0.7), PAGES, categories,

@@ -1,6 +1,7 @@
 """Dispatch, put together: `python -m lastmetre.dispatch`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -28,6 +29,7 @@ from lastmetre.dispatch.application.finish_decisions import FinishDecisions
 from lastmetre.dispatch.application.finish_merges import FinishMerges
 from lastmetre.dispatch.application.handle_requests import HandleRequests
 from lastmetre.dispatch.application.hold_actions import HoldActions
+from lastmetre.dispatch.application.likely_cases import LikelyCases
 from lastmetre.dispatch.application.network_cache import NetworkCache
 from lastmetre.dispatch.application.note_viewers import NoteViewers
 from lastmetre.dispatch.application.note_words import EraseUnusedNotes, NoteWords
@@ -35,6 +37,7 @@ from lastmetre.dispatch.application.refuse_expired import RefuseExpired
 from lastmetre.dispatch.application.register_reports import Registrar
 from lastmetre.dispatch.application.reserve_numbers import NumberReservations
 from lastmetre.dispatch.application.show_cases import ShowCases
+from lastmetre.dispatch.domain.likeness import Nearness
 from lastmetre.dispatch.entrypoints.api import api_router
 from lastmetre.dispatch.entrypoints.consumers import SENDS_TO, CommandReader, Consumers
 from lastmetre.dispatch.entrypoints.web.actions import Actions, actions_router
@@ -42,6 +45,7 @@ from lastmetre.dispatch.entrypoints.web.case_page import CasePages, case_router
 from lastmetre.dispatch.entrypoints.web.case_view import CaseView
 from lastmetre.dispatch.entrypoints.web.centre import CentrePages
 from lastmetre.dispatch.entrypoints.web.centre_routes import centre_router
+from lastmetre.dispatch.entrypoints.web.join import JoinPages, join_router
 from lastmetre.dispatch.entrypoints.web.live import LiveEvents
 from lastmetre.dispatch.entrypoints.web.sign_in import sign_in_router
 from lastmetre.dispatch.entrypoints.web.worklist import Worklist
@@ -94,7 +98,9 @@ def _pages(
     host.background(hold.run)
     act = ActOnCase(host, service, execute, hold, notes, categories)
     messages = CaseMessagesClient(_client(settings, settings.notify_internal_url))
-    show = ShowCases(service, hold, vault, messages, categories)
+    nearness = Nearness(settings.duplicate_metres, timedelta(hours=settings.duplicate_hours))
+    likely = LikelyCases(host, vault, nearness)
+    show = ShowCases(service, hold, vault, messages, categories, likely)
     pages = pages_for(settings, NAME, static_path="/work/static")
     changes = LiveChanges(
         LookForChanges(
@@ -115,6 +121,7 @@ def _pages(
         sign_in_router(settings.sign_in_base, settings.dispatch_public_url),
         actions_router(act, Actions(act, hold, centre, worklist, case_pages)),
         case_router(case_pages),
+        join_router(JoinPages(host, service, view, likely, pages)),
     )
     return routers, pages
 

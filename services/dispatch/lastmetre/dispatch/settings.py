@@ -33,6 +33,20 @@ class DispatchSettings(ServiceSettings):
         validation_alias="DISPATCH_CATEGORY_CONFIDENCE",
         description="from which on a kind that a report's words suggest is chosen beforehand",
     )
+    duplicate_metres: float = Field(
+        default=60,
+        ge=0,
+        le=2000,
+        validation_alias="DISPATCH_DUPLICATE_METRES",
+        description="how far apart two cases that are perhaps the same may be; 0: at one spot only",
+    )
+    duplicate_hours: float = Field(
+        default=7 * 24,
+        ge=0,
+        le=366 * 24,
+        validation_alias="DISPATCH_DUPLICATE_HOURS",
+        description="and between the times at which they were reported",
+    )
     field_systems_file: Path | None = Field(
         default=None, validation_alias="DISPATCH_FIELD_SYSTEMS_FILE"
     )

@@ -137,10 +137,29 @@ class Actors:
             "return_reason": step.return_reason,
             "cancel_reason": step.cancel_reason,
         }
+        return await self._ask(case.case_id, lead_id, body)
+
+    async def merge(self, case: TrackedCase, into: TrackedCase, occurred_at: datetime) -> bool:
+        """Join a case to the one of an earlier report; False if that is not allowed any more."""
+        return await self._ask(
+            case.case_id,
+            None,
+            {
+                "action": Action.MERGE.value,
+                "action_id": str(uuid5(_ACTIONS, f"{case.case_id}/{case.seq}")),
+                "occurred_at": instant(occurred_at),
+                "expected_seq": case.seq,
+                "into_case": str(into.case_id),
+                "into_expected_seq": into.seq,
+                "correction_reason": "said_in_report",
+            },
+        )
+
+    async def _ask(self, case_id: UUID, lead_id: str | None, body: dict[str, Any]) -> bool:
         try:
             await self._post(
                 "dispatch",
-                f"/api/dispatch/v1/cases/{case.case_id}/actions",
+                f"/api/dispatch/v1/cases/{case_id}/actions",
                 {"Authorization": f"Bearer {self._token(lead_id)}"},
                 {name: value for name, value in body.items() if value is not None},
             )

@@ -56,6 +56,7 @@ class TrackedCase:
     lead_id: str | None = None
     closing: int | None = None
     rated: bool = False
+    merged: bool = False
 
     @property
     def next_step(self) -> PlannedStep | None:
@@ -82,6 +83,8 @@ class TrackedCase:
             self.closing = event.seq
         elif isinstance(event, cases.CaseRated):
             self.rated = True
+        elif isinstance(event, cases.CaseMerged):
+            self.merged = True
         waits = isinstance(event, _NEXT_STEP_AFTER) and self.next_step is not None
         return event.occurred_at if waits else None
 

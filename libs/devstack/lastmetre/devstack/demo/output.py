@@ -100,6 +100,9 @@ def summary(day: date, figures: Figures, balance: Balance) -> Panel:
         ("Cancelled", cases["cancelled"], cases["cancelled_by_reason"]),
     ):
         grid.add_row(Text(name, _KEY), _number(count), _reasons(reasons))
+    grid.add_row(
+        Text("Joined", _KEY), _number(cases["merged_reports"]), "reported already by somebody else"
+    )
     grid.add_row()
     for stage, words in STAGES.items():
         grid.add_row(*_time(words, figures.response_times[stage]))

@@ -7,20 +7,22 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from lastmetre.cli.endpoints import Endpoints, default_home
 from lastmetre.cli.profile import Installation
-from lastmetre.common.contracts.cases import CaseClosed, CaseEvent
+from lastmetre.common.contracts.cases import Assignment, CaseClosed, CaseEvent
 from lastmetre.common.service.ids import trace_id
 from lastmetre.devstack.demo.actors import Actors
 from lastmetre.devstack.demo.case_tracker import Ledger, TrackedCase, traceparent_of
 from lastmetre.devstack.demo.scenario import Day, PlannedReport
 from lastmetre.devstack.demo.time_lapse import DayTimeLapse
 
+JOINED_AFTER: Final = timedelta(minutes=20)
+"""So long an operator takes to see that a problem had been reported before."""
 TICK_SECONDS: Final = 0.25
 """People act in bursts: what comes together is handled in one batch."""
 
@@ -129,6 +131,9 @@ class Play:
             since = case.apply(event)
             if since is not None:
                 self._plan_step(case, since)
+            elif case.report.same_as and isinstance(event, Assignment):
+                at = event.occurred_at + JOINED_AFTER
+                self._at(at, partial(self._merge, case, at))
             elif isinstance(event, CaseClosed) and case.report.rating and not case.rated:
                 self._plan_rating(case, event.occurred_at + case.report.rating.after)
 
@@ -156,6 +161,14 @@ class Play:
         if step is None or case.seq != seen:
             return  # It was done before, or the case has taken another way.
         if await self._actors.act(case, step, at):
+            self.played.steps += 1
+
+    async def _merge(self, case: TrackedCase, at: datetime) -> None:
+        earlier = case.report.same_as
+        into = next((e for e in self._cases.values() if e.report.source_id == earlier), None)
+        if case.merged or into is None:
+            return
+        if await self._actors.merge(case, into, at):
             self.played.steps += 1
 
     async def _rate(self, case: TrackedCase) -> None:

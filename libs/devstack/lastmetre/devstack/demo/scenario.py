@@ -5,7 +5,7 @@ somebody else's business.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import TypeVar
@@ -23,6 +23,9 @@ from lastmetre.devstack.demo.profile import ChannelProfile
 
 # Degrees. A position keeps this far from its area's border, so that rounding cannot move it across.
 MARGIN = 0.0003
+BESIDE = 0.00008
+"""Less than ten metres, from one who reports to the next."""
+SEEN_AGAIN = timedelta(minutes=25)
 AROUND = 0.02
 NAMED_RIGHTLY = 0.8
 """Of the addresses: the others have a street that need not be in the area, as people mistake it."""
@@ -78,6 +81,8 @@ class PlannedReport:
     fixed_on_spot: bool
     steps: tuple[PlannedStep, ...]
     rating: PlannedRating | None
+    same_as: str | None = None
+    """The source id of an earlier report of the same problem, whose case it is to join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +174,32 @@ class _Planner:
         moments = sorted(
             ((self._moment(channel), channel) for channel in channels), key=lambda each: each[0]
         )
-        return Day(
-            self._date,
-            tuple(self._report(number, *each) for number, each in enumerate(moments, start=1)),
+        planned = [self._report(number, *each) for number, each in enumerate(moments, start=1)]
+        again = self._again(planned)
+        return Day(self._date, tuple(sorted(planned + again, key=lambda each: each.reported_at)))
+
+    def _again(self, planned: list[PlannedReport]) -> list[PlannedReport]:
+        """The first problem that is left open all day is reported by somebody else as well."""
+        first = next(
+            each for each in planned
+            if each.position and each.area_id and not each.steps and each.contact
+        )  # fmt: skip
+        assert first.position is not None
+        assert first.position.latitude is not None
+        beside = first.position.model_copy(
+            update={"latitude": round(first.position.latitude + BESIDE, 6)}
         )
+        again = replace(
+            first,
+            source_id=f"demo-{self._date:%Y%m%d}-{len(planned) + 1:05d}",
+            channel=Channel.HOTLINE,
+            sub_channel=_pick(self._chance, self._profile.channels[Channel.HOTLINE].sub_channels),
+            reported_at=first.reported_at + SEEN_AGAIN,
+            position=beside,
+            contact=self._contact(self._profile.channels[Channel.HOTLINE]),
+            same_as=first.source_id,
+        )
+        return [again]
 
     def _moment(self, channel: Channel) -> datetime:
         hourly = dict(enumerate(self._profile.channels[channel].hourly))

@@ -12,13 +12,14 @@ from lastmetre.common.contracts.case_model import Case
 from lastmetre.common.contracts.cases import CaseNoted, CaseReturned
 from lastmetre.common.contracts.vault import ContactInFull, ReportText
 from lastmetre.common.danger import names_danger
-from lastmetre.common.security.callers import CENTRE, Person
+from lastmetre.common.security.callers import CENTRE, OPERATORS, Person
 from lastmetre.common.web.problem import Problem
 from lastmetre.common.web.words import N_
 from lastmetre.dispatch.adapters.case_messages import CaseMessagesClient
 from lastmetre.dispatch.adapters.vault import VaultClient
 from lastmetre.dispatch.application.case_service import CaseService
 from lastmetre.dispatch.application.hold_actions import HoldActions
+from lastmetre.dispatch.application.likely_cases import LikelyCase, LikelyCases
 from lastmetre.dispatch.application.who_may_see import may_see_contact, may_see_notes
 from lastmetre.dispatch.domain.held_actions import HeldAction
 from lastmetre.dispatch.domain.ledger import Step
@@ -74,6 +75,12 @@ class CaseShown:
     """Leads who have returned it."""
     kinds: Sequence[CategorySuggestion]
     """What its words may be about, likeliest first, if nobody has said what it is."""
+    likely: Sequence[LikelyCase]
+    """Cases that may be of the same problem, for whoever may join them."""
+    joined: Case | None
+    """Of a merged case: the one that its report belongs to."""
+    numbers: Mapping[UUID, str]
+    """Of the cases that its history names."""
 
 
 class ShowCases:
@@ -86,6 +93,7 @@ class ShowCases:
         vault: VaultClient,
         messages: CaseMessagesClient,
         categories: Categories,
+        likely: LikelyCases,
     ) -> None:
         self._service = service
         self._hold = hold
@@ -93,6 +101,7 @@ class ShowCases:
         self._messages = messages
         self._categories = categories
         self._suggestions = CategorySuggestions(categories.suggested())
+        self._likely = likely
 
     async def in_list(self, cases: Sequence[Case]) -> list[CaseInList]:
         """Cases with their words, in the same order."""
@@ -117,6 +126,9 @@ class ShowCases:
             open_cases=open_cases,
             gave_back={s.line.actor_id for s in steps if s.line.type == CaseReturned.TYPE},
             kinds=self._kinds(row),
+            likely=await self._likely.of(case) if person.role in OPERATORS else [],
+            joined=await self._likely.joined_by(case),
+            numbers=await self._likely.numbers(steps),
         )
 
     async def contact(self, case: Case, person: Person) -> ContactInFull | None:

@@ -100,6 +100,9 @@ class CaseView:
             "suggested_kinds": [self._suggested(each, wording) for each in shown.kinds],
             "sees_notes": may_see_notes(case, person),
             "notes": shown.notes,
+            "likely": shown.likely,
+            "joined": shown.joined,
+            "numbers": shown.numbers,
             "now": self._host.clock.now(),
         }
 
