@@ -11,6 +11,7 @@ from tests.unit.dispatch.staff_pages import (
     PAGES,
     Hold,
     Host,
+    Likely,
     Messages,
     Service,
     Vault,
@@ -41,7 +42,7 @@ async def page(category: str, role: Role, *, chosen_from: float = 0.5) -> str:
     categories = Categories([BIN, LAMP, CABLE])
     show = ShowCases(
         cast("Any", Service()), cast("Any", Hold()), cast("Any", Vault()),
-        cast("Any", Messages(None)), categories,
+        cast("Any", Messages(None)), categories, cast("Any", Likely()),
     )  # fmt: skip
     view = CaseView(cast("Any", Host), show, PAGES, categories, chosen_from=chosen_from)
     context = await view.one(case_after(ledger), ledger, person(role), "en")
