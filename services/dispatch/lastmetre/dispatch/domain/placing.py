@@ -75,8 +75,10 @@ def assign_again(ledger: Recorder, at: datetime, network: Network) -> None:
 
 def place_as_before(ledger: Recorder, at: datetime, network: Network) -> None:
     """To whoever had the case, or into the queue for the same reason as before."""
-    reason = ledger.case.unplaced_reason
-    if reason is None:
+    case = ledger.case
+    if case.unplaced_reason is None:
         assign_again(ledger, at, network)
     else:
-        unplace(ledger, at, SYSTEM, cast("UnplacedReason", reason))
+        (answering,) = network.answering([(case.position, case.within_metres)])
+        several = answering.several if case.unplaced_reason == "several_leads" else ()
+        unplace(ledger, at, SYSTEM, cast("UnplacedReason", case.unplaced_reason), several)
