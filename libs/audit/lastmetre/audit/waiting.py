@@ -18,7 +18,11 @@ LOOK_EVERY_SECONDS: Final = 0.3
 
 # What a service that came back from the log still has to bring together.
 RECOVERING: Final = {
-    "dispatch": ("SELECT count(*) FROM unfinished_decision", "unfinished decisions"),
+    "dispatch": (
+        "SELECT (SELECT count(*) FROM unfinished_decision)"
+        " + (SELECT count(*) FROM unfinished_merge)",
+        "unfinished decisions",
+    ),
     "notify": (
         "SELECT count(*) FROM adopted_delivery",
         "ends of messages that nothing has asked for yet",
