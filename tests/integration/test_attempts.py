@@ -31,7 +31,7 @@ class Clock:
 
 
 def limits(find: int, by_client: int, by_number: int) -> PublicLimits:
-    most = (find, by_client, by_number, 1, 1, 1)
+    most = (find, by_client, by_number, 1, 1, 1, 1, 1)
     named = zip(PublicLimits._fields, most, strict=True)
     return PublicLimits(*(Limit(name, each, QUARTER) for name, each in named))
 

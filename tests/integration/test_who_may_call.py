@@ -84,6 +84,9 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /channels/hotline/reports/{source_id:rest}": "hotline-key",
         "GET /channels/app/reports/{source_id:rest}": "app-key",
         "GET /channels/patrol/reports/{source_id:rest}": "patrol-key",
+        "POST /channels/hotline/photos": "hotline-key",
+        "POST /channels/app/photos": "app-key",
+        "POST /channels/patrol/photos": "patrol-key",
         "GET /cases/{receipt}": SECRET,
         "GET /": ANYONE,
         "GET /report": ANYONE,
@@ -96,6 +99,8 @@ MAY_CALL: Final[Mapping[str, Mapping[str, str]]] = {
         "GET /progress/{secret}": SECRET,
         "GET /progress/{secret}/events": SECRET,
         "GET /progress/case/{secret}": SECRET,
+        "GET /progress/{secret}/photos/{photo_id}": SECRET,
+        "GET /progress/{secret}/photos/{photo_id}/thumbnail": SECRET,
         # They look at the session's cookie by themselves, which nothing else opens.
         "GET /sign-in": ANYONE,
         "GET /sign-in/callback": ANYONE,

@@ -55,6 +55,7 @@ class IntakeAlone(ServiceAlone):
             "INTAKE_ACCESS_KEY": self.credentials.access_key,
             "INTAKE_CHANNEL_KEYS_FILE": str(keys_file),
             "LASTMETRE_CATEGORIES_FILE": str(categories),
+            "INTAKE_PHOTOS": str(folder / "photos"),
         }
 
     async def put_raw_batch(

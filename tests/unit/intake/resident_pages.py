@@ -140,6 +140,21 @@ class _NoLimits:
     reserve_even_without_database = reserve
 
 
+class _Photos:
+    """The city takes none, and there are none."""
+
+    are_taken = False
+
+    async def take(self, *_: Any) -> None:
+        return None
+
+    async def kept_with(self, _: Any) -> int:
+        return 0
+
+    async def of(self, _: bytes) -> list[Any]:
+        return []
+
+
 class _Submit:
     def __init__(self, known: Known) -> None:
         self._known = known
@@ -202,7 +217,7 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     )
     read, follow = ReadVault(host, VAULT, check), FollowReport(host)
     network, submit = cast("Any", _Network()), cast("Any", _Submit(known))
-    attempts = cast("Any", _NoLimits())
+    attempts, photos = cast("Any", _NoLimits()), cast("Any", _Photos())
     limits = cast("Any", SimpleNamespace(reporting=lambda *_: []))
     app = guarded_app()
     app.include_router(
@@ -210,7 +225,7 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
             ReportPages(
                 LINKS, pages, network, categories, check,
                 SubmitForm(host, submit, VAULT, check, attempts, limits),
-                TellJustSent(follow, read),
+                TellJustSent(follow, read), photos,
             )
         )
     )  # fmt: skip
@@ -220,7 +235,7 @@ def client_of(known: Known, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     )  # fmt: skip
     events = ProgressEvents(LiveChanges(versions), RealClock(), most=0)
     app.include_router(
-        progress_router(ProgressPages(host, pages, network, categories, uses), events)
+        progress_router(ProgressPages(host, pages, network, categories, uses, photos), events)
     )
     problems.install(app, pages)
     return TestClient(app, headers={"Accept-Language": "en"}, follow_redirects=False)

@@ -72,6 +72,11 @@ class Home:
         return self.root / "outbox"
 
     @property
+    def photos(self) -> Path:
+        """Photos of reports, encrypted."""
+        return self.data / "photos"
+
+    @property
     def endpoints(self) -> Path:
         """Who listens where, for people's scripts and outside tools."""
         return self.root / FILE

@@ -150,6 +150,7 @@ class Services:
                 "INTAKE_ACCESS_KEY_FILE": str(self._home.secrets / "access_key"),
                 "INTAKE_VAULT_KEY_FILE": str(self._home.secrets / "vault_key"),
                 "INTAKE_CHANNEL_KEYS_FILE": str(self._home.secrets / "channel_keys.json"),
+                "INTAKE_PHOTOS": str(self._home.photos),
                 # Nobody confirms backups of it.
                 "INTAKE_BACKUP_INTERVAL_SECONDS": "86400",
                 # Everybody comes from one address here.

@@ -26,6 +26,7 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.adapters.channel_topics import ChannelTopics
 from lastmetre.intake.adapters.edge_producer import EdgeProducer
 from lastmetre.intake.adapters.openid_provider import OpenIdProvider
+from lastmetre.intake.adapters.photo_store import StoreAway
 from lastmetre.intake.adapters.settings_files import (
     channel_keys,
     mapping_readers,
@@ -47,9 +48,11 @@ from lastmetre.intake.application.give_contacts import GiveContacts, KeepLeadCon
 from lastmetre.intake.application.ingest_reports import IngestReports
 from lastmetre.intake.application.keep_network import PublishedNetwork
 from lastmetre.intake.application.keep_notes import KeepNotes
+from lastmetre.intake.application.keep_photos import KeepFormPhotos, KeepPhotos, ShowPhotos
 from lastmetre.intake.application.look_up_reports import LookUpReports
 from lastmetre.intake.application.pass_on_reports import PassOnReports
 from lastmetre.intake.application.read_vault import ReadVault
+from lastmetre.intake.application.remove_photos import RemovePhotos
 from lastmetre.intake.application.show_report import ShowContact, ShowTexts
 from lastmetre.intake.application.sign_in_at_provider import ExchangeToken, SignInAtProvider
 from lastmetre.intake.application.sign_in_attempts import SignInAttempts
@@ -66,6 +69,7 @@ from lastmetre.intake.domain.submission import OPEN_SENDER
 from lastmetre.intake.entrypoints.api.cases import cases_router, sent_reports_router
 from lastmetre.intake.entrypoints.api.lookup import lookup_router
 from lastmetre.intake.entrypoints.api.notes import notes_router
+from lastmetre.intake.entrypoints.api.photos import photos_router
 from lastmetre.intake.entrypoints.api.sign_in import AtProviderUses, sign_in_api_router
 from lastmetre.intake.entrypoints.api.vault import VaultUses, vault_router
 from lastmetre.intake.entrypoints.consumers import Consumers
@@ -73,6 +77,7 @@ from lastmetre.intake.entrypoints.edge.application import ChannelsApplication
 from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Network
 from lastmetre.intake.entrypoints.web.password import PasswordPages, password_router
+from lastmetre.intake.entrypoints.web.photos import PhotoPages, photo_router
 from lastmetre.intake.entrypoints.web.progress import (
     ProgressPages,
     ProgressUses,
@@ -85,7 +90,8 @@ from lastmetre.intake.settings import IntakeSettings
 
 
 def build(settings: IntakeSettings) -> FastAPI:
-    """The service; raises OSError or ValueError for files that cannot be read."""
+    """The service; raises OSError or ValueError for files that cannot be read, and StoreAway for a
+    photo store that is not there."""
     vault = settings.vault()
     host = ServiceHost("intake", settings, sends_to=[REPORTS], cipher=EncryptedDeadLetters(vault))
     categories = read_categories(settings.categories_file)
@@ -116,6 +122,15 @@ def build(settings: IntakeSettings) -> FastAPI:
     limits = settings.public_limits()
     submit_form = SubmitForm(host, submit, vault, check, attempts, limits)
     just_sent = TellJustSent(follow, read)
+    store = settings.photo_store()
+    keep_photos = KeepPhotos(host, store, vault) if store else None
+    if store:
+        host.background(RemovePhotos(host, store).run)
+    photos = PhotoPages(
+        host.links,
+        KeepFormPhotos(keep_photos, attempts, limits) if keep_photos else None,
+        ShowPhotos(host, store, vault),
+    )
     uses = ProgressUses(
         FindReport(host, read, attempts, limits),
         follow,
@@ -137,11 +152,15 @@ def build(settings: IntakeSettings) -> FastAPI:
             cases_router(host.links, follow),
             sent_reports_router(FollowSentReport(host, submit)),
             report_router(
-                ReportPages(host.links, pages, network, categories, check, submit_form, just_sent)
+                ReportPages(
+                    host.links, pages, network, categories, check, submit_form, just_sent, photos
+                )
             ),
+            photos_router(host.links, keep_photos),
+            photo_router(photos),
             *_sign_in_routers(host, settings, pages, vault, attempts),
             progress_router(
-                ProgressPages(host, pages, network, categories, uses),
+                ProgressPages(host, pages, network, categories, uses, photos),
                 ProgressEvents(changes, RealClock(), settings.progress_streams),
             ),
         ],
@@ -153,7 +172,7 @@ def build(settings: IntakeSettings) -> FastAPI:
             lookup_router(LookUpReports(host)),
         ],
         edge=ChannelsApplication(submit, in_flight, settings, check, authenticator, readers),
-        foreseen={CannotOpen: _closed_vault},
+        foreseen={CannotOpen: _closed_vault, StoreAway: _closed_vault},
     )
 
 

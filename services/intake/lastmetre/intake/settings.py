@@ -19,8 +19,10 @@ from lastmetre.common.service.settings import (
     OptionalKey,
     SignInMode,
 )
+from lastmetre.intake.adapters.photo_store import PhotoStore
 from lastmetre.intake.adapters.vault_cipher import Vault
 from lastmetre.intake.domain.attempts import Limit, PublicLimits, SignInWay
+from lastmetre.intake.domain.photos import MOST_PHOTOS
 from lastmetre.intake.domain.places_in_words import PlacesInWords
 from lastmetre.intake.domain.staff_sessions import (
     DISPLAY_IDLE,
@@ -137,13 +139,36 @@ class SignInSettings(EnvironmentSettings):
         }
 
 
+class PhotoSettings(EnvironmentSettings):
+    """Where photos are kept; those of S3 are as its own tools have them."""
+
+    photos: str = Field(default="", validation_alias="INTAKE_PHOTOS")
+    """A folder, or `s3://BUCKET/PREFIX`; empty: no photos are taken."""
+    s3_endpoint: str = Field(default="", validation_alias="AWS_ENDPOINT_URL")
+    s3_region: str = Field(default="", validation_alias="AWS_REGION")
+    s3_key_id: str = Field(default="", validation_alias="AWS_ACCESS_KEY_ID")
+    s3_secret: SecretStr = Field(default=SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY")
+
+    def photo_store(self) -> PhotoStore | None:
+        """None where no photos are taken. Raises StoreAway, ValueError."""
+        if not self.photos:
+            return None
+        options = {
+            "endpoint": self.s3_endpoint,
+            "region": self.s3_region,
+            "access_key_id": self.s3_key_id,
+            "secret_access_key": self.s3_secret.get_secret_value(),
+        }
+        return PhotoStore.at(self.photos, {name: each for name, each in options.items() if each})
+
+
 class UsersSettings(VaultSettings, DatabaseSettings):
     """What the tool `users` reads."""
 
     city_name_en: str = Field(default="Yunqiao", validation_alias="LASTMETRE_CITY_NAME_EN")
 
 
-class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
+class IntakeSettings(SignInSettings, VaultSettings, PhotoSettings, LinkSettings):
     """Settings of the intake service. Durations are in seconds, sizes in bytes."""
 
     database_url: SecretStr = Field(validation_alias="INTAKE_DATABASE_URL")
@@ -222,4 +247,6 @@ class IntakeSettings(SignInSettings, VaultSettings, LinkSettings):
             form=Limit("form", self.forms_in_all, hour),
             form_by_client=Limit("form_by_client", self.forms_per_client, hour),
             form_by_contact=Limit("form_by_contact", self.forms_per_contact, hour),
+            photo=Limit("photo", MOST_PHOTOS * self.forms_in_all, hour),
+            photo_by_client=Limit("photo_by_client", MOST_PHOTOS * self.forms_per_client, hour),
         )

@@ -65,8 +65,8 @@ class Form:
 
     @classmethod
     def of(cls, fields: FormFields) -> Self:
-        """The form as it was typed."""
-        return cls(dict(fields))
+        """The form as it was typed, without files."""
+        return cls({name: each for name, each in fields if isinstance(each, str)})
 
     def value(self, name: str) -> str:
         """What was typed, trimmed; empty if there was nothing."""

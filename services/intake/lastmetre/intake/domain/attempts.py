@@ -58,6 +58,8 @@ class PublicLimits(NamedTuple):
     form: Limit
     form_by_client: Limit
     form_by_contact: Limit
+    photo: Limit
+    photo_by_client: Limit
 
     def finding(self, client: str, number: str) -> list[Attempt]:
         """What somebody counts as who asks for a report by its number."""
@@ -74,6 +76,10 @@ class PublicLimits(NamedTuple):
             Attempt(self.form_by_client, client),
             *(Attempt(self.form_by_contact, contact) for contact in contacts),
         ]
+
+    def sending_photo(self, client: str) -> list[Attempt]:
+        """What somebody counts as who sends a photo with the form."""
+        return [Attempt(self.photo), Attempt(self.photo_by_client, client)]
 
 
 def client_of(host: str | None) -> str:

@@ -44,6 +44,9 @@ class Refusal(StrEnum):
     HEIC = "heic"
     TOO_MANY_PIXELS = "too_many_pixels"
     DAMAGED = "damaged"
+    TOO_MANY = "too_many"
+    REPORT_ERASED = "report_erased"
+    NOT_NOW = "not_now"
 
 
 class PhotoRefused(Exception):

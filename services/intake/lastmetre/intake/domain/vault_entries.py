@@ -2,6 +2,8 @@
 
 from typing import Self
 
+from pydantic import AwareDatetime
+
 from lastmetre.common.contact import ends_with
 from lastmetre.common.contracts.base import Language, Model
 from lastmetre.common.contracts.reports import ReportSubmitted
@@ -83,3 +85,17 @@ class LeadContact(Model):
     def to_json(self) -> bytes:
         """As it goes into the vault."""
         return self.model_dump_json().encode()
+
+
+class PhotoEntry(Model):
+    """What the vault keeps of a photo: the key of its objects, and what the camera noted."""
+
+    key: str
+    """Hexadecimal."""
+    latitude: float | None = None
+    longitude: float | None = None
+    taken_at: AwareDatetime | None = None
+
+    def to_json(self) -> bytes:
+        """As it goes into the vault."""
+        return self.model_dump_json(exclude_defaults=True).encode()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from lastmetre.common.contracts.case_model import ENDED, STATE_AFTER_NAME
+from lastmetre.intake.adapters.postgres import photos
 from lastmetre.intake.adapters.postgres.cases import CASE_OF_REPORT
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ async def kept_before(
 
 
 async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
-    """Erase contacts and texts of these reports, and what staff have noted on their cases: nobody
-    can tell whom it names. Returns of how many there was something."""
+    """Erase contacts, texts and photos of these reports, and what staff have noted on their cases:
+    nobody can tell whom it names. Returns of how many there was something."""
     status = await connection.execute(
         "DELETE FROM vault WHERE report_id = ANY($1::uuid[])", report_ids
     )
@@ -55,6 +56,7 @@ async def forget(connection: "Connection", report_ids: Sequence[UUID]) -> int:
         " AND sealed IS NOT NULL",
         report_ids,
     )
+    await photos.forget(connection, report_ids)
     # A note is kept with the report that its case was registered for.
     await connection.execute(
         """

@@ -23,6 +23,7 @@ class SealedColumn(NamedTuple):
 VAULT: Final = SealedColumn("vault", "sealed", "report_id")
 LEADS: Final = SealedColumn("lead_contact", "sealed", "lead_id")
 NOTES: Final = SealedColumn("case_note", "sealed", "note_id")
+PHOTOS: Final = SealedColumn("photo", "sealed", "photo_id")
 CONFLICTS: Final = SealedColumn("later_record", "sealed", "report_id")
 _PLACE: Final = 'ARRAY[topic, partition::text, "offset"::text, appended_at::text]'
 DEAD_LETTERS: Final = (
@@ -31,7 +32,7 @@ DEAD_LETTERS: Final = (
     SealedColumn("parked", "value", _PLACE, "sealed"),
 )
 CODES: Final = SealedColumn("staff_user", "codes_sealed", "subject")
-COLUMNS: Final = (VAULT, LEADS, NOTES, CODES, CONFLICTS, *DEAD_LETTERS)
+COLUMNS: Final = (VAULT, LEADS, NOTES, PHOTOS, CODES, CONFLICTS, *DEAD_LETTERS)
 
 
 class SealedValue(NamedTuple):
@@ -39,7 +40,7 @@ class SealedValue(NamedTuple):
 
     version: RowVersion
     owner: UUID | str | list[str]
-    """A report, a lead, or a record: topic, partition, offset, append time."""
+    """A report, a lead, a note, a photo, or a record: topic, partition, offset, append time."""
     sealed: bytes
 
 

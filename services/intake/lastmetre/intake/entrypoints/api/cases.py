@@ -80,7 +80,8 @@ class SentReportFollowed(CaseFollowed):
     person to look at; a correction needs an id of its own."""
 
 
-async def _sender(request: Request) -> ChannelCaller:
+async def sender(request: Request) -> ChannelCaller:
+    """Whoever holds the key of a route for channels."""
     caller = request.state.principal
     assert isinstance(caller, ChannelCaller)
     return caller
@@ -115,7 +116,7 @@ def sent_reports_router(follow: FollowSentReport) -> APIRouter:
     async def follow_sent_report(
         channel: Channel,
         source_id: str,
-        caller: Annotated[ChannelCaller, Depends(_sender)],
+        caller: Annotated[ChannelCaller, Depends(sender)],
         response: Response,
     ) -> SentReportFollowed:
         """What became of a report, by the id that its sender gave it. 404 until it was read."""

@@ -36,6 +36,7 @@ from lastmetre.intake.entrypoints.api.cases import identity_in, nothing_here
 from lastmetre.intake.entrypoints.clients import client_in
 from lastmetre.intake.entrypoints.web.live import ProgressEvents
 from lastmetre.intake.entrypoints.web.network import Drawn, Network
+from lastmetre.intake.entrypoints.web.photos import PhotoPages
 from lastmetre.intake.entrypoints.web.report import ADDED, MOST_TEXT
 
 _RETRY_AFTER_SECONDS: Final = "900"
@@ -85,6 +86,7 @@ class ProgressPages:
         network: Network,
         categories: Categories,
         uses: ProgressUses,
+        photos: PhotoPages,
     ) -> None:
         self._links = host.links
         self._clock = host.clock
@@ -92,6 +94,7 @@ class ProgressPages:
         self._network = network
         self._categories = categories
         self._uses = uses
+        self._photos = photos
 
     def ask(self, request: Request, form: Form, status: int = 200) -> Response:
         """The page that asks for number and digits."""
@@ -222,6 +225,7 @@ class ProgressPages:
             "areas": drawn.areas,
             "lies_in_area": area is not None and _lies_in(area, followed),
             "kept": kept,
+            "photos": await self._photos.of(followed.identity),
             "additions": told.additions,
             "within_metres": _doubt(kept),
             "ways": ways,

@@ -1,10 +1,11 @@
 """`/report`: what, where, and how to reach the reporter; posts like any channel does."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, UploadFile
 from fastapi import Form as FormBody
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
@@ -18,7 +19,7 @@ from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.security.access import Anyone, SecretLink, allow
 from lastmetre.common.security.origin import refuse_cross_site
 from lastmetre.common.security.signed_links import LinkPurpose, SignedLinks
-from lastmetre.common.web.forms import TAKES_FORM, Form, FormFields, Typed, grouped
+from lastmetre.common.web.forms import FORM_BYTES, TAKES_FORM, Form, FormFields, Typed, grouped
 from lastmetre.common.web.kit import Pages
 from lastmetre.common.web.openapi import REDIRECTS, page_router
 from lastmetre.common.web.svg.maps import Look
@@ -26,11 +27,13 @@ from lastmetre.common.web.words import N_
 from lastmetre.intake.application.follow_report import TellJustSent
 from lastmetre.intake.application.submit_form import SubmitForm
 from lastmetre.intake.domain.attempts import TooManyAttempts
+from lastmetre.intake.domain.photos import MOST_BYTES, MOST_PHOTOS
 from lastmetre.intake.domain.submission import OPEN_SENDER, NotAcknowledged
 from lastmetre.intake.entrypoints.api.cases import identity_in
 from lastmetre.intake.entrypoints.clients import client_in
 from lastmetre.intake.entrypoints.edge.application import RETRY_AFTER_SECONDS
 from lastmetre.intake.entrypoints.web.network import NOTHING_DRAWN, Drawn, Network, middle_of
+from lastmetre.intake.entrypoints.web.photos import PhotoPages
 
 MOST_TEXT: Final = 2000
 ADDED: Final = "added"
@@ -38,6 +41,11 @@ ADDED: Final = "added"
 DANGER: Final = "danger"
 """In the query of the page after the form: what was sent speaks of danger."""
 _MOST_LINE: Final = 200
+_TAKES_PHOTOS: Final[dict[str, Any]] = TAKES_FORM | {
+    "max_body_size": MOST_PHOTOS * MOST_BYTES + FORM_BYTES,
+    # More than are taken, so that the page can say which is one too many.
+    "form_limits": {"max_fields": 100, "max_files": 4 * MOST_PHOTOS},
+}
 
 
 class ReportFields(FormFields):
@@ -54,6 +62,7 @@ class ReportFields(FormFields):
     name: Typed = ""
     phone: Typed = ""
     email: Typed = ""
+    photos: Sequence[UploadFile] = ()
 
 
 class ReportPages:
@@ -68,6 +77,7 @@ class ReportPages:
         check: ContactCheck,
         submit: SubmitForm,
         just_sent: TellJustSent,
+        photos: PhotoPages,
     ) -> None:
         self._links = links
         self._pages = pages
@@ -76,6 +86,7 @@ class ReportPages:
         self._check = check
         self._submit = submit
         self._just_sent = just_sent
+        self._photos = photos
 
     async def show(
         self,
@@ -96,9 +107,11 @@ class ReportPages:
             label = self._pages.translations[wording.language].gettext("Map of the city's areas")
             look = Look(names=names, groups=towns)
             drawing = drawn.city.draw(label, look, pick=True, scale=wording.distance)
-        if not _is_uuid(form.value("source_id")):
-            form.values["source_id"] = str(uuid4())
+        sent_before = bool(form.value("source_id"))
+        _identify(form)
         context = {
+            "photos_taken": self._photos.are_taken,
+            "photos_kept": await self._photos.kept_with(form) if sent_before else 0,
             "form": form,
             "categories": (offered := self._categories.on_form()),
             "choices": [("", [(each.code, wording.own(each.name)) for each in offered])],
@@ -120,13 +133,15 @@ class ReportPages:
         """Send what was typed; a second click sends the same report, which counts once."""
         refuse_cross_site(request)
         form = Form.of(fields)
+        _identify(form)
+        client = client_in(request)
+        await self._photos.take(form, fields.photos, client)
         if form.value("redisplay"):
             return await self.show(request, form)
         drawn = await self._drawn()
         report = self._report(form, drawn, self._pages.language_of(request))
         if report is None:
             return await self.show(request, form, 422)
-        client = client_in(request)
         try:
             sent = await self._submit(report, client)
         except TooManyAttempts as refused:
@@ -167,8 +182,6 @@ class ReportPages:
         contact = self._contact(form, language)
         if form.errors:
             return None
-        if not _is_uuid(form.value("source_id")):
-            form.values["source_id"] = str(uuid4())
         try:
             return ReportSubmitted(
                 source_id=form.value("source_id"),
@@ -234,6 +247,12 @@ def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
     )
 
 
+def _identify(form: Form) -> None:
+    """A form has an id of its own, which its photos stand with before it is sent."""
+    if not _is_uuid(form.value("source_id")):
+        form.values["source_id"] = str(uuid4())
+
+
 def _is_uuid(text: str) -> bool:
     try:
         return str(UUID(text)) == text
@@ -255,7 +274,7 @@ def report_router(pages: ReportPages) -> APIRouter:
         """The form."""
         return await pages.show(request, Form())
 
-    @router.post("/report", dependencies=allow(Anyone()), **TAKES_FORM)
+    @router.post("/report", dependencies=allow(Anyone()), **_TAKES_PHOTOS)
     async def send_report(
         request: Request, fields: Annotated[ReportFields, FormBody()]
     ) -> Response:
