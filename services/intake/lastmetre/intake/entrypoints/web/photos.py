@@ -94,7 +94,7 @@ def photo_router(pages: PhotoPages) -> APIRouter:
     """The pictures on the progress page."""
     router = APIRouter(
         route_class=GuardedRoute,
-        tags=["pages"],
+        tags=["reports"],
         default_response_class=Response,
         responses={200: {"content": {MEDIA_TYPE: {}}}},
     )
