@@ -40,6 +40,8 @@ from lastmetre.common.web.words import N_
 
 BODY_BYTES: Final = 2 * 1024 * 1024
 """The largest body where a route names no `max_body_size`: a list that a service asks for."""
+BESIDE_FILES: Final = 64 * 1024
+"""The largest body without files where a route takes files (`form_limits`)."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 PAGES_OF = {
@@ -212,6 +214,9 @@ class GuardedRoute(APIRoute):
             )
         self.guard = guards[0]
         self._body_bytes = BODY_BYTES if max_body_size is None else max_body_size
+        takes_files = bool((options.get("form_limits") or {}).get("max_files"))
+        # Files are put on disk as they come; any other body is in memory.
+        self._plain_bytes = BESIDE_FILES if takes_files else self._body_bytes
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -223,7 +228,10 @@ class GuardedRoute(APIRoute):
                 await self.guard(request)
             except LedOn as led_on:
                 return led_on.response
-            within = Request(request.scope, limited(request.receive, self._body_bytes))
+            kind = request.headers.get("content-type", "").lower()
+            multipart = kind.startswith("multipart/form-data")
+            limit = self._body_bytes if multipart else self._plain_bytes
+            within = Request(request.scope, limited(request.receive, limit))
             principal = request.state.principal
             if principal is None:
                 return await handle(within)

@@ -35,7 +35,7 @@ def photos_router(links: SignedLinks, keep: KeepPhotos | None) -> APIRouter:
         dependencies=allow(ChannelKey()),
         status_code=201,
         max_body_size=_BODY_BYTES,
-        form_limits={"max_fields": 1, "max_files": 1},
+        form_limits={"max_fields": 1, "max_files": 1, "max_part_size": 1024},
     )
     async def send_photo(
         channel: Channel,

@@ -44,7 +44,7 @@ _MOST_LINE: Final = 200
 _TAKES_PHOTOS: Final[dict[str, Any]] = TAKES_FORM | {
     "max_body_size": MOST_PHOTOS * MOST_BYTES + FORM_BYTES,
     # More than are taken, so that the page can say which is one too many.
-    "form_limits": {"max_fields": 100, "max_files": 4 * MOST_PHOTOS},
+    "form_limits": {"max_fields": 100, "max_files": 4 * MOST_PHOTOS, "max_part_size": FORM_BYTES},
 }
 
 
