@@ -40,8 +40,7 @@ from lastmetre.common.web.words import N_
 
 BODY_BYTES: Final = 2 * 1024 * 1024
 """The largest body where a route names no `max_body_size`: a list that a service asks for."""
-BESIDE_FILES: Final = 64 * 1024
-"""The largest body without files where a route takes files (`form_limits`)."""
+_BESIDE_FILES: Final = 64 * 1024  # of a body that is in memory, where a route takes files
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 PAGES_OF = {
@@ -208,15 +207,13 @@ class GuardedRoute(APIRoute):
             if isinstance(each.dependency, Guard)
         ]
         if len(guards) != 1:
-            name = getattr(endpoint, "__qualname__", repr(endpoint))
             raise UndeclaredAccess(
-                f"{path} ({name}) does not declare who may call it: add dependencies=allow(...)"
+                f"{path} ({endpoint.__qualname__}) does not declare who may call it: add allow(...)"
             )
         self.guard = guards[0]
         self._body_bytes = BODY_BYTES if max_body_size is None else max_body_size
         takes_files = bool((options.get("form_limits") or {}).get("max_files"))
-        # Files are put on disk as they come; any other body is in memory.
-        self._plain_bytes = BESIDE_FILES if takes_files else self._body_bytes
+        self._plain_bytes = _BESIDE_FILES if takes_files else self._body_bytes
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -229,11 +226,9 @@ class GuardedRoute(APIRoute):
             except LedOn as led_on:
                 return led_on.response
             kind = request.headers.get("content-type", "").lower()
-            multipart = kind.startswith("multipart/form-data")
-            limit = self._body_bytes if multipart else self._plain_bytes
+            limit = self._body_bytes if kind.startswith("multipart/") else self._plain_bytes
             within = Request(request.scope, limited(request.receive, limit))
-            principal = request.state.principal
-            if principal is None:
+            if (principal := request.state.principal) is None:
                 return await handle(within)
             return await security_log.recorded(within, principal, handle)
 
