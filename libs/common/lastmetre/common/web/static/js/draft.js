@@ -9,7 +9,7 @@
 
   function fields() {
     return [].filter.call(form.elements, function (each) {
-      return each.name && each.type !== 'submit' && each.type !== 'button';
+      return each.name && each.type !== 'submit' && each.type !== 'button' && each.type !== 'file';
     });
   }
 
