@@ -1,28 +1,28 @@
-"""Ports on 127.0.0.1 that no two stacks or tests of a user choose at once.
+"""Ports on 127.0.0.1 that no two stacks or tests choose at once.
 
-That nobody listens at a port says nothing of who is about to. So a port that was chosen is reserved
-by a lock, held until the process that chose it ends: one byte for each port of one file. All lie
-below those that the kernel gives to outgoing connections, which would take them.
+That nobody listens at a port says nothing of who is about to. So whoever chooses one holds a socket
+of its name in Linux's abstract namespace, which the kernel gives to one process at a time and takes
+back at that one's end; nothing is written anywhere. All ports lie below those that the kernel gives
+to outgoing connections, which would take them.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import random
 import socket
-import tempfile
 import threading
-from functools import cache
 from pathlib import Path
+from typing import Final
 
 from lastmetre.devstack.errors import StackError
 from lastmetre.devstack.home import write_private
 
-_LOWEST = 20_000
+_LOWEST: Final = 20_000
 _choosing = threading.Lock()
-_reserved: set[int] = set()
-"""Those of this process: it would be given its own locks once more."""
+_reserved: dict[int, socket.socket] = {}
+"""By port, in the order in which this process chose them."""
+_MOST_RESERVED: Final = 256
+"""More than a process has chosen and not used yet: each is an open file."""
 
 
 class Ports:
@@ -46,7 +46,7 @@ class Ports:
 
 
 def free_port() -> int:
-    """One that nobody listens at, and that this process alone chooses until it ends."""
+    """One that nobody listens at, and that this process alone has chosen."""
     highest = min(_first_outgoing(), 65_535) - 1
     with _choosing:
         for _ in range(1000):
@@ -62,22 +62,19 @@ def _take_again(port: int) -> bool:
 
 
 def _reserve(port: int) -> bool:
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        fcntl.lockf(_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        name.bind(f"\0lastmetre-port-{port}")
     except OSError:
+        name.close()
         return False
     if not _nobody_listens(port):
-        fcntl.lockf(_locks(), fcntl.LOCK_UN, 1, port)
+        name.close()
         return False
-    _reserved.add(port)
+    _reserved[port] = name
+    if len(_reserved) > _MOST_RESERVED:
+        _reserved.pop(next(iter(_reserved))).close()
     return True
-
-
-@cache
-def _locks() -> int:
-    # Opened once and never closed: closing any descriptor of a file lets go of all its locks.
-    path = Path(tempfile.gettempdir()) / f"lastmetre-ports-{os.getuid()}"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def _first_outgoing() -> int:
