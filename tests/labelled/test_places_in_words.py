@@ -60,7 +60,7 @@ def claimed(texts: list[str]) -> list[str]:
     places = PlacesInWords(read_gazetteer(SAMPLE_CITY / "gazetteer.geojson"), LIMITS)
     known = [found.known if found else None for found in places.of([(each, "") for each in texts])]
     who = sample_network().answering(
-        [(k.position, k.accuracy_metres) if k else (None, None) for k in known]
+        [(k.position, k.accuracy_metres, None) if k else (None, None, None) for k in known]
     )
     return [each.area.area_id if each.area and not each.several else "" for each in who]
 

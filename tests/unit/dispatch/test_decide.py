@@ -58,7 +58,7 @@ def report(position: Position | None, origin: Origin = Origin.LIVE) -> ReportAcc
 
 def registered(position: Position | None = None, origin: Origin = Origin.LIVE) -> Decision:
     known = report(position, origin)
-    (who,) = NETWORK.answering([(known.position, None)])
+    (who,) = NETWORK.answering([(known.position, None, None)])
     return register(
         known, case_id=CASE, number="261122-0001", answering=who, network_version=3, now=NOW
     )

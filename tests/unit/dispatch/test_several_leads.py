@@ -70,14 +70,25 @@ CITY: Final = Network(
 def test_who_may_answer_within_a_circle(
     east: float, north: float, metres: float | None, area: str | None, several: tuple[str, ...]
 ) -> None:
-    (found,) = CITY.answering([(at(east, north), metres)])
+    (found,) = CITY.answering([(at(east, north), metres, None)])
     assert (found.area and found.area.area_id) == area
     named = [each.area_id for each in found.several]
     assert (named[:1], set(named)) == ([*several[:1]], set(several))
 
 
 def test_no_position_is_nobodys() -> None:
-    assert [each.area for each in CITY.answering([(None, 50.0), (None, None)])] == [None, None]
+    assert [each.area for each in CITY.answering([(None, 50.0, None), (None, None, "west")])] == [
+        None,
+        None,
+    ]
+
+
+def test_the_area_that_was_named_is_the_one_if_the_position_lies_in_it() -> None:
+    """Whoever chose an area said so, however far it reaches."""
+    rough = [(at(500, 500), 700.0, "west"), (at(500, 500), 700.0, "middle")]
+    named, other = CITY.answering(rough)
+    assert (named.area and named.area.area_id, named.several) == ("west", ())
+    assert len(other.several) > 1
 
 
 @given(
@@ -88,7 +99,7 @@ def test_a_lead_who_is_not_named_answers_for_no_point_of_the_circle(
     east: float, north: float, metres: float, turn: float, share: float
 ) -> None:
     """Wherever in the circle it is in truth."""
-    (found,) = CITY.answering([(at(east, north), metres)])
+    (found,) = CITY.answering([(at(east, north), metres, None)])
     offset = shapely.Point(share * metres, 0)
     true = shapely.affinity.rotate(offset, turn, origin=(0, 0), use_radians=True)
     (here,) = CITY.locate([at(east + true.x, north + true.y)])

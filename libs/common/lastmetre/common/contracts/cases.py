@@ -79,6 +79,9 @@ class ReportOfCase(CaseEvent):
         description="the radius of doubt of `position`, as its sender said"
         " or as its words leave it",
     )
+    named_area_id: Code | None = Field(
+        default=None, description="the area that its sender named, for which `position` stands"
+    )
     place_in_words: PlaceInWords | None = Field(
         default=None, description="what its words say of where it is, if it came without a position"
     )

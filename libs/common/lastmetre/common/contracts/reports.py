@@ -102,6 +102,9 @@ class ReportSubmitted(Message):
     text: LongText | None = None
     address: ShortText | None = None
     position: SubmittedPosition | None = None
+    named_area_id: Code | None = Field(
+        default=None, description="the area that its sender named, for which `position` stands"
+    )
     contact: SubmittedContact | None = None
     origin: Origin = Origin.LIVE
     read_by: Code | None = Field(
@@ -147,6 +150,9 @@ class ReportAccepted(Message):
     received_at: AwareDatetime = Field(description="when its Kafka record was appended")
     position: Position | None = None
     accuracy_metres: Accuracy | None = None
+    named_area_id: Code | None = Field(
+        default=None, description="the area that its sender named, for which `position` stands"
+    )
     place_in_words: PlaceInWords | None = Field(
         default=None, description="what its words say of where it is, if none was sent"
     )

@@ -55,7 +55,7 @@ class Registrar:
         if not new:
             return []
         answering = network.answering(
-            [(report.position, report.accuracy_metres) for report, _ in new]
+            [(r.position, r.accuracy_metres, r.named_area_id) for r, _ in new]
         )
         days = {
             report.report_id: report.reported_at.astimezone(self._time_zone).date()

@@ -65,6 +65,7 @@ def register(
         reported_at=report.reported_at,
         position=report.position,
         reported_accuracy_metres=report.accuracy_metres,
+        named_area_id=report.named_area_id,
         place_in_words=report.place_in_words,
         reporter_reachable=report.reporter_reachable,
         language=report.language,
@@ -234,7 +235,7 @@ def finish(
     ledger = Recorder(case, now)
     at = ledger.machine_time(occurred_at)
     if last_type == CaseRegistered.TYPE:
-        (answering,) = network.answering([(case.position, case.within_metres)])
+        (answering,) = network.answering([(case.position, case.within_metres, None)])
         place(ledger, at, answering, network.version)
     elif last_type == CaseResolved.TYPE:
         _verify_and_close(ledger, occurred_at)

@@ -78,14 +78,17 @@ class Network:
                 found[index] = self._areas[area]
         return found
 
-    def answering(self, places: Sequence[tuple[Position | None, float | None]]) -> list[Answering]:
+    def answering(
+        self, places: Sequence[tuple[Position | None, float | None, Code | None]]
+    ) -> list[Answering]:
         """Who answers for each position, of which nobody knows it more exactly than by a circle
-        of so many metres; None, and 0, is a point."""
+        of so many metres; None, and 0, is a point. If it lies in the area that its sender named
+        (the third), it is that one."""
         found = []
-        for (position, metres), area in zip(
-            places, self.locate([position for position, _ in places]), strict=True
+        for (position, metres, named), area in zip(
+            places, self.locate([position for position, *_ in places]), strict=True
         ):
-            led = position is not None and metres and area is not None and area.lead is not None
+            led = area is not None and area.lead is not None and area.area_id != named
             several = self._within(position, metres) if led and position and metres else []
             leads = {each.lead.lead_id for each in several if each.lead}
             if area is None or len(leads) < 2:

@@ -79,6 +79,6 @@ def place_as_before(ledger: Recorder, at: datetime, network: Network) -> None:
     if case.unplaced_reason is None:
         assign_again(ledger, at, network)
     else:
-        (answering,) = network.answering([(case.position, case.within_metres)])
+        (answering,) = network.answering([(case.position, case.within_metres, None)])
         several = answering.several if case.unplaced_reason == "several_leads" else ()
         unplace(ledger, at, SYSTEM, cast("UnplacedReason", case.unplaced_reason), several)

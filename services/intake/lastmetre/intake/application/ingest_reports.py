@@ -192,6 +192,7 @@ class IngestReports:
                 received_at=arrival.received_at,
                 position=position,
                 accuracy_metres=accuracy_metres,
+                named_area_id=report.named_area_id,
                 place_in_words=made.place_in_words,
                 reporter_reachable=bool(made.reachable),
                 language=made.language,

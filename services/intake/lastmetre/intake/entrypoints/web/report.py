@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from lastmetre.common.categories import Categories
 from lastmetre.common.contact import ContactCheck
 from lastmetre.common.contracts.base import Language
+from lastmetre.common.contracts.network import AreaPublished
 from lastmetre.common.contracts.reports import ReportSubmitted, SubmittedContact, SubmittedPosition
 from lastmetre.common.danger import names_danger
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
@@ -176,7 +177,9 @@ class ReportPages:
         for name, most in (("text", MOST_TEXT), ("address", _MOST_LINE), ("name", _MOST_LINE)):
             if len(form.value(name)) > most:
                 form.fail(name, N_("At most %(most)s characters, please"), most=most)
-        position = _position(form, drawn)
+        tapped = _tapped(form)
+        area = drawn.areas.get(form.value("area")) if tapped is None else None
+        position = _whole(area) if area else tapped
         if position is None and not form.value("address"):
             form.fail("address", N_("Tell us the place, or tap the map"))
         contact = self._contact(form, language)
@@ -190,6 +193,7 @@ class ReportPages:
                 text=form.value("text") or None,
                 address=form.value("address") or None,
                 position=position,
+                named_area_id=area.area_id if area else None,
                 contact=contact,
             )
         except ValidationError:
@@ -227,8 +231,8 @@ class ReportPages:
         return self._pages.render(request, "sent.html", context)
 
 
-def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
-    """Where the map was tapped, else the whole of the area that was chosen."""
+def _tapped(form: Form) -> SubmittedPosition | None:
+    """Where the map was tapped."""
     try:
         return SubmittedPosition(
             latitude=float(form.value("lat")),
@@ -236,9 +240,11 @@ def _position(form: Form, drawn: Drawn) -> SubmittedPosition | None:
             accuracy_metres=float(form.value("accuracy") or 0) or None,
         )
     except ValueError:  # nothing there, or not a position: ValidationError is one too
-        area = drawn.areas.get(form.value("area"))
-    if area is None:
         return None
+
+
+def _whole(area: AreaPublished) -> SubmittedPosition:
+    """All of an area, as its middle with how far it reaches from there."""
     middle = middle_of(area)
     return SubmittedPosition(
         latitude=middle.latitude,
