@@ -230,7 +230,8 @@ def finish(
 ) -> Decision:
     """The rest of a decision of which only the first events came to be in the log.
 
-    `last_type` is the last one's type, of `UNFINISHED`, and `occurred_at` its time.
+    `last_type` is the last one's type, of `UNFINISHED`, and `occurred_at` its time. The area
+    that a report named is not in the case: then the command centre places it if its place is rough.
     """
     ledger = Recorder(case, now)
     at = ledger.machine_time(occurred_at)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID, uuid4
 
+import structlog
+
 from lastmetre.common.postgres.errors import DATABASE_ERRORS
 from lastmetre.common.service.host import ServiceHost
 from lastmetre.intake.adapters.photo_store import (
@@ -31,6 +33,8 @@ from lastmetre.intake.domain.photos import (
     clean,
 )
 from lastmetre.intake.domain.vault_entries import PhotoEntry
+
+log = structlog.get_logger()
 
 WAITING_AT_MOST: Final = 8
 """Uploads that wait for the one that is being decoded: each may take seconds."""
@@ -145,7 +149,10 @@ class ShowPhotos:
         if photo_id not in bodies:
             return None
         key = bytes.fromhex(PhotoEntry.model_validate_json(bodies[photo_id]).key)
-        return await self._store.get(photo_object, THUMBNAIL if thumbnail else PICTURE, key)
+        body = await self._store.get(photo_object, THUMBNAIL if thumbnail else PICTURE, key)
+        if body is None:
+            log.error("a picture is missing from the photo store or damaged", photo=str(photo_id))
+        return body
 
 
 class KeepFormPhotos:
